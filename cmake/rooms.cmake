@@ -1,0 +1,50 @@
+# add_room(NAME DEPS rooms... LIBS third-party...): one static library per folder of lib/, with
+# exactly the link dependencies named here, so that an upward call is an undefined reference.
+function(add_room name)
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/lib/${name}/*.cpp)
+  roundel_library(roundel_${name} "${sources}" "${ROOM_DEPS}" "${ROOM_LIBS}")
+endfunction()
+
+# Sources of passes come from passes.def, one line per pass, so that the list cannot drift from the
+# tree: a line without a file fails here, a file without a line fails in tests/structure_test.cpp.
+function(add_passes)
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
+  file(STRINGS ${CMAKE_SOURCE_DIR}/passes/passes.def lines REGEX "^ROUNDEL_PASS")
+  set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+    ${CMAKE_SOURCE_DIR}/passes/passes.def)
+  set(sources ${CMAKE_SOURCE_DIR}/passes/registry.cpp ${CMAKE_SOURCE_DIR}/passes/runner.cpp)
+  foreach(line ${lines})
+    string(REGEX REPLACE "^ROUNDEL_PASS\\(([a-z0-9_]+)\\).*" "\\1" pass ${line})
+    list(APPEND sources ${CMAKE_SOURCE_DIR}/passes/${pass}.cpp)
+  endforeach()
+  roundel_library(roundel_passes "${sources}" "${ROOM_DEPS}" "${ROOM_LIBS}")
+endfunction()
+
+function(add_cmd)
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmd/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/cmd/main.cpp)
+  roundel_library(roundel_cmd "${sources}" "${ROOM_DEPS}" "${ROOM_LIBS}")
+  target_compile_definitions(roundel_cmd PRIVATE
+    ROUNDEL_VERSION="${PROJECT_VERSION}" ROUNDEL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  add_executable(roundel ${CMAKE_SOURCE_DIR}/cmd/main.cpp)
+  target_link_libraries(roundel PRIVATE roundel_cmd)
+  set_target_properties(roundel PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+endfunction()
+
+function(roundel_library target sources deps libs)
+  list(TRANSFORM deps PREPEND roundel_)
+  if(sources)
+    add_library(${target} STATIC ${sources})
+    target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${target} PUBLIC ${deps} PRIVATE ${libs})
+  else()
+    add_library(${target} INTERFACE)
+    target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR})
+    target_link_libraries(${target} INTERFACE ${deps})
+  endif()
+endfunction()

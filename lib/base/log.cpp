@@ -1,0 +1,37 @@
+#include "lib/base/log.h"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+namespace roundel {
+namespace {
+
+LogLevel current_level = LogLevel::kNormal;
+
+spdlog::logger& Logger() {
+  static const std::shared_ptr<spdlog::logger> logger = [] {
+    auto made = std::make_shared<spdlog::logger>(
+        "roundel", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+    made->set_pattern("%^%l%$: %v");
+    made->set_level(spdlog::level::info);
+    return made;
+  }();
+  return *logger;
+}
+
+}  // namespace
+
+void SetLogLevel(LogLevel level) {
+  current_level = level;
+  Logger().set_level(level == LogLevel::kQuiet    ? spdlog::level::warn
+                     : level == LogLevel::kNormal ? spdlog::level::info
+                                                  : spdlog::level::debug);
+}
+LogLevel GetLogLevel() { return current_level; }
+
+void LogDebug(const std::string& message) { Logger().debug("{}", message); }
+void LogInfo(const std::string& message) { Logger().info("{}", message); }
+void LogWarning(const std::string& message) { Logger().warn("{}", message); }
+void LogError(const std::string& message) { Logger().error("{}", message); }
+
+}  // namespace roundel

@@ -1,0 +1,32 @@
+#pragma once
+// Progress of long work, on stderr: a bar with rate and ETA on a terminal, a plain line every few
+// seconds otherwise, nothing with -q.
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace roundel {
+
+enum class ProgressMode { kAuto, kOff };
+void SetProgressMode(ProgressMode mode);
+
+class Progress {
+ public:
+  // `total` in units of work (images, layers); 0 if unknown.
+  Progress(std::string label, int64_t total, std::string unit = "samples");
+  ~Progress();  // ends the line
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+  void Advance(int64_t units = 1);
+
+ private:
+  void Print(bool last);
+
+  std::string label_, unit_;
+  int64_t total_, done_ = 0;
+  bool enabled_, terminal_, printed_ = false;
+  std::chrono::steady_clock::time_point start_, last_print_;
+};
+
+}  // namespace roundel

@@ -1,0 +1,39 @@
+#pragma once
+// Data sets: what the `data:` section and the --data/--calib flags describe, as a DataSource.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/engine/data_source.h"
+#include "lib/recipe/params.h"
+
+namespace roundel::data {
+
+// The parameters of a data section (path, names, labels, count, seed, preset, resize, crop, mean,
+// std, layout, channel_order, type, batch, strict ...), declared once for recipes and flags.
+const recipe::ParamSpecs& DataSpecs();
+
+// One model input as the data must match it.
+struct InputInfo {
+  std::string name;
+  DType dtype = DType::kFloat;
+  std::vector<int64_t> shape;  // -1: any; empty: rank not known
+};
+
+// Facts for the report, so that a run can be repeated and compared.
+struct DatasetFacts {
+  std::string description;           // "folder of images, 256 of 1000, seed 0"
+  std::string hash;                  // of the chosen names and the preprocessing
+  std::vector<std::string> samples;  // chosen names in order
+  bool has_labels = false;
+};
+
+// Opens `params` (values of DataSpecs()). kData for an empty folder, unknown labels, sizes that do
+// not fit the model's inputs; kUsage for settings that contradict each other.
+Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
+                                                        const std::vector<InputInfo>& inputs,
+                                                        DatasetFacts* facts);
+
+}  // namespace roundel::data

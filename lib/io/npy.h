@@ -1,0 +1,20 @@
+#pragma once
+// NumPy .npy (format 1-3) and .npz (stored or deflated) files.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/tensor/tensor.h"
+
+namespace roundel::io {
+
+// The array, mapped where its layout allows (C order, little endian); Fortran order and big endian are
+// converted. kData for anything malformed.
+Result<Tensor> ReadNpy(const std::string& path);
+Result<Tensor> ParseNpy(const void* data, size_t bytes);
+Result<std::vector<std::pair<std::string, Tensor>>> ReadNpz(const std::string& path);
+Status WriteNpy(const Tensor& tensor, const std::string& path);
+
+}  // namespace roundel::io

@@ -1,0 +1,32 @@
+#pragma once
+// ONNX files. Only this room sees protobuf.
+
+#include <cstdint>
+#include <string>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+
+namespace roundel::io {
+
+// Reads and checks structure (graph/check.h). External data is mapped, not read; files must lie in
+// the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage if
+// the file does not exist). Fields and types that are not understood are kept for writing.
+Result<graph::Model> ReadOnnx(const std::string& path);
+// The same from memory; external data is then an error unless `folder` says where it lies.
+Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder = "");
+
+struct OnnxWriteOptions {
+  // Weights of >= 1 kB go to "<file name>.data" beside the model; automatic above 2 GB.
+  bool external_data = false;
+};
+// Whole files or nothing (base/file.h).
+Status WriteOnnx(const graph::Model& model, const std::string& path,
+                 const OnnxWriteOptions& options = {});
+// Serialised bytes without external data; kModel above 2 GB.
+Result<std::string> SerializeOnnx(const graph::Model& model);
+
+// A serialised TensorProto (ONNX test_data_set_*/input_0.pb).
+Result<Tensor> ReadTensorProto(const std::string& path);
+
+}  // namespace roundel::io

@@ -1,0 +1,56 @@
+#pragma once
+// Typed parameters, declared once: the same table feeds --help, `roundel passes`, recipe validation
+// and the generated documentation.
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "lib/base/status.h"
+
+namespace roundel::recipe {
+
+using ParamValue = std::variant<bool, int64_t, double, std::string, std::vector<double>,
+                                std::vector<std::string>>;
+
+struct ParamSpec {
+  std::string name;
+  ParamValue default_value;           // its alternative is the parameter's type
+  std::string help;                   // one line, no full stop
+  double min = -std::numeric_limits<double>::infinity();  // of numbers and list elements
+  double max = std::numeric_limits<double>::infinity();
+  std::vector<std::string> choices;   // of strings and string lists; empty = any
+  std::string unit;                   // "images", "bits"; "" = none
+};
+using ParamSpecs = std::vector<ParamSpec>;
+
+// Values for every parameter of a spec table (defaults filled in).
+class Params {
+ public:
+  Params() = default;
+  explicit Params(const ParamSpecs& specs);
+  // Typed reads; CHECK that the parameter is declared with that type.
+  bool Bool(const std::string& name) const;
+  int64_t Int(const std::string& name) const;
+  double Float(const std::string& name) const;
+  const std::string& String(const std::string& name) const;
+  const std::vector<double>& Floats(const std::string& name) const;
+  const std::vector<std::string>& Strings(const std::string& name) const;
+  bool IsDefault(const std::string& name) const;
+  // Parses `text` as the parameter's type and checks range and choices; kUsage on failure, naming
+  // the nearest known key for one that does not exist. Lists are comma separated.
+  Status SetFromText(const ParamSpecs& specs, const std::string& name, const std::string& text);
+  Status SetValue(const ParamSpecs& specs, const std::string& name, ParamValue value);
+  const std::map<std::string, ParamValue>& values() const { return values_; }
+
+ private:
+  std::map<std::string, ParamValue> values_;
+  std::map<std::string, bool> set_;
+};
+
+std::string ParamValueText(const ParamValue& value);  // as YAML flow text
+
+}  // namespace roundel::recipe

@@ -1,0 +1,60 @@
+#pragma once
+// A recipe: sections of settings and a list of passes, read from YAML and validated against the specs
+// handed in (this room does not know the passes).
+//
+//   target: ort-cpu
+//   weights: {bits: 8, granularity: channel}
+//   data: {path: images/, preset: imagenet, count: 256}
+//   passes:
+//     - bn_fold
+//     - calibrate: {method: percentile, percentile: 99.99}
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/recipe/params.h"
+
+namespace roundel::recipe {
+
+// A named table of parameters: a recipe section ("data"), a pass ("cle"), or "" for the keys that
+// stand at the top level ("target", "seed").
+struct SectionSpec {
+  std::string name;
+  std::string help;
+  ParamSpecs params;
+};
+
+struct RecipeSpec {
+  std::vector<SectionSpec> sections;
+  std::vector<SectionSpec> passes;
+};
+
+struct Step {
+  std::string pass;
+  Params params;
+  int line = 0;  // in the recipe file; 0 if it came from elsewhere
+};
+
+struct Recipe {
+  std::string source;                       // file name for messages
+  std::map<std::string, Params> sections;   // every section of the spec, defaults filled in
+  std::vector<Step> steps;
+
+  const Params& Section(const std::string& name) const;
+};
+
+// Errors are kUsage, "file:line: ...", with the nearest known key for an unknown one; duplicate keys,
+// anchors gone wild and other YAML faults are errors too.
+Result<Recipe> ParseRecipe(const std::string& yaml, const std::string& source,
+                           const RecipeSpec& spec);
+// One --set override: "weights.bits=4", "seed=7", "calibrate.method=percentile" (every step of that
+// pass; an error if the recipe has none).
+Status ApplyOverride(const RecipeSpec& spec, const std::string& assignment, Recipe* recipe);
+// The effective recipe as YAML that ParseRecipe reads back to the same recipe; every parameter is
+// written out, with its help as a comment if `comments`.
+std::string PrintRecipe(const RecipeSpec& spec, const Recipe& recipe, bool comments = false);
+
+}  // namespace roundel::recipe

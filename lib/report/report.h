@@ -1,0 +1,52 @@
+#pragma once
+// What a run did, collected while it runs and written at the end as JSON or a console table.
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace roundel::report {
+
+// One thing that a pass did or declined to do, and why.
+struct Record {
+  std::string subject;   // node or value
+  std::string action;    // "folded", "declined", "replaced", ...
+  std::string reason;    // or detail
+};
+
+using MetricValue = std::variant<double, int64_t, bool, std::string>;
+
+struct PassReport {
+  std::string name;
+  std::string outcome;   // "changed", "unchanged"
+  double seconds = 0;
+  int64_t peak_rss_bytes = 0;
+  std::vector<Record> records;
+  std::vector<std::pair<std::string, MetricValue>> metrics;  // in the order they were added
+
+  void Add(std::string subject, std::string action, std::string reason = "") {
+    records.push_back({std::move(subject), std::move(action), std::move(reason)});
+  }
+  void Metric(std::string name_, MetricValue value) {
+    metrics.emplace_back(std::move(name_), std::move(value));
+  }
+};
+
+struct Report {
+  std::vector<std::pair<std::string, MetricValue>> facts;  // tool version, hashes, seed, sizes
+  std::vector<PassReport> passes;
+  std::vector<std::string> warnings;
+
+  void Fact(std::string name, MetricValue value) {
+    facts.emplace_back(std::move(name), std::move(value));
+  }
+};
+
+// A rectangular table for the console: first row is the header; numbers right-aligned.
+std::string TextTable(const std::vector<std::vector<std::string>>& rows);
+std::string ReportJson(const Report& report);  // one object, keys in a fixed order
+int64_t PeakRssBytes();                        // of this process so far
+
+}  // namespace roundel::report

@@ -1,0 +1,86 @@
+#pragma once
+// What a runtime wants of a quantized model: which tensors get a quantizer, on which grid, which
+// tensors must share a range. Profiles are YAML files in configs/targets; they are also compiled into
+// the binary, which therefore needs no files beside it.
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+
+namespace roundel::target {
+
+// How the ops of one type are treated.
+enum class OpPolicy {
+  kFloat,        // stays float: no quantizer around it for its own sake
+  kQuantize,     // float inputs and outputs are quantized (weights by the weight grid)
+  kPassThrough,  // output carries its input's scale and zero point (Reshape, MaxPool, Transpose ...)
+  kShared,       // all data inputs and the output share one range (Concat)
+};
+
+struct Profile {
+  std::string name, summary;
+  quant::Grid activations, weights;       // defaults; recipes may choose others that `grids` allows
+  bool per_channel = true;                // weights, where the op has a channel axis
+  bool quantize_bias = true;              // int32 with s_x * s_w
+  bool quantize_graph_inputs = true, quantize_graph_outputs = true;
+  bool absorb_relu = true;                // Relu/Clip after a quantized op become the quantizer's range
+  bool contrib_qdq = false;               // com.microsoft Q/DQ allowed where the opset cannot be raised
+  int64_t min_opset = 13;
+  std::map<std::string, OpPolicy> ops;    // by op_type of the default domain; others stay float
+  struct FixedRange { double min, max; };
+  std::map<std::string, FixedRange> fixed_output_ranges;  // Softmax, Sigmoid: by op_type
+  std::set<std::string> activation_grids, weight_grids;   // allowed, by Grid::Name() prefix "uint8"
+};
+
+// A profile by name ("ort-cpu") or from a YAML file; kUsage with the nearest name if there is none.
+Result<Profile> LoadProfile(const std::string& name_or_file);
+Result<Profile> ParseProfile(const std::string& yaml, const std::string& source);
+std::vector<std::string> ProfileNames();
+
+// What the recipe asks for on top of the profile's defaults (sections `activations`, `weights`, and
+// top-level `exclude`).
+struct GridChoice {
+  quant::Grid activations, weights;
+  quant::Granularity weight_granularity = quant::Granularity::kChannel;
+  int64_t block_size = 0;
+  std::vector<std::string> exclude;  // node names, op types, or "re:regex" on either: stay float
+};
+GridChoice DefaultChoice(const Profile& profile);
+
+// One tensor that gets a quantizer.
+struct QuantPoint {
+  std::string value;
+  quant::Role role = quant::Role::kActivation;
+  quant::Grid grid;
+  quant::Granularity granularity = quant::Granularity::kTensor;
+  int64_t axis = 0, block_size = 0;
+  // Activations with the same group share one range (Concat, pass-through chains).
+  int group = -1;
+  // kBias: scale = scale(bias_input) * scale(bias_weight) / bias_beta (Gemm's alpha, beta).
+  std::string bias_input, bias_weight;
+  double bias_factor = 1.0;
+  // Set if the range is known without data.
+  bool fixed_range = false;
+  double range_min = 0, range_max = 0;
+};
+
+struct FloatNode {
+  std::string node, op_type, reason;
+};
+
+struct Placement {
+  std::vector<QuantPoint> points;      // activations in execution order, then weights, then biases
+  std::vector<FloatNode> float_nodes;  // every node with float tensors that stays float, and why
+  // Relu/Clip nodes that export drops because the quantizer of their output clamps alike; the check
+  // that the range really does (zero point at qmin; max <= clip max) is repeated at export.
+  std::vector<std::string> absorbable;  // their output values
+};
+
+Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice);
+
+}  // namespace roundel::target

@@ -1,0 +1,33 @@
+#pragma once
+// QuantizeLinear/DequantizeLinear form: from float graph + encodings to QDQ, and back.
+// Names and arithmetic follow ONNX Runtime's quantizer, so that debugging tools recognise them.
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+#include "lib/target/profile.h"
+
+namespace roundel::target {
+
+struct QdqOptions {
+  // Drops Relu/Clip nodes whose clamp the quantizer repeats (Profile::absorb_relu).
+  bool absorb_relu = true;
+  // Writes 16/4-bit and blocked Q/DQ in com.microsoft where the opset cannot be raised to 21.
+  bool contrib_qdq = false;
+};
+
+// Weights and biases become integer initializers with a DequantizeLinear; activations get one
+// QuantizeLinear -> DequantizeLinear pair; graph input and output names stay. Raises the opset as the
+// grids need. `model` is the float model that `encodings` were made for and is not changed.
+Result<graph::Model> ExportQdq(const graph::Model& model, const quant::EncodingTable& encodings,
+                               const QdqOptions& options);
+
+struct FloatModel {
+  graph::Model model;               // no Q/DQ; weights hold the dequantized values
+  quant::EncodingTable encodings;   // codes of weights and biases included
+};
+// Also reads other tools' QDQ models; Q/DQ that cannot be expressed as an encoding (dynamic scales)
+// stay in the model, with a line in `kept`.
+Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept = nullptr);
+
+}  // namespace roundel::target

@@ -1,0 +1,7 @@
+#include "passes/pass.h"
+
+namespace roundel::passes {
+
+PassInfo calibrate_pass() { return {.name = "calibrate"}; }
+
+}  // namespace roundel::passes

@@ -1,0 +1,59 @@
+#pragma once
+// What a pass is: a function over the Session, declared once by a PassInfo. A pass never prints,
+// times or checks itself (the runner does), keeps no state, and leaves one record for every node that
+// it declined.
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/random.h"
+#include "lib/base/status.h"
+#include "lib/engine/data_source.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+#include "lib/recipe/params.h"
+#include "lib/report/report.h"
+#include "lib/target/profile.h"
+
+namespace roundel::passes {
+
+// Mean and standard deviation per output channel of a layer's output before its activation, as the
+// folded batch normalisation told them: beta and |gamma|. Kept in step by passes that rescale.
+struct ChannelStatistics {
+  std::vector<double> mean, deviation;
+};
+
+// The only thing that passes share.
+struct Session {
+  graph::Model model;                          // float
+  quant::EncodingTable encodings;
+  target::Profile target;
+  target::GridChoice grids;
+  std::optional<target::Placement> placement;  // set by the pass that assigns grids
+  engine::DataSource* data = nullptr;          // not owned; nullptr if the recipe needs none
+  std::map<std::string, ChannelStatistics> statistics;  // by the layer's output value
+  Random random{0};
+  report::PassReport* report = nullptr;        // of the running pass
+};
+
+enum class Outcome { kUnchanged, kChanged };
+
+struct PassInfo {
+  std::string name;
+  std::string summary;                   // one line
+  recipe::ParamSpecs params;
+  bool needs_data = false;
+  // The model computes the same function after it; the runner proves that on data.
+  bool float_equivalent = false;
+  std::function<Result<Outcome>(Session&, const recipe::Params&)> run;
+};
+
+// The list from passes.def, sorted by name.
+const std::vector<PassInfo>& AllPasses();
+const PassInfo* FindPass(const std::string& name);
+
+}  // namespace roundel::passes

@@ -1,0 +1,140 @@
+#include "passes/runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "lib/base/interrupt.h"
+#include "lib/base/log.h"
+#include "lib/base/text.h"
+#include "lib/engine/executor.h"
+#include "lib/graph/check.h"
+
+namespace roundel::passes {
+namespace {
+
+// What the model computes on the first samples of the data, kept to compare a rewritten model with.
+struct Probe {
+  std::vector<std::vector<Tensor>> inputs;   // per batch
+  std::vector<std::vector<Tensor>> outputs;  // per batch
+};
+
+Result<std::vector<std::vector<Tensor>>> RunProbe(const graph::Model& model,
+                                                  const std::vector<std::vector<Tensor>>& inputs) {
+  ASSIGN_OR_RETURN(auto executor, engine::Executor::Create(model));
+  std::vector<std::vector<Tensor>> outputs;
+  for (const std::vector<Tensor>& batch : inputs) {
+    ASSIGN_OR_RETURN(auto out, executor->Run(batch));
+    outputs.push_back(std::move(out));
+  }
+  return outputs;
+}
+
+// Cuts the first `count` samples off a batch.
+std::vector<Tensor> FirstSamples(const engine::Batch& batch, int64_t count) {
+  if (batch.size <= count) return batch.inputs;
+  std::vector<Tensor> cut;
+  for (const Tensor& input : batch.inputs) {
+    if (input.rank() == 0 || input.dim(0) != batch.size) return batch.inputs;
+    Shape shape = input.shape();
+    shape[0] = count;
+    Tensor part = Tensor::Empty(input.dtype(), shape);
+    std::copy_n(static_cast<const std::byte*>(input.raw()), part.byte_size(),
+                static_cast<std::byte*>(part.mutable_raw()));
+    cut.push_back(std::move(part));
+  }
+  return cut;
+}
+
+Result<Probe> MakeProbe(const graph::Model& model, engine::DataSource* data, int64_t samples) {
+  Probe probe;
+  RETURN_IF_ERROR(data->Rewind());
+  for (int64_t taken = 0; taken < samples;) {
+    ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, data->Next());
+    if (!batch) break;
+    probe.inputs.push_back(FirstSamples(*batch, samples - taken));
+    taken += std::min(batch->size, samples - taken);
+  }
+  ASSIGN_OR_RETURN(probe.outputs, RunProbe(model, probe.inputs));
+  return probe;
+}
+
+// The largest |after - before| over all float outputs, relative to each output's range.
+double LargestDifference(const std::vector<std::vector<Tensor>>& before,
+                         const std::vector<std::vector<Tensor>>& after) {
+  double largest = 0;
+  for (size_t batch = 0; batch < before.size(); ++batch) {
+    for (size_t i = 0; i < before[batch].size(); ++i) {
+      if (!IsFloating(before[batch][i].dtype())) continue;
+      const Tensor a = before[batch][i].ToFloat(), b = after[batch][i].ToFloat();
+      if (a.shape() != b.shape()) return std::numeric_limits<double>::infinity();
+      double low = 0, high = 0, difference = 0;
+      for (int64_t k = 0; k < a.size(); ++k) {
+        const double x = a.data<float>()[k], y = b.data<float>()[k];
+        low = std::min(low, x);
+        high = std::max(high, x);
+        const double d = std::fabs(x - y);
+        difference = std::max(difference, std::isfinite(d) ? d : (x == y ? 0.0 : HUGE_VAL));
+      }
+      if (difference > 0) largest = std::max(largest, difference / std::max(high - low, 1e-30));
+    }
+  }
+  return largest;
+}
+
+bool IsApproximate(const report::PassReport& report) {
+  for (const auto& [name, value] : report.metrics)
+    if (name == "approximate" && std::holds_alternative<bool>(value)) return std::get<bool>(value);
+  return false;
+}
+
+Status Verify(const Probe& probe, const RunnerOptions& options, Session* session) {
+  ASSIGN_OR_RETURN(const auto outputs, RunProbe(session->model, probe.inputs));
+  const double difference = LargestDifference(probe.outputs, outputs);
+  session->report->Metric("output_difference", difference);
+  if (IsApproximate(*session->report) || difference <= options.verify_tolerance) return OkStatus();
+  return InternalError(StrCat("the pass changed the model's outputs by ", difference,
+                              " of their range on the first samples (allowed: ",
+                              options.verify_tolerance, "); please report this model"));
+}
+
+Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptions& options,
+               Session* session) {
+  if (Interrupted()) return InterruptedError();
+  if (pass.needs_data && session->data == nullptr)
+    return UsageError("needs calibration data: give --calib, or a data section in the recipe");
+  const bool verify =
+      pass.float_equivalent && session->data != nullptr && options.verify_samples > 0;
+  Probe probe;
+  if (verify) {
+    ASSIGN_OR_RETURN(probe, MakeProbe(session->model, session->data, options.verify_samples));
+  }
+  ASSIGN_OR_RETURN(const Outcome outcome, pass.run(*session, step.params));
+  session->report->outcome = outcome == Outcome::kChanged ? "changed" : "unchanged";
+  if (outcome == Outcome::kUnchanged) return OkStatus();
+  RETURN_IF_ERROR(graph::CheckModel(&session->model));
+  return verify ? Verify(probe, options, session) : OkStatus();
+}
+
+}  // namespace
+
+Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
+                Session* session, report::Report* report) {
+  for (const recipe::Step& step : steps) {
+    const PassInfo* pass = FindPass(step.pass);
+    CHECK(pass != nullptr, "the recipe was validated against the list of passes");
+    LogDebug(StrCat("pass ", step.pass));
+    const auto start = std::chrono::steady_clock::now();
+    report->passes.push_back({.name = step.pass});
+    session->report = &report->passes.back();
+    Status status = RunStep(step, *pass, options, session);
+    session->report->seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    session->report->peak_rss_bytes = report::PeakRssBytes();
+    session->report = nullptr;
+    if (!status.ok()) return std::move(status).At("pass " + step.pass);
+  }
+  return OkStatus();
+}
+
+}  // namespace roundel::passes

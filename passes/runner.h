@@ -1,0 +1,23 @@
+#pragma once
+// Runs the steps of a recipe over a Session: order, timing, structural checks, the proof on data that
+// a float-equivalent pass kept the function, progress, interruption.
+
+#include <vector>
+
+#include "lib/recipe/recipe.h"
+#include "passes/pass.h"
+
+namespace roundel::passes {
+
+struct RunnerOptions {
+  // Float-equivalent passes are checked on this many samples (0: not at all).
+  int64_t verify_samples = 4;
+  // Largest difference allowed, relative to the output's range.
+  double verify_tolerance = 1e-4;
+};
+
+// Appends one PassReport per step to `report`. Stops at the first error, which names the pass.
+Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
+                Session* session, report::Report* report);
+
+}  // namespace roundel::passes

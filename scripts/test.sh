@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The whole test suite: installs what it needs, builds, runs everything.
+# scripts/test.sh [--asan] [ctest arguments...]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+preset=dev
+if [ "${1:-}" = --asan ]; then
+  preset=asan-ubsan
+  shift
+fi
+scripts/install.sh tests
+# The real consumer of what is exported: a full ONNX Runtime from npm, without install scripts.
+if [ ! -d tests/e2e/node_modules/onnxruntime-node ]; then
+  (cd tests/e2e && npm ci --ignore-scripts --no-audit --no-fund)
+fi
+cmake --preset "$preset" >/dev/null
+cmake --build --preset "$preset"
+cd "build/$preset"
+exec ctest --output-on-failure -j "$(nproc)" "$@"
