@@ -1,5 +1,5 @@
 #pragma once
-// CHECK(condition, message): an invariant of our own code; active in every build. Never for input
+// INVARIANT(condition, message): an invariant of our own code; active in every build. Never for input
 // errors, which are Status (status.h).
 
 #include <string>
@@ -11,7 +11,7 @@ namespace roundel {
 
 }  // namespace roundel
 
-#define CHECK(condition, message)                                              \
+#define INVARIANT(condition, message)                                              \
   do {                                                                         \
     if (!(condition)) [[unlikely]]                                             \
       ::roundel::CheckFailed(__FILE__, __LINE__, #condition, message);         \

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "lib/base/log.h"
@@ -59,7 +60,7 @@ void Progress::Print(bool last) {
   if (total_ > 0) {
     const double fraction = static_cast<double>(done_) / static_cast<double>(total_);
     if (terminal_) {
-      const int filled = static_cast<int>(fraction * kBarWidth);
+      const int filled = static_cast<int>(std::min(fraction, 1.0) * kBarWidth);
       line += " [" + std::string(filled, '=') + std::string(kBarWidth - filled, ' ') + "]";
     }
     line += StrFormat(" %lld/%lld %s, %.1f/s", static_cast<long long>(done_),

@@ -1,6 +1,6 @@
 #pragma once
 // Errors that come from outside (model, recipe, data, machine) travel as Status or Result<T>; broken
-// invariants are CHECKs (check.h). No exception crosses a room: third-party throws are caught where
+// invariants are INVARIANTs (check.h). No exception crosses a room: third-party throws are caught where
 // the library is wrapped.
 
 #include <optional>
@@ -55,21 +55,21 @@ class [[nodiscard]] Result {
  public:
   Result(T value) : value_(std::move(value)) {}               // NOLINT: implicit on purpose
   Result(Status status) : status_(std::move(status)) {        // NOLINT: implicit on purpose
-    CHECK(!status_.ok(), "Result made from an ok Status");
+    INVARIANT(!status_.ok(), "Result made from an ok Status");
   }
   bool ok() const { return status_.ok(); }
   const Status& status() const& { return status_; }
   Status status() && { return std::move(status_); }
   T& value() & {
-    CHECK(ok(), status_.message());
+    INVARIANT(ok(), status_.message());
     return *value_;
   }
   const T& value() const& {
-    CHECK(ok(), status_.message());
+    INVARIANT(ok(), status_.message());
     return *value_;
   }
   T&& value() && {
-    CHECK(ok(), status_.message());
+    INVARIANT(ok(), status_.message());
     return std::move(*value_);
   }
   T& operator*() & { return value(); }

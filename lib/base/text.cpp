@@ -61,6 +61,22 @@ std::string_view Trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
+std::string Printable(std::string_view text, size_t limit) {
+  std::string out;
+  size_t length = std::min(text.size(), limit);
+  if (length < text.size())  // not in the middle of a UTF-8 sequence
+    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+  for (const char c : text.substr(0, length)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f)
+      out += StrFormat("\\x%02x", static_cast<unsigned>(byte));
+    else
+      out += c;
+  }
+  if (length < text.size()) out += "...";
+  return out;
+}
+
 std::string HumanBytes(int64_t bytes) {
   const char* const units[] = {"B", "kB", "MB", "GB", "TB"};
   double value = static_cast<double>(bytes);

@@ -17,8 +17,8 @@ const std::string& Node::output(size_t i) const {
 }
 
 std::string Node::DisplayName() const {
-  if (!name.empty()) return StrCat("'", name, "' (", op_type, ")");
-  return StrCat(op_type, " producing '", output(0), "'");
+  if (!name.empty()) return StrCat("'", Printable(name), "' (", Printable(op_type), ")");
+  return StrCat(Printable(op_type), " producing '", Printable(output(0)), "'");
 }
 
 const Attribute* Node::FindAttribute(const std::string& wanted) const {
@@ -157,7 +157,7 @@ namespace {
 auto FindNode(std::vector<NodePtr>& nodes, const Node* node) {
   const auto it = std::find_if(nodes.begin(), nodes.end(),
                                [&](const NodePtr& candidate) { return candidate.get() == node; });
-  CHECK(it != nodes.end(), "node is not in this graph");
+  INVARIANT(it != nodes.end(), "node is not in this graph");
   return it;
 }
 }  // namespace
@@ -179,10 +179,31 @@ void Graph::RemoveNodes(const std::function<bool(const Node&)>& should_remove) {
   std::erase_if(nodes_, [&](const NodePtr& node) { return should_remove(*node); });
 }
 
+namespace {
+using Waiters = std::unordered_map<const Node*, std::vector<Node*>>;  // producer -> readers
+
+// A node that waits may only lie behind a cycle; following what it waits for ends inside of one.
+const Node* NodeOfCycle(const std::vector<NodePtr>& nodes, const Waiters& waiters,
+                        const std::unordered_map<const Node*, int>& missing) {
+  std::unordered_map<const Node*, const Node*> waits_for;
+  const Node* node = nullptr;
+  for (const NodePtr& stuck : nodes) {  // in file order: the same node is named every time
+    if (missing.at(stuck.get()) == 0) continue;
+    if (node == nullptr) node = stuck.get();
+    const auto readers = waiters.find(stuck.get());
+    if (readers == waiters.end()) continue;
+    for (const Node* reader : readers->second) waits_for.try_emplace(reader, stuck.get());
+  }
+  std::unordered_set<const Node*> seen;
+  while (seen.insert(node).second) node = waits_for.at(node);
+  return node;
+}
+}  // namespace
+
 Status Graph::SortTopologically() {
   const Index& known = index();
   std::unordered_map<const Node*, int> missing;  // inputs whose producer has not been placed
-  std::unordered_map<const Node*, std::vector<Node*>> waiters;
+  Waiters waiters;
   const auto add_edge = [&](const std::string& value, Node* reader) {
     const auto it = known.producer.find(value);
     if (it == known.producer.end()) return;
@@ -205,9 +226,8 @@ Status Graph::SortTopologically() {
       if (--missing[reader] == 0) ready.insert(position[reader]);
   }
   if (order.size() != nodes_.size()) {
-    for (const NodePtr& node : nodes_)
-      if (missing[node.get()] > 0)
-        return ModelError(StrCat("the graph has a cycle through node ", node->DisplayName()));
+    const Node* culprit = NodeOfCycle(nodes_, waiters, missing);
+    return ModelError(StrCat("the graph has a cycle through node ", culprit->DisplayName()));
   }
   std::vector<NodePtr> sorted;
   sorted.reserve(nodes_.size());
@@ -270,13 +290,19 @@ void Graph::SetOutput(Node* node, size_t index, const std::string& value) {
 }
 
 namespace {
+bool Defines(const Graph& graph, const std::string& value) {
+  return graph.IsInput(value) || graph.FindInitializer(value) || graph.Producer(value);
+}
+
 void RenameReads(Graph& graph, const std::string& from, const std::string& to) {
   for (const NodePtr& node : graph.nodes()) {
     std::replace(node->inputs.begin(), node->inputs.end(), from, to);
     ForEachSubgraph(*node, [&](Graph& sub) {
+      if (Defines(sub, from)) return;  // its own value of the same name
       RenameReads(sub, from, to);
       for (ValueInfo& output : sub.outputs)
-        if (output.name == from && !sub.Producer(from)) output.name = to;
+        if (output.name == from) output.name = to;
+      sub.InvalidateIndex();
     });
   }
   graph.InvalidateIndex();

@@ -14,7 +14,14 @@ namespace roundel::io {
 // converted. kData for anything malformed.
 Result<Tensor> ReadNpy(const std::string& path);
 Result<Tensor> ParseNpy(const void* data, size_t bytes);
-Result<std::vector<std::pair<std::string, Tensor>>> ReadNpz(const std::string& path);
+
+// Arrays of an archive under their names without ".npy", in file order. Stored arrays are mapped where
+// alignment allows, deflated ones are checked against their CRC-32.
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+Result<NamedTensors> ReadNpz(const std::string& path);
+Result<NamedTensors> ParseNpz(const void* data, size_t bytes);
+
+// kUsage for types that NumPy does not have (bfloat16, int4 ...).
 Status WriteNpy(const Tensor& tensor, const std::string& path);
 
 }  // namespace roundel::io

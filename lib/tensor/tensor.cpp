@@ -10,9 +10,10 @@
 namespace roundel {
 
 struct Tensor::Storage {
-  std::byte* data = nullptr;                   // owned, borrowed or inside `file`
+  std::byte* data = nullptr;                   // owned, borrowed, or inside `file` or `bytes`
   bool owned = false;
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
+  std::string bytes;                           // what FromBytes took over
   std::vector<std::string> strings;
 
   Storage() = default;
@@ -26,7 +27,7 @@ struct Tensor::Storage {
     constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
     const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
     data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-    CHECK(data != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
+    INVARIANT(data != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
     owned = true;
   }
 };
@@ -34,7 +35,7 @@ struct Tensor::Storage {
 int64_t NumElements(const Shape& shape) {
   int64_t count = 1;
   for (int64_t dim : shape) {
-    CHECK(dim >= 0, "negative dimension");
+    INVARIANT(dim >= 0, "negative dimension");
     count *= dim;
   }
   return count;
@@ -78,7 +79,7 @@ Tensor Tensor::Mapped(DType type, const Shape& shape, std::shared_ptr<const Mapp
   t.dtype_ = type;
   t.shape_ = shape;
   t.storage_ = std::make_shared<Storage>();
-  CHECK(offset >= 0 && offset + t.byte_size() <= static_cast<int64_t>(file->bytes().size()),
+  INVARIANT(offset >= 0 && offset + t.byte_size() <= static_cast<int64_t>(file->bytes().size()),
         "mapped tensor outside of its file");
   const std::byte* source = file->bytes().data() + offset;
   if (reinterpret_cast<uintptr_t>(source) % 16 != 0) {  // unaligned in the file: read it now
@@ -91,8 +92,26 @@ Tensor Tensor::Mapped(DType type, const Shape& shape, std::shared_ptr<const Mapp
   return t;
 }
 
+Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
+  Tensor t;
+  t.dtype_ = type;
+  t.shape_ = shape;
+  t.storage_ = std::make_shared<Storage>();
+  INVARIANT(static_cast<int64_t>(bytes.size()) == t.byte_size(), "byte count");
+  // Small strings live inside the string object and move with it; they are copied, which aligns them.
+  constexpr size_t kWorthKeeping = 256;
+  if (bytes.size() < kWorthKeeping || reinterpret_cast<uintptr_t>(bytes.data()) % 16 != 0) {
+    t.storage_->Allocate(t.byte_size());
+    std::memcpy(t.storage_->data, bytes.data(), bytes.size());
+    return t;
+  }
+  t.storage_->bytes = std::move(bytes);
+  t.storage_->data = reinterpret_cast<std::byte*>(t.storage_->bytes.data());
+  return t;
+}
+
 Tensor Tensor::Strings(const Shape& shape, std::vector<std::string> values) {
-  CHECK(static_cast<int64_t>(values.size()) == NumElements(shape), "value count");
+  INVARIANT(static_cast<int64_t>(values.size()) == NumElements(shape), "value count");
   Tensor t;
   t.dtype_ = DType::kString;
   t.shape_ = shape;
@@ -113,13 +132,13 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
 bool Tensor::is_mapped() const { return storage_ && storage_->file != nullptr; }
 
 const void* Tensor::raw() const {
-  CHECK(defined(), "undefined tensor");
+  INVARIANT(defined(), "undefined tensor");
   return storage_->data;
 }
 
 void* Tensor::mutable_raw() {
-  CHECK(defined(), "undefined tensor");
-  CHECK(dtype_ != DType::kString, "string tensors are not written in place");
+  INVARIANT(defined(), "undefined tensor");
+  INVARIANT(dtype_ != DType::kString, "string tensors are not written in place");
   if (storage_.use_count() > 1 || storage_->file) {
     Tensor copy = Empty(dtype_, shape_);
     std::memcpy(copy.storage_->data, storage_->data, static_cast<size_t>(byte_size()));
@@ -129,12 +148,12 @@ void* Tensor::mutable_raw() {
 }
 
 const std::vector<std::string>& Tensor::strings() const {
-  CHECK(dtype_ == DType::kString, "tensor holds " + DTypeName(dtype_));
+  INVARIANT(dtype_ == DType::kString, "tensor holds " + DTypeName(dtype_));
   return storage_->strings;
 }
 
 Tensor Tensor::Reshaped(const Shape& shape) const {
-  CHECK(NumElements(shape) == size(), "reshape changes the element count");
+  INVARIANT(NumElements(shape) == size(), "reshape changes the element count");
   Tensor t = *this;
   t.shape_ = shape;
   return t;
@@ -224,7 +243,7 @@ Tensor Tensor::ToFloat() const {
     case DType::kFloat8E5M2FNUZ: case DType::kFloat8E8M0:
       for (int64_t i = 0; i < n; ++i) to[i] = DecodeFloat8(dtype_, bytes[i]);
       break;
-    default: CHECK(false, "no float value of a " + DTypeName(dtype_));
+    default: INVARIANT(false, "no float value of a " + DTypeName(dtype_));
   }
   return out;
 }
@@ -248,7 +267,7 @@ std::vector<int64_t> Tensor::ToInt64s() const {
     case DType::kInt4: case DType::kUint4: case DType::kInt2: case DType::kUint2:
       for (int64_t i = 0; i < n; ++i) out[i] = PackedInteger(raw(), i, dtype_);
       break;
-    default: CHECK(false, "no integer value of a " + DTypeName(dtype_));
+    default: INVARIANT(false, "no integer value of a " + DTypeName(dtype_));
   }
   return out;
 }
@@ -263,7 +282,7 @@ Tensor Tensor::FromFloatTo(DType type) const {
     for (int64_t i = 0; i < n; ++i) to[i] = from[i];
     return out;
   }
-  CHECK(type == DType::kFloat16 || type == DType::kBfloat16, "cannot store floats as " + DTypeName(type));
+  INVARIANT(type == DType::kFloat16 || type == DType::kBfloat16, "cannot store floats as " + DTypeName(type));
   auto* to = static_cast<uint16_t*>(out.mutable_raw());
   for (int64_t i = 0; i < n; ++i)
     to[i] = type == DType::kFloat16 ? FloatToHalf(from[i]) : FloatToBfloat16(from[i]);

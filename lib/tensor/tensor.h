@@ -34,7 +34,7 @@ class Tensor {
   static Tensor Empty(DType type, const Shape& shape);
   template <typename T>
   static Tensor FromVector(const Shape& shape, const std::vector<T>& values) {
-    CHECK(static_cast<int64_t>(values.size()) == NumElements(shape), "value count");
+    INVARIANT(static_cast<int64_t>(values.size()) == NumElements(shape), "value count");
     Tensor t = Empty(DTypeOf<T>::value, shape);
     T* out = t.mutable_data<T>();
     for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
@@ -46,6 +46,8 @@ class Tensor {
   // the file. Data need not be aligned: data<T>() copies first if it is not.
   static Tensor Mapped(DType type, const Shape& shape, std::shared_ptr<const MappedFile> file,
                        int64_t offset);
+  // Takes over bytes that a parser has already read; `bytes` has the tensor's byte size.
+  static Tensor FromBytes(DType type, const Shape& shape, std::string bytes);
   static Tensor Strings(const Shape& shape, std::vector<std::string> values);
   // A view on memory that the caller keeps alive longer than the tensor (arenas, test data).
   static Tensor Borrow(DType type, const Shape& shape, void* data);
@@ -63,12 +65,12 @@ class Tensor {
   void* mutable_raw();
   template <typename T>
   const T* data() const {
-    CHECK(DTypeOf<T>::value == dtype_, "tensor holds " + DTypeName(dtype_));
+    INVARIANT(DTypeOf<T>::value == dtype_, "tensor holds " + DTypeName(dtype_));
     return static_cast<const T*>(raw());
   }
   template <typename T>
   T* mutable_data() {
-    CHECK(DTypeOf<T>::value == dtype_, "tensor holds " + DTypeName(dtype_));
+    INVARIANT(DTypeOf<T>::value == dtype_, "tensor holds " + DTypeName(dtype_));
     return static_cast<T*>(mutable_raw());
   }
   template <typename T>

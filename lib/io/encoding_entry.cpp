@@ -1,0 +1,136 @@
+#include "lib/io/encoding_entry.h"
+
+#include <algorithm>
+
+#include "lib/base/text.h"
+#include "lib/io/weight_axes.h"
+
+namespace roundel::io {
+namespace {
+
+using quant::Encoding;
+using quant::Granularity;
+using quant::QParams;
+using quant::Role;
+
+// Brings flat scales from (channel, block) into the order of the value's axes.
+Status SortBlocks(Encoding* e, const Shape& shape) {
+  ASSIGN_OR_RETURN(const std::vector<size_t> order, BlockOrder(*e, ScaleShape(*e, shape)));
+  std::vector<QParams> sorted(e->params.size());
+  for (size_t i = 0; i < sorted.size(); ++i) sorted[order[i]] = e->params[i];
+  e->params = std::move(sorted);
+  return OkStatus();
+}
+
+// Whether no element of the constant `value` rounds to the lowest code of the full grid.
+bool FitsNarrow(const Tensor& value, const Encoding& e) {
+  if (value.dtype() != DType::kFloat || e.grid.bits > 16) return false;
+  const int32_t qmin = e.grid.qmin(), qmax = e.grid.qmax();
+  const float* x = value.data<float>();
+  for (int64_t i = 0; i < value.size(); ++i) {
+    const QParams& p = e.params[static_cast<size_t>(e.ParamIndex(value.shape(), i))];
+    if (quant::Quantize(x[i], p, qmin, qmax) == qmin) return false;
+  }
+  return true;
+}
+
+Status SetAxis(const EncodingEntry& entry, const std::string& name, const graph::Graph& graph,
+               const Shape& shape, Encoding* e) {
+  const auto rank = static_cast<int64_t>(shape.size());
+  if (entry.axis) {
+    if (*entry.axis < -rank || *entry.axis >= rank)
+      return UsageError(StrCat("axis ", *entry.axis, " does not exist in shape ",
+                               ShapeString(shape)));
+    e->axis = *entry.axis < 0 ? *entry.axis + rank : *entry.axis;
+    return OkStatus();
+  }
+  const auto axes = FindWeightAxes(graph, name, rank);
+  if (!axes) return UsageError("no operator that reads it tells along which axis the scales lie");
+  e->axis = e->granularity == Granularity::kBlock ? axes->block : axes->channel;
+  return OkStatus();
+}
+
+// Axis and order of several scales, and whether they fit the value.
+Status PlaceScales(const EncodingEntry& entry, const std::string& name, const graph::Graph& graph,
+                   Encoding* e) {
+  const auto shape = FindShape(graph, name);
+  if (!shape) return UsageError("several scales for a value of unknown shape");
+  RETURN_IF_ERROR(SetAxis(entry, name, graph, *shape, e));
+  const Status fits = CheckEncoding(*e, *shape);
+  if (!fits.ok()) return UsageError(fits.message());
+  const Shape scales = ScaleShape(*e, *shape);
+  if (entry.scale_shape && *entry.scale_shape != scales)
+    return UsageError(StrCat("scales of shape ", ShapeString(*entry.scale_shape), " where ",
+                             ShapeString(scales), " is needed"));
+  if (e->granularity == Granularity::kBlock && !entry.scale_shape) return SortBlocks(e, *shape);
+  return OkStatus();
+}
+
+}  // namespace
+
+Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry) {
+  const int64_t middle = int64_t{1} << (entry->bits - 1);
+  for (const int64_t offset : offsets)
+    if (offset > 0 || offset <= -2 * middle)
+      return UsageError(StrCat("offset ", offset, " does not exist on a grid of ", entry->bits,
+                               " bits"));
+  const auto all = [&](int64_t value) {
+    return std::all_of(offsets.begin(), offsets.end(), [&](int64_t o) { return o == value; });
+  };
+  // AIMET's "strict" grids leave out the highest unsigned code: the narrow signed grid.
+  const bool strict = entry->symmetric && entry->bits > 2 && all(1 - middle);
+  entry->is_signed = entry->bits == 32 || strict || (entry->symmetric && all(-middle));
+  entry->symmetric &= entry->is_signed;  // "unsigned symmetric" starts at 0: not symmetric here
+  if (strict) entry->narrow = true;
+  const int64_t shift = strict ? middle - 1 : entry->is_signed ? middle : 0;
+  for (const int64_t offset : offsets) entry->zero_points.push_back(-offset - shift);
+  return OkStatus();
+}
+
+int64_t OffsetOf(const quant::Grid& grid, const QParams& params) {
+  return -(params.zero_point + (grid.is_signed ? int64_t{1} << (grid.bits - 1) : 0));
+}
+
+Result<Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& name,
+                               const graph::Graph& graph) {
+  Encoding e;
+  e.role = FindRole(graph, name, entry.bits);
+  if (entry.is_param && *entry.is_param != (e.role != Role::kActivation))
+    return UsageError(*entry.is_param
+                          ? "listed as a parameter, but it is no constant of the model"
+                          : "listed as an activation, but it is a constant of the model");
+  e.grid = {.bits = entry.bits, .is_signed = entry.is_signed, .symmetric = entry.symmetric};
+  e.granularity = entry.granularity;
+  e.block_size = entry.block_size;
+  e.decided_by = "encodings file";
+  for (size_t i = 0; i < entry.scales.size(); ++i)
+    e.params.push_back({static_cast<float>(entry.scales[i]),
+                        static_cast<int32_t>(entry.zero_points[i])});
+  if (e.granularity != Granularity::kTensor)
+    RETURN_IF_ERROR(PlaceScales(entry, name, graph, &e));
+  else if (e.params.size() != 1)
+    return UsageError(StrCat(e.params.size(), " scales where one is needed"));
+  if (entry.narrow)
+    e.grid.narrow_range = *entry.narrow;
+  else if (e.role == Role::kWeight && e.grid.symmetric && e.grid.is_signed)
+    e.grid.narrow_range = FitsNarrow(*graph.Constant(name), e);
+  return e;
+}
+
+Result<std::vector<size_t>> BlockOrder(const Encoding& e, const Shape& scales) {
+  std::vector<size_t> others;
+  for (size_t axis = 0; axis < scales.size(); ++axis)
+    if (static_cast<int64_t>(axis) != e.axis && scales[axis] != 1) others.push_back(axis);
+  if (others.size() > 1)
+    return UsageError(StrCat("encodings version 1.0.0 cannot hold blocks with scales of shape ",
+                             ShapeString(scales)));
+  std::vector<size_t> order(e.params.size());
+  const auto blocks = static_cast<size_t>(scales[static_cast<size_t>(e.axis)]);
+  const size_t channels = blocks == 0 ? 0 : order.size() / blocks;
+  const bool channel_first = others.empty() || static_cast<int64_t>(others[0]) < e.axis;
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = channel_first ? i : i % blocks * channels + i / blocks;
+  return order;
+}
+
+}  // namespace roundel::io

@@ -1,0 +1,43 @@
+#pragma once
+// An entry of an encodings file, whatever its version, and how the graph completes it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+
+namespace roundel::io {
+
+// What the file tells. Fields that its version leaves out are nullopt.
+struct EncodingEntry {
+  int bits = 0;
+  bool is_signed = false, symmetric = false;
+  std::optional<bool> narrow;
+  quant::Granularity granularity = quant::Granularity::kTensor;
+  std::optional<int64_t> axis;
+  int64_t block_size = 0;
+  std::vector<double> scales;
+  std::vector<int64_t> zero_points;  // of the grid that `is_signed` tells
+  std::optional<Shape> scale_shape;  // 2.0.0; the flat lists of 1.0.0 are ordered (channel, block)
+  std::optional<bool> is_param;      // the section of the file
+};
+
+// Sets zero points and sign from the offsets of 0.6.1 and 1.0.0, which count from unsigned codes:
+// symmetric grids read as signed, others as unsigned, 32 bits always as signed.
+Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry);
+// The inverse.
+int64_t OffsetOf(const quant::Grid& grid, const quant::QParams& params);
+
+// kUsage where the entry does not fit the value `name` of the graph.
+Result<quant::Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& name,
+                                      const graph::Graph& graph);
+
+// For each scale of 1.0.0's flat list, ordered (channel, block), its index in Encoding::params, which
+// follow the value's axes; `scales` is their shape. kUsage if more than two axes have several scales.
+Result<std::vector<size_t>> BlockOrder(const quant::Encoding& encoding, const Shape& scales);
+
+}  // namespace roundel::io

@@ -1,0 +1,29 @@
+#pragma once
+// AttributeProto <-> Attribute, and what it shares with the reader and the writer of graphs, since
+// attributes hold graphs and graphs hold attributes.
+
+#include <cstdint>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/io/external_data.h"
+#include "lib/io/onnx_message.h"
+
+namespace roundel::io {
+
+struct ReadContext {
+  ExternalFiles files;
+  int64_t sparse_budget;  // bytes that sparse initializers may still expand to
+};
+
+// onnx_attribute.cpp
+Result<graph::Attribute> TakeAttribute(onnx::AttributeProto* proto, ReadContext* context);
+void PutAttribute(const graph::Attribute& attribute, onnx::AttributeProto* proto);
+
+// onnx_read.cpp
+Status TakeGraph(onnx::GraphProto* proto, ReadContext* context, graph::Graph* graph);
+
+// onnx_write.cpp: the whole graph, weights included
+void PutGraph(const graph::Graph& graph, onnx::GraphProto* proto);
+
+}  // namespace roundel::io

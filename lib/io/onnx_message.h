@@ -1,0 +1,68 @@
+#pragma once
+// How messages survive a round trip field by field.
+//
+// Reading moves the fields that our structs model out of the protobuf message and clears them there;
+// what is left (fields of newer ONNX versions, annotations, ...) is serialised into the struct's
+// `unknown`. Writing parses `unknown` first and then sets the modelled fields. Two rules keep
+// "absent" and "present, but empty" apart:
+//   - a scalar is taken out (and set) only where it differs from its default, so that a field that is
+//     present with its default value simply stays in the leftover;
+//   - where a struct's value does not tell how it was stored, a note (an integer) is added to the
+//     leftover under a field number that no schema may use.
+
+#include <onnx/onnx_pb.h>
+
+#include <cstdint>
+#include <string>
+
+namespace roundel::io {
+
+// Field numbers 19000-19999 are reserved for protobuf itself, which uses none in messages.
+inline constexpr int kNoteField = 19721;
+
+inline void SetNote(google::protobuf::UnknownFieldSet* fields, uint64_t note) {
+  if (note != 0) fields->AddVarint(kNoteField, note);
+}
+
+// Removes the note and returns it; 0 if there is none.
+inline uint64_t TakeNote(google::protobuf::UnknownFieldSet* fields) {
+  uint64_t note = 0;
+  for (int i = 0; i < fields->field_count(); ++i) {
+    const auto& field = fields->field(i);
+    if (field.number() == kNoteField && field.type() == google::protobuf::UnknownField::TYPE_VARINT)
+      note = field.varint();
+  }
+  if (!fields->empty()) fields->DeleteByNumber(kNoteField);
+  return note;
+}
+
+inline std::string Leftover(const google::protobuf::MessageLite& message) {
+  return message.ByteSizeLong() == 0 ? std::string() : message.SerializePartialAsString();
+}
+
+// Parses what Leftover() made. It came out of a parse, so it cannot fail.
+void ParseLeftover(const std::string& leftover, google::protobuf::MessageLite* message);
+
+}  // namespace roundel::io
+
+// Moves a scalar field out of a message if it differs from its default (see above).
+#define ROUNDEL_TAKE_STRING(message, field, destination)     \
+  do {                                                       \
+    if (!(message)->field().empty()) {                       \
+      (destination) = std::move(*(message)->mutable_##field()); \
+      (message)->clear_##field();                            \
+    }                                                        \
+  } while (false)
+#define ROUNDEL_TAKE_INT(message, field, destination) \
+  do {                                                \
+    (destination) = (message)->field();               \
+    if ((destination) != 0) (message)->clear_##field(); \
+  } while (false)
+#define ROUNDEL_PUT_STRING(message, field, source) \
+  do {                                             \
+    if (!(source).empty()) (message)->set_##field(source); \
+  } while (false)
+#define ROUNDEL_PUT_INT(message, field, source) \
+  do {                                          \
+    if ((source) != 0) (message)->set_##field(source); \
+  } while (false)

@@ -1,0 +1,59 @@
+#include "lib/base/text.h"
+
+#include <catch2/catch.hpp>
+
+namespace roundel {
+
+TEST_CASE("concatenation prints numbers naturally") {
+  CHECK(StrCat("a", 1, 'b', int64_t{-2}, true, 0.5, std::string("c"), size_t{7}) ==
+        "a1b-2true0.5c7");
+  CHECK(StrCat(1.0 / 3, " ", 1e-20) == "0.333333 1e-20");
+  CHECK(StrCat() == "");
+  CHECK(StrFormat("%5.2f|%s", 1.005, std::string(300, 'x').c_str()) ==
+        " 1.00|" + std::string(300, 'x'));
+}
+
+TEST_CASE("joins") {
+  CHECK(Join(std::vector<std::string>{}) == "");
+  const std::vector<std::string> letters = {"a", "b", "c", "d"};
+  CHECK(Join(letters) == "a, b, c, d");
+  CHECK(Join(letters, "-", 2) == "a-b-... (2 more)");
+  CHECK(Join(letters, "-", 4) == "a-b-c-d");
+  CHECK(Join(std::vector<int64_t>{1, -2}) == "1, -2");
+}
+
+TEST_CASE("splitting and trimming") {
+  CHECK(Split("a,,b", ',') == std::vector<std::string>{"a", "", "b"});
+  CHECK(Split("", ',') == std::vector<std::string>{""});
+  CHECK(Split(",", ',') == std::vector<std::string>{"", ""});
+  CHECK(Trim(" \t a b \r\n") == "a b");
+  CHECK(Trim(" \n").empty());
+}
+
+TEST_CASE("byte counts for people") {
+  CHECK(HumanBytes(0) == "0 B");
+  CHECK(HumanBytes(999) == "999 B");
+  CHECK(HumanBytes(1000) == "1.0 kB");
+  CHECK(HumanBytes(14225308) == "14.2 MB");
+  CHECK(HumanBytes(999'949) == "1.0 MB");  // never "1000 kB"
+  CHECK(HumanBytes(123'456'789'012) == "123 GB");
+}
+
+TEST_CASE("names from files are safe to show") {
+  CHECK(Printable("plain/name:0") == "plain/name:0");
+  CHECK(Printable(std::string_view("a\0\n\x1b[0m\x7f", 8)) == "a\\x00\\x0a\\x1b[0m\\x7f");
+  CHECK(Printable("r\xc3\xa9seau") == "r\xc3\xa9seau");  // UTF-8 stays
+  CHECK(Printable(std::string(100, 'x')) == std::string(100, 'x'));
+  CHECK(Printable(std::string(101, 'x')) == std::string(100, 'x') + "...");
+  CHECK(Printable("ab\xe2\x82\xac", 3) == "ab...");  // never half a character
+}
+
+TEST_CASE("the nearest name") {
+  CHECK(NearestName("percentil", {"min_max", "percentile"}) == "percentile");
+  CHECK(NearestName("percentile", {"percentile"}) == "percentile");
+  CHECK(NearestName("entropy", {"min_max", "percentile"}) == "");
+  CHECK(NearestName("abc", {"abd", "ab"}) == "abd");  // the first of equals
+  CHECK(NearestName("x", {}) == "");
+}
+
+}  // namespace roundel
