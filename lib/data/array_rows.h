@@ -1,0 +1,49 @@
+#pragma once
+// How an array from a file falls into samples of one model input.
+
+#include <cstdint>
+#include <memory>
+
+#include "lib/base/status.h"
+#include "lib/data/dataset.h"
+#include "lib/data/normalizer.h"
+#include "lib/data/settings.h"
+#include "lib/tensor/tensor.h"
+
+namespace roundel::data {
+
+class ArrayRows {
+ public:
+  // kData if the shape or type cannot feed `input`; kUsage for settings that contradict it.
+  static Result<ArrayRows> Plan(const Tensor& array, const InputInfo& input,
+                                const Settings& settings);
+
+  // Of the fed tensor, without the batch axis.
+  const Shape& sample_shape() const { return sample_shape_; }
+  DType type() const { return type_; }
+  int64_t samples() const { return samples_; }
+  // A value without axes: goes along with every batch as it is.
+  bool is_scalar() const { return is_scalar_; }
+  // 8-bit values that preset, scale, mean, std and channel_order apply to.
+  bool has_pixels() const { return normalizer_ != nullptr; }
+
+  // Converts sample `row` of `array`, which has the planned shape and type. kData for a value that
+  // the type cannot hold, NaN or infinity.
+  Status Read(const Tensor& array, int64_t row, void* to) const;
+
+ private:
+  Status FitShape(const Shape& array, const InputInfo& input, const Settings& settings);
+  bool TryRow(const Shape& row, const InputInfo& input, const Settings& settings);
+
+  Shape sample_shape_;
+  DType stored_type_ = DType::kUndefined, type_ = DType::kUndefined;
+  int64_t samples_ = 1;
+  int64_t elements_ = 1;  // of a sample
+  bool is_scalar_ = false;
+  bool is_image_ = false;
+  int64_t channels_ = 1;  // of an image
+  Layout from_ = Layout::kNchw, to_ = Layout::kNchw;
+  std::shared_ptr<const Normalizer> normalizer_;
+};
+
+}  // namespace roundel::data

@@ -1,0 +1,19 @@
+#pragma once
+// Elements from the type that a file holds to the type that the model wants.
+
+#include <cstdint>
+
+#include "lib/base/status.h"
+#include "lib/tensor/dtype.h"
+
+namespace roundel::data {
+
+// Whether elements of `from` can be fed as `to` at all: integers (and bool) to anything, floats to
+// floats.
+bool CanConvert(DType from, DType to);
+
+// Integers must keep their value exactly, floats are rounded to nearest. kData, naming the first
+// element, for a value that does not fit, NaN or infinity. REQUIRES CanConvert.
+Status ConvertElements(DType from_type, const void* from, int64_t count, DType to_type, void* to);
+
+}  // namespace roundel::data

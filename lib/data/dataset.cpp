@@ -1,0 +1,165 @@
+#include "lib/data/dataset.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <utility>
+
+#include "lib/base/hash.h"
+#include "lib/base/text.h"
+#include "lib/data/loaders.h"
+#include "lib/data/sampling.h"
+#include "lib/data/settings.h"
+#include "lib/data/stream.h"
+
+namespace roundel::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+const std::vector<std::string> kImageExtensions = {".jpg", ".jpeg", ".png"};
+const std::vector<std::string> kArrayExtensions = {".npy", ".npz"};
+
+bool IsFolder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+// test_data_set_* folders in `folder`, in the order of their numbers; or `folder` itself if it is one.
+Result<std::vector<std::string>> FindTestSets(const std::string& folder) {
+  constexpr std::string_view kPrefix = "test_data_set_";
+  if (FileExists((fs::path(folder) / "input_0.pb").string()))
+    return std::vector<std::string>{folder};
+  std::vector<std::pair<int64_t, std::string>> numbered;
+  std::error_code error;
+  auto entry = fs::directory_iterator(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(kPrefix) || !IsFolder(entry->path())) continue;
+    int64_t number = 0;
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), number);
+    numbered.emplace_back(number, entry->path().string());
+  }
+  if (error) return DataError(StrCat("cannot list '", folder, "': ", error.message()));
+  std::sort(numbered.begin(), numbered.end());
+  std::vector<std::string> folders;
+  for (auto& [number, path] : numbered) folders.push_back(std::move(path));
+  return folders;
+}
+
+enum class DataKind { kImages, kArrays };
+
+// Images win where a folder holds both (labels often lie beside them as .npy).
+Result<DataKind> ChooseFiles(const Settings& settings, FileChoice* choice) {
+  if (!IsFolder(settings.path)) {
+    const fs::path path = settings.path;
+    choice->folder = path.parent_path().string();
+    choice->files = choice->all_files = {path.filename().string()};
+    if (!settings.names.empty()) return UsageError("'names' needs a folder as path");
+    if (HasExtension(settings.path, kImageExtensions)) return DataKind::kImages;
+    if (HasExtension(settings.path, kArrayExtensions)) return DataKind::kArrays;
+    return UsageError(StrCat("'", settings.path,
+                             "' is neither a folder nor a .npy, .npz, JPEG or PNG file"));
+  }
+  choice->folder = settings.path;
+  DataKind kind = DataKind::kImages;
+  ASSIGN_OR_RETURN(choice->all_files, ListFiles(settings.path, kImageExtensions));
+  if (choice->all_files.empty()) {
+    kind = DataKind::kArrays;
+    ASSIGN_OR_RETURN(choice->all_files, ListFiles(settings.path, kArrayExtensions));
+  }
+  if (choice->all_files.empty())
+    return DataError(StrCat("no .jpg, .jpeg, .png, .npy or .npz file and no test_data_set_* folder in '",
+                            settings.path, "'"));
+  choice->files = choice->all_files;
+  if (settings.names.empty()) return kind;
+  ASSIGN_OR_RETURN(choice->files, ReadNames(settings.names, settings.path));
+  // Listed files may lie elsewhere or have other extensions; the classes are counted over all.
+  for (const std::string& name : choice->files)
+    if (!std::binary_search(choice->all_files.begin(), choice->all_files.end(), name))
+      choice->all_files.insert(
+          std::lower_bound(choice->all_files.begin(), choice->all_files.end(), name), name);
+  return kind;
+}
+
+Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
+                                           const std::vector<InputInfo>& inputs,
+                                           DatasetFacts* facts, bool* rebatch) {
+  if (settings.path.empty()) return UsageError("no data: give the path of a folder or file");
+  if (!FileExists(settings.path))
+    return UsageError(StrCat("data path '", settings.path, "' does not exist"));
+  if (inputs.empty()) return DataError("the model has no inputs that data could feed");
+  if (IsFolder(settings.path)) {
+    ASSIGN_OR_RETURN(const auto folders, FindTestSets(settings.path));
+    if (!folders.empty()) {
+      *rebatch = false;
+      return OpenTestSets(settings, folders, inputs, facts);
+    }
+  }
+  FileChoice choice;
+  ASSIGN_OR_RETURN(const DataKind kind, ChooseFiles(settings, &choice));
+  return kind == DataKind::kImages ? OpenImages(settings, choice, inputs, facts)
+                                   : OpenArrays(settings, choice, inputs, facts);
+}
+
+}  // namespace
+
+BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>& inputs) {
+  for (const InputInfo& input : inputs)
+    if (!input.shape.empty() && input.shape[0] > 0) return {input.shape[0], true};
+  return {settings.batch, false};
+}
+
+Result<std::vector<std::string>> KeysOfInputs(const Settings& settings,
+                                              const std::vector<InputInfo>& inputs) {
+  std::vector<std::string> keys(inputs.size()), names;
+  for (const InputInfo& input : inputs) names.push_back(input.name);
+  for (const std::string& entry : settings.inputs) {
+    // Names may hold '='; the longest prefix that is an input counts.
+    size_t split = entry.size();
+    auto found = std::find(names.begin(), names.end(), entry);
+    while (found == names.end() && split != std::string::npos && split > 0) {
+      split = entry.rfind('=', split - 1);
+      if (split != std::string::npos)
+        found = std::find(names.begin(), names.end(), entry.substr(0, split));
+    }
+    if (found == names.end())
+      return UsageError(StrCat("'input' names '", entry, "', but the model's inputs are ",
+                               Join(names, ", ", 10)));
+    if (split < entry.size()) keys[found - names.begin()] = entry.substr(split + 1);
+  }
+  return keys;
+}
+
+Result<DType> FedType(const Settings& settings, const InputInfo& input) {
+  if (input.dtype == DType::kUndefined)
+    return settings.type == DType::kUndefined ? DType::kFloat : settings.type;
+  if (settings.type != DType::kUndefined && settings.type != input.dtype)
+    return UsageError(StrCat("'type' is ", DTypeName(settings.type), ", but model input '",
+                             input.name, "' is ", DTypeName(input.dtype), "; leave it at auto"));
+  return input.dtype;
+}
+
+Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
+                                                        const std::vector<InputInfo>& inputs,
+                                                        DatasetFacts* facts) {
+  ASSIGN_OR_RETURN(const Settings settings, ResolveSettings(params));
+  DatasetFacts ignored;
+  if (facts == nullptr) facts = &ignored;
+  *facts = {};
+  bool rebatch = true;
+  ASSIGN_OR_RETURN(auto loader, OpenLoader(settings, inputs, facts, &rebatch));
+  const BatchSize batch = ChooseBatchSize(settings, inputs);
+  const int64_t fixed = batch.fixed && rebatch && batch.size > 1 ? batch.size : 0;
+  if (loader->samples() < fixed)
+    return DataError(StrCat("the model's batch size is ", fixed, ", but there are only ",
+                            loader->samples(), " samples"));
+  Hasher hasher;
+  hasher.Add(settings.text);
+  for (const std::string& name : facts->samples) hasher.Add(name);
+  facts->hash = hasher.Hex();
+  return std::unique_ptr<engine::DataSource>(
+      std::make_unique<Stream>(std::move(loader), DefaultStreamOptions(fixed)));
+}
+
+}  // namespace roundel::data

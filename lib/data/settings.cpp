@@ -1,0 +1,183 @@
+#include "lib/data/settings.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "lib/base/text.h"
+#include "lib/data/dataset.h"
+
+namespace roundel::data {
+namespace {
+
+// Defaults that a preset sets; keys that are given override them.
+struct Preset {
+  const char* name;
+  double scale;
+  std::vector<double> mean, std;  // red, green, blue
+  const char* resize;             // and crop
+};
+
+const std::vector<Preset>& Presets() {
+  static const std::vector<Preset> presets = {
+      {"none", 1, {0}, {1}, "none"},
+      {"zero_one", 1.0 / 255, {0}, {1}, "none"},
+      {"tf", 1 / 127.5, {1}, {1}, "auto"},
+      // Statistics of the ImageNet training images, as torchvision publishes them.
+      {"imagenet", 1.0 / 255, {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}, "auto"}};
+  return presets;
+}
+
+const Preset& FindPreset(const std::string& name) {
+  for (const Preset& preset : Presets())
+    if (name == preset.name) return preset;
+  return Presets().front();  // names were checked against the spec's choices
+}
+
+constexpr int kMaxSide = 16384;
+
+bool ParseSide(std::string_view text, int* side) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *side);
+  return error == std::errc() && end == text.data() + text.size() && *side >= 1 &&
+         *side <= kMaxSide;
+}
+
+Result<SizeRule> ParseSizeRule(const std::string& key, const std::string& text) {
+  using Kind = SizeRule::Kind;
+  if (text == "none") return SizeRule{};
+  if (text == "auto") return SizeRule{Kind::kAuto};
+  SizeRule rule;
+  const size_t cross = text.find('x');
+  if (cross == std::string::npos && ParseSide(text, &rule.height)) {
+    rule.kind = Kind::kSide;
+    rule.width = rule.height;
+    return rule;
+  }
+  const std::string_view view = text;
+  if (cross != std::string::npos && ParseSide(view.substr(0, cross), &rule.height) &&
+      ParseSide(view.substr(cross + 1), &rule.width)) {
+    rule.kind = Kind::kExact;
+    return rule;
+  }
+  return UsageError(StrCat("'", key, "' must be preset, auto, none, SIDE or HEIGHTxWIDTH (1 to ",
+                           kMaxSide, "), not '", text, "'"));
+}
+
+Layout ParseLayout(const std::string& text) {
+  return text == "nchw" ? Layout::kNchw : text == "nhwc" ? Layout::kNhwc : Layout::kAuto;
+}
+
+Status CheckNormalization(const Settings& settings) {
+  for (double value : settings.std)
+    if (value == 0) return UsageError("'std' must not be 0");
+  for (const auto* values : {&settings.mean, &settings.std})
+    if (values->size() != 1 && values->size() != 3)
+      return UsageError(StrCat("'", values == &settings.mean ? "mean" : "std",
+                               "' must have 1 or 3 values, not ", values->size()));
+  return OkStatus();
+}
+
+// Everything that changes the tensors, and the choice of samples, in one line.
+std::string SettingsText(const recipe::Params& params) {
+  std::string text;
+  for (const auto& [name, value] : params.values())
+    if (name != "path" && name != "names" && name != "labels" && name != "batch" &&
+        name != "strict")
+      text += StrCat(name, "=", recipe::ParamValueText(value), ";");
+  return text;
+}
+
+}  // namespace
+
+const recipe::ParamSpecs& DataSpecs() {
+  using Strings = std::vector<std::string>;
+  using Floats = std::vector<double>;
+  static const recipe::ParamSpecs specs = {
+      {"path", std::string(),
+       "folder of JPEG/PNG images, of .npy/.npz files or of ONNX test_data_set_* folders, or one "
+       "file"},
+      {"names", std::string(),
+       "text file that lists the files to use, one a line, relative to path (further columns are "
+       "ignored)"},
+      {"labels", std::string(),
+       "text file with 'name label' lines, .npy of integers or key of the .npz for arrays, 'prefix' "
+       "(file name up to the first _), or 'folder' (first sub-folder)"},
+      {"labels_offset", int64_t{0}, "added to every label", -1e9, 1e9},
+      {"count", int64_t{0}, "samples to use, a seeded choice if there are more (0: all)", 0, 1e12,
+       {}, "samples"},
+      {"seed", int64_t{0}, "seed of that choice", 0},
+      {"preset", std::string("none"),
+       "defaults of scale, mean, std, resize and crop: none (0..255), zero_one (x/255), tf "
+       "(x/127.5-1), imagenet",
+       {}, {}, {"none", "zero_one", "tf", "imagenet"}},
+      {"resize", std::string("preset"),
+       "preset, none, SIDE (short side), HEIGHTxWIDTH, or auto (short side to the model's size / "
+       "0.875 unless the image has that size)"},
+      {"crop", std::string("preset"),
+       "centre crop: preset, none, SIDE, HEIGHTxWIDTH, or auto (the model's size)"},
+      {"interpolation", std::string("bilinear"), "of resize; all but nearest are antialiased", {},
+       {}, {"nearest", "bilinear", "bicubic"}},
+      {"scale", 0.0, "factor of the 0..255 values, before mean (0: the preset's)", 0},
+      {"mean", Floats{}, "subtracted after scaling; 1 or 3 values (empty: the preset's)"},
+      {"std", Floats{}, "divisor after mean; 1 or 3 values (empty: the preset's)"},
+      {"layout", std::string("auto"),
+       "of the model's image input; auto: where its 1 or 3 channels are", {}, {},
+       {"auto", "nchw", "nhwc"}},
+      {"array_layout", std::string("auto"),
+       "of images in .npy/.npz; auto: what fits the model's shape", {}, {},
+       {"auto", "nchw", "nhwc"}},
+      {"channel_order", std::string("rgb"),
+       "that the model wants, also that of mean and std; data is RGB", {}, {}, {"rgb", "bgr"}},
+      {"type", std::string("auto"), "element type of the model's input, if it does not say", {}, {},
+       {"auto", "float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "int32",
+        "int64", "bool"}},
+      {"batch", int64_t{8}, "samples fed at once; a fixed batch size of the model wins", 1, 4096,
+       {}, "samples"},
+      {"input", Strings{}, "model inputs that the data feeds: INPUT or INPUT=KEY of the .npz"},
+      {"strict", false, "a file that cannot be decoded is an error, not skipped with a warning"}};
+  return specs;
+}
+
+Result<Settings> ResolveSettings(const recipe::Params& params) {
+  const Preset& preset = FindPreset(params.String("preset"));
+  const auto or_preset = [](const std::string& text, const char* preset_value) {
+    return text == "preset" ? std::string(preset_value) : text;
+  };
+  Settings s;
+  s.path = params.String("path");
+  s.names = params.String("names");
+  s.labels = params.String("labels");
+  s.labels_offset = params.Int("labels_offset");
+  s.count = params.Int("count");
+  s.seed = params.Int("seed");
+  s.batch = params.Int("batch");
+  s.strict = params.Bool("strict");
+  ASSIGN_OR_RETURN(s.resize,
+                   ParseSizeRule("resize", or_preset(params.String("resize"), preset.resize)));
+  ASSIGN_OR_RETURN(s.crop, ParseSizeRule("crop", or_preset(params.String("crop"), preset.resize)));
+  const std::string& interpolation = params.String("interpolation");
+  s.interpolation = interpolation == "nearest"   ? Interpolation::kNearest
+                    : interpolation == "bicubic" ? Interpolation::kBicubic
+                                                 : Interpolation::kBilinear;
+  s.bgr = params.String("channel_order") == "bgr";
+  s.preset = preset.name;
+  s.scale = params.Float("scale") != 0 ? params.Float("scale") : preset.scale;
+  s.mean = params.Floats("mean");
+  s.std = params.Floats("std");
+  s.normalizes =
+      s.preset != "none" || params.Float("scale") != 0 || !s.mean.empty() || !s.std.empty();
+  // A preset's statistics belong to colours, so they follow the channel order.
+  for (auto [values, defaults] : {std::pair{&s.mean, &preset.mean}, {&s.std, &preset.std}}) {
+    if (!values->empty()) continue;
+    *values = *defaults;
+    if (s.bgr) std::reverse(values->begin(), values->end());
+  }
+  RETURN_IF_ERROR(CheckNormalization(s));
+  s.layout = ParseLayout(params.String("layout"));
+  s.array_layout = ParseLayout(params.String("array_layout"));
+  if (params.String("type") != "auto") s.type = ParseDType(params.String("type"));
+  s.inputs = params.Strings("input");
+  s.text = SettingsText(params);
+  return s;
+}
+
+}  // namespace roundel::data

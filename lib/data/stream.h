@@ -1,0 +1,80 @@
+#pragma once
+// A sweep over samples that are loaded ahead by other threads, so that decoding overlaps execution.
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/engine/data_source.h"
+
+namespace roundel::data {
+
+// Samples that are loaded together; unreadable ones are left out.
+struct Chunk {
+  engine::Batch batch;
+  std::vector<std::string> skipped;  // why, one line for each
+};
+
+// Loads any chunk of a sweep, from several threads at once.
+class Loader {
+ public:
+  virtual ~Loader() = default;
+  virtual int64_t samples() const = 0;
+  virtual int64_t chunks() const = 0;
+  virtual Result<Chunk> Load(int64_t chunk) = 0;
+};
+
+struct StreamOptions {
+  int threads = 1;  // 0: loads in Next()
+  int ahead = 3;    // chunks that may be loaded or being loaded, but not delivered
+  int64_t fixed_batch = 0;  // > 0: every batch has exactly this size; what is left over is dropped
+};
+// One loading thread for four computing ones: decoding is several times faster than inference.
+StreamOptions DefaultStreamOptions(int64_t fixed_batch);
+
+// Delivers chunks, and errors, in order, whatever the threads do. An error ends the sweep.
+class Stream final : public engine::DataSource {
+ public:
+  Stream(std::unique_ptr<Loader> loader, StreamOptions options);
+  ~Stream() override { Stop(); }
+
+  int64_t size() const override { return loader_->samples(); }
+  Status Rewind() override;
+  Result<std::optional<engine::Batch>> Next() override;
+  int64_t skipped() const override { return skipped_; }
+
+ private:
+  void Start();
+  void Stop();
+  void Work();
+  Result<Chunk> TakeChunk();
+  Result<std::optional<engine::Batch>> NextOfAnySize();
+  Result<std::optional<engine::Batch>> NextOfFixedSize();
+  void ReportSkipped(const std::vector<std::string>& reasons);
+
+  const std::unique_ptr<Loader> loader_;
+  const StreamOptions options_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::thread> workers_;
+  std::map<int64_t, Result<Chunk>> ready_;  // guarded, like the next three
+  int64_t claimed_ = 0;                     // chunks that a worker has begun
+  int64_t delivered_ = 0;
+  bool stop_ = false;
+
+  bool started_ = false;
+  bool any_delivered_ = false;
+  Status failed_;
+  int64_t skipped_ = 0;
+  bool report_skipped_ = true;  // in the first sweep only
+  int64_t reported_ = 0;
+  engine::Batch rest_;  // of fixed batches: samples that wait for more
+};
+
+}  // namespace roundel::data
