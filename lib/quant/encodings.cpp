@@ -10,6 +10,9 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements per parallel chunk
 
+// Blocks of `size` in an axis of `length`, the last one maybe shorter; `size` may be any number.
+int64_t Blocks(int64_t length, int64_t size) { return length / size + (length % size != 0); }
+
 // Runs body(flat_begin, flat_end, params index) over maximal runs of elements that share their
 // parameters, in parallel over the elements before the axis.
 template <typename Body>
@@ -25,7 +28,7 @@ void ForEachRun(const Shape& shape, const Encoding& e, const Body& body) {
   const int64_t length = shape[e.axis];
   inner = length == 0 ? 0 : inner / length;
   const bool blocked = e.granularity == Granularity::kBlock;
-  const int64_t blocks = blocked ? (length + e.block_size - 1) / e.block_size : length;
+  const int64_t blocks = blocked ? Blocks(length, e.block_size) : length;
   ParallelFor(outer * length, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner)),
               [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -57,7 +60,7 @@ void VisitCodes(DType type, const void* data, const F& f) {
     case DType::kInt16: f(static_cast<const int16_t*>(data)); break;
     case DType::kUint16: f(static_cast<const uint16_t*>(data)); break;
     case DType::kInt32: f(static_cast<const int32_t*>(data)); break;
-    default: CHECK(false, "codes of type " + DTypeName(type));
+    default: INVARIANT(false, "codes of type " + DTypeName(type));
   }
 }
 
@@ -69,7 +72,7 @@ int64_t Encoding::ParamIndex(const Shape& shape, int64_t flat) const {
   for (size_t i = static_cast<size_t>(axis) + 1; i < shape.size(); ++i) inner *= shape[i];
   const int64_t c = flat / inner % shape[axis];
   if (granularity == Granularity::kChannel) return c;
-  const int64_t blocks = (shape[axis] + block_size - 1) / block_size;
+  const int64_t blocks = Blocks(shape[axis], block_size);
   return (flat / inner / shape[axis] * blocks + c / block_size) * inner + flat % inner;
 }
 
@@ -77,7 +80,7 @@ Shape ScaleShape(const Encoding& e, const Shape& value_shape) {
   if (e.granularity == Granularity::kTensor) return {};
   if (e.granularity == Granularity::kChannel) return {value_shape[e.axis]};
   Shape shape = value_shape;
-  shape[e.axis] = (shape[e.axis] + e.block_size - 1) / e.block_size;
+  shape[e.axis] = Blocks(shape[e.axis], e.block_size);
   return shape;
 }
 
@@ -129,7 +132,7 @@ Tensor FakeQuantizeTensor(const Tensor& value, const Encoding& e) {
 Tensor PackCodes(const Tensor& codes, DType storage_type) {
   const int bits = BitWidth(storage_type);
   if (bits >= 8) {
-    CHECK(codes.dtype() == storage_type, "codes of another type");
+    INVARIANT(codes.dtype() == storage_type, "codes of another type");
     return codes;
   }
   Tensor packed = Tensor::Zeros(storage_type, codes.shape());

@@ -1,3 +1,5 @@
+// The loop below is vectorised, which -O2 does not do when the count is not known.
+#pragma GCC optimize("O3")
 #include "lib/quant/grid.h"
 
 #include <algorithm>

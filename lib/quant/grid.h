@@ -49,15 +49,17 @@ inline float RoundHalfEven(float x) { return std::nearbyintf(x); }
 
 inline int32_t Quantize(float x, QParams p, int32_t qmin, int32_t qmax) {
   // Clamp in float first: x/scale may exceed what int32 holds; NaN goes to qmin side by the compare.
-  const float low = static_cast<float>(qmin - p.zero_point);
-  const float high = static_cast<float>(qmax - p.zero_point);
+  const float low = static_cast<float>(int64_t{qmin} - p.zero_point);
+  const float high = static_cast<float>(int64_t{qmax} - p.zero_point);
   float q = RoundHalfEven(x / p.scale);
   q = q > low ? q : low;
   q = q < high ? q : high;
-  return static_cast<int32_t>(q) + p.zero_point;
+  // With 32 bits the bounds are not exact floats: 2^31 is one more than qmax.
+  const int64_t code = static_cast<int64_t>(q) + p.zero_point;
+  return static_cast<int32_t>(code < qmin ? qmin : code > qmax ? qmax : code);
 }
 inline float Dequantize(int32_t q, QParams p) {
-  return static_cast<float>(q - p.zero_point) * p.scale;
+  return static_cast<float>(int64_t{q} - p.zero_point) * p.scale;
 }
 
 // data[i] = Dequantize(Quantize(data[i])), vectorised over and in parallel. In place when to == from.

@@ -32,13 +32,14 @@ class Params {
  public:
   Params() = default;
   explicit Params(const ParamSpecs& specs);
-  // Typed reads; CHECK that the parameter is declared with that type.
+  // Typed reads; a broken INVARIANT unless the parameter is declared with that type.
   bool Bool(const std::string& name) const;
   int64_t Int(const std::string& name) const;
   double Float(const std::string& name) const;
   const std::string& String(const std::string& name) const;
   const std::vector<double>& Floats(const std::string& name) const;
   const std::vector<std::string>& Strings(const std::string& name) const;
+  // The value equals the default, whoever wrote it (a printed recipe spells every default out).
   bool IsDefault(const std::string& name) const;
   // Parses `text` as the parameter's type and checks range and choices; kUsage on failure, naming
   // the nearest known key for one that does not exist. Lists are comma separated.
@@ -48,9 +49,17 @@ class Params {
 
  private:
   std::map<std::string, ParamValue> values_;
-  std::map<std::string, bool> set_;
+  std::map<std::string, bool> changed_;  // differs from the default
 };
 
+// The value that `words` spell (one word, or the elements of a list), checked against type, range and
+// choices; kUsage, "'name' ...".
+Result<ParamValue> ParseParamValue(const ParamSpec& spec, const std::vector<std::string>& words);
 std::string ParamValueText(const ParamValue& value);  // as YAML flow text
+// What a value may be: "between 50 and 100, in per cent", "one of tensor, channel"; "" = anything.
+std::string ParamRangeText(const ParamSpec& spec);
+// "true or false", "whole number", "list of numbers" ...
+std::string ParamTypeText(const ParamSpec& spec);
+const ParamSpec* FindParam(const ParamSpecs& specs, const std::string& name);
 
 }  // namespace roundel::recipe

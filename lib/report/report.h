@@ -37,7 +37,9 @@ struct PassReport {
 struct Report {
   std::vector<std::pair<std::string, MetricValue>> facts;  // tool version, hashes, seed, sizes
   std::vector<PassReport> passes;
+  std::vector<Record> float_nodes;  // nodes that stay float: name, op type, why
   std::vector<std::string> warnings;
+  std::vector<std::pair<std::string, MetricValue>> timing;  // seconds, bytes of memory: differ per run
 
   void Fact(std::string name, MetricValue value) {
     facts.emplace_back(std::move(name), std::move(value));
@@ -46,7 +48,9 @@ struct Report {
 
 // A rectangular table for the console: first row is the header; numbers right-aligned.
 std::string TextTable(const std::vector<std::vector<std::string>>& rows);
-std::string ReportJson(const Report& report);  // one object, keys in a fixed order
+// One object, keys in a fixed order: facts, passes, float_nodes, warnings, timing. Whatever differs between two
+// runs of the same recipe stands under "timing". Numbers that are not finite become null.
+std::string ReportJson(const Report& report);
 int64_t PeakRssBytes();                        // of this process so far
 
 }  // namespace roundel::report

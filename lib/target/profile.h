@@ -24,7 +24,9 @@ enum class OpPolicy {
 
 struct Profile {
   std::string name, summary;
-  quant::Grid activations, weights;       // defaults; recipes may choose others that `grids` allows
+  // Defaults; recipes may choose others that the two sets of grids below allow.
+  quant::Grid activations;
+  quant::Grid weights{.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
   bool per_channel = true;                // weights, where the op has a channel axis
   bool quantize_bias = true;              // int32 with s_x * s_w
   bool quantize_graph_inputs = true, quantize_graph_outputs = true;
@@ -34,7 +36,8 @@ struct Profile {
   std::map<std::string, OpPolicy> ops;    // by op_type of the default domain; others stay float
   struct FixedRange { double min, max; };
   std::map<std::string, FixedRange> fixed_output_ranges;  // Softmax, Sigmoid: by op_type
-  std::set<std::string> activation_grids, weight_grids;   // allowed, by Grid::Name() prefix "uint8"
+  // Integer types allowed ("uint8", "int4"); empty: any.
+  std::set<std::string> activation_grids, weight_grids;
 };
 
 // A profile by name ("ort-cpu") or from a YAML file; kUsage with the nearest name if there is none.
@@ -59,9 +62,11 @@ struct QuantPoint {
   quant::Grid grid;
   quant::Granularity granularity = quant::Granularity::kTensor;
   int64_t axis = 0, block_size = 0;
-  // Activations with the same group share one range (Concat, pass-through chains).
+  // Points with the same group share one range (Concat, pass-through chains); every activation has one.
   int group = -1;
-  // kBias: scale = scale(bias_input) * scale(bias_weight) / bias_beta (Gemm's alpha, beta).
+  // Its values come from other points of its group, so they need not be observed again.
+  bool derived = false;
+  // kBias: scale = scale(bias_input) * scale(bias_weight) * bias_factor (Gemm: alpha / beta).
   std::string bias_input, bias_weight;
   double bias_factor = 1.0;
   // Set if the range is known without data.
@@ -79,8 +84,13 @@ struct Placement {
   // Relu/Clip nodes that export drops because the quantizer of their output clamps alike; the check
   // that the range really does (zero point at qmin; max <= clip max) is repeated at export.
   std::vector<std::string> absorbable;  // their output values
+  std::vector<std::string> unmatched_excludes;  // patterns that matched no node
 };
 
+// kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern
+// that is no regular expression. Models whose tensors are not float32 get no points, but reasons.
 Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice);
+// One line per point, float node and absorbable value: for people, `roundel` output and tests.
+std::string PlacementText(const Placement& placement);
 
 }  // namespace roundel::target

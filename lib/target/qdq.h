@@ -14,6 +14,8 @@ struct QdqOptions {
   bool absorb_relu = true;
   // Writes 16/4-bit and blocked Q/DQ in com.microsoft where the opset cannot be raised to 21.
   bool contrib_qdq = false;
+  // Raises older models to this opset where that is possible (Profile::min_opset).
+  int64_t min_opset = 0;
 };
 
 // Weights and biases become integer initializers with a DequantizeLinear; activations get one

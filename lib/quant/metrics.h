@@ -1,0 +1,50 @@
+#pragma once
+// How far a quantized result is from the float one. Everything here streams: fed batch after batch,
+// constant memory, and the same sums whatever the number of threads.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace roundel::quant {
+
+// Sums over pairs (reference r, other o). Pairs in which either is NaN or infinite are counted and
+// left out of the sums.
+class ErrorSums {
+ public:
+  void Add(std::span<const float> reference, std::span<const float> other);  // same length
+  void Merge(const ErrorSums& other);
+
+  int64_t count() const { return count_; }            // pairs in the sums
+  int64_t not_finite() const { return not_finite_; }  // pairs left out
+  // 10 log10(sum r^2 / sum (r-o)^2) in dB: infinite if there is no error, NaN if nothing was added,
+  // -infinity if the reference is all zeros and the other is not.
+  double Sqnr() const;
+  // sum r o / sqrt(sum r^2 sum o^2); 1 if both are all zeros, 0 if only one is.
+  double Cosine() const;
+  double MaxError() const { return max_error_; }  // max |r-o|
+  double RootMeanSquareError() const;
+
+ private:
+  int64_t count_ = 0, not_finite_ = 0;
+  double reference_ = 0, other_ = 0, product_ = 0, error_ = 0;  // sums of r^2, o^2, r o, (r-o)^2
+  double max_error_ = 0;
+};
+
+// Number of entries that rank before `index`: larger ones, and equal ones with a smaller index. NaN
+// ranks behind everything. The label is in the top k if its rank is < k.
+int64_t RankOf(std::span<const float> scores, int64_t index);
+// Index of rank 0; -1 for an empty span.
+int64_t ArgMax(std::span<const float> scores);
+
+// Top-1 and top-5 hits over rows of scores.
+struct TopCounts {
+  int64_t samples = 0, top1 = 0, top5 = 0;
+
+  // `scores` holds one row of `classes` entries per label; every label is in [0, classes).
+  void Add(std::span<const float> scores, int64_t classes, std::span<const int64_t> labels);
+  double Top1Percent() const;  // NaN without samples
+  double Top5Percent() const;
+};
+
+}  // namespace roundel::quant

@@ -1,0 +1,26 @@
+#pragma once
+// One vectorised look at a run of floats, at memory speed: what every observer needs of all elements.
+
+#include <bit>
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "lib/base/status.h"
+
+namespace roundel::quant {
+
+struct Scan {
+  float min = std::numeric_limits<float>::infinity();
+  float max = -std::numeric_limits<float>::infinity();
+  // Bits of the smallest non-zero magnitude, minus 1 (all ones if there is none).
+  uint32_t smallest = 0xffffffffu;
+  bool has_nan = false;
+};
+
+Scan ScanChunk(const float* values, int64_t n);
+Scan CombineScans(const Scan& a, const Scan& b);
+// The scan of all of `values`, in parallel; kData naming what is wrong for NaN or infinity.
+Result<Scan> ScanFinite(std::span<const float> values);
+
+}  // namespace roundel::quant

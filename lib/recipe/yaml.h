@@ -1,0 +1,39 @@
+#pragma once
+// A YAML document as a plain tree, for the files people write by hand (recipes, target profiles).
+// Strict on purpose: one document, no anchors, aliases or tags, no duplicate keys, bounded depth
+// and size, so that what a file says is what a reader sees.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/status.h"
+
+namespace roundel::recipe {
+
+struct YamlNode {
+  enum class Kind { kNull, kScalar, kList, kMap };
+  Kind kind = Kind::kNull;
+  int line = 0;                 // 1-based
+  std::string scalar;           // kScalar: the text; its type is up to the reader
+  std::vector<YamlNode> items;  // kList
+  std::vector<std::pair<std::string, YamlNode>> entries;  // kMap, in file order
+
+  bool IsNull() const { return kind == Kind::kNull; }
+  bool IsScalar() const { return kind == Kind::kScalar; }
+  bool IsList() const { return kind == Kind::kList; }
+  bool IsMap() const { return kind == Kind::kMap; }
+  const YamlNode* Find(const std::string& key) const;  // of a map; nullptr if there is none
+  const char* KindName() const;                        // "a map", "a list", ... for messages
+};
+
+inline constexpr size_t kMaxYamlBytes = 1 << 20;
+inline constexpr int kMaxYamlDepth = 16;
+
+// Errors are kUsage, "source:line: ...". An empty file is an error too.
+Result<YamlNode> ParseYaml(const std::string& text, const std::string& source);
+
+// `text` as it stands in a message: shortened to one short line without control characters.
+std::string ForMessage(const std::string& text);
+
+}  // namespace roundel::recipe

@@ -1,0 +1,112 @@
+#include "lib/report/report.h"
+
+#include <sys/resource.h>
+
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "lib/base/text.h"
+
+namespace roundel::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json ToJson(const MetricValue& value) {
+  if (const auto* number = std::get_if<double>(&value))
+    return std::isfinite(*number) ? Json(*number) : Json(nullptr);
+  return std::visit([](const auto& v) { return Json(v); }, value);
+}
+
+Json ToJson(const std::vector<std::pair<std::string, MetricValue>>& values) {
+  Json object = Json::object();
+  for (const auto& [name, value] : values) object[name] = ToJson(value);
+  return object;
+}
+
+Json ToJson(const PassReport& pass) {
+  Json records = Json::array();
+  for (const Record& record : pass.records) {
+    Json entry = {{"subject", record.subject}, {"action", record.action}};
+    if (!record.reason.empty()) entry["reason"] = record.reason;
+    records.push_back(std::move(entry));
+  }
+  return {{"name", pass.name},
+          {"outcome", pass.outcome},
+          {"metrics", ToJson(pass.metrics)},
+          {"records", std::move(records)}};
+}
+
+// Characters rather than bytes: continuation bytes of UTF-8 take no column.
+size_t Width(const std::string& text) {
+  size_t width = 0;
+  for (char c : text) width += (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
+  return width;
+}
+
+// Digits, and signs, points, exponents, percent or a unit after a space.
+bool LooksNumeric(const std::string& text) {
+  if (text.empty() || text == "-" || text == "inf" || text == "-inf" || text == "nan") return true;
+  const size_t digit = text.find_first_of("0123456789");
+  if (digit == std::string::npos || text.find_first_not_of("+-.") < digit) return false;
+  const size_t end = text.find_first_not_of("0123456789.,eE+-");
+  return end == std::string::npos || text[end] == ' ' || text[end] == '%';
+}
+
+}  // namespace
+
+std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
+  size_t columns = 0;
+  for (const auto& row : rows) columns = std::max(columns, row.size());
+  std::vector<size_t> widths(columns, 0);
+  std::vector<bool> numeric(columns, rows.size() > 1);
+  for (size_t r = 0; r < rows.size(); ++r) {
+    for (size_t c = 0; c < rows[r].size(); ++c) {
+      widths[c] = std::max(widths[c], Width(rows[r][c]));
+      if (r > 0 && !LooksNumeric(rows[r][c])) numeric[c] = false;
+    }
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t c = 0; c < row.size(); ++c) {
+      if (c > 0) line += "  ";
+      const std::string padding(widths[c] - Width(row[c]), ' ');
+      line += numeric[c] ? padding + row[c] : row[c] + padding;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+std::string ReportJson(const Report& report) {
+  Json passes = Json::array(), pass_times = Json::array();
+  for (const PassReport& pass : report.passes) {
+    passes.push_back(ToJson(pass));
+    pass_times.push_back(
+        {{"name", pass.name}, {"seconds", pass.seconds}, {"peak_rss_bytes", pass.peak_rss_bytes}});
+  }
+  Json float_nodes = Json::array();
+  for (const Record& node : report.float_nodes)
+    float_nodes.push_back(
+        {{"node", node.subject}, {"op_type", node.action}, {"reason", node.reason}});
+  Json timing = ToJson(report.timing);
+  timing["passes"] = std::move(pass_times);
+  const Json json = {{"facts", ToJson(report.facts)},
+                     {"passes", std::move(passes)},
+                     {"float_nodes", std::move(float_nodes)},
+                     {"warnings", report.warnings},
+                     {"timing", std::move(timing)}};
+  // Names come from models and file systems: bytes that are not UTF-8 must not throw.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+int64_t PeakRssBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+}
+
+}  // namespace roundel::report

@@ -1,0 +1,43 @@
+#pragma once
+// What the placement rules must know of single operators.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/graph/graph.h"
+
+namespace roundel::target {
+
+// Inputs that carry data: all, except where the operator has parameters of floating type that steer it
+// (Clip's bounds, Resize's scales) or that runtimes keep in float (scale and bias of normalisations).
+std::vector<size_t> DataInputs(const graph::Node& node);
+
+// Where a layer keeps its weight and bias, and which weight axes mean what.
+struct LayerSlots {
+  size_t weight = 1;
+  std::optional<size_t> bias;
+  int64_t channel_axis = 0;  // output channels
+  int64_t reduce_axis = 0;   // the axis summed over, which blocks cut
+  // The integer accumulator holds x*w in units of s_x*s_w; what the bias adds to it is bias/factor.
+  double bias_factor = 1;
+};
+// For Conv, ConvTranspose, Gemm, and MatMul; nullopt for other ops. `weight_rank` of the weight.
+std::optional<LayerSlots> FindLayerSlots(const graph::Node& node, int64_t weight_rank);
+bool IsLayer(const graph::Node& node);  // one of these
+
+// Whether the output holds only values of the (first) input: the same range serves both. False for a
+// Resize that overshoots (cubic) and a Pad with a constant other than zero.
+bool KeepsValues(const graph::Graph& graph, const graph::Node& node);
+
+// The element-wise clamp that a Relu, Clip or Min(x, constant) applies; nullopt if it is no such node
+// or its bounds are not constant. Bounds that vary over the tensor give their tightest pair.
+struct Clamp {
+  float low, high;
+};
+std::optional<Clamp> FindClamp(const graph::Graph& graph, const graph::Node& node);
+// Min(x, constant): the index of x.
+std::optional<size_t> MinDataInput(const graph::Graph& graph, const graph::Node& node);
+
+}  // namespace roundel::target

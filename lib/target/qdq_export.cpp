@@ -1,0 +1,343 @@
+// Float graph + encodings -> QDQ:
+//
+//   x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ
+//
+// with the names of ONNX Runtime's quantizer. The float graph is rebuilt node by node; nothing else of
+// it changes, and its inputs and outputs keep name, shape and type.
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_set>
+
+#include "lib/base/text.h"
+#include "lib/graph/opset.h"
+#include "lib/target/graph_edit.h"
+#include "lib/target/op_facts.h"
+#include "lib/target/qdq.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Model;
+using graph::Node;
+using quant::Encoding;
+using quant::Granularity;
+using quant::Role;
+
+// ---- does the table fit the model, and which opset does it need
+
+bool FillsStorage(const quant::Grid& grid) {
+  return grid.bits == BitWidth(grid.storage_type()) && !(grid.symmetric && grid.narrow_range);
+}
+
+Status CheckParams(const Encoding& e) {
+  for (const quant::QParams& p : e.params) {
+    if (!(std::isfinite(p.scale) && p.scale > 0))
+      return ModelError(StrCat("scale ", p.scale, " is not a positive number"));
+    if (p.zero_point < e.grid.qmin() || p.zero_point > e.grid.qmax())
+      return ModelError(StrCat("zero point ", p.zero_point, " lies outside of ", e.grid.Name()));
+  }
+  return OkStatus();
+}
+
+Status CheckConstant(const Encoding& e, const Tensor& value) {
+  if (value.dtype() != DType::kFloat)
+    return ModelError(StrCat("is ", DTypeName(value.dtype()), "; only float32 is quantized"));
+  RETURN_IF_ERROR(quant::CheckEncoding(e, value.shape()));
+  if (e.codes && e.codes->shape() != value.shape())
+    return ModelError(StrCat("codes have shape ", ShapeString(e.codes->shape()), ", the value ",
+                             ShapeString(value.shape())));
+  return OkStatus();
+}
+
+Status CheckActivation(const Encoding& e) {
+  if (e.granularity == Granularity::kBlock || e.params.empty() ||
+      (e.granularity == Granularity::kTensor && e.params.size() != 1))
+    return ModelError("an activation takes one scale, or one per channel");
+  // QuantizeLinear saturates at the ends of its type, so only such grids are written as simulated.
+  if (!FillsStorage(e.grid))
+    return UsageError(StrCat("an activation cannot be exported as ", e.grid.Name(),
+                             "; use 2, 4, 8 or 16 bits and the full range"));
+  return OkStatus();
+}
+
+Status CheckTable(const Graph& g, const quant::EncodingTable& table) {
+  for (const auto& [name, e] : table) {
+    const std::string where = StrCat("encoding of '", name, "'");
+    const Tensor* constant = g.Constant(name);
+    if (!constant && !g.Producer(name) && !g.IsInput(name))
+      return ModelError(StrCat(where, ": the model has no such value"));
+    RETURN_IF_ERROR((constant ? CheckConstant(e, *constant) : CheckActivation(e)).At(where));
+    RETURN_IF_ERROR(CheckParams(e).At(where));
+  }
+  return OkStatus();
+}
+
+struct OpsetNeed {
+  int64_t version = 10;
+  std::string why = "QuantizeLinear";
+  bool contrib_works = true;  // com.microsoft Q/DQ can express it too
+};
+
+// The table of gates is that of the QuantizeLinear and DequantizeLinear specifications.
+OpsetNeed NeededOpset(const quant::EncodingTable& table) {
+  OpsetNeed need;
+  const auto raise = [&need](int64_t version, const std::string& why) {
+    if (version <= need.version) return;
+    need.version = version;
+    need.why = why;
+  };
+  for (const auto& [name, e] : table) {
+    const DType type = e.grid.storage_type();
+    const int width = BitWidth(type);
+    if (e.granularity == Granularity::kChannel) raise(13, "per-channel scales");
+    if (width == 16 || width == 4) raise(21, DTypeName(type) + " quantization");
+    if (e.granularity == Granularity::kBlock) raise(21, "block-wise scales");
+    if (width == 2) raise(25, DTypeName(type) + " quantization");
+    need.contrib_works &= e.granularity != Granularity::kBlock && width != 2;
+  }
+  return need;
+}
+
+// ---- the rebuilt graph
+
+// Zero points in their storage type.
+Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DType type) {
+  const auto as = [&]<typename T>(T) {
+    return Tensor::FromVector(shape, std::vector<T>(values.begin(), values.end()));
+  };
+  switch (type) {
+    case DType::kInt32: return as(int32_t{});
+    case DType::kInt16: return as(int16_t{});
+    case DType::kUint16: return as(uint16_t{});
+    case DType::kInt8: case DType::kInt4: case DType::kInt2:
+      return quant::PackCodes(as(int8_t{}), type);
+    default: return quant::PackCodes(as(uint8_t{}), type);
+  }
+}
+
+class Exporter {
+ public:
+  Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options, bool contrib)
+      : model_(*model), g_(*model->graph), table_(table), options_(options), names_(g_),
+        domain_(contrib ? kContribDomain : ""), out_(EmptyCopy(g_)) {}
+
+  void Run() {
+    if (options_.absorb_relu) FindAbsorbed();
+    NameValues();
+    OrderConstants();
+    for (const auto& initializer : g_.initializers())
+      if (!IsReplacedConstant(initializer.name)) out_->AddInitializer(initializer);
+    for (const auto& input : g_.inputs) AddPair(input.name);
+    for (const auto& node : g_.nodes()) CopyNode(*node);
+    CopyValueInfo(g_, out_.get());
+    RemoveUnusedConstants(out_.get());
+    model_.graph = out_;
+  }
+
+ private:
+  const Encoding* Find(const std::string& value) const {
+    const auto it = table_.find(value);
+    return it == table_.end() ? nullptr : &it->second;
+  }
+  bool IsUsed(const std::string& value) const {
+    return !g_.Uses(value).empty() || g_.IsOutput(value);
+  }
+  // A constant that its consumers read through a DequantizeLinear.
+  bool IsReplacedConstant(const std::string& value) const {
+    return Find(value) && g_.Constant(value) && !g_.IsOutput(value);
+  }
+
+  // Whether the grid clamps to [low, high] by itself.
+  static bool ClampsAlike(const Encoding& e, const Clamp& clamp) {
+    return std::all_of(e.params.begin(), e.params.end(), [&](const quant::QParams& p) {
+      const int32_t qmin = e.grid.qmin(), qmax = e.grid.qmax();
+      return quant::Quantize(clamp.low, p, qmin, qmax) == qmin &&
+             quant::Quantize(clamp.high, p, qmin, qmax) == qmax;
+    });
+  }
+
+  // Clamps in front of a quantizer that repeats them: their producer writes their output itself.
+  void FindAbsorbed() {
+    for (const auto& [value, e] : table_) {
+      for (const Node* node = g_.Producer(value); node;) {
+        const auto clamp = FindClamp(g_, *node);
+        const std::string& input = node->input(MinDataInput(g_, *node).value_or(0));
+        const Node* before = g_.Producer(input);
+        const bool alone = before && g_.OnlyConsumer(input) == node && !table_.contains(input) &&
+                           !g_.IsInput(input);
+        if (!clamp || !alone || !ClampsAlike(e, *clamp)) break;
+        dropped_.insert(node);
+        absorbed_into_[input] = value;
+        node = before;
+      }
+    }
+  }
+
+  void NameValues() {
+    for (const auto& [value, e] : table_) {
+      if (!IsUsed(value)) continue;
+      if (g_.Constant(value)) {
+        if (e.role == Role::kBias && !g_.IsOutput(value)) continue;  // DQ writes the old name
+        reads_[value] = names_.Fresh(value + kDequantizeOutputSuffix);
+      } else if (g_.IsOutput(value) && !g_.IsInput(value)) {
+        writes_[value] = names_.Fresh(value + kQuantizeInputSuffix);
+      } else {
+        reads_[value] = names_.Fresh(value + kDequantizeOutputSuffix);
+      }
+    }
+  }
+
+  // The name that consumers of an encoded value read.
+  std::string ReadName(const std::string& value) const {
+    const auto it = reads_.find(value);
+    return it == reads_.end() ? value : it->second;
+  }
+  // The name under which its producer writes a value.
+  std::string WriteName(const std::string& value) const {
+    const auto absorbed = absorbed_into_.find(value);
+    const std::string& target = absorbed == absorbed_into_.end() ? value : absorbed->second;
+    const auto it = writes_.find(target);
+    return it == writes_.end() ? target : it->second;
+  }
+
+  // Weights are dequantized right in front of their first consumer.
+  void OrderConstants() {
+    std::unordered_map<const Node*, size_t> order;
+    for (const auto& node : g_.nodes()) order.emplace(node.get(), order.size());
+    for (const auto& [value, e] : table_) {
+      const std::vector<graph::Use>& uses = g_.Uses(value);
+      if (!g_.Constant(value) || uses.empty()) continue;
+      const auto first = std::min_element(uses.begin(), uses.end(), [&](const auto& a, const auto& b) {
+        return order.at(a.node) < order.at(b.node);
+      });
+      constants_before_[first->node].push_back(value);
+    }
+  }
+
+  void CopyNode(const Node& node) {
+    for (const std::string& value : constants_before_[&node]) AddConstant(value);
+    if (dropped_.contains(&node)) return;
+    if (node.Is("Constant") && IsReplacedConstant(node.output(0))) return;
+    Node copy = node;
+    RenameReads(reads_, &copy);
+    for (std::string& output : copy.outputs)
+      if (!output.empty()) output = WriteName(output);
+    out_->AddNode(std::move(copy));
+    for (const std::string& output : node.outputs) {
+      const auto absorbed = absorbed_into_.find(output);
+      AddPair(absorbed == absorbed_into_.end() ? output : absorbed->second);
+    }
+  }
+
+  // Scale and zero point initializers; returns their names.
+  std::pair<std::string, std::string> AddParams(const std::string& base, const Encoding& e,
+                                                const Shape& value_shape) {
+    const Shape shape = e.granularity == Granularity::kChannel
+                            ? Shape{static_cast<int64_t>(e.params.size())}
+                            : quant::ScaleShape(e, value_shape);
+    std::vector<float> scales;
+    std::vector<int32_t> zero_points;
+    for (const quant::QParams& p : e.params) {
+      scales.push_back(p.scale);
+      zero_points.push_back(p.zero_point);
+    }
+    const std::string scale = names_.Fresh(base + kScaleSuffix);
+    const std::string zero_point = names_.Fresh(base + kZeroPointSuffix);
+    out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
+    out_->AddInitializer(
+        {.name = zero_point, .value = IntegerTensor(zero_points, shape, e.grid.storage_type())});
+    return {scale, zero_point};
+  }
+
+  Node MakeNode(const std::string& value, const char* op_type, const char* name_suffix,
+                std::vector<std::string> inputs, const std::string& output, const Encoding& e) {
+    Node node{.name = names_.Fresh(value + name_suffix), .op_type = op_type, .domain = domain_,
+              .inputs = std::move(inputs), .outputs = {output}};
+    if (e.granularity != Granularity::kTensor) node.SetAttribute("axis", e.axis);
+    if (e.granularity == Granularity::kBlock) node.SetAttribute("block_size", e.block_size);
+    return node;
+  }
+
+  void AddDequantize(const std::string& value, std::vector<std::string> inputs,
+                     const std::string& output, const Encoding& e) {
+    Node node = MakeNode(value, "DequantizeLinear", kDequantizeSuffix, std::move(inputs), output, e);
+    // The storage type does not tell narrow or odd-width grids; import reads them here.
+    node.doc_string = e.grid.Name();
+    out_->AddNode(std::move(node));
+  }
+
+  void AddPair(const std::string& value) {
+    const Encoding* e = Find(value);
+    if (!e || g_.Constant(value) || !IsUsed(value)) return;
+    const auto [scale, zero_point] = AddParams(value, *e, {});
+    const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
+    out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
+                           {WriteName(value), scale, zero_point}, codes, *e));
+    AddDequantize(value, {codes, scale, zero_point}, ReadName(value), *e);
+  }
+
+  void AddConstant(const std::string& value) {
+    const Encoding& e = *Find(value);
+    const Tensor& constant = *g_.Constant(value);
+    const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(constant, e);
+    const std::string quantized = names_.Fresh(value + kQuantizedSuffix);
+    const std::string base = e.role == Role::kBias ? value + kQuantizedSuffix : value;
+    const auto [scale, zero_point] = AddParams(base, e, constant.shape());
+    out_->AddInitializer(
+        {.name = quantized, .value = quant::PackCodes(codes, e.grid.storage_type())});
+    AddDequantize(value, {quantized, scale, zero_point}, ReadName(value), e);
+  }
+
+  Model& model_;
+  const Graph& g_;
+  const quant::EncodingTable& table_;
+  const QdqOptions& options_;
+  NameSet names_;
+  const std::string domain_;
+  std::shared_ptr<Graph> out_;
+  std::unordered_set<const Node*> dropped_;
+  Renames absorbed_into_;  // output of a clamp's producer -> the encoded value behind the clamps
+  Renames reads_, writes_;
+  std::unordered_map<const Node*, std::vector<std::string>> constants_before_;
+};
+
+// Raises the opset of `model` as far as `table` needs it; true: Q/DQ have to be com.microsoft's.
+Result<bool> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& options,
+                           Model* model) {
+  const OpsetNeed need = NeededOpset(table);
+  const int64_t current = model->Opset();
+  if (current < options.min_opset && options.min_opset > need.version) {
+    if (graph::RaiseOpset(model, options.min_opset).ok()) return false;  // a wish, not a need
+  }
+  if (current >= need.version) return false;
+  Status raised = graph::RaiseOpset(model, need.version);
+  if (raised.ok()) return false;
+  if (options.contrib_qdq && need.contrib_works) return true;
+  return std::move(raised).At(StrCat(need.why, " needs opset ", need.version, ", the model has ",
+                                     current, " and cannot be raised"));
+}
+
+}  // namespace
+
+Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encodings,
+                        const QdqOptions& options) {
+  RETURN_IF_ERROR(CheckTable(*model.graph, encodings));
+  Model out = graph::Clone(model);
+  ASSIGN_OR_RETURN(const bool contrib, RaiseForTable(encodings, options, &out));
+  const auto old_graph = out.graph;  // outlives the exporter, which reads from it
+  Exporter(&out, encodings, options, contrib).Run();
+  // IR 4 is the first whose initializers need not be inputs, 10 the first with 4-bit types.
+  constexpr int64_t kIrInitializers = 4, kIrFourBits = 10;
+  out.ir_version = std::max(out.ir_version, kIrInitializers);
+  if (contrib) {
+    out.SetOpset(kContribDomain, std::max<int64_t>(1, out.Opset(kContribDomain)));
+    for (const auto& [name, e] : encodings)
+      if (BitWidth(e.grid.storage_type()) == 4) out.ir_version = std::max(out.ir_version, kIrFourBits);
+  }
+  out.SetMetadata("roundel.format", "QDQ");
+  return out;
+}
+
+}  // namespace roundel::target

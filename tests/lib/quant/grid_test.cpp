@@ -1,0 +1,123 @@
+#include "lib/quant/grid.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <catch2/catch.hpp>
+
+#include "lib/base/random.h"
+
+namespace roundel::quant {
+namespace {
+
+constexpr Grid kUint8{.bits = 8};
+constexpr Grid kInt8{.bits = 8, .is_signed = true};
+constexpr Grid kInt8Symmetric{.bits = 8, .is_signed = true, .symmetric = true};
+constexpr Grid kInt8Narrow{.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
+constexpr Grid kInt32{.bits = 32, .is_signed = true, .symmetric = true};
+
+// QuantizeLinear by its definition, in double; the quotient itself is a float, as in the kernels.
+int32_t Reference(float x, QParams p, int32_t qmin, int32_t qmax) {
+  const double q = std::nearbyint(static_cast<double>(x / p.scale)) + p.zero_point;
+  return static_cast<int32_t>(std::clamp(q, static_cast<double>(qmin), static_cast<double>(qmax)));
+}
+
+}  // namespace
+
+TEST_CASE("bounds, storage and names of grids") {
+  CHECK(kUint8.qmin() == 0);
+  CHECK(kUint8.qmax() == 255);
+  CHECK(kInt8.qmin() == -128);
+  CHECK(kInt8Narrow.qmin() == -127);
+  CHECK(kInt8Narrow.qmax() == 127);
+  CHECK(kInt32.qmin() == std::numeric_limits<int32_t>::min());
+  CHECK(kInt32.qmax() == std::numeric_limits<int32_t>::max());
+  CHECK(Grid{.bits = 4, .is_signed = true}.qmin() == -8);
+  CHECK(Grid{.bits = 2}.qmax() == 3);
+  CHECK(Grid{.bits = 3}.storage_type() == DType::kUint4);
+  CHECK(Grid{.bits = 2, .is_signed = true}.storage_type() == DType::kInt2);
+  CHECK(Grid{.bits = 16}.storage_type() == DType::kUint16);
+  CHECK(kInt32.storage_type() == DType::kInt32);
+  CHECK(kInt8Narrow.Name() == "int8 symmetric narrow");
+  CHECK(kUint8.Name() == "uint8");
+}
+
+TEST_CASE("parameters from ranges") {
+  // Expected values by hand: scale = (rmax - rmin) / (qmax - qmin).
+  CHECK(ParamsFromRange(0, 2.55, kUint8) == QParams{0.01f, 0});
+  CHECK(ParamsFromRange(1, 2.55, kUint8) == QParams{0.01f, 0});      // widened to hold 0
+  CHECK(ParamsFromRange(-1.28, 1.27, kUint8) == QParams{0.01f, 128});
+  CHECK(ParamsFromRange(-1.28, 1.27, kInt8) == QParams{0.01f, 0});
+  CHECK(ParamsFromRange(-2.55, -1, kInt8) == QParams{0.01f, 127});
+  CHECK(ParamsFromRange(-1.27, 0.5, kInt8Narrow) == QParams{0.01f, 0});
+  CHECK(ParamsFromRange(-0.5, 1.275, kInt8Symmetric) == QParams{0.01f, 0});
+  CHECK(ParamsFromRange(0, 1.275, Grid{.bits = 8, .symmetric = true}) == QParams{0.01f, 128});
+  // zero_point = 127.5 exactly: half to even.
+  CHECK(ParamsFromRange(-1, 1, kUint8).zero_point == 128);
+  CHECK(ParamsFromRange(-1, 1, kInt8).zero_point == 0);
+  CHECK(ParamsFromRange(0, 0, kUint8) == QParams{1.0f, 0});
+  CHECK(ParamsFromRange(-1e-44, 1e-44, kUint8) == QParams{1.0f, 0});
+  CHECK(ParamsFromRange(0, 0, Grid{.bits = 8, .symmetric = true}) == QParams{1.0f, 128});
+}
+
+TEST_CASE("the rounding rule against the definition") {
+  Random random(5);
+  for (const Grid& grid : {kUint8, kInt8, kInt8Narrow, Grid{.bits = 2}, Grid{.bits = 16},
+                           Grid{.bits = 4, .is_signed = true}})
+    for (int i = 0; i < 2000; ++i) {
+      const QParams p{static_cast<float>(random.Uniform() + 1e-3),
+                      grid.qmin() + static_cast<int32_t>(random.Below(uint64_t{1} << grid.bits))};
+      const auto x = static_cast<float>(random.Normal() * std::pow(10, random.Uniform() * 6));
+      const int32_t q = Quantize(x, p, grid.qmin(), grid.qmax());
+      REQUIRE(q == Reference(x, p, grid.qmin(), grid.qmax()));
+      REQUIRE(Dequantize(q, p) == static_cast<float>(q - p.zero_point) * p.scale);
+    }
+}
+
+TEST_CASE("ties go to even, and the ends saturate") {
+  const auto q = [](float x) { return Quantize(x, {1.0f, 0}, -128, 127); };
+  CHECK(q(0.5f) == 0);
+  CHECK(q(1.5f) == 2);
+  CHECK(q(2.5f) == 2);
+  CHECK(q(-0.5f) == 0);
+  CHECK(q(-1.5f) == -2);
+  CHECK(q(127.5f) == 127);
+  CHECK(q(-128.5f) == -128);
+  CHECK(q(1e30f) == 127);
+  CHECK(q(-std::numeric_limits<float>::infinity()) == -128);
+  CHECK(q(std::numeric_limits<float>::quiet_NaN()) == -128);
+}
+
+TEST_CASE("32-bit codes saturate instead of wrapping") {
+  const int32_t low = kInt32.qmin(), high = kInt32.qmax();
+  CHECK(Quantize(3e9f, {1.0f, 0}, low, high) == high);
+  CHECK(Quantize(2147483648.0f, {1.0f, 0}, low, high) == high);
+  CHECK(Quantize(-3e9f, {1.0f, 0}, low, high) == low);
+  CHECK(Quantize(2147483520.0f, {1.0f, 0}, low, high) == 2147483520);
+  CHECK(Quantize(1.0f, {1.0f, high}, low, high) == high);
+  CHECK(Quantize(-5e9f, {1.0f, high}, low, high) == low);
+  CHECK(Dequantize(low, {1.0f, high}) == -4294967296.0f);
+}
+
+TEST_CASE("the vectorised form gives the same bits, in place or not") {
+  Random random(6);
+  for (const int64_t n : {0, 1, 15, 17, 1000, 40000}) {
+    std::vector<float> x(static_cast<size_t>(n));
+    for (float& value : x) value = static_cast<float>(random.Normal() * 3);
+    if (n > 2) x[1] = std::numeric_limits<float>::quiet_NaN();
+    if (n > 2) x[2] = -std::numeric_limits<float>::infinity();
+    for (const Grid& grid : {kUint8, kInt8Narrow, Grid{.bits = 16}}) {
+      const QParams p{0.013f, grid.is_signed ? 0 : 77};
+      std::vector<float> out(x.size());
+      FakeQuantize(x.data(), out.data(), n, p, grid.qmin(), grid.qmax());
+      for (size_t i = 0; i < x.size(); ++i)
+        REQUIRE(out[i] == Dequantize(Quantize(x[i], p, grid.qmin(), grid.qmax()), p));
+      std::vector<float> in_place = x;
+      FakeQuantize(in_place.data(), in_place.data(), n, p, grid.qmin(), grid.qmax());
+      CHECK(in_place == out);
+    }
+  }
+}
+
+}  // namespace roundel::quant

@@ -1,0 +1,438 @@
+// Placement goldens: what the rules say of small graphs, as text.
+
+#include <catch2/catch.hpp>
+
+#include "lib/base/text.h"
+#include "lib/graph/text.h"
+#include "lib/target/profile.h"
+#include "lib/target/value_types.h"
+
+namespace roundel::target {
+namespace {
+
+graph::Model ParseModel(const std::string& text) {
+  auto model = graph::Parse(text);
+  INFO(model.status().message());
+  REQUIRE(model.ok());
+  return std::move(model).value();
+}
+
+struct Setup {
+  Profile profile = LoadProfile("ort-cpu").value();
+  GridChoice choice = DefaultChoice(profile);
+};
+
+std::string PlaceText(const std::string& model, const Setup& setup = {}) {
+  const auto placement = Place(ParseModel(model), setup.profile, setup.choice);
+  INFO(placement.status().message());
+  REQUIRE(placement.ok());
+  return PlacementText(*placement);
+}
+
+Status PlaceError(const std::string& model, const Setup& setup) {
+  return Place(ParseModel(model), setup.profile, setup.choice).status();
+}
+
+const char* const kConvRelu = R"(opset 13
+graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
+  float32[4,3,1,1] w = ones
+  float32[4] b = zeros
+  [conv] t = Conv(x, w, b)
+  [relu] y = Relu(t)
+})";
+
+}  // namespace
+
+TEST_CASE("Conv and Relu: one quantizer behind both, none between") {
+  CHECK(PlaceText(kConvRelu) == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+bias b: int32 symmetric, per channel of axis 0, scale of x * w
+absorbable y
+)");
+  Setup generic{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
+  CHECK(PlaceText(kConvRelu, generic) == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+bias b: int32 symmetric, per channel of axis 0, scale of x * w
+)");
+}
+
+TEST_CASE("symmetric activations absorb nothing, for zero is not the end of their grid") {
+  Setup setup;
+  setup.choice.activations = {.bits = 8, .is_signed = true, .symmetric = true};
+  const std::string text = PlaceText(kConvRelu, setup);
+  CHECK(text.find("absorbable") == std::string::npos);
+  CHECK(text.find("activation t") == std::string::npos);
+}
+
+TEST_CASE("depthwise Conv with Clip, bounds as attributes or inputs") {
+  CHECK(PlaceText(R"(opset 10
+graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
+  float32[4,1,3,3] w = ones
+  t = Conv<group=4, pads=[1,1,1,1]>(x, w)
+  y = Clip<min=0.0, max=6.0>(t)
+})") == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+absorbable y
+)");
+  // A bound that is computed cannot be checked, but still nothing comes between the two.
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[N,4,8,8] x, float32[] top) => (float32[N,4,8,8] y) {
+  float32[4,1,3,3] w = ones
+  t = Conv<group=4>(x, w)
+  y = Clip(t, "", top)
+})") == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+)");
+}
+
+TEST_CASE("a Clip per channel, written as Relu and Min, belongs to its Conv") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[N,2,8,8] x) => (float32[N,2,8,8] y) {
+  float32[2,2,1,1] w = ones
+  float32[1,2,1,1] top = {6, 3}
+  t = Conv(x, w)
+  r = Relu(t)
+  y = Min(r, top)
+})") == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+absorbable r
+absorbable y
+)");
+}
+
+TEST_CASE("residual Add: both branches and the sum are quantized") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
+  float32[4,4,1,1] w = ones
+  t = Conv(x, w)
+  s = Add(x, t)
+  y = Relu(s)
+})") == R"(activation x: uint8, group 0
+activation t: uint8, group 1
+activation y: uint8, group 2
+weight w: int8 symmetric narrow, per channel of axis 0
+absorbable y
+)");
+}
+
+TEST_CASE("a Relu whose input has other readers stands alone between two quantizers") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
+  float32[4,4,1,1] w = ones
+  t = Conv(x, w)
+  r = Relu(t)
+  y = Add(t, r)
+})") == R"(activation x: uint8, group 0
+activation t: uint8, group 1
+activation r: uint8, group 2
+activation y: uint8, group 3
+weight w: int8 symmetric narrow, per channel of axis 0
+)");
+}
+
+TEST_CASE("Concat shares one range between its inputs, constants included, and its output") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[N,4,8,8] x) => (float32[N,12,8,8] y) {
+  float32[4,4,1,1] w = ones
+  float32[1,4,8,8] c = ones
+  a = Conv(x, w)
+  b = Relu(a)
+  y = Concat<axis=1>(b, x, c)
+})") == R"(activation x: uint8, group 0
+activation b: uint8, group 0
+activation y: uint8, group 0, derived
+weight w: int8 symmetric narrow, per channel of axis 0
+weight c: uint8, group 0
+absorbable b
+)");
+}
+
+TEST_CASE("pass-through ops carry the range of their input to every output") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4,8,8] x) => (float32[1,32] y, float32[1,32] z) {
+  float32[4,4,1,1] w = ones
+  int64[2] shape = {1, 64}
+  int64[2] parts = {32, 32}
+  c = Conv(x, w)
+  p, indices = MaxPool<kernel_shape=[2,2], strides=[2,2]>(c)
+  f = Reshape(p, shape)
+  y, z = Split<axis=1>(f, parts)
+})") == R"(activation x: uint8, group 0
+activation c: uint8, group 1
+activation p: uint8, group 1, derived
+activation f: uint8, group 1, derived
+activation y: uint8, group 1, derived
+activation z: uint8, group 1, derived
+weight w: int8 symmetric narrow, per channel of axis 0
+)");
+}
+
+TEST_CASE("Pad with another constant and cubic Resize do not keep the range") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4,8,8] x) => (float32[1,4,9,9] y, float32[1,4,16,16] z) {
+  int64[8] pads = {0, 0, 0, 0, 0, 0, 1, 1}
+  float32[] one = {1}
+  float32[4] scales = {1, 1, 2, 2}
+  y = Pad(x, pads, one)
+  z = Resize<mode="cubic">(x, "", scales)
+})") == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+activation z: uint8, group 2
+)");
+}
+
+TEST_CASE("a pass-through op without a quantized input stays float") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,8] x) => (float32[1,4] y) {
+  float32[8,4] w = ones
+  int64[2] shape = {1, 8}
+  e = Erf(x)
+  r = Reshape(e, shape)
+  y = MatMul(r, w)
+})") == R"(activation r: uint8, group 0
+activation y: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 1
+float Erf producing 'e': op Erf is not in the profile
+float Reshape producing 'r': its input is not quantized
+)");
+}
+
+TEST_CASE("batch normalisation left between Conv and Relu stays float, with the Relu") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4,8,8] x) => (float32[1,4,8,8] y) {
+  float32[4,4,1,1] w = ones
+  float32[4] s = ones
+  t = Conv(x, w)
+  n = BatchNormalization(t, s, s, s, s)
+  r = Relu(n)
+  y = Conv(r, w)
+})") == R"(activation x: uint8, group 0
+activation t: uint8, group 1
+activation r: uint8, group 2
+activation y: uint8, group 3
+weight w: int8 symmetric narrow, per channel of axis 0
+float BatchNormalization producing 'n': op BatchNormalization is not in the profile
+float Relu producing 'r': its input is not quantized
+)");
+}
+
+TEST_CASE("Gemm: channel axis by transB, bias scale by alpha and beta") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,8] x) => (float32[1,4] y, float32[1,4] z) {
+  float32[4,8] w = ones
+  float32[8,4] v = ones
+  float32[4] b = zeros
+  float32[4] c = zeros
+  y = Gemm<transB=1, alpha=3.0, beta=2.0>(x, w, b)
+  z = Gemm<beta=0.0>(x, v, c)
+})") == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+activation z: uint8, group 2
+weight w: int8 symmetric narrow, per channel of axis 0
+weight v: int8 symmetric narrow, per channel of axis 1
+bias b: int32 symmetric, per channel of axis 0, scale of x * w * 1.5
+float c: alpha / beta is not positive
+)");
+}
+
+TEST_CASE("a weight used along two axes gets one scale; a bias between two scales stays float") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4] x) => (float32[1,4] y) {
+  float32[4,4] w = ones
+  float32[4] b = zeros
+  t = Gemm<transB=1>(x, w, b)
+  y = Gemm(t, w, b)
+})") == R"(activation x: uint8, group 0
+activation t: uint8, group 1
+activation y: uint8, group 2
+weight w: int8 symmetric narrow
+float b: shared by nodes whose scales differ
+)");
+}
+
+TEST_CASE("per tensor, in blocks, and vectors") {
+  const char* const model = R"(opset 13
+graph g (float32[1,64] x) => (float32[1,4] y, float32[1] z) {
+  float32[64,4] w = ones
+  float32[64] v = ones
+  float32[4] b = zeros
+  y = Gemm(x, w, b)
+  z = MatMul(x, v)
+})";
+  Setup setup;
+  setup.choice.weight_granularity = quant::Granularity::kTensor;
+  CHECK(PlaceText(model, setup) == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+activation z: uint8, group 2
+weight w: int8 symmetric narrow
+weight v: int8 symmetric narrow
+bias b: int32 symmetric, scale of x * w
+)");
+  setup.choice.weight_granularity = quant::Granularity::kBlock;
+  setup.choice.block_size = 32;
+  setup.choice.weights = {.bits = 4, .is_signed = true, .symmetric = true};
+  CHECK(PlaceText(model, setup) == R"(activation x: uint8, group 0
+activation y: uint8, group 1
+activation z: uint8, group 2
+weight w: int4 symmetric, blocks of 32 along axis 0
+weight v: int4 symmetric
+float b: the weight is quantized in blocks
+)");
+}
+
+TEST_CASE("layers without a constant weight: MatMul has two activations, the others stay float") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4,4,4] x, float32[4,4,1,1] k) => (float32[1,4,4,4] y, float32[1,4,4,4] z) {
+  y = Conv(x, k)
+  z = MatMul(x, x)
+})") == R"(activation x: uint8, group 0
+activation z: uint8, group 1
+float Conv producing 'y': weight is not constant
+)");
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4] x) => (float32[1,4] y) {
+  float32[4] w = ones
+  y = Gemm(x, w)
+})") == "float Gemm producing 'y': weight has shape [4]\n");
+}
+
+TEST_CASE("constant operands take the activation grid; Softmax and Sigmoid have known ranges") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[1,4] x) => (float32[1,4] y) {
+  float32[] c = {0.5}
+  m = Mul(x, c)
+  s = Sigmoid(m)
+  y = Softmax(s)
+})") == R"(activation x: uint8, group 0
+activation m: uint8, group 1
+activation s: uint8, group 2, fixed to [0, 1]
+activation y: uint8, group 3, fixed to [0, 1]
+weight c: uint8
+)");
+}
+
+TEST_CASE("integers, shapes, indices and control flow have no quantizer") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
+  int64[2] i = {0, 1}
+  int64[1] k = {2}
+  s = Shape(x)
+  d = Add(s, k)
+  g = Gather(x, i)
+  a = Add(x, g)
+  y = If<then_branch=graph t () => (float32[2,4] p) { p = Add(a, a) },
+         else_branch=graph e () => (float32[2,4] q) { q = Relu(a) }>(c)
+})") == R"(activation x: uint8, group 0
+activation g: uint8, group 0, derived
+activation a: uint8, group 1
+float If producing 'y': op If is not in the profile
+)");
+}
+
+TEST_CASE("excluded nodes: by name, op type, expression; patterns that match nothing are told") {
+  Setup setup;
+  setup.choice.exclude = {"conv"};
+  CHECK(PlaceText(kConvRelu, setup) == R"(float 'conv' (Conv): excluded by 'conv'
+float 'relu' (Relu): its input is not quantized
+)");
+  setup.choice.exclude = {"Relu", "re:lin.*"};
+  CHECK(PlaceText(kConvRelu, setup) == R"(activation x: uint8, group 0
+activation t: uint8, group 1
+weight w: int8 symmetric narrow, per channel of axis 0
+bias b: int32 symmetric, per channel of axis 0, scale of x * w
+float 'relu' (Relu): excluded by 'Relu'
+exclude 're:lin.*' matches no node
+)");
+  setup.choice.exclude = {"re:c.*v"};
+  CHECK(PlaceText(kConvRelu, setup).starts_with("float 'conv' (Conv): excluded by 're:c.*v'"));
+  setup.choice.exclude = {"re:c("};
+  CHECK(PlaceError(kConvRelu, setup).kind() == ErrorKind::kUsage);
+  CHECK(PlaceError(kConvRelu, setup).message().starts_with(
+      "exclude: 're:c(' is no regular expression"));
+}
+
+TEST_CASE("expressions that could take exponential time do not") {
+  Setup setup;
+  setup.choice.exclude = {"re:(a+)+b"};
+  const std::string name(4000, 'a');
+  const std::string text = PlaceText(StrCat("opset 13\ngraph g (float32[1] x) => (float32[1] y) { [",
+                                            name, "] y = Relu(x) }"), setup);
+  CHECK(text.find("exclude 're:(a+)+b' matches no node") != std::string::npos);
+}
+
+TEST_CASE("the model's interface can stay float") {
+  Setup setup;
+  setup.profile.quantize_graph_inputs = setup.profile.quantize_graph_outputs = false;
+  CHECK(PlaceText(kConvRelu, setup) == R"(weight w: int8 symmetric narrow, per channel of axis 0
+absorbable y
+float b: the layer's input is not quantized
+)");
+  setup = {};
+  setup.profile.quantize_bias = false;
+  CHECK(PlaceText(kConvRelu, setup).find("bias") == std::string::npos);
+}
+
+TEST_CASE("half precision and unknown types are declined with the reason") {
+  CHECK(PlaceText(R"(opset 13
+graph g (float16[1,4] x) => (float16[1,4] y) {
+  y = Add(x, x)
+})") == "float Add producing 'y': its tensors are float16; only float32 is quantized\n");
+  CHECK(PlaceText(R"(opset 13, my.ops 1
+graph g (float32[1,4] x) => (float32[1,4] y) {
+  u = my.ops.Secret(x)
+  y = Add(x, u)
+})") == R"(float Secret producing 'u': op my.ops.Secret is not in the profile
+float Add producing 'y': the type of 'u' is not known
+)");
+}
+
+TEST_CASE("grids that the target does not have are usage errors") {
+  Setup setup;
+  setup.choice.activations = {.bits = 4};
+  CHECK(PlaceError(kConvRelu, setup).message() ==
+        "activations: target 'ort-cpu' has no uint4; allowed: int16, int8, uint16, uint8");
+  setup.choice.activations = {.bits = 1};
+  CHECK(PlaceError(kConvRelu, setup).message() == "activations: 1 bits; 2 to 16 are possible");
+  setup = {};
+  setup.choice.activations = {.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
+  CHECK(PlaceError(kConvRelu, setup).kind() == ErrorKind::kUsage);
+  setup = {};
+  setup.choice.weight_granularity = quant::Granularity::kBlock;
+  CHECK(PlaceError(kConvRelu, setup).message() == "weights: blocks need a block size of at least 1");
+}
+
+TEST_CASE("types of values follow from declarations and operators") {
+  const auto types = InferValueTypes(ParseModel(R"(opset 13
+graph g (float32[2,4] x, int32[2] n) => (float32[2,4] y) {
+  c = Constant<value=int64[1]{3}>()
+  d = Constant<value_float=1.0>()
+  e = Cast<to=10>(x)
+  f = Equal(x, x)
+  h = Where(f, x, x)
+  i = ArgMax(x)
+  j, k = TopK(x, c)
+  l = ConstantOfShape<value=int32[1]{7}>(c)
+  m = ConstantOfShape(c)
+  o = DequantizeLinear(l, d)
+  y = Identity(h)
+})"));
+  CHECK(types.at("c") == DType::kInt64);
+  CHECK(types.at("d") == DType::kFloat);
+  CHECK(types.at("e") == DType::kFloat16);
+  CHECK(types.at("f") == DType::kBool);
+  CHECK(types.at("h") == DType::kFloat);
+  CHECK(types.at("i") == DType::kInt64);
+  CHECK(types.at("j") == DType::kFloat);
+  CHECK(types.at("k") == DType::kInt64);
+  CHECK(types.at("l") == DType::kInt32);
+  CHECK(types.at("m") == DType::kFloat);
+  CHECK(types.at("o") == DType::kFloat);
+  CHECK(types.at("n") == DType::kInt32);
+}
+
+}  // namespace roundel::target
