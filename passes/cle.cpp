@@ -1,7 +1,523 @@
+// Cross-layer equalisation: evens out the weight ranges of the channels between layers, so that one
+// scale per tensor serves them all.
+//
+//   Conv1(W1, b1) -> Relu -> Conv2(W2)   becomes   Conv1(W1 / s, b1 / s) -> Relu -> Conv2(W2 s)
+//
+// f(s x) = s f(x) for s > 0 makes that exact for Relu, LeakyRelu, PRelu, pooling, and sums whose
+// operands share s (lib/graph/channel_groups.h says what else). With r1_i = max |W1[i, :]| over the
+// output channel i and r2_i = max |W2[:, i]| over the input channel,
+//
+//   s_i = sqrt(r1_i / r2_i)
+//
+// leaves both ranges at sqrt(r1_i r2_i), which maximises the share of the tensor's range that each
+// channel uses (Nagel et al. 2019, Data-free quantization, equation 11). A depthwise layer is
+// consumer of one group and producer of the next; sweeping over all groups until no s moves gives
+// the same fixed point as the formula for triples, r1 = r2 = r3. Several producers or consumers of
+// a group (residual sums) count with their largest range.
+//
+// Clip(0, 6) between the layers is not homogeneous. `relu6` says what to do:
+//   exact  Relu, and Min with the bound 6 / s_i per channel: the same function;
+//   relu   Relu alone: another function wherever the bound acts, as the paper has it;
+//   skip   leaves such groups alone;
+//   auto   relu if that costs little on the data: the SQNR of the outputs of the model with Relu
+//   against
+//          the original must reach `relu6_min_sqnr`; else, or without data, exact.
+//
+// Guards: a channel with an all-zero range keeps s = 1; s stays within [1 / max_scale, max_scale],
+// for a channel whose weights are next to nothing would blow up its bias; power_of_two rounds s so
+// that float weights change their exponents alone.
+//
+// Nothing is done, and the reason recorded, for channels that something else reads or writes (a
+// graph input or output, Concat, Sigmoid ...), and when no s differs from 1 by more than
+// `tolerance`. Cost: `max_iterations` times the number of weights divided by the kernel size.
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "lib/base/parallel.h"
+#include "lib/base/text.h"
+#include "lib/engine/executor.h"
+#include "lib/graph/channel_groups.h"
+#include "lib/graph/layer.h"
+#include "lib/graph/match.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
+namespace {
 
-PassInfo cle_pass() { return {.name = "cle"}; }
+using graph::ChannelConsumer;
+using graph::ChannelGroup;
+using graph::Graph;
+using graph::Node;
+using graph::WeightedLayer;
+
+// Steps in log s are lengthened by this factor (successive over-relaxation): along chains of layers
+// plain steps take a number of sweeps that grows with the square of the length.
+constexpr double kOverRelaxation = 1.6;
+
+// A layer with scales on its input or output channels.
+struct Layer {
+  WeightedLayer layer;
+  // max |W| over the kernel: [groups][out_per_group][in_per_group].
+  std::vector<float> magnitude;
+  int input_group = -1, output_group = -1;  // -1: not scaled
+  int64_t repeat = 1;                       // inputs per channel of the input group
+};
+
+class Equalizer {
+ public:
+  Equalizer(const Graph& graph, std::vector<ChannelGroup> groups)
+      : groups_(std::move(groups)), scales_(groups_.size()), members_(groups_.size()) {
+    for (size_t g = 0; g < groups_.size(); ++g) {
+      scales_[g].assign(static_cast<size_t>(groups_[g].channels), 1.0);
+      for (const WeightedLayer& producer : groups_[g].producers) {
+        const int layer = LayerIndex(graph, producer);
+        layers_[static_cast<size_t>(layer)].output_group = static_cast<int>(g);
+        members_[g].producers.push_back(layer);
+      }
+      for (const ChannelConsumer& consumer : groups_[g].consumers) {
+        const int layer = LayerIndex(graph, consumer.layer);
+        layers_[static_cast<size_t>(layer)].input_group = static_cast<int>(g);
+        layers_[static_cast<size_t>(layer)].repeat = consumer.repeat;
+        members_[g].consumers.push_back(layer);
+      }
+    }
+  }
+
+  // Returns the number of sweeps; `*change` is the largest |log s| of the last one.
+  int64_t Iterate(int64_t max_iterations, double tolerance, double max_scale, double* change) {
+    *change = 0;
+    for (int64_t sweep = 0; sweep < max_iterations; ++sweep) {
+      *change = 0;
+      for (size_t g = 0; g < groups_.size(); ++g)
+        *change = std::max(*change, EqualizeGroup(g, max_scale));
+      if (*change < tolerance) return sweep + 1;
+    }
+    return max_iterations;
+  }
+
+  const std::vector<ChannelGroup>& groups() const { return groups_; }
+  std::vector<double>& scales(size_t group) { return scales_[group]; }
+  const std::vector<Layer>& layers() const { return layers_; }
+
+ private:
+  struct Members {
+    std::vector<int> producers, consumers;  // indices into layers_
+  };
+
+  int LayerIndex(const Graph& graph, const WeightedLayer& layer) {
+    const auto [it, added] = index_.try_emplace(layer.node, static_cast<int>(layers_.size()));
+    if (added) layers_.push_back({.layer = layer, .magnitude = Magnitudes(graph, layer)});
+    return it->second;
+  }
+
+  static std::vector<float> Magnitudes(const Graph& graph, const WeightedLayer& layer) {
+    const std::vector<double> weight = graph::ReadWeight(graph, layer);
+    std::vector<float> magnitude;
+    magnitude.reserve(weight.size() / static_cast<size_t>(layer.kernel));
+    for (int64_t g = 0; g < layer.groups; ++g)
+      for (int64_t o = 0; o < layer.out_per_group; ++o)
+        for (int64_t i = 0; i < layer.in_per_group; ++i) {
+          double largest = 0;
+          for (int64_t k = 0; k < layer.kernel; ++k)
+            largest =
+                std::max(largest, std::fabs(weight[static_cast<size_t>(layer.Index(g, o, i, k))]));
+          magnitude.push_back(static_cast<float>(largest));
+        }
+    return magnitude;
+  }
+
+  const std::vector<double>* ScalesOf(int group) const {
+    return group < 0 ? nullptr : &scales_[static_cast<size_t>(group)];
+  }
+
+  // Merges the largest scaled magnitude of every output channel into `range`.
+  void MergeOutputRange(const Layer& layer, std::vector<double>* range) const {
+    const WeightedLayer& l = layer.layer;
+    const std::vector<double>*in = ScalesOf(layer.input_group), *out = ScalesOf(layer.output_group);
+    std::vector<float> factors(static_cast<size_t>(l.in_channels()), 1.0f);
+    for (size_t i = 0; in && i < factors.size(); ++i)
+      factors[i] = static_cast<float>((*in)[i / static_cast<size_t>(layer.repeat)]);
+    ParallelFor(l.out_channels(), RowsPerChunk(l), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) {
+        const float* row = layer.magnitude.data() + o * l.in_per_group;
+        const float* factor = factors.data() + o / l.out_per_group * l.in_per_group;
+        float largest = 0;
+        for (int64_t i = 0; i < l.in_per_group; ++i)
+          largest = std::max(largest, row[i] * factor[i]);
+        const auto channel = static_cast<size_t>(o);
+        (*range)[channel] = std::max((*range)[channel], largest / (out ? (*out)[channel] : 1.0));
+      }
+    });
+  }
+
+  // The same for the channels of the input group.
+  void MergeInputRange(const Layer& layer, std::vector<double>* range) const {
+    const WeightedLayer& l = layer.layer;
+    const std::vector<double>*in = ScalesOf(layer.input_group), *out = ScalesOf(layer.output_group);
+    std::vector<float> largest(static_cast<size_t>(l.in_channels()), 0.0f);
+    for (int64_t o = 0; o < l.out_channels(); ++o) {
+      const float* row = layer.magnitude.data() + o * l.in_per_group;
+      float* to = largest.data() + o / l.out_per_group * l.in_per_group;
+      const auto factor = static_cast<float>(out ? 1.0 / (*out)[static_cast<size_t>(o)] : 1.0);
+      for (int64_t i = 0; i < l.in_per_group; ++i) to[i] = std::max(to[i], row[i] * factor);
+    }
+    for (size_t i = 0; i < largest.size(); ++i) {
+      const size_t channel = i / static_cast<size_t>(layer.repeat);
+      (*range)[channel] = std::max((*range)[channel], largest[i] * (in ? (*in)[channel] : 1.0));
+    }
+  }
+
+  static int64_t RowsPerChunk(const WeightedLayer& layer) {
+    return std::max<int64_t>(1, 65536 / layer.in_per_group);
+  }
+
+  double EqualizeGroup(size_t g, double max_scale) {
+    std::vector<double>& scales = scales_[g];
+    std::vector<double> produced(scales.size(), 0.0), consumed(scales.size(), 0.0);
+    bool feeds_itself = false;
+    for (const int layer : members_[g].producers) {
+      MergeOutputRange(layers_[static_cast<size_t>(layer)], &produced);
+      feeds_itself |= layers_[static_cast<size_t>(layer)].input_group == static_cast<int>(g);
+    }
+    for (const int layer : members_[g].consumers)
+      MergeInputRange(layers_[static_cast<size_t>(layer)], &consumed);
+    // A layer from the group to itself answers every step of one channel by a step of another: half
+    // a step keeps them from swapping ranges for ever.
+    const double exponent = feeds_itself ? 0.25 : 0.5 * kOverRelaxation;
+    double change = 0;
+    for (size_t c = 0; c < scales.size(); ++c) {
+      if (!(produced[c] > 0 && consumed[c] > 0)) continue;
+      const double ratio = produced[c] / consumed[c];
+      // What would need more than max_scale is left alone: next to dead, or next to unused.
+      const double wanted = scales[c] * std::sqrt(ratio);
+      const bool sane = wanted <= max_scale && wanted >= 1 / max_scale;
+      const double scale = sane ? scales[c] * std::pow(ratio, exponent) : 1.0;
+      change = std::max(change, std::fabs(std::log(scale / scales[c])));
+      scales[c] = scale;
+    }
+    return change;
+  }
+
+  std::vector<ChannelGroup> groups_;
+  std::vector<std::vector<double>> scales_;
+  std::vector<Members> members_;
+  std::vector<Layer> layers_;
+  std::map<const Node*, int> index_;
+};
+
+double LargestLog(const std::vector<double>& scales) {
+  double largest = 0;
+  for (const double s : scales) largest = std::max(largest, std::fabs(std::log(s)));
+  return largest;
+}
+
+// ---- writing the scales
+
+std::vector<double> ScaledWeight(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
+  const WeightedLayer& l = layer.layer;
+  std::vector<double> weight = graph::ReadWeight(graph, l);
+  for (int64_t g = 0; g < l.groups; ++g)
+    for (int64_t o = 0; o < l.out_per_group; ++o)
+      for (int64_t i = 0; i < l.in_per_group; ++i) {
+        double factor = 1;
+        if (layer.input_group >= 0)
+          factor = equalizer.scales(static_cast<size_t>(
+              layer.input_group))[static_cast<size_t>((g * l.in_per_group + i) / layer.repeat)];
+        if (layer.output_group >= 0)
+          factor /= equalizer.scales(static_cast<size_t>(
+              layer.output_group))[static_cast<size_t>(g * l.out_per_group + o)];
+        for (int64_t k = 0; k < l.kernel; ++k)
+          weight[static_cast<size_t>(l.Index(g, o, i, k))] *= factor;
+      }
+  return weight;
+}
+
+std::vector<double> ScaledBias(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
+  std::vector<double> bias = graph::ReadBias(graph, layer.layer);
+  if (layer.output_group >= 0)
+    for (size_t c = 0; c < bias.size(); ++c)
+      bias[c] /= equalizer.scales(static_cast<size_t>(layer.output_group))[c];
+  return bias;
+}
+
+// Narrow types may not hold a scaled weight; the groups of such a layer stay as they are.
+void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string>* reasons) {
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const Layer& layer : equalizer->layers()) {
+      if (graph::FitsWeightType(graph, layer.layer, ScaledWeight(graph, *equalizer, layer)) &&
+          graph::FitsWeightType(graph, layer.layer, ScaledBias(graph, *equalizer, layer)))
+        continue;
+      for (const int group : {layer.input_group, layer.output_group}) {
+        if (group < 0) continue;
+        std::vector<double>& scales = equalizer->scales(static_cast<size_t>(group));
+        if (LargestLog(scales) == 0) continue;
+        std::fill(scales.begin(), scales.end(), 1.0);
+        (*reasons)[static_cast<size_t>(group)] =
+            StrCat("the scaled weight of ", layer.layer.node->DisplayName(), " exceeds its type");
+        changed = true;
+      }
+    }
+  }
+}
+
+// Min's constant per channel: [1, C, 1, ..], as many axes as `value` has.
+Tensor BoundTensor(const Graph& graph, const std::string& value, DType type,
+                   const std::vector<double>& bounds) {
+  Shape shape(static_cast<size_t>(*graph::RankOf(graph, value)), 1);
+  shape[1] = static_cast<int64_t>(bounds.size());
+  return graph::FromDoubles(bounds, type, shape);
+}
+
+// Clip(0, high) -> Relu, with Min(high / s) behind it if `exact`.
+void ReplaceClip(Graph* graph, Node* clip, DType type, const std::vector<double>& scales,
+                 bool exact) {
+  const double high = graph::ReadClip(*graph, *clip)->high;
+  const std::string input = clip->input(0), output = clip->output(0);
+  std::vector<double> bounds;
+  for (const double s : scales) bounds.push_back(high / s);
+  Node relu{.name = clip->name, .op_type = "Relu", .inputs = {input}, .outputs = {output}};
+  if (exact) {
+    relu.outputs[0] = graph->FreshName(output + "_relu");
+    Node min{.op_type = "Min", .inputs = {relu.outputs[0], ""}, .outputs = {output}};
+    if (!clip->name.empty()) min.name = graph->FreshName(clip->name + "_min");
+    min.inputs[1] = graph->FreshName(output + "_bound");
+    graph->SetInitializer(min.inputs[1], BoundTensor(*graph, input, type, bounds));
+    graph->InsertAfter(clip, std::move(min));
+  }
+  graph->InsertBefore(clip, std::move(relu));
+  graph::RemoveNodeAndConstants(graph, clip);
+}
+
+void ScaleBound(Graph* graph, Node* min, const std::vector<double>& scales) {
+  const auto operand = *graph::FindConstantOperand(*graph, *min);
+  const Tensor& old = *operand.constant;
+  std::vector<double> bounds = graph::ToDoubles(old);
+  if (bounds.size() == 1) bounds.assign(scales.size(), bounds[0]);
+  for (size_t c = 0; c < bounds.size(); ++c) bounds[c] /= scales[c];
+  graph::ReplaceConstant(graph, min, operand.constant_index,
+                         BoundTensor(*graph, min->input(operand.data_index), old.dtype(), bounds));
+}
+
+void ScaleStatistics(Session* session, const ChannelGroup& group,
+                     const std::vector<double>& scales) {
+  for (const WeightedLayer& producer : group.producers) {
+    const auto found = session->statistics.find(producer.output());
+    if (found == session->statistics.end()) continue;
+    for (size_t c = 0; c < scales.size() && c < found->second.mean.size(); ++c) {
+      found->second.mean[c] /= scales[c];
+      found->second.deviation[c] /= scales[c];
+    }
+  }
+}
+
+// ---- what to do about Clip(0, 6)
+
+// Signal to noise in dB of the float outputs of `changed` against those of `original`, the smallest
+// of all outputs, over `samples` samples of the data.
+Result<double> OutputSqnr(const graph::Model& original, const graph::Model& changed,
+                          engine::DataSource* data, int64_t samples) {
+  ASSIGN_OR_RETURN(auto reference, engine::Executor::Create(original));
+  ASSIGN_OR_RETURN(auto candidate, engine::Executor::Create(changed));
+  std::vector<double> signal(original.graph->outputs.size(), 0.0), noise = signal;
+  RETURN_IF_ERROR(data->Rewind());
+  for (int64_t seen = 0; seen < samples;) {
+    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data->Next());
+    if (!batch) break;
+    seen += batch->size;
+    ASSIGN_OR_RETURN(const auto expected, reference->Run(batch->inputs));
+    ASSIGN_OR_RETURN(const auto actual, candidate->Run(batch->inputs));
+    for (size_t i = 0; i < expected.size(); ++i) {
+      if (!IsFloating(expected[i].dtype())) continue;
+      const std::vector<double> x = graph::ToDoubles(expected[i]);
+      const std::vector<double> y = graph::ToDoubles(actual[i]);
+      for (size_t k = 0; k < x.size() && k < y.size(); ++k) {
+        signal[i] += x[k] * x[k];
+        noise[i] += (x[k] - y[k]) * (x[k] - y[k]);
+      }
+    }
+  }
+  constexpr double kNoNoise = 200;  // dB; far beyond float32
+  double smallest = kNoNoise;
+  for (size_t i = 0; i < signal.size(); ++i)
+    if (noise[i] > 0)
+      smallest = std::min(smallest, 10 * std::log10(std::max(signal[i], 1e-300) / noise[i]));
+  return smallest;
+}
+
+// True: Clip(0, high) becomes Relu alone.
+Result<bool> DropsBounds(Session* session, const recipe::Params& params,
+                         const std::vector<std::string>& clip_outputs) {
+  const std::string& mode = params.String("relu6");
+  bool drops = mode == "relu";
+  if (mode == "auto" && session->data != nullptr) {
+    graph::Model relu = graph::Clone(session->model);
+    for (const std::string& output : clip_outputs)
+      ReplaceClip(relu.graph.get(), relu.graph->Producer(output), DType::kFloat, {}, false);
+    ASSIGN_OR_RETURN(const double sqnr,
+                     OutputSqnr(session->model, relu, session->data, params.Int("relu6_samples")));
+    session->report->Metric("relu6_sqnr_db", sqnr);
+    drops = sqnr >= params.Float("relu6_min_sqnr");
+  }
+  session->report->Metric("relu6", std::string(drops ? "relu" : "exact"));
+  if (drops) session->report->Metric("approximate", true);
+  return drops;
+}
+
+// ---- the pass
+
+std::string GroupName(const ChannelGroup& group) {
+  return group.producers.front().node->DisplayName();
+}
+
+// The groups that can be scaled; the others are recorded.
+std::vector<ChannelGroup> OpenGroups(Session* session, const recipe::Params& params) {
+  const std::string& relu6 = params.String("relu6");
+  // Min broadcasts from opset 8 on; before, the exact form cannot be written.
+  const bool has_min = session->model.Opset() >= 8;
+  graph::ChannelGroupOptions options{
+      .through_clips = relu6 == "relu" || (relu6 != "skip" && has_min),
+      .through_branches = params.Bool("branches")};
+  std::vector<ChannelGroup> open;
+  for (ChannelGroup& group :
+       graph::FindChannelGroups(*session->model.graph, session->model.Opset(), options)) {
+    if (group.blocked.empty())
+      open.push_back(std::move(group));
+    else
+      session->report->Add(GroupName(group), "declined", group.blocked);
+  }
+  return open;
+}
+
+// Writes the scales of all groups that have any; returns how many.
+Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer* equalizer,
+                      const std::vector<std::string>& reasons) {
+  Graph* graph = session->model.graph.get();
+  const std::vector<ChannelGroup>& groups = equalizer->groups();
+  std::vector<std::string> clip_outputs;
+  std::vector<bool> scaled;
+  for (size_t g = 0; g < groups.size(); ++g) {
+    std::vector<double>& scales = equalizer->scales(g);
+    scaled.push_back(LargestLog(scales) > params.Float("tolerance"));
+    if (!scaled[g]) std::fill(scales.begin(), scales.end(), 1.0);
+    for (const Node* clip : groups[g].clips)
+      if (scaled[g]) clip_outputs.push_back(clip->output(0));
+  }
+  bool drops = false;
+  if (!clip_outputs.empty()) {
+    ASSIGN_OR_RETURN(drops, DropsBounds(session, params, clip_outputs));
+  }
+  int64_t count = 0;
+  for (const Layer& layer : equalizer->layers()) {
+    const auto moves = [&](int g) { return g >= 0 && scaled[static_cast<size_t>(g)]; };
+    if (!moves(layer.input_group) && !moves(layer.output_group)) continue;
+    WeightedLayer copy = layer.layer;
+    const std::vector<double> bias = ScaledBias(*graph, *equalizer, layer);
+    graph::WriteWeight(graph, copy, ScaledWeight(*graph, *equalizer, layer));
+    if (moves(layer.output_group)) graph::WriteBias(graph, &copy, bias);
+  }
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const std::string name = GroupName(groups[g]);
+    if (!scaled[g]) {
+      session->report->Add(name, "declined",
+                           reasons[g].empty() ? "its channels are even already" : reasons[g]);
+      continue;
+    }
+    ++count;
+    const std::vector<double>& scales = equalizer->scales(g);
+    const auto [low, high] = std::minmax_element(scales.begin(), scales.end());
+    std::vector<std::string> readers;
+    for (const ChannelConsumer& consumer : groups[g].consumers)
+      readers.push_back(consumer.layer.node->DisplayName());
+    session->report->Add(name, "equalised",
+                         StrCat("with ", Join(readers, ", ", 4), ", scales ", *low, " to ", *high));
+    const DType type = graph->Constant(groups[g].producers.front().weight())->dtype();
+    for (Node* clip : groups[g].clips) ReplaceClip(graph, clip, type, scales, !drops);
+    for (Node* min : groups[g].bounds) ScaleBound(graph, min, scales);
+    ScaleStatistics(session, groups[g], scales);
+  }
+  return count;
+}
+
+Status CheckFinite(const Graph& graph, const Equalizer& equalizer) {
+  for (const Layer& layer : equalizer.layers())
+    if (!graph::AllFinite(graph::ReadWeight(graph, layer.layer)))
+      return ModelError(StrCat("node ", layer.layer.node->DisplayName(), ": tensor '",
+                               layer.layer.weight(), "' holds NaN or infinity"));
+  return OkStatus();
+}
+
+Result<Outcome> Run(Session& session, const recipe::Params& params) {
+  Equalizer equalizer(*session.model.graph, OpenGroups(&session, params));
+  RETURN_IF_ERROR(CheckFinite(*session.model.graph, equalizer));
+  double change = 0;
+  // Far below `tolerance`, so that what is left over does not add up to it in another run.
+  const int64_t sweeps =
+      equalizer.Iterate(params.Int("max_iterations"), params.Float("tolerance") / 100,
+                        params.Float("max_scale"), &change);
+  if (params.Bool("power_of_two"))
+    for (size_t g = 0; g < equalizer.groups().size(); ++g)
+      for (double& s : equalizer.scales(g)) s = std::exp2(std::nearbyint(std::log2(s)));
+  std::vector<std::string> reasons(equalizer.groups().size());
+  DropUnfit(*session.model.graph, &equalizer, &reasons);
+  ASSIGN_OR_RETURN(const int64_t count, Apply(&session, params, &equalizer, reasons));
+  session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));
+  session.report->Metric("equalised", count);
+  session.report->Metric("sweeps", sweeps);
+  session.report->Metric("last_change", change);
+  return count > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+}
+
+recipe::ParamSpecs Specs() {
+  return {
+      {.name = "relu6",
+       .default_value = std::string("auto"),
+       .help = "what to do about Clip(0, 6) between layers",
+       .choices = {"auto", "exact", "relu", "skip"}},
+      {.name = "relu6_min_sqnr",
+       .default_value = 30.0,
+       .help = "auto: outputs of the model with Relu must be this close to the original",
+       .unit = "dB"},
+      {.name = "relu6_samples",
+       .default_value = int64_t{32},
+       .help = "auto: samples to measure that on",
+       .min = 1,
+       .unit = "samples"},
+      {.name = "branches",
+       .default_value = true,
+       .help = "also equalise through residual sums, with one scale for all branches"},
+      {.name = "max_iterations",
+       .default_value = int64_t{1000},
+       .help = "sweeps over all layers at most",
+       .min = 1,
+       .max = 100000},
+      {.name = "tolerance",
+       .default_value = 1e-3,
+       .help = "largest |log s| that counts as equal",
+       .min = 1e-9,
+       .max = 1},
+      {.name = "max_scale",
+       .default_value = 100.0,
+       .help = "channels that would need a larger scale, or a smaller one than its inverse, "
+               "keep theirs",
+       .min = 1,
+       .max = 1e6},
+      {.name = "power_of_two",
+       .default_value = false,
+       .help = "round scales to powers of two, so that float weights keep their mantissas"},
+  };
+}
+
+}  // namespace
+
+PassInfo cle_pass() {
+  return {.name = "cle",
+          .summary = "equalises the weight ranges of channels across layers",
+          .params = Specs(),
+          .float_equivalent = true,
+          .run = Run};
+}
 
 }  // namespace roundel::passes

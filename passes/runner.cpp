@@ -122,7 +122,7 @@ Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& opt
                 Session* session, report::Report* report) {
   for (const recipe::Step& step : steps) {
     const PassInfo* pass = FindPass(step.pass);
-    CHECK(pass != nullptr, "the recipe was validated against the list of passes");
+    INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
     LogDebug(StrCat("pass ", step.pass));
     const auto start = std::chrono::steady_clock::now();
     report->passes.push_back({.name = step.pass});

@@ -10,11 +10,11 @@
 namespace roundel::graph {
 namespace {
 
-// Levels of sub-graphs, and of functions that call functions. Everything that walks a model recurses
-// along them; protobuf itself stops at 100 nested messages, three of which make one level.
+// Levels of sub-graphs, and of functions that call functions. Everything that walks a model
+// recurses along them; protobuf itself stops at 100 nested messages, three of which make one level.
 constexpr int kMaxDepth = 64;
-// Nodes after inlining every function call: thirty functions that each call the next one twice would
-// otherwise stand for a billion.
+// Nodes after inlining every function call: thirty functions that each call the next one twice
+// would otherwise stand for a billion.
 constexpr int64_t kMaxInlinedNodes = 10'000'000;
 
 // Names that a graph or function defines, and those around it.
@@ -37,16 +37,18 @@ Status CheckValueInfo(const ValueInfo& info) {
   if (!info.shape) return OkStatus();
   for (const Dim& dim : *info.shape)
     if (dim.value && *dim.value < 0)
-      return ModelError(StrCat("value ", Quote(info.name), " has a negative dimension, ",
-                               *dim.value));
+      return ModelError(
+          StrCat("value ", Quote(info.name), " has a negative dimension, ", *dim.value));
   return OkStatus();
 }
 
 Status DefineOutputs(const Node& node, Scope* scope) {
   for (const std::string& output : node.outputs)
     if (!output.empty() && !scope->names.insert(output).second)
-      return ModelError(StrCat("value ", Quote(output), " is produced twice, the second time by "
-                               "node ", node.DisplayName()));
+      return ModelError(StrCat("value ", Quote(output),
+                               " is produced twice, the second time by "
+                               "node ",
+                               node.DisplayName()));
   return OkStatus();
 }
 
@@ -88,8 +90,8 @@ Status DefineInputs(const Graph& graph, Scope* scope) {
       return ModelError(StrCat("two initializers are named ", Quote(initializer.name)));
     for (const int64_t dim : initializer.value.shape())
       if (dim < 0)
-        return ModelError(StrCat("initializer ", Quote(initializer.name),
-                                 " has a negative dimension, ", dim));
+        return ModelError(
+            StrCat("initializer ", Quote(initializer.name), " has a negative dimension, ", dim));
     scope->names.insert(initializer.name);  // may also be an input: its default value
   }
   return OkStatus();
@@ -168,7 +170,8 @@ class CallGraph {
       });
       RETURN_IF_ERROR(std::move(status));
       if (total > kMaxInlinedNodes)
-        return ModelError(StrCat("more than ", kMaxInlinedNodes, " nodes after inlining functions"));
+        return ModelError(
+            StrCat("more than ", kMaxInlinedNodes, " nodes after inlining functions"));
     }
     return total;
   }

@@ -8,10 +8,10 @@ namespace roundel::graph {
 
 inline constexpr int64_t kNewestOpset = 25;
 
-// Rewrites nodes (sub-graphs and functions included) from the model's opset to `version`: attributes
-// that became inputs, Softmax's changed meaning, Clip, ReduceX axes, Squeeze/Unsqueeze, Split,
-// Resize/Upsample, Dropout, BatchNormalization, ... and raises ir_version as the opset needs.
-// kModel naming the node if something cannot be converted; the model is then unchanged.
+// Rewrites nodes (sub-graphs and functions included) from the model's opset to `version`:
+// attributes that became inputs, Softmax's changed meaning, Clip, ReduceX axes, Squeeze/Unsqueeze,
+// Split, Resize/Upsample, Dropout, BatchNormalization, ... and raises ir_version as the opset
+// needs. kModel naming the node if something cannot be converted; the model is then unchanged.
 Status RaiseOpset(Model* model, int64_t version);
 
 }  // namespace roundel::graph

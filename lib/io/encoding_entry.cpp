@@ -39,8 +39,8 @@ Status SetAxis(const EncodingEntry& entry, const std::string& name, const graph:
   const auto rank = static_cast<int64_t>(shape.size());
   if (entry.axis) {
     if (*entry.axis < -rank || *entry.axis >= rank)
-      return UsageError(StrCat("axis ", *entry.axis, " does not exist in shape ",
-                               ShapeString(shape)));
+      return UsageError(
+          StrCat("axis ", *entry.axis, " does not exist in shape ", ShapeString(shape)));
     e->axis = *entry.axis < 0 ? *entry.axis + rank : *entry.axis;
     return OkStatus();
   }
@@ -72,8 +72,8 @@ Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry) {
   const int64_t middle = int64_t{1} << (entry->bits - 1);
   for (const int64_t offset : offsets)
     if (offset > 0 || offset <= -2 * middle)
-      return UsageError(StrCat("offset ", offset, " does not exist on a grid of ", entry->bits,
-                               " bits"));
+      return UsageError(
+          StrCat("offset ", offset, " does not exist on a grid of ", entry->bits, " bits"));
   const auto all = [&](int64_t value) {
     return std::all_of(offsets.begin(), offsets.end(), [&](int64_t o) { return o == value; });
   };
@@ -104,8 +104,8 @@ Result<Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& na
   e.block_size = entry.block_size;
   e.decided_by = "encodings file";
   for (size_t i = 0; i < entry.scales.size(); ++i)
-    e.params.push_back({static_cast<float>(entry.scales[i]),
-                        static_cast<int32_t>(entry.zero_points[i])});
+    e.params.push_back(
+        {static_cast<float>(entry.scales[i]), static_cast<int32_t>(entry.zero_points[i])});
   if (e.granularity != Granularity::kTensor)
     RETURN_IF_ERROR(PlaceScales(entry, name, graph, &e));
   else if (e.params.size() != 1)

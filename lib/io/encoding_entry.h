@@ -36,8 +36,9 @@ int64_t OffsetOf(const quant::Grid& grid, const quant::QParams& params);
 Result<quant::Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& name,
                                       const graph::Graph& graph);
 
-// For each scale of 1.0.0's flat list, ordered (channel, block), its index in Encoding::params, which
-// follow the value's axes; `scales` is their shape. kUsage if more than two axes have several scales.
+// For each scale of 1.0.0's flat list, ordered (channel, block), its index in Encoding::params,
+// which follow the value's axes; `scales` is their shape. kUsage if more than two axes have several
+// scales.
 Result<std::vector<size_t>> BlockOrder(const quant::Encoding& encoding, const Shape& scales);
 
 }  // namespace roundel::io

@@ -39,10 +39,12 @@ Status CheckAxis(const std::string& name, const Encoding& e, const std::string& 
   RETURN_IF_ERROR(CheckEncoding(e, *shape));
   if (version == "2.0.0" || e.granularity == Granularity::kTensor) return OkStatus();
   const auto axes = FindWeightAxes(*graph, name, static_cast<int64_t>(shape->size()));
-  const int64_t assumed = !axes ? -1 : e.granularity == Granularity::kBlock ? axes->block
-                                                                            : axes->channel;
+  const int64_t assumed = !axes                                  ? -1
+                          : e.granularity == Granularity::kBlock ? axes->block
+                                                                 : axes->channel;
   if (assumed == e.axis) return OkStatus();
-  return Unsupported(version, StrCat("scales along axis ", e.axis, ": its readers assume the axis "
+  return Unsupported(version, StrCat("scales along axis ", e.axis,
+                                     ": its readers assume the axis "
                                      "from the operator"));
 }
 
@@ -60,7 +62,9 @@ Result<Json> Entries061(const Encoding& e) {
   Json entries = Json::array();
   for (const QParams& p : e.params) {
     const double scale = p.scale;
-    const auto edge = [&](int64_t code) { return scale * static_cast<double>(code - p.zero_point); };
+    const auto edge = [&](int64_t code) {
+      return scale * static_cast<double>(code - p.zero_point);
+    };
     entries.push_back({{"bitwidth", e.grid.bits},
                        {"dtype", "int"},
                        {"is_symmetric", e.grid.symmetric ? "True" : "False"},
@@ -219,7 +223,8 @@ Status WriteAll(const EncodingTable& table, const std::string& version, const gr
   lines->Value("version", "\"" + version + "\"");
   if (version == "2.0.0") {
     lines->Open("encodings", '[');
-    RETURN_IF_ERROR(WriteSection(table, version, graph, [](Role) { return true; }, lines));
+    RETURN_IF_ERROR(WriteSection(
+        table, version, graph, [](Role) { return true; }, lines));
     lines->Close(']');
     return OkStatus();
   }
@@ -368,7 +373,8 @@ Status Flatten(const Json& value, size_t axis, Shape* shape, std::vector<const J
   }
   const auto length = static_cast<int64_t>(value.size());
   constexpr size_t kMaxRank = 16;
-  if (flat->empty() && axis == shape->size() && axis < kMaxRank && length > 0) shape->push_back(length);
+  if (flat->empty() && axis == shape->size() && axis < kMaxRank && length > 0)
+    shape->push_back(length);
   if (axis >= shape->size() || (*shape)[axis] != length)
     return UsageError("nested lists of different length");
   for (const Json& item : value) RETURN_IF_ERROR(Flatten(item, axis + 1, shape, flat));
@@ -404,7 +410,8 @@ Result<std::optional<EncodingEntry>> Parse200(const Json& entry) {
   const int64_t middle = raw.is_signed ? 0 : int64_t{1} << (raw.bits - 1);
   raw.symmetric = true;
   for (const int64_t zero : raw.zero_points) {
-    if (zero < grid.qmin() || zero > static_cast<int64_t>(grid.qmin()) + (int64_t{1} << raw.bits) - 1)
+    if (zero < grid.qmin() ||
+        zero > static_cast<int64_t>(grid.qmin()) + (int64_t{1} << raw.bits) - 1)
       return UsageError(StrCat("zero point ", zero, " does not exist in ", dtype));
     raw.symmetric &= zero == middle;
   }
@@ -449,7 +456,8 @@ class Reader {
     return UsageError(StrCat("'", source_, "': ", message));
   }
 
-  Status ReadSection(const Json& root, const char* key, std::optional<bool> is_param, Parser parse) {
+  Status ReadSection(const Json& root, const char* key, std::optional<bool> is_param,
+                     Parser parse) {
     const auto section = root.find(key);
     if (section == root.end()) return Error(StrCat("key '", key, "' is missing"));
     if (parse == Parse061) {
@@ -467,7 +475,8 @@ class Reader {
     return OkStatus();
   }
 
-  Status Add(const std::string& name, const Json& entry, std::optional<bool> is_param, Parser parse) {
+  Status Add(const std::string& name, const Json& entry, std::optional<bool> is_param,
+             Parser parse) {
     const std::string where = StrCat("'", source_, "': entry '", Printable(name), "'");
     if (!seen_.insert(name).second) return UsageError("the name occurs twice").At(where);
     auto raw = parse(entry);
@@ -493,8 +502,8 @@ class Reader {
 Result<std::string> EncodingsJson(const EncodingTable& table, const std::string& version,
                                   const graph::Graph* graph) {
   if (std::find(kVersions.begin(), kVersions.end(), version) == kVersions.end())
-    return UsageError(StrCat("encodings version '", Printable(version), "' is not one of ",
-                             Join(kVersions)));
+    return UsageError(
+        StrCat("encodings version '", Printable(version), "' is not one of ", Join(kVersions)));
   try {
     Lines lines;
     RETURN_IF_ERROR(WriteAll(table, version, graph, &lines));
@@ -510,7 +519,8 @@ Result<EncodingTable> ParseEncodingsJson(const std::string& json, const std::str
     return Reader(source, graph).Read(Json::parse(json));
   } catch (const nlohmann::json::parse_error& error) {
     const size_t position = std::min(error.byte, json.size());
-    const auto line = 1 + std::count(json.begin(), json.begin() + static_cast<long>(position), '\n');
+    const auto line =
+        1 + std::count(json.begin(), json.begin() + static_cast<long>(position), '\n');
     return UsageError(StrCat("'", source, "': malformed JSON in line ", line));
   } catch (const nlohmann::json::exception&) {
     return UsageError(StrCat("'", source, "': malformed JSON (a number out of range?)"));

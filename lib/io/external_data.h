@@ -1,6 +1,6 @@
 #pragma once
-// Weights outside of the model file: other files in the model's folder, found by hostile-proof rules
-// and mapped once each.
+// Weights outside of the model file: other files in the model's folder, found by hostile-proof
+// rules and mapped once each.
 
 #include <cstdint>
 #include <map>

@@ -10,8 +10,8 @@
 namespace roundel::io {
 
 // Reads and checks structure (graph/check.h). External data is mapped, not read; files must lie in
-// the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage if
-// the file does not exist). Fields and types that are not understood are kept for writing.
+// the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage
+// if the file does not exist). Fields and types that are not understood are kept for writing.
 Result<graph::Model> ReadOnnx(const std::string& path);
 // The same from memory; external data is then an error unless `folder` says where it lies.
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder = "");

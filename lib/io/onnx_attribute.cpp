@@ -39,7 +39,8 @@ bool HasOtherValues(const AttributeProto& proto, Type kind) {
          proto.has_sparse_tensor() || (proto.has_t() && kind != AttributeProto::TENSOR) ||
          (proto.tensors_size() > 0 && kind != AttributeProto::TENSORS) ||
          proto.floats_size() + proto.ints_size() + proto.strings_size() + proto.graphs_size() +
-                 proto.sparse_tensors_size() + proto.type_protos_size() > 0;
+                 proto.sparse_tensors_size() + proto.type_protos_size() >
+             0;
 }
 
 void ClearValues(AttributeProto* proto, Type kind) {
@@ -124,20 +125,24 @@ Status TakeValue(Type kind, AttributeProto* proto, ReadContext* context,
       proto->clear_ints();
       return OkStatus();
     case AttributeProto::STRINGS:
-      attribute->value =
-          std::vector<std::string>(proto->strings().begin(), proto->strings().end());
+      attribute->value = std::vector<std::string>(proto->strings().begin(), proto->strings().end());
       proto->clear_strings();
       return OkStatus();
-    case AttributeProto::TENSOR: return TakeTensorValue(proto, context, attribute);
-    case AttributeProto::TENSORS: return TakeTensorValues(proto, context, attribute);
-    case AttributeProto::GRAPHS: return TakeGraphValues(proto, context, attribute);
+    case AttributeProto::TENSOR:
+      return TakeTensorValue(proto, context, attribute);
+    case AttributeProto::TENSORS:
+      return TakeTensorValues(proto, context, attribute);
+    case AttributeProto::GRAPHS:
+      return TakeGraphValues(proto, context, attribute);
     case AttributeProto::GRAPH: {
       if (!proto->has_g()) return ModelError("no graph");
       ASSIGN_OR_RETURN(attribute->value, TakeSubgraph(proto->mutable_g(), context));
       proto->clear_g();
       return OkStatus();
     }
-    default: INVARIANT(false, "attribute kind"); return OkStatus();
+    default:
+      INVARIANT(false, "attribute kind");
+      return OkStatus();
   }
 }
 
@@ -146,9 +151,9 @@ Status TakeValue(Type kind, AttributeProto* proto, ReadContext* context,
 Type TypeOf(const graph::Attribute::Value& value) {
   // In the order of the variant's alternatives.
   static constexpr Type kTypes[] = {
-      AttributeProto::UNDEFINED, AttributeProto::FLOAT,   AttributeProto::INT,
-      AttributeProto::STRING,    AttributeProto::TENSOR,  AttributeProto::GRAPH,
-      AttributeProto::FLOATS,    AttributeProto::INTS,    AttributeProto::STRINGS,
+      AttributeProto::UNDEFINED, AttributeProto::FLOAT,  AttributeProto::INT,
+      AttributeProto::STRING,    AttributeProto::TENSOR, AttributeProto::GRAPH,
+      AttributeProto::FLOATS,    AttributeProto::INTS,   AttributeProto::STRINGS,
       AttributeProto::TENSORS,   AttributeProto::GRAPHS};
   return kTypes[value.index()];
 }

@@ -1,11 +1,12 @@
 #pragma once
 // How messages survive a round trip field by field.
 //
-// Reading moves the fields that our structs model out of the protobuf message and clears them there;
-// what is left (fields of newer ONNX versions, annotations, ...) is serialised into the struct's
-// `unknown`. Writing parses `unknown` first and then sets the modelled fields. Two rules keep
-// "absent" and "present, but empty" apart:
-//   - a scalar is taken out (and set) only where it differs from its default, so that a field that is
+// Reading moves the fields that our structs model out of the protobuf message and clears them
+// there; what is left (fields of newer ONNX versions, annotations, ...) is serialised into the
+// struct's `unknown`. Writing parses `unknown` first and then sets the modelled fields. Two rules
+// keep "absent" and "present, but empty" apart:
+//   - a scalar is taken out (and set) only where it differs from its default, so that a field that
+//   is
 //     present with its default value simply stays in the leftover;
 //   - where a struct's value does not tell how it was stored, a note (an integer) is added to the
 //     leftover under a field number that no schema may use.
@@ -46,23 +47,23 @@ void ParseLeftover(const std::string& leftover, google::protobuf::MessageLite* m
 }  // namespace roundel::io
 
 // Moves a scalar field out of a message if it differs from its default (see above).
-#define ROUNDEL_TAKE_STRING(message, field, destination)     \
-  do {                                                       \
-    if (!(message)->field().empty()) {                       \
+#define ROUNDEL_TAKE_STRING(message, field, destination)        \
+  do {                                                          \
+    if (!(message)->field().empty()) {                          \
       (destination) = std::move(*(message)->mutable_##field()); \
-      (message)->clear_##field();                            \
-    }                                                        \
+      (message)->clear_##field();                               \
+    }                                                           \
   } while (false)
-#define ROUNDEL_TAKE_INT(message, field, destination) \
-  do {                                                \
-    (destination) = (message)->field();               \
+#define ROUNDEL_TAKE_INT(message, field, destination)   \
+  do {                                                  \
+    (destination) = (message)->field();                 \
     if ((destination) != 0) (message)->clear_##field(); \
   } while (false)
-#define ROUNDEL_PUT_STRING(message, field, source) \
-  do {                                             \
+#define ROUNDEL_PUT_STRING(message, field, source)         \
+  do {                                                     \
     if (!(source).empty()) (message)->set_##field(source); \
   } while (false)
-#define ROUNDEL_PUT_INT(message, field, source) \
-  do {                                          \
+#define ROUNDEL_PUT_INT(message, field, source)        \
+  do {                                                 \
     if ((source) != 0) (message)->set_##field(source); \
   } while (false)

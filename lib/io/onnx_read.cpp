@@ -19,7 +19,7 @@ namespace {
 
 constexpr int64_t kOldestOpset = 7, kNewestIr = 13;
 // Sparse initializers are expanded, and a few bytes can claim any size.
-constexpr int64_t kSparseBudget = int64_t{1} << 30;
+constexpr int64_t kSparseBudget = int64_t{1} << 28;
 
 std::vector<std::string> TakeStrings(google::protobuf::RepeatedPtrField<std::string>* field) {
   std::vector<std::string> strings;
@@ -111,8 +111,7 @@ Result<graph::Initializer> TakeInitializer(onnx::TensorProto* proto, ReadContext
   ROUNDEL_TAKE_STRING(proto, doc_string, initializer.doc_string);
   auto value = TakeTensor(proto, &context->files);
   if (!value.ok())
-    return std::move(value).status().At(
-        StrCat("initializer '", Printable(initializer.name), "'"));
+    return std::move(value).status().At(StrCat("initializer '", Printable(initializer.name), "'"));
   initializer.value = std::move(*value);
   initializer.unknown = Leftover(*proto);
   return initializer;
@@ -126,9 +125,8 @@ Status AddSparse(const onnx::SparseTensorProto& proto, ReadContext* context, gra
         StrCat("sparse initializer '", Printable(proto.values().name()), "'"));
   onnx::TensorProto mark;
   MarkSparse(&mark);
-  graph->AddInitializer({.name = proto.values().name(),
-                         .value = std::move(*value),
-                         .unknown = Leftover(mark)});
+  graph->AddInitializer(
+      {.name = proto.values().name(), .value = std::move(*value), .unknown = Leftover(mark)});
   return OkStatus();
 }
 
@@ -225,8 +223,8 @@ Status CheckVersions(const graph::Model& model) {
   if (model.Opset() != 0) return OkStatus();
   for (const graph::NodePtr& node : model.graph->nodes())
     if (node->domain.empty())
-      return ModelError(StrCat("the model imports no ai.onnx opset, but node ",
-                               node->DisplayName(), " needs one"));
+      return ModelError(StrCat("the model imports no ai.onnx opset, but node ", node->DisplayName(),
+                               " needs one"));
   return OkStatus();
 }
 
@@ -277,8 +275,9 @@ std::string FolderOf(const std::string& path) {
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder) {
   if (bytes == 0) return ModelError("the file is empty");
   if (bytes > INT_MAX)
-    return ModelError("the file is larger than 2 GB, the limit of protobuf: export the model with "
-                      "external data");
+    return ModelError(
+        "the file is larger than 2 GB, the limit of protobuf: export the model with "
+        "external data");
   onnx::ModelProto proto;
   if (!ParseQuietly(data, bytes, &proto))
     return ModelError("not an ONNX model, or truncated: it does not parse as protobuf");

@@ -23,11 +23,19 @@ enum class Field { kFloat, kInt32, kInt64, kDouble, kUint64 };
 
 Field FieldOf(DType type) {
   switch (type) {
-    case DType::kFloat: case DType::kComplex64: return Field::kFloat;
-    case DType::kDouble: case DType::kComplex128: return Field::kDouble;
-    case DType::kInt64: return Field::kInt64;
-    case DType::kUint32: case DType::kUint64: return Field::kUint64;
-    default: return Field::kInt32;  // everything of up to 16 bits, and int32
+    case DType::kFloat:
+    case DType::kComplex64:
+      return Field::kFloat;
+    case DType::kDouble:
+    case DType::kComplex128:
+      return Field::kDouble;
+    case DType::kInt64:
+      return Field::kInt64;
+    case DType::kUint32:
+    case DType::kUint64:
+      return Field::kUint64;
+    default:
+      return Field::kInt32;  // everything of up to 16 bits, and int32
   }
 }
 
@@ -62,8 +70,8 @@ Status Narrow(const From& entries, const std::string& field, std::string* bytes)
 template <typename Entries>
 Status CheckCount(const Entries& entries, const std::string& field, int64_t expected) {
   if (entries.size() == expected) return OkStatus();
-  return ModelError(StrCat(field, " holds ", entries.size(), " values where ", expected,
-                           " are needed"));
+  return ModelError(
+      StrCat(field, " holds ", entries.size(), " values where ", expected, " are needed"));
 }
 
 Result<Tensor> TakeTyped(DType type, const Shape& shape, int64_t count, onnx::TensorProto* proto) {
@@ -88,8 +96,9 @@ Result<Tensor> TakeTyped(DType type, const Shape& shape, int64_t count, onnx::Te
       status = take(int64_t{}, proto->mutable_int64_data(), "int64_data");
       break;
     case Field::kUint64:
-      status = type == DType::kUint64 ? take(uint64_t{}, proto->mutable_uint64_data(), "uint64_data")
-                                      : take(uint32_t{}, proto->mutable_uint64_data(), "uint64_data");
+      status = type == DType::kUint64
+                   ? take(uint64_t{}, proto->mutable_uint64_data(), "uint64_data")
+                   : take(uint32_t{}, proto->mutable_uint64_data(), "uint64_data");
       break;
     case Field::kInt32:
       status = EntryBytes(type) == 4   ? take(int32_t{}, proto->mutable_int32_data(), "int32_data")
@@ -135,8 +144,8 @@ Result<ExternalEntry> ReadEntry(const onnx::TensorProto& proto) {
   return entry;
 }
 
-Result<Tensor> TakeExternal(DType type, const Shape& shape, int64_t count,
-                            onnx::TensorProto* proto, ExternalFiles* files) {
+Result<Tensor> TakeExternal(DType type, const Shape& shape, int64_t count, onnx::TensorProto* proto,
+                            ExternalFiles* files) {
   if (type == DType::kString) return ModelError("strings cannot be external data");
   if (BitWidth(type) == 0)
     return ModelError(StrCat("external data of unknown element type ", static_cast<int>(type)));
@@ -149,8 +158,8 @@ Result<Tensor> TakeExternal(DType type, const Shape& shape, int64_t count,
   ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, files->Open(entry.location));
   const auto size = static_cast<int64_t>(file->bytes().size());
   if (entry.offset > size || bytes > size - entry.offset)
-    return ModelError(StrCat(shown, " is too short: ", bytes, " bytes at offset ", entry.offset,
-                             " of ", size));
+    return ModelError(
+        StrCat(shown, " is too short: ", bytes, " bytes at offset ", entry.offset, " of ", size));
   proto->clear_external_data();
   proto->clear_data_location();
   return Tensor::Mapped(type, shape, file, entry.offset);
@@ -214,21 +223,28 @@ void Widen(const Tensor& value, Field* field) {
 
 void PutTyped(const Tensor& value, onnx::TensorProto* proto) {
   switch (FieldOf(value.dtype())) {
-    case Field::kFloat: return Widen<float>(value, proto->mutable_float_data());
-    case Field::kDouble: return Widen<double>(value, proto->mutable_double_data());
-    case Field::kInt64: return Widen<int64_t>(value, proto->mutable_int64_data());
+    case Field::kFloat:
+      return Widen<float>(value, proto->mutable_float_data());
+    case Field::kDouble:
+      return Widen<double>(value, proto->mutable_double_data());
+    case Field::kInt64:
+      return Widen<int64_t>(value, proto->mutable_int64_data());
     case Field::kUint64:
-      return value.dtype() == DType::kUint64
-                 ? Widen<uint64_t>(value, proto->mutable_uint64_data())
-                 : Widen<uint32_t>(value, proto->mutable_uint64_data());
-    case Field::kInt32: break;
+      return value.dtype() == DType::kUint64 ? Widen<uint64_t>(value, proto->mutable_uint64_data())
+                                             : Widen<uint32_t>(value, proto->mutable_uint64_data());
+    case Field::kInt32:
+      break;
   }
   auto* field = proto->mutable_int32_data();
   switch (value.dtype()) {
-    case DType::kInt32: return Widen<int32_t>(value, field);
-    case DType::kInt16: return Widen<int16_t>(value, field);
-    case DType::kInt8: return Widen<int8_t>(value, field);
-    default: break;
+    case DType::kInt32:
+      return Widen<int32_t>(value, field);
+    case DType::kInt16:
+      return Widen<int16_t>(value, field);
+    case DType::kInt8:
+      return Widen<int8_t>(value, field);
+    default:
+      break;
   }
   return EntryBytes(value.dtype()) == 2 ? Widen<uint16_t>(value, field)
                                         : Widen<uint8_t>(value, field);
@@ -287,7 +303,8 @@ Result<Tensor> Densify(const onnx::SparseTensorProto& proto, ExternalFiles* file
   ASSIGN_OR_RETURN(const int64_t count, CheckedNumElements(shape, values.dtype()));
   const int64_t element = BitWidth(values.dtype()) / 8, rank = static_cast<int64_t>(shape.size());
   if (element == 0)
-    return ModelError(StrCat("sparse tensors of ", DTypeName(values.dtype()), " are not supported"));
+    return ModelError(
+        StrCat("sparse tensors of ", DTypeName(values.dtype()), " are not supported"));
   const bool linear = indices.rank() == 1;
   if (indices.dtype() != DType::kInt64 || values.rank() != 1 || indices.rank() < 1 ||
       indices.rank() > 2 || indices.dim(0) != values.dim(0) || (!linear && indices.dim(1) != rank))

@@ -10,8 +10,8 @@
 
 namespace roundel::io {
 
-// Moves dims, type and data out of `proto`, with a note of how the data was stored; name, doc string
-// and whatever is not modelled stay. The message of an error does not name the tensor.
+// Moves dims, type and data out of `proto`, with a note of how the data was stored; name, doc
+// string and whatever is not modelled stay. The message of an error does not name the tensor.
 Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files);
 
 enum class RawData {

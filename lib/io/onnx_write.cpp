@@ -1,6 +1,7 @@
 // Writing ONNX files: graph::Model -> protobuf. The main graph's initializers, which are nearly all
-// of a model, never enter a message: the bytes before and after them are serialised, and the weights
-// go from the tensors straight into the output, in the order that protobuf itself would write.
+// of a model, never enter a message: the bytes before and after them are serialised, and the
+// weights go from the tensors straight into the output, in the order that protobuf itself would
+// write.
 
 #include <google/protobuf/io/coded_stream.h>
 
@@ -193,8 +194,8 @@ InitializerBytes Encode(const graph::Initializer& initializer, Place place,
   InitializerBytes bytes;
   onnx::TensorProto proto, front;
   const bool external = place.offset >= 0;
-  const bool has_raw = PutInitializer(
-      initializer, external ? RawData::kExternal : RawData::kLeave, &proto);
+  const bool has_raw =
+      PutInitializer(initializer, external ? RawData::kExternal : RawData::kLeave, &proto);
   if (external) {
     const auto add = [&](const char* key, std::string value) {
       onnx::StringStringEntryProto* entry = proto.add_external_data();
@@ -240,16 +241,18 @@ class Layout {
     for (size_t i = 0; i < places_.size(); ++i) {
       if (is_sparse_[i]) continue;
       const int64_t size = Encode(graph_.initializers()[i], places_[i], data_file_).size();
-      graph_size_ += static_cast<int64_t>(
-                         Header(kInitializerField, static_cast<uint64_t>(size)).size()) + size;
+      graph_size_ +=
+          static_cast<int64_t>(Header(kInitializerField, static_cast<uint64_t>(size)).size()) +
+          size;
     }
   }
 
   bool too_large() const { return too_large_ || size() > INT_MAX; }
   int64_t size() const {
-    return static_cast<int64_t>(
-               front_.size() + Header(kGraphField, static_cast<uint64_t>(graph_size_)).size() +
-               back_.size()) + graph_size_;
+    return static_cast<int64_t>(front_.size() +
+                                Header(kGraphField, static_cast<uint64_t>(graph_size_)).size() +
+                                back_.size()) +
+           graph_size_;
   }
 
   Status Stream(const Sink& sink) const {
@@ -259,8 +262,8 @@ class Layout {
     for (size_t i = 0; i < places_.size(); ++i) {
       if (is_sparse_[i]) continue;
       const InitializerBytes bytes = Encode(graph_.initializers()[i], places_[i], data_file_);
-      RETURN_IF_ERROR(put(Header(kInitializerField, static_cast<uint64_t>(bytes.size())) +
-                          bytes.front));
+      RETURN_IF_ERROR(
+          put(Header(kInitializerField, static_cast<uint64_t>(bytes.size())) + bytes.front));
       if (bytes.raw)
         RETURN_IF_ERROR(sink(bytes.raw->raw(), static_cast<size_t>(bytes.raw->byte_size())));
       RETURN_IF_ERROR(put(bytes.back));
@@ -282,7 +285,7 @@ class Layout {
 
 // ---- external data
 
-constexpr int64_t kExternalFrom = 1024;    // bytes; smaller ones (shapes, scales) stay inside
+constexpr int64_t kExternalFrom = 1024;  // bytes; smaller ones (shapes, scales) stay inside
 constexpr int64_t kPage = 4096, kPageFrom = 1 << 16, kCacheLine = 64;
 
 int64_t AlignUp(int64_t position, int64_t bytes) {
@@ -340,8 +343,8 @@ class Buffered {
 
 Status WriteModel(const Layout& layout, AtomicFile* file) {
   Buffered buffered(file);
-  RETURN_IF_ERROR(layout.Stream(
-      [&](const void* data, size_t bytes) { return buffered.Write(data, bytes); }));
+  RETURN_IF_ERROR(
+      layout.Stream([&](const void* data, size_t bytes) { return buffered.Write(data, bytes); }));
   return buffered.Flush();
 }
 

@@ -12,7 +12,8 @@ std::optional<WeightAxes> AxesOf(const graph::Use& use, int64_t rank) {
   if (node.Is("ConvTranspose") && rank >= 2) return WeightAxes{1, 0};  // [C_in, C_out/group, k...]
   if (node.Is("Gemm") && rank == 2)
     return node.Int("transB", 0) != 0 ? WeightAxes{0, 1} : WeightAxes{1, 0};
-  if (node.Is("MatMul")) return WeightAxes{rank - 1, std::max<int64_t>(0, rank - 2)};  // [..., K, N]
+  if (node.Is("MatMul"))
+    return WeightAxes{rank - 1, std::max<int64_t>(0, rank - 2)};  // [..., K, N]
   return std::nullopt;
 }
 

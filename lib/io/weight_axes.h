@@ -19,8 +19,8 @@ struct WeightAxes {
 std::optional<WeightAxes> FindWeightAxes(const graph::Graph& graph, const std::string& name,
                                          int64_t rank);
 
-// kActivation unless `name` is constant; kBias for the third input of Conv, ConvTranspose and Gemm and
-// for 32-bit grids.
+// kActivation unless `name` is constant; kBias for the third input of Conv, ConvTranspose and Gemm
+// and for 32-bit grids.
 quant::Role FindRole(const graph::Graph& graph, const std::string& name, int bits);
 
 // Shape of a constant, or of a value whose value_info (or graph input/output) gives all dimensions.

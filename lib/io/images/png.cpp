@@ -11,12 +11,11 @@ namespace roundel::io {
 namespace {
 
 // What libpng's callbacks share. libpng leaves errors by longjmp, so that no object with a destructor
-// may live in a frame that it jumps over: everything hangs here, and Decode() below owns it.
+// may live in a frame that it jumps over: everything hangs here, and DecodePng() owns it.
 struct Decoder {
   std::span<const std::byte> file;
   size_t position = 0;
   std::string message;
-  Status size_status;
   png_structp png = nullptr;
   png_infop info = nullptr;
   Image image;
@@ -39,6 +38,20 @@ void OnRead(png_structp png, png_bytep to, size_t size) {
   decoder->position += size;
 }
 
+// Runs a step that libpng may leave by longjmp: false after an error. The only frame with setjmp, and
+// nothing in it has a destructor.
+bool Run(Decoder* decoder, void (*step)(Decoder*)) {
+  if (setjmp(png_jmpbuf(decoder->png)) != 0) return false;  // NOLINT: libpng's only way
+  step(decoder);
+  return true;
+}
+
+void ReadHeader(Decoder* decoder) {
+  png_set_read_fn(decoder->png, decoder, OnRead);
+  png_set_user_limits(decoder->png, 65535, 65535);
+  png_read_info(decoder->png, decoder->info);
+}
+
 // Everything becomes 8-bit RGB without gamma or colour management, alpha dropped.
 void AskForRgb(Decoder* decoder) {
   const png_structp png = decoder->png;
@@ -50,26 +63,10 @@ void AskForRgb(Decoder* decoder) {
   png_read_update_info(png, decoder->info);
 }
 
-// False after an error.
-bool ReadHeader(Decoder* decoder) {
-  if (setjmp(png_jmpbuf(decoder->png)) != 0) return false;  // NOLINT: libpng's only way
-  png_set_read_fn(decoder->png, decoder, OnRead);
-  png_set_user_limits(decoder->png, 65535, 65535);
-  png_read_info(decoder->png, decoder->info);
-  const png_uint_32 width = png_get_image_width(decoder->png, decoder->info);
-  const png_uint_32 height = png_get_image_height(decoder->png, decoder->info);
-  decoder->size_status = CheckImageSize(width, height, decoder->file.size());
-  if (!decoder->size_status.ok()) return false;
-  AskForRgb(decoder);
-  decoder->image.width = static_cast<int>(width);
-  decoder->image.height = static_cast<int>(height);
-  return true;
-}
+void ReadPixels(Decoder* decoder) { png_read_image(decoder->png, decoder->rows.data()); }
 
-bool ReadPixels(Decoder* decoder) {
-  if (setjmp(png_jmpbuf(decoder->png)) != 0) return false;  // NOLINT
-  png_read_image(decoder->png, decoder->rows.data());
-  return true;
+Status Corrupt(const Decoder& decoder) {
+  return DataError(StrCat("corrupt PNG: ", decoder.message));
 }
 
 }  // namespace
@@ -81,17 +78,20 @@ Result<Image> DecodePng(std::span<const std::byte> file) {
       png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, OnError, OnWarning);
   if (decoder.png != nullptr) decoder.info = png_create_info_struct(decoder.png);
   if (decoder.info == nullptr) return InternalError("out of memory: PNG decoder");
-  if (!ReadHeader(&decoder)) {
-    RETURN_IF_ERROR(decoder.size_status);
-    return DataError(StrCat("corrupt PNG: ", decoder.message));
-  }
+  if (!Run(&decoder, ReadHeader)) return Corrupt(decoder);
+  const png_uint_32 width = png_get_image_width(decoder.png, decoder.info);
+  const png_uint_32 height = png_get_image_height(decoder.png, decoder.info);
+  RETURN_IF_ERROR(CheckImageSize(width, height, file.size()));
+  if (!Run(&decoder, AskForRgb)) return Corrupt(decoder);
+  decoder.image.width = static_cast<int>(width);
+  decoder.image.height = static_cast<int>(height);
   const size_t stride = static_cast<size_t>(decoder.image.width) * 3;
   if (png_get_rowbytes(decoder.png, decoder.info) != stride)
     return InternalError("the PNG decoder does not give RGB");
   decoder.image.pixels.resize(stride * static_cast<size_t>(decoder.image.height));
   for (int y = 0; y < decoder.image.height; ++y)
     decoder.rows.push_back(decoder.image.pixels.data() + stride * static_cast<size_t>(y));
-  if (!ReadPixels(&decoder)) return DataError(StrCat("corrupt PNG: ", decoder.message));
+  if (!Run(&decoder, ReadPixels)) return Corrupt(decoder);
   return std::move(decoder.image);
 }
 

@@ -57,9 +57,8 @@ TEST_CASE("results do not depend on the number of threads") {
 
 TEST_CASE("loops inside of loops run in place") {
   std::atomic<int> total{0};
-  ParallelFor(10, 1, [&](int64_t, int64_t) {
-    ParallelFor(10, 1, [&](int64_t, int64_t) { ++total; });
-  });
+  ParallelFor(10, 1,
+              [&](int64_t, int64_t) { ParallelFor(10, 1, [&](int64_t, int64_t) { ++total; }); });
   CHECK(total == 100);
 }
 

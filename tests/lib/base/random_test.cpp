@@ -11,9 +11,9 @@ namespace roundel {
 
 TEST_CASE("the published sequence of splitmix64") {
   Random random(1234567);
-  for (const uint64_t expected : {6457827717110365317ULL, 3203168211198807973ULL,
-                                  9817491932198370423ULL, 4593380528125082431ULL,
-                                  16408922859458223821ULL})
+  for (const uint64_t expected :
+       {6457827717110365317ULL, 3203168211198807973ULL, 9817491932198370423ULL,
+        4593380528125082431ULL, 16408922859458223821ULL})
     CHECK(random.Next() == expected);
 }
 

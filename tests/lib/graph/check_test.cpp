@@ -34,7 +34,8 @@ struct Fixture {
 
   Function& AddFunction(const std::string& name, const std::string& calls = "") {
     Function function{.name = name, .domain = "local", .inputs = {"a"}, .outputs = {"b"}};
-    function.nodes.push_back(std::make_unique<Node>(Make(calls.empty() ? "Neg" : calls, {"a"}, {"b"})));
+    function.nodes.push_back(
+        std::make_unique<Node>(Make(calls.empty() ? "Neg" : calls, {"a"}, {"b"})));
     if (!calls.empty()) function.nodes[0]->domain = "local";
     model.functions.push_back(std::move(function));
     return model.functions.back();
@@ -47,10 +48,10 @@ TEST_CASE("sound models pass, and stay as they are") {
   Fixture f;
   f.AddFunction("Twice", "Once");
   f.AddFunction("Once");
-  f.graph.inputs.push_back({.name = "w"});            // default value of an input
-  f.graph.outputs.push_back({.name = "x"});           // an input handed through
+  f.graph.inputs.push_back({.name = "w"});   // default value of an input
+  f.graph.outputs.push_back({.name = "x"});  // an input handed through
   f.graph.outputs.push_back({.name = "w"});
-  f.branch->inputs.push_back({.name = "y"});          // hides the outer y
+  f.branch->inputs.push_back({.name = "y"});  // hides the outer y
   f.graph.AddNode(Make("Drop", {"x", ""}, {"", "kept"}));
   f.graph.nodes()[0]->name = f.graph.nodes()[1]->name = "same";
   REQUIRE(CheckModel(&f.model).ok());
@@ -67,7 +68,9 @@ TEST_CASE("unsound models name the culprit") {
   const std::vector<Case> cases = {
       {[](Fixture& f) { f.graph.AddNode(Make("Neg", {"x"}, {"y"})); },
        "value 'y' is produced twice, the second time by node Neg producing 'y'"},
-      {[](Fixture& f) { f.graph.AddNode(Make("Split", {"x"}, {"p", "p"})); },
+      {[](Fixture& f) {
+         f.graph.AddNode(Make("Split", {"x"}, {"p", "p"}));
+       },
        "value 'p' is produced twice, the second time by node Split producing 'p'"},
       {[](Fixture& f) { f.graph.AddNode(Make("Neg", {"x"}, {"w"})); },
        "value 'w' is produced twice, the second time by node Neg producing 'w'"},
@@ -75,9 +78,14 @@ TEST_CASE("unsound models name the culprit") {
        "value 'x' is produced twice, the second time by node Neg producing 'x'"},
       {[](Fixture& f) { f.graph.RemoveInitializer("w"); },
        "node Add producing 'y' reads 'w', which nothing produces: an initializer is missing?"},
-      {[](Fixture& f) { f.graph.AddNode(Make("Neg", {"inner"}, {"q"})); },  // inside of the branch only
+      {[](Fixture& f) {
+         f.graph.AddNode(Make("Neg", {"inner"}, {"q"}));
+       },  // inside of the branch only
        "node Neg producing 'q' reads 'inner', which nothing produces: an initializer is missing?"},
-      {[](Fixture& f) { f.graph.nodes()[0]->inputs[0] = "p"; f.graph.AddNode(Make("Neg", {"y"}, {"p"})); },
+      {[](Fixture& f) {
+         f.graph.nodes()[0]->inputs[0] = "p";
+         f.graph.AddNode(Make("Neg", {"y"}, {"p"}));
+       },
        "the graph has a cycle through node Add producing 'y'"},
       {[](Fixture& f) { f.branch->nodes()[0]->inputs[0] = "z"; },  // the If's own output
        "the graph has a cycle through node If producing 'z'"},
@@ -85,7 +93,8 @@ TEST_CASE("unsound models name the culprit") {
        "two initializers are named 'w'"},
       {[](Fixture& f) { f.graph.AddInitializer({.name = "", .value = Tensor::Scalar(1.0f)}); },
        "an initializer has no name"},
-      {[](Fixture& f) { f.graph.inputs.push_back({.name = "x"}); }, "two graph inputs are named 'x'"},
+      {[](Fixture& f) { f.graph.inputs.push_back({.name = "x"}); },
+       "two graph inputs are named 'x'"},
       {[](Fixture& f) { f.graph.inputs.push_back({}); }, "a graph input has no name"},
       {[](Fixture& f) { f.graph.outputs[0].name = "q"; }, "nothing produces the graph output 'q'"},
       {[](Fixture& f) { f.graph.outputs.push_back({}); }, "nothing produces the graph output ''"},
@@ -95,7 +104,9 @@ TEST_CASE("unsound models name the culprit") {
        "value 'y' has a negative dimension, -3"},
       {[](Fixture& f) { f.graph.nodes()[0]->op_type = ""; },
        "node  producing 'y' has no operator type"},
-      {[](Fixture& f) { f.graph.nodes()[0]->attributes = {{.name = "a"}, {.name = "a"}}; },
+      {[](Fixture& f) {
+         f.graph.nodes()[0]->attributes = {{.name = "a"}, {.name = "a"}};
+       },
        "node Add producing 'y' has attribute 'a' twice"},
       {[](Fixture& f) { f.branch->nodes()[0]->inputs[1] = "q"; },
        "in node If producing 'z': node Mul producing 'inner' reads 'q', which nothing produces: an "
@@ -105,7 +116,9 @@ TEST_CASE("unsound models name the culprit") {
       {[](Fixture& f) { f.branch->AddNode(Make("Neg", {"x"}, {"inner"})); },
        "in node If producing 'z': value 'inner' is produced twice, the second time by node Neg "
        "producing 'inner'"},
-      {[](Fixture& f) { f.AddFunction("F").nodes[0]->inputs[0] = "x"; },  // functions see nothing outside
+      {[](Fixture& f) {
+         f.AddFunction("F").nodes[0]->inputs[0] = "x";
+       },  // functions see nothing outside
        "function 'F': node Neg producing 'b' reads 'x', which nothing produces: an initializer is "
        "missing?"},
       {[](Fixture& f) { f.AddFunction("F").outputs.push_back("q"); },
@@ -115,7 +128,10 @@ TEST_CASE("unsound models name the culprit") {
       {[](Fixture& f) { f.AddFunction("F").nodes[0]->inputs.push_back("b"); },
        "function 'F': the graph has a cycle through node Neg producing 'b'"},
       {[](Fixture& f) { f.AddFunction("F", "F"); }, "function 'F' calls itself"},
-      {[](Fixture& f) { f.AddFunction("F", "G"); f.AddFunction("G", "F"); },
+      {[](Fixture& f) {
+         f.AddFunction("F", "G");
+         f.AddFunction("G", "F");
+       },
        "function 'G' calls itself"},
   };
   for (const Case& c : cases) {
@@ -163,7 +179,8 @@ TEST_CASE("hostile nesting is refused before it exhausts the stack") {
   CHECK(nest(64).ok());
   const Status status = nest(5000);
   CHECK(status.kind() == ErrorKind::kModel);
-  CHECK(status.message().find("sub-graphs are nested more than 64 levels deep") != std::string::npos);
+  CHECK(status.message().find("sub-graphs are nested more than 64 levels deep") !=
+        std::string::npos);
   CHECK(status.message().size() < 300);
 }
 

@@ -238,7 +238,8 @@ TEST_CASE("encodings of other writers") {
       "activation_encodings": {"x": [{"bitwidth": 8, "dtype": "int", "is_symmetric": false, "max": 1,
         "min": 0, "offset": -3.0, "scale": 0.1}], "conv": [{"bitwidth": 16, "dtype": "float"}]},
       "param_encodings": {"w": [{"bitwidth": 8, "dtype": "int", "is_symmetric": "true", "max": 1,
-        "min": -1, "offset": -128, "scale": 0.01}]}, "anything_else": [1]})", "file", *graph);
+        "min": -1, "offset": -128, "scale": 0.01}]}, "anything_else": [1]})",
+                                          "file", *graph);
     INFO(table.status().message());
     REQUIRE(table.ok());
     CHECK(table->size() == 2);
@@ -248,7 +249,8 @@ TEST_CASE("encodings of other writers") {
   SECTION("strict symmetric grids leave out the highest unsigned code: the narrow grid") {
     const auto table = ParseEncodingsJson(R"({"version": "1.0.0", "activation_encodings": [],
       "param_encodings": [{"name": "t", "enc_type": "PER_TENSOR", "dtype": "INT", "bw": 8,
-        "is_sym": true, "scale": [0.01], "offset": [-127]}]})", "file", *graph);
+        "is_sym": true, "scale": [0.01], "offset": [-127]}]})",
+                                          "file", *graph);
     REQUIRE(table.ok());
     const Encoding& e = table->at("t");
     CHECK(e.grid.narrow_range);
@@ -258,8 +260,7 @@ TEST_CASE("encodings of other writers") {
   SECTION("an unsigned symmetric activation stands for the same values when read as signed") {
     Encoding e = Activation(0.5f, 128);
     e.grid.symmetric = true;
-    const auto table =
-        ParseEncodingsJson(*EncodingsJson({{"x", e}}, "1.0.0"), "file", *graph);
+    const auto table = ParseEncodingsJson(*EncodingsJson({{"x", e}}, "1.0.0"), "file", *graph);
     REQUIRE(table.ok());
     CHECK(table->at("x").grid.is_signed);
     for (const float value : {-100.0f, -64.0f, -3.3f, 0.0f, 63.5f, 80.0f}) {
@@ -269,7 +270,8 @@ TEST_CASE("encodings of other writers") {
   }
   SECTION("2.0.0 may count axes from the end") {
     const auto table = ParseEncodingsJson(R"({"version": "2.0.0", "encodings": [{"name": "m",
-      "output_dtype": "int8", "y_scale": [1, 2, 3], "axis": -1}]})", "file", *graph);
+      "output_dtype": "int8", "y_scale": [1, 2, 3], "axis": -1}]})",
+                                          "file", *graph);
     REQUIRE(table.ok());
     CHECK(table->at("m").axis == 1);
   }
@@ -287,11 +289,14 @@ TEST_CASE("encodings that a version cannot hold") {
   channels.granularity = Granularity::kChannel;
   const Case cases[] = {
       {"0.9", {}, "encodings version '0.9' is not one of 0.6.1, 1.0.0, 2.0.0"},
-      {"2.0.0", {{"x", five_bits}},
+      {"2.0.0",
+       {{"x", five_bits}},
        "encoding of 'x': encodings version 2.0.0 cannot hold a grid of 5 bits"},
-      {"1.0.0", {{"x", channels}},
+      {"1.0.0",
+       {{"x", channels}},
        "encoding of 'x': encodings version 1.0.0 cannot hold activations with more than one scale"},
-      {"1.0.0", {{"w", Weight(Granularity::kChannel, 3, {1, 2})}},
+      {"1.0.0",
+       {{"w", Weight(Granularity::kChannel, 3, {1, 2})}},
        "encoding of 'w': encodings version 1.0.0 cannot hold scales along axis 3: its readers "
        "assume the axis from the operator"}};
   for (const Case& c : cases) {
@@ -328,10 +333,12 @@ TEST_CASE("malformed encodings files are refused with file and entry") {
        "entry 'conv': 'bitwidth' is not a whole number: 8.5"},
       {Replaced(v061, "\"offset\":0", "\"offset\":-256"),
        "entry 'conv': offset -256 does not exist on a grid of 8 bits"},
-      {Replaced(v061, "\"False\"", "\"No\""), "entry 'conv': 'is_symmetric' is not a boolean: \"No\""},
+      {Replaced(v061, "\"False\"", "\"No\""),
+       "entry 'conv': 'is_symmetric' is not a boolean: \"No\""},
       {Replaced(v061, "\"scale\":0.1", "\"scale\":-0.1"),
        "entry 'conv': scale -0.10000000149011612 is not a positive number"},
-      {Replaced(v061, "\"scale\":0.10000000149011612", "\"scale\":NaN"), "malformed JSON in line 4"},
+      {Replaced(v061, "\"scale\":0.10000000149011612", "\"scale\":NaN"),
+       "malformed JSON in line 4"},
       {Replaced(v061, "\"scale\":0.10000000149011612", "\"scale\":1e999"),
        "malformed JSON (a number out of range?)"},
       {Replaced(v061, "\"scale\":0.10000000149011612", "\"scale\":1e39"),
@@ -345,16 +352,19 @@ TEST_CASE("malformed encodings files are refused with file and entry") {
       {Replaced(v061, "\"conv\"", "\"w\""),
        "entry 'w': listed as an activation, but it is a constant of the model"},
       {Replaced(v100, "\"conv\"", "\"x\""), "entry 'x': the name occurs twice"},
-      {Replaced(v100, "\"PER_TENSOR\"", "\"LPBQ\""), "entry 'conv': enc_type 'LPBQ' is not supported"},
+      {Replaced(v100, "\"PER_TENSOR\"", "\"LPBQ\""),
+       "entry 'conv': enc_type 'LPBQ' is not supported"},
       {Replaced(v100, "\"INT\"", "\"INTEGER\""), "entry 'conv': dtype 'INTEGER' is not known"},
       {Replaced(v100, "\"offset\":[0]", "\"offset\":[]"),
        "entry 'conv': 'scale' and 'offset' are not lists of the same length"},
-      {Replaced(v100, ",0.4000000059604645]", ",0.4,0.5]") , "entry 'g': 'scale' and 'offset' are not "
+      {Replaced(v100, ",0.4000000059604645]", ",0.4,0.5]"),
+       "entry 'g': 'scale' and 'offset' are not "
        "lists of the same length"},
       {Replaced(Replaced(v100, ",0.4000000059604645]", "]"), "[-128,-128,-128,-128]",
                 "[-128,-128,-128]"),
        "entry 'g': 3 scales for shape [3, 4] where 4 are needed"},
-      {Replaced(v200, "\"axis\":1", "\"axis\":2"), "entry 'g': axis 2 does not exist in shape [3, 4]"},
+      {Replaced(v200, "\"axis\":1", "\"axis\":2"),
+       "entry 'g': axis 2 does not exist in shape [3, 4]"},
       {Replaced(v200, ",\"axis\":1", ""), "entry 'g': key 'axis' is missing"},
       {Replaced(v200, "\"axis\":1", "\"axis\":1,\"block_size\":-3"),
        "entry 'g': block size -3 is not positive"},
@@ -384,8 +394,10 @@ TEST_CASE("deeply nested JSON is an error, not a crash") {
   const std::string closed = deep + std::string(200'000, ']');
   CHECK(ParseEncodingsJson(deep, "file", graph).status().kind() == ErrorKind::kUsage);
   const auto nested = ParseEncodingsJson(
-      "{\"version\":\"2.0.0\",\"encodings\":[{\"name\":\"x\",\"output_dtype\":\"int8\",\"y_scale\":" +
-          closed + "}]}", "file", graph);
+      "{\"version\":\"2.0.0\",\"encodings\":[{\"name\":\"x\",\"output_dtype\":\"int8\",\"y_"
+      "scale\":" +
+          closed + "}]}",
+      "file", graph);
   CHECK(nested.status().kind() == ErrorKind::kUsage);
 }
 

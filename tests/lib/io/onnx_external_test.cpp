@@ -1,4 +1,5 @@
-// External data: written beside the model, mapped when read, and never outside of the model's folder.
+// External data: written beside the model, mapped when read, and never outside of the model's
+// folder.
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,8 +19,7 @@ namespace roundel::io {
 namespace {
 
 using support::TempFolder;
-using testing::AddModel;
-using testing::Difference;
+using namespace testing;
 
 // `w` (float[2]) at `offset` of `location`.
 onnx::ModelProto ExternalModel(const std::string& location, const std::string& offset = "",
@@ -93,7 +93,8 @@ TEST_CASE("external data that must not or cannot be read") {
   struct Case {
     std::string location, offset, length, message;
   };
-  const std::string outside = "' lies outside of the model's folder: only files beside the model are read";
+  const std::string outside =
+      "' lies outside of the model's folder: only files beside the model are read";
   const std::string absolute = outer / "secret.bin";
   const Case cases[] = {
       {"", "", "", "external data without a location"},
@@ -102,21 +103,24 @@ TEST_CASE("external data that must not or cannot be read") {
       {absolute, "", "", "external data file '" + Printable(absolute) + outside},
       {"link.bin", "", "", "external data file 'link.bin" + outside},
       {"up/secret.bin", "", "", "external data file 'up/secret.bin" + outside},
-      {std::string("weights.bin\0x", 13), "", "", "external data file 'weights.bin\\x00x" + outside},
-      {"none.bin", "", "", "external data file 'none.bin' cannot be opened: No such file or directory"},
+      {std::string("weights.bin\0x", 13), "", "",
+       "external data file 'weights.bin\\x00x" + outside},
+      {"none.bin", "", "",
+       "external data file 'none.bin' cannot be opened: No such file or directory"},
       {"folder", "", "", "external data file 'folder' is not a regular file"},
       {"pipe", "", "", "external data file 'pipe' is not a regular file"},
-      {".", "", "", "external data file '.' lies outside of the model's folder: only files beside the "
+      {".", "", "",
+       "external data file '.' lies outside of the model's folder: only files beside the "
        "model are read"},
-      {"weights.bin", "1", "", "external data file 'weights.bin' is too short: 8 bytes at offset 1 of 8"},
+      {"weights.bin", "1", "",
+       "external data file 'weights.bin' is too short: 8 bytes at offset 1 of 8"},
       {"weights.bin", "9223372036854775807", "",
        "external data file 'weights.bin' is too short: 8 bytes at offset 9223372036854775807 of 8"},
       {"weights.bin", "9223372036854775808", "",
        "external data offset '9223372036854775808' is not a number of bytes"},
       {"weights.bin", "-8", "", "external data offset '-8' is not a number of bytes"},
       {"weights.bin", "0x8", "", "external data offset '0x8' is not a number of bytes"},
-      {"weights.bin", "0", "4",
-       "external data of 4 bytes for shape [2] of float32, which needs 8"},
+      {"weights.bin", "0", "4", "external data of 4 bytes for shape [2] of float32, which needs 8"},
       {"weights.bin", "0", " 8", "external data length ' 8' is not a number of bytes"},
   };
   for (const Case& c : cases) {
@@ -133,9 +137,10 @@ TEST_CASE("external data of a model in memory needs a folder") {
   const TempFolder folder;
   folder.Write("weights.bin", kOneTwo);
   const std::string bytes = ExternalModel("weights.bin").SerializeAsString();
-  CHECK(ParseOnnx(bytes.data(), bytes.size()).status().message() ==
-        "initializer 'w': external data file 'weights.bin' cannot be opened: the model was not read "
-        "from a folder");
+  CHECK(
+      ParseOnnx(bytes.data(), bytes.size()).status().message() ==
+      "initializer 'w': external data file 'weights.bin' cannot be opened: the model was not read "
+      "from a folder");
   CHECK(ParseOnnx(bytes.data(), bytes.size(), folder.path()).ok());
 }
 
@@ -154,8 +159,9 @@ TEST_CASE("external data cannot be strings, claim a huge shape, or come with raw
   CHECK(message() == "initializer 'w': strings cannot be external data");
   tensor->set_data_type(onnx::TensorProto::FLOAT);
   tensor->set_dims(0, int64_t{1} << 50);
-  CHECK(message() == "initializer 'w': external data file 'weights.bin' is too short: "
-                     "4503599627370496 bytes at offset 0 of 8");
+  CHECK(message() ==
+        "initializer 'w': external data file 'weights.bin' is too short: "
+        "4503599627370496 bytes at offset 0 of 8");
   tensor->set_dims(0, 2);
   tensor->set_raw_data(kOneTwo);
   CHECK(message() == "initializer 'w': the tensor holds its data twice");
@@ -181,8 +187,8 @@ TEST_CASE("large weights go to a file beside the model on request") {
   CHECK(entry(1, 0).key() == "location");
   CHECK(entry(1, 0).value() == "out.onnx.data");
   CHECK(entry(1, 1).value() == "0");
-  CHECK(entry(2, 1).value() == "4096");      // 64 kB: on a page
-  CHECK(entry(4, 1).value() == "69632");     // 4096 + 65536, a multiple of 64
+  CHECK(entry(2, 1).value() == "4096");   // 64 kB: on a page
+  CHECK(entry(4, 1).value() == "69632");  // 4096 + 65536, a multiple of 64
   CHECK(entry(4, 2).value() == "1025");
   CHECK(std::filesystem::file_size(path + ".data") == 69632 + 1025);
 

@@ -11,8 +11,11 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <onnx/onnx_pb.h>
 
+#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
+
+#include "lib/io/onnx.h"
 
 namespace roundel::io::testing {
 
@@ -67,6 +70,45 @@ inline std::string Difference(const onnx::ModelProto& a, const onnx::ModelProto&
   std::string report;
   differencer.ReportDifferencesToString(&report);
   return differencer.Compare(a, b) ? "" : "differs: " + report;
+}
+
+inline onnx::AttributeProto* AddAttribute(onnx::ModelProto& model, const std::string& name) {
+  onnx::AttributeProto* attribute = model.mutable_graph()->mutable_node(0)->add_attribute();
+  attribute->set_name(name);
+  return attribute;
+}
+
+// An initializer `typed` without data yet.
+inline onnx::TensorProto* AddTyped(onnx::ModelProto& model, int32_t type,
+                                   std::vector<int64_t> dims) {
+  onnx::TensorProto* tensor = model.mutable_graph()->add_initializer();
+  tensor->set_name("typed");
+  tensor->set_data_type(type);
+  for (const int64_t dim : dims) tensor->add_dims(dim);
+  return tensor;
+}
+
+inline Result<graph::Model> Parse(const onnx::ModelProto& proto) {
+  const std::string bytes = proto.SerializeAsString();
+  return ParseOnnx(bytes.data(), bytes.size());
+}
+
+inline onnx::ModelProto Rewritten(const graph::Model& model) {
+  const auto bytes = SerializeOnnx(model);
+  REQUIRE(bytes.ok());
+  onnx::ModelProto proto;
+  REQUIRE(proto.ParseFromString(*bytes));
+  return proto;
+}
+
+// Reading and writing gives the same message, and the bytes that protobuf itself would write.
+inline void CheckSurvives(const onnx::ModelProto& proto) {
+  const auto model = Parse(proto);
+  INFO(model.status().message());
+  REQUIRE(model.ok());
+  CHECK(Difference(proto, Rewritten(*model)) == "");
+  CHECK(*SerializeOnnx(*model) == proto.SerializeAsString());  // protobuf's own order of fields
+  CHECK(Difference(proto, Rewritten(graph::Clone(*model))) == "");
 }
 
 }  // namespace roundel::io::testing

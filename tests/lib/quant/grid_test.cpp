@@ -46,7 +46,7 @@ TEST_CASE("bounds, storage and names of grids") {
 TEST_CASE("parameters from ranges") {
   // Expected values by hand: scale = (rmax - rmin) / (qmax - qmin).
   CHECK(ParamsFromRange(0, 2.55, kUint8) == QParams{0.01f, 0});
-  CHECK(ParamsFromRange(1, 2.55, kUint8) == QParams{0.01f, 0});      // widened to hold 0
+  CHECK(ParamsFromRange(1, 2.55, kUint8) == QParams{0.01f, 0});  // widened to hold 0
   CHECK(ParamsFromRange(-1.28, 1.27, kUint8) == QParams{0.01f, 128});
   CHECK(ParamsFromRange(-1.28, 1.27, kInt8) == QParams{0.01f, 0});
   CHECK(ParamsFromRange(-2.55, -1, kInt8) == QParams{0.01f, 127});

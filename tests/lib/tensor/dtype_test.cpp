@@ -44,9 +44,10 @@ void CheckFormat(const ToFloat& to_float, const FromFloat& from_float, int expon
       if (code >= infinity) continue;
       // The next larger magnitude; past the largest number its place in the sequence, which rounds
       // to infinity from the middle on.
-      const double next = code + 1 == infinity
-                              ? std::ldexp(sign ? -1.0 : 1.0, 1 << (exponent_bits - 1))
-                              : Decode(static_cast<uint16_t>(bits + 1), exponent_bits, mantissa_bits);
+      const double next =
+          code + 1 == infinity
+              ? std::ldexp(sign ? -1.0 : 1.0, 1 << (exponent_bits - 1))
+              : Decode(static_cast<uint16_t>(bits + 1), exponent_bits, mantissa_bits);
       const auto middle = static_cast<float>((expected + next) / 2);  // exact
       const float below = std::nextafter(middle, static_cast<float>(expected));
       const float above = std::nextafter(middle, static_cast<float>(next));

@@ -19,7 +19,8 @@ bool SameFloats(const Tensor& tensor, const std::vector<float>& expected) {
   const auto values = tensor.span<float>();
   if (values.size() != expected.size()) return false;
   for (size_t i = 0; i < expected.size(); ++i)
-    if (!(values[i] == expected[i] || (std::isnan(values[i]) && std::isnan(expected[i])))) return false;
+    if (!(values[i] == expected[i] || (std::isnan(values[i]) && std::isnan(expected[i]))))
+      return false;
   return true;
 }
 
@@ -66,7 +67,8 @@ TEST_CASE("borrowed memory is written in place, by its only tensor") {
 }
 
 TEST_CASE("taken-over bytes, small and large, are aligned") {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{255}, size_t{256}, size_t{100000}}) {
+  for (const size_t size :
+       {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{255}, size_t{256}, size_t{100000}}) {
     std::string bytes(size, 'x');
     const Tensor t = Tensor::FromBytes(DType::kInt8, {static_cast<int64_t>(size)}, bytes);
     CHECK(reinterpret_cast<uintptr_t>(t.raw()) % 16 == 0);
@@ -109,7 +111,8 @@ TEST_CASE("every numeric type as float") {
   CHECK(SameFloats(Tensor::FromVector<uint8_t>({2}, {0, 255}).ToFloat(), {0, 255}));
   CHECK(SameFloats(Tensor::FromVector<uint16_t>({1}, {65535}).ToFloat(), {65535}));
   CHECK(SameFloats(Tensor::FromVector<int64_t>({1}, {(1 << 24) + 1}).ToFloat(), {16777216}));
-  CHECK(SameFloats(Tensor::FromVector<uint64_t>({1}, {~0ULL}).ToFloat(), {18446744073709551616.0f}));
+  CHECK(
+      SameFloats(Tensor::FromVector<uint64_t>({1}, {~0ULL}).ToFloat(), {18446744073709551616.0f}));
   CHECK(SameFloats(Tensor::FromVector<bool>({2}, {true, false}).ToFloat(), {1, 0}));
   CHECK(SameFloats(Bytes(DType::kInt4, {3}, {0x8f, 0x07}).ToFloat(), {-1, -8, 7}));
   CHECK(SameFloats(Bytes(DType::kUint4, {3}, {0x8f, 0x07}).ToFloat(), {15, 8, 7}));
@@ -137,8 +140,10 @@ TEST_CASE("integers, and floats of fewer bits") {
   CHECK(Bytes(DType::kInt4, {3}, {0x8f, 0x07}).ToInt64s() == std::vector<int64_t>{-1, -8, 7});
   CHECK(Tensor::FromVector<bool>({2}, {true, false}).ToInt64s() == std::vector<int64_t>{1, 0});
   const Tensor values = Tensor::FromVector<float>({2}, {1.0f, -0.5f});
-  CHECK(values.FromFloatTo(DType::kFloat16) == Bytes(DType::kFloat16, {2}, {0x00, 0x3c, 0x00, 0xb8}));
-  CHECK(values.FromFloatTo(DType::kBfloat16) == Bytes(DType::kBfloat16, {2}, {0x80, 0x3f, 0x00, 0xbf}));
+  CHECK(values.FromFloatTo(DType::kFloat16) ==
+        Bytes(DType::kFloat16, {2}, {0x00, 0x3c, 0x00, 0xb8}));
+  CHECK(values.FromFloatTo(DType::kBfloat16) ==
+        Bytes(DType::kBfloat16, {2}, {0x80, 0x3f, 0x00, 0xbf}));
   CHECK(values.FromFloatTo(DType::kDouble) == Tensor::FromVector<double>({2}, {1.0, -0.5}));
   CHECK(values.FromFloatTo(DType::kFloat) == values);
 }

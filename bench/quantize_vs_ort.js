@@ -1,0 +1,42 @@
+// node bench/quantize_vs_ort.js [--runs N] [--threads T]: how long `roundel quantize` takes on 256
+// images, beside what ONNX Runtime takes just to run the float model over the same decoded images.
+// The two alternate in one run; the table shows medians. ROUNDEL_ASSETS as in accuracy.js.
+'use strict';
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const b = require('./common.js');
+
+const argument = (name, fallback) => {
+  const i = process.argv.indexOf('--' + name);
+  return i < 0 ? fallback : process.argv[i + 1];
+};
+const runs = +argument('runs', 5), threads = +argument('threads', 2);
+const images = path.join(b.assets, 'data/imagenet_jpeg');
+const model = path.join(b.assets, 'models/mobilenetv2.onnx');
+
+async function main() {
+  b.requireFiles([b.roundelBinary, b.runtime, images, model]);
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'roundel-bench-'));
+  const decoded = path.join(scratch, 'decoded.npy'), out = path.join(scratch, 'out.onnx');
+  const data = ['--names', images + '.calib.txt', '--preset', 'imagenet'];
+  b.roundel(['preprocess', model, '--data', images, ...data, '-o', decoded, '-q']);
+  const ours = [], theirs = [], theirsBatched = [];
+  let peak = 0;
+  for (let i = 0; i < runs; i++) {
+    theirs.push((await b.ortOutputs(model, decoded, {threads, batch: 1})).seconds);
+    const run = b.roundel(['quantize', model, '--calib', images, ...data, '-o', out, '--threads', String(threads), '-q']);
+    ours.push(run.seconds);
+    theirsBatched.push((await b.ortOutputs(model, decoded, {threads, batch: 16})).seconds);
+    const report = JSON.parse(fs.readFileSync(out.replace(/\.onnx$/, '.report.json'), 'utf8'));
+    peak = Math.max(peak, report.timing.peak_rss_bytes);
+  }
+  console.log(`Machine: ${b.machine()}; ${threads} threads, ${runs} runs each, medians\n`);
+  b.printTable([['what', 'seconds', 'ratio'],
+    ['ONNX Runtime, float run, batch 1', b.median(theirs).toFixed(2), '1.00'],
+    ['ONNX Runtime, float run, batch 16', b.median(theirsBatched).toFixed(2), (b.median(theirsBatched) / b.median(theirs)).toFixed(2)],
+    ['roundel quantize (decode, fold, calibrate, export)', b.median(ours).toFixed(2), (b.median(ours) / b.median(theirs)).toFixed(2)]]);
+  console.log(`\nPeak memory of roundel quantize: ${(peak / 1e6).toFixed(0)} MB`);
+  fs.rmSync(scratch, {recursive: true});
+}
+main();

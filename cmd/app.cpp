@@ -1,0 +1,179 @@
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include "cmd/command.h"
+#include "cmd/help.h"
+#include "lib/base/log.h"
+#include "lib/base/parallel.h"
+#include "lib/base/text.h"
+
+namespace roundel::cmd {
+namespace {
+
+constexpr Command kCommands[] = {
+    {"quantize", "Quantize a model with calibration data", SetupQuantize},
+    {"run", "Quantize as a recipe file says", SetupRun},
+    {"inspect", "Show what a model holds and what the engine cannot run", SetupInspect},
+    {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval},
+    {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare},
+    {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
+    {"passes", "List the passes and their parameters", SetupPasses},
+    {"targets", "List the target profiles", SetupTargets},
+    {"recipes", "List the built-in recipes", SetupRecipes},
+};
+
+constexpr int kMaxThreads = 1024;
+
+int ExitCode(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kOk:
+      return 0;
+    case ErrorKind::kInternal:
+      return 1;
+    case ErrorKind::kUsage:
+      return 2;
+    case ErrorKind::kModel:
+      return 3;
+    case ErrorKind::kData:
+      return 4;
+    case ErrorKind::kGate:
+      return 5;
+    case ErrorKind::kInterrupted:
+      return 130;
+  }
+  return 1;
+}
+
+int Fail(std::ostream& err, const Status& status) {
+  constexpr size_t kLongestMessage = 2000;
+  err << "error: " << Printable(status.message(), kLongestMessage) << std::endl;
+  return ExitCode(status.kind());
+}
+
+struct CommonFlags {
+  bool json = false, quiet = false, verbose = false;
+  int threads = 0;
+};
+
+void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
+  app.add_flag("--json", flags->json, "Print one JSON object on stdout")->group("Common");
+  app.add_option("--threads", flags->threads, "Threads to use; 0 = all cores")
+      ->check(CLI::Range(0, kMaxThreads))
+      ->option_text("N")
+      ->group("Common");
+  CLI::Option* quiet =
+      app.add_flag("-q,--quiet", flags->quiet, "Only warnings and errors")->group("Common");
+  app.add_flag("-v,--verbose", flags->verbose, "Also what happens inside")
+      ->excludes(quiet)
+      ->group("Common");
+}
+
+std::vector<std::string> CommandNames() {
+  std::vector<std::string> names;
+  for (const Command& command : kCommands) names.emplace_back(command.name);
+  return names;
+}
+
+std::string Suggestion(const std::string& word, const std::vector<std::string>& known) {
+  const std::string nearest = NearestName(word, known);
+  return nearest.empty() ? "" : StrCat("; did you mean '", nearest, "'?");
+}
+
+// CLI11's complaint about words it did not expect, with the nearest flag.
+std::string UnexpectedWord(const CLI::App& app) {
+  const std::vector<std::string> rest = app.remaining();
+  if (rest.empty()) return "unexpected arguments";
+  const std::string& word = rest.front();
+  if (word.empty() || word[0] != '-') return StrCat("unexpected argument '", Printable(word), "'");
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) flags.push_back("-" + name);
+  }
+  const std::string name = word.substr(0, word.find('='));
+  return StrCat("unknown flag '", Printable(name), "'", Suggestion(name, flags));
+}
+
+std::string MainHelp() {
+  std::string text =
+      "roundel quantizes ONNX models after training.\n"
+      "\n"
+      "Usage: roundel COMMAND [flags]      (roundel COMMAND --help tells more)\n"
+      "\n";
+  for (const Command& command : kCommands)
+    text += StrFormat("  %-10s%s\n", command.name, command.summary);
+  return text +
+         "\n"
+         "First steps:\n"
+         "  roundel inspect model.onnx\n"
+         "  roundel quantize model.onnx --calib images/ --preset imagenet -o model_int8.onnx\n"
+         "  roundel eval model.onnx model_int8.onnx --data images/ --preset imagenet\n";
+}
+
+int RunCommand(const Command& command, const std::vector<std::string>& args, std::ostream& out,
+               std::ostream& err) {
+  CLI::App app(command.summary, StrCat("roundel ", command.name));
+  const CommandRun run = command.setup(app);
+  CommonFlags flags;
+  AddCommonFlags(app, &flags);
+  const std::string see = StrCat("; see 'roundel ", command.name, " --help'");
+  try {
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 wants them reversed
+  } catch (const CLI::CallForHelp&) {
+    out << CommandHelp(app);
+    return 0;
+  } catch (const CLI::ExtrasError&) {
+    return Fail(err, UsageError(UnexpectedWord(app) + see));
+  } catch (const CLI::ParseError& e) {
+    return Fail(err, UsageError(e.what() + see));
+  }
+  SetThreads(flags.threads);
+  SetLogLevel(flags.quiet     ? LogLevel::kQuiet
+              : flags.verbose ? LogLevel::kVerbose
+                              : LogLevel::kNormal);
+  Console console{out, flags.json};
+  const Status status = run(console);
+  return status.ok() ? 0 : Fail(err, status);
+}
+
+int Dispatch(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
+  const std::string first = args.empty() ? "" : args[0];
+  if (first == "--version") {
+    out << "roundel " ROUNDEL_VERSION "\n";
+    return 0;
+  }
+  if (first == "--help" || first == "-h" || first == "help") {
+    out << MainHelp();
+    return 0;
+  }
+  const auto command = std::find_if(std::begin(kCommands), std::end(kCommands),
+                                    [&](const Command& c) { return first == c.name; });
+  if (command != std::end(kCommands))
+    return RunCommand(*command, {args.begin() + 1, args.end()}, out, err);
+  const std::string what =
+      args.empty() ? "no command given"
+                   : StrCat(first.starts_with("-") ? "unknown flag '" : "unknown command '",
+                            Printable(first), "'", Suggestion(first, CommandNames()));
+  return Fail(err, UsageError(what + "; see 'roundel --help'"));
+}
+
+}  // namespace
+
+int RunMain(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
+  int code = 1;
+  try {
+    code = Dispatch(args, out, err);
+  } catch (const std::bad_alloc&) {
+    return Fail(err, InternalError("out of memory"));
+  } catch (const std::exception& e) {
+    return Fail(err, InternalError(StrCat("unexpected: ", e.what())));
+  }
+  out.flush();
+  if (!out && code == 0) return Fail(err, InternalError("cannot write to standard output"));
+  return code;
+}
+
+}  // namespace roundel::cmd

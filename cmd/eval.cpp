@@ -1,0 +1,167 @@
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <memory>
+
+#include "cmd/command.h"
+#include "cmd/evaluation.h"
+#include "cmd/loading.h"
+#include "cmd/options.h"
+#include "lib/base/file.h"
+#include "lib/base/text.h"
+#include "lib/io/encodings_json.h"
+#include "lib/report/report.h"
+
+namespace roundel::cmd {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string model, second, encodings;
+  DataFlags data;
+  Gate gate;
+};
+
+struct Models {
+  LoadedModel first_model;
+  std::string second_name;  // "" if there is only one
+  std::unique_ptr<engine::Executor> first, second;
+};
+
+Result<Models> LoadModels(const Options& options) {
+  Models models;
+  ASSIGN_OR_RETURN(models.first_model, LoadModel(options.model));
+  const graph::Model& model = models.first_model.model;
+  RETURN_IF_ERROR(CheckRunnable(model, options.model));
+  ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
+  if (!options.second.empty()) {
+    ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));
+    RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
+    ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
+    models.second_name = options.second;
+  } else if (!options.encodings.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
+    ASSIGN_OR_RETURN(const quant::EncodingTable table,
+                     io::ParseEncodingsJson(text, options.encodings, *model.graph));
+    ASSIGN_OR_RETURN(models.second, engine::Executor::Create(model, {.simulate = &table}));
+    models.second_name = StrCat(options.model, " with ", options.encodings);
+  }
+  return models;
+}
+
+Json ToJson(const Models& models, const Evaluation& result, const data::DatasetFacts& facts) {
+  const auto model_json = [&](const std::string& path, const quant::TopCounts& counts) {
+    Json json = {{"model", path}};
+    if (!result.class_output.empty()) {
+      json["top1_percent"] = counts.Top1Percent();
+      json["top5_percent"] = counts.Top5Percent();
+    }
+    return json;
+  };
+  Json json = {{"data", facts.description},
+               {"data_hash", facts.hash},
+               {"samples", result.samples},
+               {"skipped", result.skipped},
+               {"models", {model_json(models.first_model.path, result.first)}}};
+  if (models.second == nullptr) return json;
+  json["models"].push_back(model_json(models.second_name, result.second));
+  json["outputs"] = Json::array();
+  for (const OutputResult& output : result.outputs) {
+    Json entry = {{"name", output.name},
+                  {"sqnr_db", output.error.Sqnr()},
+                  {"cosine", output.error.Cosine()},
+                  {"max_error", output.error.MaxError()},
+                  {"not_finite", output.error.not_finite()},
+                  {"differing_shapes", output.differing_shapes}};
+    if (output.rows > 0)
+      entry["top1_agreement_percent"] =
+          100.0 * static_cast<double>(output.agreeing) / static_cast<double>(output.rows);
+    json["outputs"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+void Print(const Models& models, const Evaluation& result, std::ostream& out) {
+  out << result.samples << " samples";
+  if (result.skipped > 0) out << ", " << result.skipped << " skipped";
+  out << "\n";
+  if (!result.class_output.empty()) {
+    std::vector<std::vector<std::string>> rows = {{"model", "top-1 %", "top-5 %"}};
+    const auto add = [&rows](const std::string& name, const quant::TopCounts& counts) {
+      rows.push_back(
+          {name, StrFormat("%.2f", counts.Top1Percent()), StrFormat("%.2f", counts.Top5Percent())});
+    };
+    add(models.first_model.path, result.first);
+    if (models.second != nullptr) add(models.second_name, result.second);
+    out << "\n" << report::TextTable(rows);
+  }
+  if (models.second == nullptr) return;
+  std::vector<std::vector<std::string>> rows = {
+      {"output", "SQNR dB", "cosine", "max error", "top-1 agreement %"}};
+  for (const OutputResult& output : result.outputs)
+    rows.push_back({Printable(output.name), StrFormat("%.2f", output.error.Sqnr()),
+                    StrFormat("%.6f", output.error.Cosine()), StrCat(output.error.MaxError()),
+                    output.rows == 0
+                        ? "-"
+                        : StrFormat("%.2f", 100.0 * static_cast<double>(output.agreeing) /
+                                                static_cast<double>(output.rows))});
+  out << "\n" << report::TextTable(rows);
+  for (const OutputResult& output : result.outputs) {
+    if (output.differing_shapes > 0)
+      out << Printable(output.name) << ": the shapes differ in " << output.differing_shapes
+          << " batches, which are left out\n";
+    if (output.error.not_finite() > 0)
+      out << Printable(output.name) << ": " << output.error.not_finite()
+          << " values are NaN or infinite and left out\n";
+  }
+}
+
+Status RunEval(const Options& options, Console& console) {
+  const bool gated = options.gate.min_sqnr > 0 || options.gate.max_drop < 100;
+  if (gated && options.second.empty() && options.encodings.empty())
+    return UsageError("a gate compares two models: give MODEL2 or --encodings");
+  ASSIGN_OR_RETURN(const Models models, LoadModels(options));
+  recipe::Params params(data::DataSpecs());
+  RETURN_IF_ERROR(options.data.Apply(&params));
+  data::DatasetFacts facts;
+  ASSIGN_OR_RETURN(const auto data,
+                   OpenData(params, models.first_model.model, "--data PATH", &facts));
+  if (models.second == nullptr && !facts.has_labels)
+    return UsageError("one model without labels has nothing to measure: give --labels or MODEL2");
+  ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*models.first, models.second.get(), *data));
+  if (console.json)
+    console.out << ToJson(models, result, facts).dump(2, ' ', false, Json::error_handler_t::replace)
+                << "\n";
+  else
+    Print(models, result, console.out);
+  return CheckGate(options.gate, result);
+}
+
+}  // namespace
+
+CommandRun SetupEval(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "ONNX model")->required();
+  CLI::Option* second =
+      app.add_option("MODEL2", options->second, "Quantized model to hold against MODEL");
+  app.add_option("--encodings", options->encodings,
+                 "Hold MODEL against its simulation with this encodings file")
+      ->excludes(second)
+      ->option_text("FILE");
+  app.add_option("--min-sqnr", options->gate.min_sqnr,
+                 "Exit with code 5 if an output's SQNR is lower")
+      ->check(CLI::Range(0.0, 200.0))
+      ->option_text("dB");
+  app.add_option("--max-drop", options->gate.max_drop,
+                 "Exit with code 5 if top-1 drops by more percentage points")
+      ->check(CLI::Range(0.0, 100.0))
+      ->option_text("POINTS");
+  options->data.AddTo(app, "--data");
+  app.footer(
+      "Example: roundel eval model.onnx model_int8.onnx --data images/ --labels folder \\\n"
+      "             --preset imagenet --max-drop 1");
+  return [options](Console& console) { return RunEval(*options, console); };
+}
+
+}  // namespace roundel::cmd

@@ -1,0 +1,47 @@
+#pragma once
+// Runs one model, or two side by side, over a data source and sums up what differs. Streams: memory
+// does not grow with the number of samples.
+
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/engine/data_source.h"
+#include "lib/engine/executor.h"
+#include "lib/quant/metrics.h"
+
+namespace roundel::cmd {
+
+struct OutputResult {
+  std::string name;
+  quant::ErrorSums error;          // of the second model against the first
+  int64_t rows = 0, agreeing = 0;  // rows of class scores, and those with the same top-1
+  int64_t differing_shapes = 0;    // batches left out because the shapes differ
+};
+
+struct Evaluation {
+  int64_t samples = 0, skipped = 0;
+  std::string class_output;  // the output that labels were compared with; "" = no labels
+  quant::TopCounts first, second;
+  std::vector<OutputResult> outputs;  // empty with one model
+};
+
+// `second` may be null. Its inputs and outputs are matched with the first's by name, or by position
+// where the counts agree and the names do not.
+Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second,
+                            engine::DataSource& data);
+
+struct Gate {
+  double min_sqnr = 0;    // dB, of every output; 0 = off
+  double max_drop = 100;  // percentage points of top-1; 100 = off
+};
+// kGate, saying by how much.
+Status CheckGate(const Gate& gate, const Evaluation& evaluation);
+
+// For each name of `wanted`: where it stands in `names`. By position if counts agree and some name
+// is missing; kModel, naming the first missing one, otherwise.
+Result<std::vector<size_t>> MatchNames(const std::vector<std::string>& wanted,
+                                       const std::vector<std::string>& names,
+                                       const std::string& what);
+
+}  // namespace roundel::cmd

@@ -1,0 +1,277 @@
+#include "cmd/job.h"
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "cmd/evaluation.h"
+#include "cmd/outputs.h"
+#include "cmd/recipes.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/text.h"
+#include "lib/target/qdq.h"
+#include "passes/runner.h"
+
+namespace roundel::cmd {
+namespace {
+
+namespace fs = std::filesystem;
+using recipe::Params;
+using recipe::Recipe;
+
+// The names that one job writes.
+struct OutputNames {
+  std::string model, float_model, recipe, report;
+  std::vector<std::string> encodings;
+  bool external_data = false;
+
+  std::vector<std::string> All() const {
+    std::vector<std::string> all = {model, recipe, report};
+    all.insert(all.end(), encodings.begin(), encodings.end());
+    if (!float_model.empty()) all.push_back(float_model);
+    if (external_data) all.push_back(model + ".data");
+    if (external_data && !float_model.empty()) all.push_back(float_model + ".data");
+    return all;
+  }
+};
+
+OutputNames NamesFor(const Recipe& recipe) {
+  const std::string& model = recipe.Section("").String("output");
+  const Params& section = recipe.Section("export");
+  return {.model = model,
+          .float_model = section.Bool("float_model") ? Beside(model, ".float.onnx") : "",
+          .recipe = Beside(model, ".recipe.yaml"),
+          .report = Beside(model, ".report.json"),
+          .encodings = EncodingsPaths(model, section.Strings("encodings_version")),
+          .external_data = section.Bool("external_data")};
+}
+
+// What is written as the effective recipe.
+std::string EffectiveRecipe(const Recipe& recipe, const OutputNames& names) {
+  const std::string folder = fs::path(names.model).parent_path().string();
+  return recipe::PrintRecipe(FullRecipeSpec(), RelativeTo(recipe, folder), true);
+}
+
+Status CheckNames(const Recipe& recipe, const OutputNames& names) {
+  std::vector<std::string> inputs = {recipe.Section("").String("model")};
+  for (const char* section : {"data", "eval"})
+    for (const char* key : {"path", "names", "labels"})
+      inputs.push_back(recipe.Section(section).String(key));
+  // An effective recipe may be run again where it lies: it is then replaced by itself.
+  const Result<std::string> source = ReadTextFile(recipe.source);
+  if (!source.ok() || *source != EffectiveRecipe(recipe, names)) inputs.push_back(recipe.source);
+  RETURN_IF_ERROR(CheckOutputs(names.All(), inputs));
+  return CheckExternalData(inputs[0], names.model);
+}
+
+bool OverriddenFlag(const Params& params, const char* name, bool automatic) {
+  return params.String(name) == kAuto ? automatic : params.String(name) == "true";
+}
+
+// The data section with the recipe's seed where it has none of its own.
+Params WithSeed(const Recipe& recipe, const std::string& section) {
+  Params params = recipe.Section(section);
+  if (params.Int("seed") != 0) return params;
+  for (const recipe::SectionSpec& spec : FullRecipeSpec().sections)
+    if (spec.name == section)
+      INVARIANT(params.SetValue(spec.params, "seed", recipe.Section("").Int("seed")).ok(),
+                "both seeds have the same range");
+  return params;
+}
+
+class Job {
+ public:
+  Job(const Recipe& recipe, Console& console) : recipe_(recipe), console_(console) {}
+
+  Status Run() {
+    const auto start = std::chrono::steady_clock::now();
+    const OutputNames names = NamesFor(recipe_);
+    RETURN_IF_ERROR(CheckNames(recipe_, names));
+    ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe_));
+    const std::string float_model = inputs.loaded.path;
+    AddInputFacts(inputs);
+    RETURN_IF_ERROR(OpenCalibrationData(inputs.loaded.model));
+    RETURN_IF_ERROR(RunPasses(std::move(inputs)));
+    RETURN_IF_ERROR(Export());
+    const Status gate = MeasureResult(float_model);
+    if (!gate.ok() && gate.kind() != ErrorKind::kGate) return gate;
+    report_.timing.emplace_back(
+        "seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    report_.timing.emplace_back("peak_rss_bytes", report::PeakRssBytes());
+    RETURN_IF_ERROR(Write(names));
+    return gate;
+  }
+
+ private:
+  void AddInputFacts(const JobInputs& inputs) {
+    report_.Fact("tool", std::string("roundel " ROUNDEL_VERSION));
+    report_.Fact("model", fs::path(inputs.loaded.path).filename().string());
+    report_.Fact("model_hash", inputs.loaded.hash);
+    report_.Fact("model_bytes", inputs.loaded.bytes);
+    report_.Fact("nodes", inputs.loaded.nodes);
+    report_.Fact("target", inputs.profile.name);
+    report_.Fact("recipe", fs::path(recipe_.source).filename().string());
+    report_.Fact("recipe_hash", RecipeHash());
+    report_.Fact("seed", recipe_.Section("").Int("seed"));
+    report_.Fact("weight_bytes_before", InitializerBytes(inputs.loaded.model));
+  }
+
+  std::string RecipeHash() const {
+    Hasher hasher;
+    hasher.Add(recipe::PrintRecipe(FullRecipeSpec(), WithoutPaths(recipe_)));
+    return hasher.Hex();
+  }
+
+  void Warn(const std::string& message) {
+    LogWarning(message);
+    report_.warnings.push_back(message);
+  }
+
+  Status OpenCalibrationData(const graph::Model& model) {
+    const Params params = WithSeed(recipe_, "data");
+    if (params.String("path").empty()) return OkStatus();
+    data::DatasetFacts facts;
+    ASSIGN_OR_RETURN(data_, OpenData(params, model, "--calib PATH", &facts));
+    report_.Fact("data", facts.description);
+    report_.Fact("data_hash", facts.hash);
+    report_.Fact("samples", data_->size());
+    data_hash_ = facts.hash;
+    return OkStatus();
+  }
+
+  Status RunPasses(JobInputs inputs) {
+    session_.model = std::move(inputs.loaded.model);
+    session_.target = std::move(inputs.profile);
+    session_.grids = std::move(inputs.grids);
+    session_.data = data_.get();
+    session_.random = Random(static_cast<uint64_t>(recipe_.Section("").Int("seed")));
+    const passes::RunnerOptions options = {.verify_samples =
+                                               recipe_.Section("").Int("verify_samples")};
+    RETURN_IF_ERROR(passes::RunSteps(recipe_.steps, options, &session_, &report_));
+    if (data_ != nullptr) {
+      report_.Fact("samples_skipped", data_->skipped());
+      if (data_->skipped() > 0)
+        Warn(StrCat(data_->skipped(), " of ", data_->size(),
+                    " calibration samples could not be read"));
+    }
+    if (!session_.placement)
+      return UsageError("no pass of the recipe assigns grids: add '- calibrate' to its passes");
+    for (const target::FloatNode& node : session_.placement->float_nodes)
+      report_.float_nodes.push_back({node.node, node.op_type, node.reason});
+    int64_t counts[3] = {};
+    for (const auto& [name, encoding] : session_.encodings)
+      ++counts[static_cast<int>(encoding.role)];
+    report_.Fact("quantized_activations", counts[0]);
+    report_.Fact("quantized_weights", counts[1]);
+    report_.Fact("quantized_biases", counts[2]);
+    if (session_.encodings.empty()) Warn("nothing was quantized: the result is the float model");
+    return OkStatus();
+  }
+
+  Status Export() {
+    const Params& section = recipe_.Section("export");
+    const target::QdqOptions options = {
+        .absorb_relu = session_.target.absorb_relu,
+        .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq)};
+    ASSIGN_OR_RETURN(quantized_, target::ExportQdq(session_.model, session_.encodings, options));
+    quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
+    quantized_.SetMetadata("roundel.target", session_.target.name);
+    quantized_.SetMetadata("roundel.recipe_hash", RecipeHash());
+    if (!data_hash_.empty()) quantized_.SetMetadata("roundel.data_hash", data_hash_);
+    report_.Fact("weight_bytes_after", InitializerBytes(quantized_));
+    return OkStatus();
+  }
+
+  // The eval section: the exported model against the float one. Returns the gate's verdict.
+  Status MeasureResult(const std::string& float_path) {
+    const Params params = WithSeed(recipe_, "eval");
+    const Params& gate = recipe_.Section("gate");
+    if (params.String("path").empty()) {
+      if (gate.IsDefault("min_sqnr") && gate.IsDefault("max_drop")) return OkStatus();
+      return UsageError("the recipe has a gate but no eval data: set eval.path");
+    }
+    ASSIGN_OR_RETURN(const LoadedModel original, LoadModel(float_path));
+    data::DatasetFacts facts;
+    ASSIGN_OR_RETURN(const auto data, OpenData(params, original.model, "eval.path", &facts));
+    ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
+    ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(quantized_));
+    ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*first, second.get(), *data));
+    report_.Fact("eval_data_hash", facts.hash);
+    report_.Fact("eval_samples", result.samples);
+    if (!result.class_output.empty()) {
+      report_.Fact("eval_top1_float", result.first.Top1Percent());
+      report_.Fact("eval_top1_quantized", result.second.Top1Percent());
+    }
+    for (const OutputResult& output : result.outputs)
+      report_.Fact(StrCat("eval_sqnr_db ", output.name), output.error.Sqnr());
+    return CheckGate({gate.Float("min_sqnr"), gate.Float("max_drop")}, result);
+  }
+
+  Status Write(const OutputNames& names) {
+    const Params& section = recipe_.Section("export");
+    OutputSet files;
+    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, names.model,
+                                         section.Strings("encodings_version")));
+    RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
+    RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));
+    std::vector<OutputSet::ModelFile> models = {{quantized_, names.model}};
+    if (!names.float_model.empty()) models.push_back({session_.model, names.float_model});
+    RETURN_IF_ERROR(files.Commit(models, {.external_data = names.external_data}));
+    std::vector<WrittenFile> written;
+    for (const std::string& path : names.All()) {
+      std::error_code error;
+      const auto bytes = fs::file_size(path, error);
+      if (!error) written.push_back({path, static_cast<int64_t>(bytes)});
+    }
+    PrintJobSummary(report_, written, console_);
+    return OkStatus();
+  }
+
+  const Recipe& recipe_;
+  Console& console_;
+  report::Report report_;
+  std::unique_ptr<engine::DataSource> data_;
+  std::string data_hash_;
+  passes::Session session_;
+  graph::Model quantized_;
+};
+
+}  // namespace
+
+Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
+  JobInputs inputs;
+  const Params& top = recipe.Section("");
+  ASSIGN_OR_RETURN(inputs.profile, target::LoadProfile(top.String("target")));
+  inputs.profile.absorb_relu =
+      OverriddenFlag(recipe.Section("export"), "absorb_relu", inputs.profile.absorb_relu);
+  ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
+  ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
+  RETURN_IF_ERROR(CheckRunnable(inputs.loaded.model, inputs.loaded.path));
+  return inputs;
+}
+
+Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
+  for (const std::string& assignment : flags.overrides)
+    RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, &recipe));
+  if (flags.print_recipe) {
+    const std::string text = recipe::PrintRecipe(FullRecipeSpec(), recipe, true);
+    if (console.json)
+      console.out << nlohmann::ordered_json{{"recipe", text}}.dump(
+                         2, ' ', false, nlohmann::json::error_handler_t::replace)
+                  << "\n";
+    else
+      console.out << text;
+    return OkStatus();
+  }
+  if (recipe.Section("").String("model").empty())
+    return UsageError(recipe.source + ": no model: set 'model', or give --set model=FILE");
+  if (flags.dry_run) return PlanJob(recipe, console);
+  if (recipe.Section("").String("output").empty())
+    return UsageError("no output file: give -o OUT.onnx (or 'output' in the recipe)");
+  return Job(recipe, console).Run();
+}
+
+}  // namespace roundel::cmd

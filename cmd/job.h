@@ -1,0 +1,50 @@
+#pragma once
+// One quantization as a recipe describes it: what `quantize` and `run` do once the recipe is
+// settled.
+
+#include <string>
+#include <vector>
+
+#include "cmd/command.h"
+#include "cmd/loading.h"
+#include "lib/base/status.h"
+#include "lib/recipe/recipe.h"
+#include "lib/report/report.h"
+#include "lib/target/profile.h"
+
+namespace roundel::cmd {
+
+struct JobFlags {
+  bool dry_run = false, print_recipe = false;
+  std::vector<std::string> overrides;  // --set
+};
+
+// Applies the overrides, then prints the recipe, plans, or runs it.
+Status RunJob(recipe::Recipe recipe, const JobFlags& flags, Console& console);
+
+// ---- shared by the parts of a job (job.cpp, plan.cpp, summary.cpp)
+
+struct JobInputs {
+  LoadedModel loaded;
+  target::Profile profile;
+  target::GridChoice grids;
+};
+// The model, checked for nodes that cannot run, and what to do with it.
+Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe);
+
+// --dry-run: which tensors would get which grid and which nodes stay float, without data.
+Status PlanJob(const recipe::Recipe& recipe, Console& console);
+
+// "32 activations, 21 weights, 21 biases".
+std::string CountText(int64_t activations, int64_t weights, int64_t biases);
+// Float nodes by reason, largest group first: "3 Softmax: reason".
+std::vector<std::string> FloatNodeLines(const std::vector<report::Record>& nodes);
+
+struct WrittenFile {
+  std::string path;
+  int64_t bytes = 0;
+};
+void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile>& files,
+                     Console& console);
+
+}  // namespace roundel::cmd

@@ -1,0 +1,33 @@
+#pragma once
+// Reading models and opening data, as every command that runs something needs it.
+
+#include <memory>
+#include <string>
+
+#include "lib/base/status.h"
+#include "lib/data/dataset.h"
+#include "lib/engine/executor.h"
+#include "lib/graph/graph.h"
+#include "lib/recipe/params.h"
+
+namespace roundel::cmd {
+
+struct LoadedModel {
+  std::string path;
+  graph::Model model;
+  std::string hash;   // of the file and of external data
+  int64_t bytes = 0;  // of both
+  int64_t nodes = 0;
+};
+
+Result<LoadedModel> LoadModel(const std::string& path);
+// kModel, naming the nodes, if the engine cannot run the model.
+Status CheckRunnable(const graph::Model& model, const std::string& path);
+
+// Data for the model's inputs. kUsage if the section has no path; `flag` is named then.
+Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,
+                                                     const graph::Model& model,
+                                                     const std::string& flag,
+                                                     data::DatasetFacts* facts);
+
+}  // namespace roundel::cmd

@@ -1,0 +1,88 @@
+#include "cmd/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+
+#include "cmd/job.h"
+#include "lib/base/text.h"
+#include "lib/data/dataset.h"
+
+namespace roundel::cmd {
+namespace {
+
+// Bounds that only keep out absurd values would not help anybody.
+bool WorthShowing(const recipe::ParamSpec& spec) {
+  constexpr double kAbsurd = 1e9;
+  return !spec.choices.empty() || (spec.min > -kAbsurd && spec.max < kAbsurd);
+}
+
+std::string HelpText(const recipe::ParamSpec& spec) {
+  const std::string range = WorthShowing(spec) ? recipe::ParamRangeText(spec) : "";
+  std::string text = spec.help;
+  if (!text.empty()) text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
+  if (!range.empty()) text += "; " + range;
+  if (!spec.unit.empty()) text += StrCat(" (", spec.unit, ")");
+  const std::string value = recipe::ParamValueText(spec.default_value);
+  if (value != "\"\"" && value != "[]" && value != "false") text += StrCat(" [", value, "]");
+  return text;
+}
+
+const char* TypeName(const recipe::ParamSpec& spec) {
+  constexpr const char* kNames[] = {"", "N", "X", "TEXT", "X,X,...", "TEXT,..."};
+  return kNames[spec.default_value.index()];
+}
+
+}  // namespace
+
+std::string FlagName(const std::string& param) {
+  std::string flag = "--" + param;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+void DataFlags::AddTo(CLI::App& app, const std::string& path_flags) {
+  for (const recipe::ParamSpec& spec : data::DataSpecs()) {
+    const std::string names = spec.name == "path" ? path_flags : FlagName(spec.name);
+    if (std::holds_alternative<bool>(spec.default_value)) {
+      const bool when_given = !std::get<bool>(spec.default_value);
+      const std::string flag = when_given ? names : "--no-" + names.substr(2);
+      app.add_flag_callback(
+             flag, [this, &spec, when_given] { texts_[spec.name] = when_given ? "true" : "false"; },
+             HelpText(spec))
+          ->group("Data");
+      continue;
+    }
+    app.add_option_function<std::string>(
+           names, [this, &spec](const std::string& text) { texts_[spec.name] = text; },
+           HelpText(spec))
+        ->option_text(spec.name == "path" ? "PATH" : TypeName(spec))
+        ->group("Data");
+  }
+}
+
+Status DataFlags::Apply(recipe::Params* params) const {
+  for (const auto& [name, text] : texts_)
+    RETURN_IF_ERROR(params->SetFromText(data::DataSpecs(), name, text).At(FlagName(name)));
+  return OkStatus();
+}
+
+void AddJobFlags(CLI::App& app, JobFlags* flags) {
+  app.add_option("--set", flags->overrides,
+                 "Set a recipe key: --set weights.bits=4, --set calibrate.method=percentile "
+                 "(repeatable)")
+      ->option_text("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_flag("--dry-run", flags->dry_run,
+               "Show what would be quantized and how small it gets; needs no data");
+  app.add_flag("--print-recipe", flags->print_recipe, "Print the effective recipe and stop");
+}
+
+std::vector<std::string> RequiredInputs(const graph::Graph& graph) {
+  std::vector<std::string> names;
+  for (const graph::ValueInfo& input : graph.inputs)
+    if (graph.FindInitializer(input.name) == nullptr) names.push_back(input.name);
+  return names;
+}
+
+}  // namespace roundel::cmd

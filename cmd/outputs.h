@@ -1,0 +1,54 @@
+#pragma once
+// The files that a command writes: all of them whole, or none.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lib/base/file.h"
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/io/onnx.h"
+#include "lib/quant/encodings.h"
+
+namespace roundel::cmd {
+
+// Bytes of all initializers of the main graph.
+int64_t InitializerBytes(const graph::Model& model);
+
+// "out/model.onnx", ".report.json" -> "out/model.report.json".
+std::string Beside(const std::string& model_path, const std::string& suffix);
+// One path per version: stem + ".encodings.json" for a single one, else
+// ".encodings-<version>.json".
+std::vector<std::string> EncodingsPaths(const std::string& model_path,
+                                        const std::vector<std::string>& versions);
+
+// Fails (kUsage) if an output's folder is missing or not writable, if an output exists and is not a
+// regular file, or if it is one of `inputs` under any name (links included). Costs nothing, so that
+// it is done before the work.
+Status CheckOutputs(const std::vector<std::string>& outputs,
+                    const std::vector<std::string>& inputs);
+
+// Fails if the output's external data file would replace one that the input model refers to.
+Status CheckExternalData(const std::string& input_model, const std::string& output_model);
+
+// Everything is written in full to temporary names, and gets its name when nothing can fail any
+// more but the machine. Only models with external data, or too large to be held twice, go straight
+// to their place, just before that.
+class OutputSet {
+ public:
+  Status Stage(const std::string& path, const std::string& contents);
+  Status StageEncodings(const quant::EncodingTable& table, const std::string& model_path,
+                        const std::vector<std::string>& versions);
+  struct ModelFile {
+    const graph::Model& model;
+    std::string path;
+  };
+  Status Commit(const std::vector<ModelFile>& models, const io::OnnxWriteOptions& options);
+
+ private:
+  std::vector<std::unique_ptr<AtomicFile>> files_;
+};
+
+}  // namespace roundel::cmd

@@ -1,0 +1,129 @@
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+
+#include "cmd/job.h"
+#include "lib/base/text.h"
+
+namespace roundel::cmd {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr size_t kFloatLines = 8;  // reasons shown; the report has them all
+
+const report::MetricValue* Find(
+    const std::vector<std::pair<std::string, report::MetricValue>>& values,
+    const std::string& name) {
+  for (const auto& [key, value] : values)
+    if (key == name) return &value;
+  return nullptr;
+}
+
+std::string Text(const report::Report& report, const std::string& fact) {
+  const report::MetricValue* value = Find(report.facts, fact);
+  return value == nullptr ? "" : std::visit([](const auto& v) { return StrCat(v); }, *value);
+}
+
+int64_t Whole(const report::Report& report, const std::string& fact) {
+  const report::MetricValue* value = Find(report.facts, fact);
+  const auto* number = value == nullptr ? nullptr : std::get_if<int64_t>(value);
+  return number == nullptr ? 0 : *number;
+}
+
+// "20 folded, 1 declined".
+std::string RecordCounts(const std::vector<report::Record>& records) {
+  std::map<std::string, int64_t> counts;
+  for (const report::Record& record : records) ++counts[record.action];
+  std::vector<std::string> parts;
+  for (const auto& [action, count] : counts) parts.push_back(StrCat(count, " ", action));
+  return Join(parts);
+}
+
+std::string PassTable(const report::Report& report) {
+  std::vector<std::vector<std::string>> rows = {
+      {"pass", "outcome", "seconds", "peak memory", "records"}};
+  for (const report::PassReport& pass : report.passes)
+    rows.push_back({pass.name, pass.outcome, StrFormat("%.2f", pass.seconds),
+                    HumanBytes(pass.peak_rss_bytes), RecordCounts(pass.records)});
+  return report::TextTable(rows);
+}
+
+std::string EvalLines(const report::Report& report) {
+  std::string lines;
+  if (Find(report.facts, "eval_top1_float") != nullptr)
+    lines += StrCat("top-1      ", Text(report, "eval_top1_float"), " % float, ",
+                    Text(report, "eval_top1_quantized"), " % quantized, on ",
+                    Whole(report, "eval_samples"), " samples\n");
+  for (const auto& [name, value] : report.facts)
+    if (name.starts_with("eval_sqnr_db "))
+      lines += StrCat("SQNR       ", std::visit([](const auto& v) { return StrCat(v); }, value),
+                      " dB at output ", name.substr(13), "\n");
+  return lines;
+}
+
+}  // namespace
+
+std::string CountText(int64_t activations, int64_t weights, int64_t biases) {
+  const auto plural = [](int64_t n, const char* one, const char* many) {
+    return StrCat(n, " ", n == 1 ? one : many);
+  };
+  return Join(std::vector<std::string>{plural(activations, "activation", "activations"),
+                                       plural(weights, "weight", "weights"),
+                                       plural(biases, "bias", "biases")});
+}
+
+std::vector<std::string> FloatNodeLines(const std::vector<report::Record>& nodes) {
+  std::map<std::pair<std::string, std::string>, int64_t> counts;
+  for (const report::Record& node : nodes) ++counts[{node.action, node.reason}];
+  std::vector<std::pair<int64_t, std::string>> sorted;
+  for (const auto& [key, count] : counts)
+    sorted.emplace_back(-count, StrCat(count, " ", key.first, ": ", key.second));
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<std::string> lines;
+  for (const auto& [unused, line] : sorted) lines.push_back(line);
+  return lines;
+}
+
+void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile>& files,
+                     Console& console) {
+  if (console.json) {
+    Json json = Json::parse(report::ReportJson(report));
+    json["files"] = Json::array();
+    for (const WrittenFile& file : files)
+      json["files"].push_back({{"path", file.path}, {"bytes", file.bytes}});
+    console.out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    return;
+  }
+  std::ostream& out = console.out;
+  out << PassTable(report) << "\n";
+  out << "quantized  "
+      << CountText(Whole(report, "quantized_activations"), Whole(report, "quantized_weights"),
+                   Whole(report, "quantized_biases"))
+      << "\n";
+  out << "float      "
+      << (report.float_nodes.empty() ? "no node" : StrCat(report.float_nodes.size(), " nodes"))
+      << "\n";
+  const std::vector<std::string> lines = FloatNodeLines(report.float_nodes);
+  for (size_t i = 0; i < lines.size() && i < kFloatLines; ++i)
+    out << "             " << lines[i] << "\n";
+  if (lines.size() > kFloatLines)
+    out << "             ... (" << lines.size() - kFloatLines << " more reasons in the report)\n";
+  const int64_t before = Whole(report, "weight_bytes_before");
+  const int64_t after = Whole(report, "weight_bytes_after");
+  out << "weights    " << HumanBytes(before) << " -> " << HumanBytes(after) << "\n";
+  if (Find(report.facts, "data") != nullptr)
+    out << "data       " << Text(report, "data") << "; " << Whole(report, "samples_skipped")
+        << " skipped\n";
+  out << EvalLines(report);
+  const auto* seconds = Find(report.timing, "seconds");
+  const auto* memory = Find(report.timing, "peak_rss_bytes");
+  if (seconds != nullptr && memory != nullptr)
+    out << StrFormat("time       %.1f s, peak memory ", std::get<double>(*seconds))
+        << HumanBytes(std::get<int64_t>(*memory)) << "\n";
+  for (size_t i = 0; i < files.size(); ++i)
+    out << (i == 0 ? "wrote      " : "           ") << files[i].path << " ("
+        << HumanBytes(files[i].bytes) << ")\n";
+}
+
+}  // namespace roundel::cmd

@@ -1,0 +1,167 @@
+#include "lib/engine/arena.h"
+
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "lib/base/text.h"
+#include "lib/engine/kernels/common.h"
+
+namespace roundel::engine {
+namespace {
+
+constexpr int64_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
+// Signatures whose layouts are kept: full batch, last batch, each with and without taps.
+constexpr size_t kMaxLayouts = 8;
+
+int64_t Rounded(int64_t bytes) {
+  return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+char* AllocateAligned(int64_t bytes) {
+  return static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes)));
+}
+
+// The buffer is swept through again and again: large pages spare most of its address translation.
+char* AllocateBuffer(int64_t bytes) {
+  constexpr int64_t kLargePage = 2 << 20;
+  if (bytes < kLargePage) return AllocateAligned(bytes);
+  const auto rounded = static_cast<size_t>((bytes + kLargePage - 1) / kLargePage * kLargePage);
+  auto* buffer = static_cast<char*>(std::aligned_alloc(kLargePage, rounded));
+  if (buffer) madvise(buffer, rounded, MADV_HUGEPAGE);  // advice: without it all works, slower
+  return buffer;
+}
+
+int64_t PhysicalMemory() {
+  static const int64_t bytes =
+      static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  return bytes;
+}
+
+}  // namespace
+
+Arena::~Arena() {
+  for (const Block& block : blocks_)
+    if (block.owned && block.references > 0) std::free(block.data);
+  std::free(buffer_);
+}
+
+void Arena::Begin(const std::string& signature) {
+  INVARIANT(live_.empty(), "the last run left blocks behind");
+  blocks_.clear();
+  events_.clear();
+  signature_ = signature;
+  plan_ = nullptr;
+  const auto known = std::find_if(layouts_.begin(), layouts_.end(),
+                                  [&](const Layout& l) { return l.signature == signature; });
+  if (known == layouts_.end()) return;
+  layouts_.splice(layouts_.begin(), layouts_, known);
+  plan_ = &layouts_.front();
+  if (buffer_bytes_ >= plan_->bytes) return;
+  std::free(buffer_);
+  buffer_ = AllocateBuffer(plan_->bytes);
+  buffer_bytes_ = buffer_ ? plan_->bytes : 0;
+  if (!buffer_) plan_ = nullptr;  // then block by block: a live set may fit where the sum does not
+}
+
+bool Arena::FollowsPlan(Event event) {
+  events_.push_back(event);
+  if (!plan_) return false;
+  if (events_.size() <= plan_->events.size() && plan_->events[events_.size() - 1] == event)
+    return true;
+  plan_ = nullptr;  // blocks handed out so far stay where they are: none of the rest will join them
+  return false;
+}
+
+Result<int> Arena::Allocate(int64_t bytes) {
+  if (bytes > std::min(PhysicalMemory(), kMaxTensorBytes))
+    return ModelError(StrCat("a value of ", HumanBytes(bytes), " is too large for this machine"));
+  const int id = static_cast<int>(blocks_.size());
+  Block block{.bytes = Rounded(bytes), .references = 1};
+  if (FollowsPlan({block.bytes})) {
+    block.data = buffer_ + plan_->offsets[id];
+  } else {
+    block.data = AllocateAligned(block.bytes);
+    block.owned = true;
+    if (!block.data) {
+      events_.pop_back();
+      return ModelError(StrCat("out of memory: a value needs ", HumanBytes(bytes)));
+    }
+  }
+  blocks_.push_back(block);
+  live_.push_back(id);
+  return id;
+}
+
+void Arena::Release(int id) {
+  Block& block = blocks_[id];
+  INVARIANT(block.references > 0, "block released twice");
+  if (--block.references > 0) return;
+  FollowsPlan({-1 - id});
+  if (block.owned) std::free(block.data);
+  live_.erase(std::find(live_.begin(), live_.end(), id));
+}
+
+int Arena::Find(const void* pointer) const {
+  const char* p = static_cast<const char*>(pointer);
+  for (int id : live_)
+    if (p >= blocks_[id].data && p < blocks_[id].data + blocks_[id].bytes) return id;
+  return -1;
+}
+
+// Greedy by size: large blocks first, each at the lowest offset where no block that is alive at the
+// same time is in the way (Pisarchyk and Lee, Efficient memory management for deep neural net
+// inference, 2020, section 5.2).
+Arena::Layout Arena::MakeLayout() const {
+  Layout layout{.signature = signature_, .events = events_};
+  const size_t count = blocks_.size();
+  std::vector<size_t> birth(count), death(count, events_.size()), order(count);
+  size_t next = 0;
+  for (size_t e = 0; e < events_.size(); ++e) {
+    if (events_[e].bytes >= 0)
+      birth[next++] = e;
+    else
+      death[static_cast<size_t>(-1 - events_[e].bytes)] = e;
+  }
+  for (size_t i = 0; i < count; ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return blocks_[a].bytes > blocks_[b].bytes; });
+  layout.offsets.assign(count, 0);
+  std::vector<size_t> placed;  // by offset
+  for (size_t i : order) {
+    int64_t offset = 0;
+    for (size_t other : placed) {
+      if (birth[other] > death[i] || birth[i] > death[other]) continue;
+      if (layout.offsets[other] >= offset + blocks_[i].bytes) break;
+      offset = std::max(offset, layout.offsets[other] + blocks_[other].bytes);
+    }
+    layout.offsets[i] = offset;
+    layout.bytes = std::max(layout.bytes, offset + blocks_[i].bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
+                                   [&](size_t a, size_t b) {
+                                     return layout.offsets[a] < layout.offsets[b];
+                                   }),
+                  i);
+  }
+  return layout;
+}
+
+void Arena::End(bool complete) {
+  INVARIANT(!complete || live_.empty(), "a complete run left blocks behind");
+  for (int id : live_)
+    if (blocks_[id].owned) std::free(blocks_[id].data);
+  live_.clear();
+  if (complete && !(plan_ && plan_->events.size() == events_.size())) {
+    std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });
+    layouts_.push_front(MakeLayout());
+    if (layouts_.size() > kMaxLayouts) layouts_.pop_back();
+    malloc_trim(0);  // the blocks of a recorded run go back to the system, not to malloc's reserve
+  }
+  blocks_.clear();
+  plan_ = nullptr;
+}
+
+}  // namespace roundel::engine

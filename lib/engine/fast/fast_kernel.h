@@ -1,0 +1,83 @@
+#pragma once
+// The contract of fast kernels: they compute one node, or a chain of nodes that ends in one value,
+// for the shapes and options they know, and decline the rest, which the plain kernels then compute
+// (and complain about, if it is wrong). A fast kernel therefore reports no errors.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "lib/engine/value.h"
+#include "lib/graph/graph.h"
+#include "lib/tensor/tensor.h"
+
+namespace roundel::engine {
+
+// What happens to every element of a result before it is stored.
+enum class PostOpKind {
+  kRelu,       // x > 0 ? x : alpha * x
+  kClip,       // min(max(x, alpha), beta)
+  kLinear,     // alpha * x + beta
+  kSigmoid,
+  kTanh,
+  kElu,        // x > 0 ? x : alpha * (exp(x) - 1)
+  kHardSwish,  // x * clip(x / 6 + 1/2, 0, 1)
+  kSwish,      // x / (1 + exp(-alpha * x))
+  kGelu,       // x * normal_cdf(x)
+  kExp,
+  kAbs,
+  kSqrt,
+  kAdd,        // x + input, of the same shape
+};
+struct PostOp {
+  PostOpKind kind = PostOpKind::kRelu;
+  float alpha = 0, beta = 0;
+  int input = -1;  // kAdd: index into the unit's inputs
+};
+
+struct KernelSpec {
+  const graph::Node* main = nullptr;  // the first node of the chain
+  int64_t opset = 0;
+  std::vector<const Tensor*> constants;  // by input of the unit; nullptr if not constant
+  // Weights and bias of Conv, ConvTranspose, Gemm and MatMul with everything folded in that the chain
+  // does to them before the first post-op (BatchNormalization, constant scales and additions).
+  // Undefined if not constant.
+  Tensor weights, bias;
+  std::vector<PostOp> post_ops;
+  // >= 0: the chain is nothing but post_ops on this input.
+  int element_input = -1;
+  // Constants of this rank have been folded in: a result of a lower rank would have been raised to it.
+  int64_t min_rank = 0;
+};
+
+// What a kernel sees of one execution. Pointers stay valid until the kernel returns.
+class FastContext {
+ public:
+  virtual ~FastContext() = default;
+  virtual size_t input_count() const = 0;
+  virtual const Value* input(size_t i) const = 0;  // nullptr if left out
+  // Elements of float input i in `layout`, converted first if they are in the other; nullptr if
+  // there is no memory for that or the value has no such layout.
+  virtual const float* Data(size_t i, Layout layout) = 0;
+  // True if nobody needs input i afterwards and it shares its memory with no other value.
+  virtual bool CanOverwrite(size_t i) const = 0;
+  // The result, exactly one of: a new buffer (nullptr if absurdly large), the memory of input i
+  // (CanOverwrite; same bytes), or input i under another name.
+  virtual float* Output(const Shape& shape, Layout layout) = 0;
+  virtual float* OutputOver(size_t i, const Shape& shape, Layout layout) = 0;
+  virtual void OutputView(size_t i, const Shape& shape, Layout layout) = 0;
+  // Uninitialised memory until the kernel returns; nullptr if absurdly large.
+  virtual void* Scratch(int64_t bytes) = 0;
+};
+
+class FastKernel {
+ public:
+  virtual ~FastKernel() = default;
+  // False: declined, nothing has been put out.
+  virtual bool Run(FastContext& context) = 0;
+};
+
+// nullptr if there is no fast kernel for such a node.
+std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec);
+
+}  // namespace roundel::engine

@@ -1,0 +1,41 @@
+#include <string>
+
+#include "lib/engine/fast/kernels.h"
+#include "lib/engine/kernels_onednn/kernels.h"
+
+namespace roundel::engine {
+
+std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
+  if (spec.element_input >= 0) return MakeElementKernel(spec);
+  if (!spec.main->domain.empty()) return nullptr;
+  using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
+  struct Row {
+    const char* op_type;
+    Maker make;
+  };
+  static constexpr Row kRows[] = {
+      {"Add", &MakeBinaryKernel},
+      {"AveragePool", &MakePoolKernel},
+      {"BatchNormalization", &MakeBatchNormKernel},
+      {"Concat", &MakeConcatKernel},
+      {"Conv", &MakeConvKernel},
+      {"ConvTranspose", &MakeConvTransposeKernel},
+      {"Div", &MakeBinaryKernel},
+      {"Gemm", &MakeMatMulKernel},
+      {"GlobalAveragePool", &MakePoolKernel},
+      {"GlobalMaxPool", &MakePoolKernel},
+      {"LogSoftmax", &MakeSoftmaxKernel},
+      {"MatMul", &MakeMatMulKernel},
+      {"MaxPool", &MakePoolKernel},
+      {"Mul", &MakeBinaryKernel},
+      {"ReduceMean", &MakePoolKernel},
+      {"Softmax", &MakeSoftmaxKernel},
+      {"Sub", &MakeBinaryKernel},
+      {"Transpose", &MakeTransposeKernel},
+  };
+  for (const Row& row : kRows)
+    if (spec.main->op_type == row.op_type) return row.make(spec);
+  return nullptr;
+}
+
+}  // namespace roundel::engine

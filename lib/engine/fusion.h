@@ -1,0 +1,51 @@
+#pragma once
+// How nodes read as parts of one kernel: activations as post-ops, and what can be folded into the
+// weights of a convolution or matrix product.
+
+#include <optional>
+#include <vector>
+
+#include "lib/engine/plan.h"
+
+namespace roundel::engine {
+
+// The node as operations on every element of its float input `*input`; nullopt if it is none.
+// `min_rank` is raised to the rank of a constant that takes part.
+struct ElementOps {
+  std::vector<PostOp> ops;
+  size_t input = 0;
+  int64_t min_rank = 0;
+};
+std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
+
+// result[c] = scale[c] * linear[c] + shift[c] by output channel of a Conv, ConvTranspose, Gemm or
+// MatMul with constant weights; collected in double, applied to the weights at the end.
+class LinearFold {
+ public:
+  // nullopt unless weights and bias are constant float tensors of shapes that fit the node.
+  static std::optional<LinearFold> Of(const Plan& plan, const PlanNode& node);
+
+  // Folds `node`, which reads the result as input `input`; false if it cannot be folded.
+  bool Append(const Plan& plan, const PlanNode& node, size_t input);
+
+  Tensor Weights() const;
+  Tensor Bias() const;  // undefined if all zeros
+  int64_t min_rank() const { return min_rank_; }
+
+ private:
+  bool AppendBatchNorm(const Plan& plan, const PlanNode& node);
+  bool AppendConstant(const Plan& plan, const PlanNode& node, size_t input);
+  // The values of a constant operand by channel; empty if it does not lie along the channels.
+  std::vector<double> ByChannel(const Tensor& operand) const;
+
+  Tensor weights_;
+  std::vector<double> scale_, shift_;  // by output channel
+  bool scaled_ = false;
+  int64_t axis_ = 0;             // of the output channels in the weights
+  int64_t groups_ = 1;           // ConvTranspose: channel c lies at index c % (M / groups) of group
+  int64_t trailing_ = 0;         // axes of the result behind the channels
+  int64_t rank_ = 0;             // of the result; 0: not known
+  int64_t min_rank_ = 0;
+};
+
+}  // namespace roundel::engine

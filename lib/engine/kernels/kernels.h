@@ -1,0 +1,41 @@
+#pragma once
+// The families of plain kernels. Each function returns the op table rows of one file; op_table.cpp
+// puts them together.
+
+#include <vector>
+
+#include "lib/engine/op.h"
+
+namespace roundel::engine {
+
+std::vector<OpEntry> ActivationRows();
+std::vector<OpEntry> BinaryRows();
+std::vector<OpEntry> CastRows();
+std::vector<OpEntry> ConvRows();
+std::vector<OpEntry> ConvTransposeRows();
+std::vector<OpEntry> CumulativeRows();
+std::vector<OpEntry> EinsumRows();
+std::vector<OpEntry> GatherRows();
+std::vector<OpEntry> GeneratorRows();
+std::vector<OpEntry> IntegerRows();
+std::vector<OpEntry> LogicRows();
+std::vector<OpEntry> LossRows();
+std::vector<OpEntry> MatMulRows();
+std::vector<OpEntry> MiscRows();
+std::vector<OpEntry> NormalizationRows();
+std::vector<OpEntry> PadRows();
+std::vector<OpEntry> PoolRows();
+std::vector<OpEntry> QuantizeRows();
+std::vector<OpEntry> RecurrentRows();
+std::vector<OpEntry> ReduceRows();
+std::vector<OpEntry> ResizeRows();
+std::vector<OpEntry> SamplingRows();
+std::vector<OpEntry> SearchRows();
+std::vector<OpEntry> ShapeRows();
+std::vector<OpEntry> SignalRows();
+std::vector<OpEntry> SliceRows();
+std::vector<OpEntry> SoftmaxRows();
+std::vector<OpEntry> TransposeRows();
+std::vector<OpEntry> UnaryRows();
+
+}  // namespace roundel::engine

@@ -1,0 +1,383 @@
+// RNN, GRU and LSTM: forward, reverse and bidirectional, with sequence lengths, initial states,
+// peepholes, clipping and any activations.
+//
+// Inputs X [T, N, I] (layout 1: [N, T, I]), W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H], sequence_lens
+// [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D directions, G gates.
+// Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <functional>
+#include <optional>
+
+#include "lib/engine/kernels/common.h"
+#include "lib/engine/kernels/kernels.h"
+#include "lib/engine/kernels/matrix_product.h"
+#include "lib/engine/kernels/strided_copy.h"
+#include "lib/engine/kernels/via_float.h"
+
+namespace roundel::engine {
+namespace {
+
+// ---- activations
+
+using Activation = std::function<float(float)>;
+
+// `a` and `b` are alpha and beta.
+Result<Activation> MakeActivation(std::string name, float a, float b) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (name == "tanh") return Activation([](float x) { return std::tanh(x); });
+  if (name == "sigmoid") return Activation([](float x) { return 1 / (1 + std::exp(-x)); });
+  if (name == "relu") return Activation([](float x) { return std::max(x, 0.0f); });
+  if (name == "affine") return Activation([a, b](float x) { return a * x + b; });
+  if (name == "leakyrelu") return Activation([a](float x) { return x < 0 ? a * x : x; });
+  if (name == "thresholdedrelu") return Activation([a](float x) { return x > a ? x : 0; });
+  if (name == "scaledtanh") return Activation([a, b](float x) { return a * std::tanh(b * x); });
+  if (name == "hardsigmoid")
+    return Activation([a, b](float x) { return std::clamp(a * x + b, 0.0f, 1.0f); });
+  if (name == "elu") return Activation([a](float x) { return x < 0 ? a * std::expm1(x) : x; });
+  if (name == "softsign") return Activation([](float x) { return x / (1 + std::fabs(x)); });
+  if (name == "softplus") return Activation([](float x) { return std::log1p(std::exp(x)); });
+  return ModelError(StrCat("there is no activation '", name, "'"));
+}
+
+// alpha and beta where the node gives none, nullopt where the function has no such parameter (ONNX
+// RNN, "activation_alpha").
+struct ActivationParameters {
+  std::optional<float> alpha, beta;
+};
+ActivationParameters DefaultParameters(std::string name) {
+  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (name == "leakyrelu") return {0.01f, std::nullopt};
+  if (name == "hardsigmoid") return {0.2f, 0.5f};
+  if (name == "affine" || name == "scaledtanh") return {1.0f, name == "affine" ? 0.0f : 1.0f};
+  if (name == "elu" || name == "thresholdedrelu") return {1.0f, std::nullopt};
+  return {};
+}
+
+// The functions of each direction; activation_alpha and _beta are consumed in order by the functions
+// that have such a parameter.
+Result<std::vector<Activation>> ReadActivations(const graph::Node& node, int64_t directions,
+                                                const std::vector<std::string>& defaults) {
+  std::vector<std::string> names;
+  const graph::Attribute* attribute = node.FindAttribute("activations");
+  if (attribute)
+    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value)) names = *given;
+  if (names.empty())
+    for (int64_t d = 0; d < directions; ++d)
+      names.insert(names.end(), defaults.begin(), defaults.end());
+  if (names.size() != defaults.size() * static_cast<size_t>(directions))
+    return ModelError(StrCat(names.size(), " activations for ", directions, " directions"));
+  const std::vector<float> alphas = node.Floats("activation_alpha");
+  const std::vector<float> betas = node.Floats("activation_beta");
+  std::vector<Activation> result;
+  size_t next_alpha = 0, next_beta = 0;
+  for (const std::string& name : names) {
+    ActivationParameters p = DefaultParameters(name);
+    if (p.alpha && next_alpha < alphas.size()) p.alpha = alphas[next_alpha++];
+    if (p.beta && next_beta < betas.size()) p.beta = betas[next_beta++];
+    ASSIGN_OR_RETURN(Activation activation,
+                     MakeActivation(name, p.alpha.value_or(0), p.beta.value_or(0)));
+    result.push_back(std::move(activation));
+  }
+  return result;
+}
+
+// ---- what all three have in common
+
+struct Recurrence {
+  int64_t steps, batch, inputs, hidden, directions, gates;
+  bool reverse_first, batch_major;
+  float clip;  // 0: none
+  Tensor x;    // [T, N, I]
+  std::vector<int64_t> lengths;       // per batch entry
+  std::vector<Activation> activations;
+  size_t functions;                   // activations per direction
+};
+
+// kModel unless the optional input has this shape.
+Status CheckShape(const OpContext& context, size_t i, const Shape& wanted, const char* name) {
+  const Tensor* tensor = context.input(i);
+  if (tensor == nullptr || tensor->shape() == wanted) return OkStatus();
+  return ModelError(StrCat(name, " has shape ", ShapeString(tensor->shape()), ", ",
+                           ShapeString(wanted), " is needed"));
+}
+
+Result<std::vector<int64_t>> SequenceLengths(const OpContext& context, int64_t batch, int64_t steps) {
+  if (context.input(4) == nullptr) return std::vector<int64_t>(static_cast<size_t>(batch), steps);
+  ASSIGN_OR_RETURN(std::vector<int64_t> lengths, IntegerInput(context, 4));
+  bool fits = static_cast<int64_t>(lengths.size()) == batch;
+  for (int64_t length : lengths) fits = fits && length >= 0 && length <= steps;
+  if (!fits)
+    return ModelError(StrCat("sequence_lens [", Join(lengths), "] for a batch of ", batch, " with ",
+                             steps, " steps"));
+  return lengths;
+}
+
+// [a, b, rest] -> [b, a, rest]
+Result<Tensor> SwapFirstAxes(const Tensor& x) {
+  Shape shape = x.shape();
+  std::swap(shape[0], shape[1]);
+  View view = WholeView(x.shape());
+  std::swap(view.strides[0], view.strides[1]);
+  Tensor y = Tensor::Empty(x.dtype(), shape);
+  RETURN_IF_ERROR(CopyStrided(shape, x, view, &y, WholeView(shape)));
+  return y;
+}
+
+Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
+                                     const std::vector<std::string>& default_activations) {
+  RETURN_IF_ERROR(RequireInputs(context, 3));
+  RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 3, 5, 6, 7}));
+  const graph::Node& node = context.node();
+  const Tensor &x = *context.input(0), &w = *context.input(1), &r = *context.input(2);
+  if (x.rank() != 3 || w.rank() != 3 || r.rank() != 3)
+    return ModelError(StrCat("X ", ShapeString(x.shape()), ", W ", ShapeString(w.shape()), " and R ",
+                             ShapeString(r.shape()), ": three dimensions each are needed"));
+  Recurrence rec;
+  const std::string direction = node.String("direction", "forward");
+  rec.directions = direction == "bidirectional" ? 2 : 1;
+  rec.reverse_first = direction == "reverse";
+  rec.batch_major = node.Int("layout", 0) != 0;
+  rec.clip = node.Float("clip", 0);
+  rec.gates = gates;
+  rec.hidden = r.dim(2);
+  rec.inputs = x.dim(2);
+  if (rec.batch_major) {
+    ASSIGN_OR_RETURN(rec.x, SwapFirstAxes(x));
+  } else {
+    rec.x = x;
+  }
+  rec.steps = rec.x.dim(0);
+  rec.batch = rec.x.dim(1);
+  if (rec.hidden > kMaxTensorBytes / 64)
+    return ModelError(StrCat("hidden size ", rec.hidden, " is too large"));
+  const int64_t rows = gates * rec.hidden, d = rec.directions;
+  RETURN_IF_ERROR(CheckShape(context, 1, {d, rows, rec.inputs}, "W"));
+  RETURN_IF_ERROR(CheckShape(context, 2, {d, rows, rec.hidden}, "R"));
+  RETURN_IF_ERROR(CheckShape(context, 3, {d, 2 * rows}, "B"));
+  const Shape state = rec.batch_major ? Shape{rec.batch, d, rec.hidden}
+                                      : Shape{d, rec.batch, rec.hidden};
+  RETURN_IF_ERROR(CheckShape(context, 5, state, "initial_h"));
+  RETURN_IF_ERROR(CheckShape(context, 6, state, "initial_c"));
+  RETURN_IF_ERROR(CheckShape(context, 7, {d, 3 * rec.hidden}, "P"));
+  ASSIGN_OR_RETURN(rec.lengths, SequenceLengths(context, rec.batch, rec.steps));
+  ASSIGN_OR_RETURN(rec.activations, ReadActivations(node, d, default_activations));
+  rec.functions = default_activations.size();
+  return rec;
+}
+
+// State of one direction: [N, H] from the optional input [D, N, H] (batch_major: [N, D, H]).
+std::vector<float> InitialState(const OpContext& context, const Recurrence& rec, size_t i, int64_t d) {
+  std::vector<float> state(static_cast<size_t>(rec.batch * rec.hidden), 0.0f);
+  const Tensor* given = context.input(i);
+  if (given == nullptr) return state;
+  for (int64_t n = 0; n < rec.batch; ++n) {
+    const int64_t row = rec.batch_major ? n * rec.directions + d : d * rec.batch + n;
+    std::copy_n(given->data<float>() + row * rec.hidden, rec.hidden,
+                state.begin() + n * rec.hidden);
+  }
+  return state;
+}
+
+// [rows, columns] -> [columns, rows], so that products run along memory.
+std::vector<float> TransposedMatrix(const float* matrix, int64_t rows, int64_t columns) {
+  std::vector<float> result(static_cast<size_t>(rows * columns));
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
+  return result;
+}
+
+// Parameters and states of one direction.
+struct Direction {
+  int64_t index;
+  bool reverse;
+  std::vector<float> from_input;  // X W^T + Wb: [T, N, G*H]
+  std::vector<float> recurrent;   // R^T: [H, G*H]
+  std::vector<float> bias;        // Rb: [G*H], zeros without B
+  std::vector<float> h, c;        // [N, H]
+  const Activation* f;            // this direction's activations
+};
+
+Direction PrepareDirection(const OpContext& context, const Recurrence& rec, int64_t d) {
+  const int64_t rows = rec.gates * rec.hidden, samples = rec.steps * rec.batch;
+  Direction dir;
+  dir.index = d;
+  dir.reverse = rec.reverse_first || d == 1;
+  const float* w = context.input(1)->data<float>() + d * rows * rec.inputs;
+  const std::vector<float> weights = TransposedMatrix(w, rows, rec.inputs);
+  dir.from_input.resize(static_cast<size_t>(samples * rows));
+  Multiply<float>(samples, rec.inputs, rows, {rec.x.data<float>(), rec.inputs, 1}, weights.data(),
+                  dir.from_input.data());
+  const float* r = context.input(2)->data<float>() + d * rows * rec.hidden;
+  dir.recurrent = TransposedMatrix(r, rows, rec.hidden);
+  dir.bias.assign(static_cast<size_t>(rows), 0.0f);
+  if (const Tensor* b = context.input(3)) {
+    const float* both = b->data<float>() + d * 2 * rows;
+    for (int64_t s = 0; s < samples; ++s)
+      for (int64_t i = 0; i < rows; ++i) dir.from_input[s * rows + i] += both[i];
+    std::copy_n(both + rows, rows, dir.bias.begin());
+  }
+  dir.h = InitialState(context, rec, 5, d);
+  dir.f = rec.activations.data() + static_cast<size_t>(d) * rec.functions;
+  return dir;
+}
+
+float Clipped(float x, float clip) { return clip > 0 ? std::clamp(x, -clip, clip) : x; }
+
+// One time step of one batch entry: `input` and `hidden_part` are its [G*H] rows of X W^T + Wb and
+// H R^T + Rb; updates h (and c) in place.
+using Cell = std::function<void(const Direction&, const float* input, const float* hidden_part,
+                                float* h, float* c)>;
+
+struct Outputs {
+  float *y = nullptr, *y_h = nullptr, *y_c = nullptr;
+};
+
+// Runs all steps of one direction, writing Y [T, D, N, H] and the last states [D, N, H].
+void RunDirection(const Recurrence& rec, Direction& dir, const Cell& cell, const Outputs& out) {
+  const int64_t rows = rec.gates * rec.hidden, h = rec.hidden;
+  const bool has_cell_state = !dir.c.empty();
+  std::vector<float> hidden_part(static_cast<size_t>(rec.batch * rows));
+  for (int64_t step = 0; step < rec.steps; ++step) {
+    Multiply<float>(rec.batch, h, rows, {dir.h.data(), h, 1}, dir.recurrent.data(),
+                    hidden_part.data());
+    for (int64_t n = 0; n < rec.batch; ++n) {
+      const int64_t length = rec.lengths[n];
+      const int64_t t = dir.reverse && step < length ? length - 1 - step : step;
+      float* y = out.y ? out.y + ((t * rec.directions + dir.index) * rec.batch + n) * h : nullptr;
+      if (step >= length) {  // padding: zeros, and the state stays what it was
+        if (y) std::fill_n(y, h, 0.0f);
+        continue;
+      }
+      float* part = hidden_part.data() + n * rows;
+      for (int64_t i = 0; i < rows; ++i) part[i] += dir.bias[i];
+      cell(dir, dir.from_input.data() + (t * rec.batch + n) * rows, part, dir.h.data() + n * h,
+           has_cell_state ? dir.c.data() + n * h : nullptr);
+      if (y) std::copy_n(dir.h.data() + n * h, h, y);
+    }
+  }
+  const int64_t at = dir.index * rec.batch * h;
+  if (out.y_h) std::copy(dir.h.begin(), dir.h.end(), out.y_h + at);
+  if (out.y_c) std::copy(dir.c.begin(), dir.c.end(), out.y_c + at);
+}
+
+// [T, D, N, H] -> [N, T, D, H], and states [D, N, H] -> [N, D, H].
+Result<Tensor> BatchFirst(const Tensor& x) {
+  const int64_t rank = x.rank();
+  std::vector<int64_t> order = {rank - 2};
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != rank - 2) order.push_back(i);
+  const std::vector<int64_t> strides = Strides(x.shape());
+  Shape shape;
+  View view;
+  for (int64_t axis : order) {
+    shape.push_back(x.dim(axis));
+    view.strides.push_back(strides[axis]);
+  }
+  Tensor y = Tensor::Empty(x.dtype(), shape);
+  RETURN_IF_ERROR(CopyStrided(shape, x, view, &y, WholeView(shape)));
+  return y;
+}
+
+Status RunRecurrence(OpContext& context, const Recurrence& rec, bool has_cell_state,
+                     const Cell& cell) {
+  const Shape state = {rec.directions, rec.batch, rec.hidden};
+  Shape sequence = state;
+  sequence.insert(sequence.begin(), rec.steps);
+  RETURN_IF_ERROR(CheckSize(DType::kFloat, sequence));
+  RETURN_IF_ERROR(CheckSize(DType::kFloat, {rec.steps, rec.batch, rec.gates * rec.hidden}));
+  Tensor made[3] = {};
+  float* data[3] = {};
+  for (size_t i = 0; i < 3; ++i) {
+    if (!context.wants(i) || (i == 2 && !has_cell_state)) continue;
+    made[i] = Tensor::Empty(DType::kFloat, i == 0 ? sequence : state);
+    data[i] = made[i].mutable_data<float>();
+  }
+  for (int64_t d = 0; d < rec.directions; ++d) {
+    Direction direction = PrepareDirection(context, rec, d);
+    if (has_cell_state) direction.c = InitialState(context, rec, 6, d);
+    RunDirection(rec, direction, cell, {data[0], data[1], data[2]});
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (!made[i].defined()) continue;
+    if (rec.batch_major) {
+      ASSIGN_OR_RETURN(made[i], BatchFirst(made[i]));
+    }
+    context.SetOutput(i, std::move(made[i]));
+  }
+  return OkStatus();
+}
+
+// ---- the cells
+
+// h = f(x W + h R + b)
+Status Rnn(OpContext& context) {
+  ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 1, {"Tanh"}));
+  return RunRecurrence(context, rec, false, [&rec](const Direction& dir, const float* in,
+                                                   const float* part, float* h, float*) {
+    for (int64_t i = 0; i < rec.hidden; ++i) h[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
+  });
+}
+
+// Gates z, r, h. The candidate's recurrent product uses r * h, or with linear_before_reset
+// r * (h R + Rb), which needs no second product.
+Status Gru(OpContext& context) {
+  ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 3, {"Sigmoid", "Tanh"}));
+  const bool linear_before_reset = context.node().Int("linear_before_reset", 0) != 0;
+  const int64_t size = rec.hidden, rows = 3 * size;
+  return RunRecurrence(context, rec, false, [=, &rec](const Direction& dir, const float* in,
+                                                      const float* part, float* h, float*) {
+    std::vector<float> update(size), reset(size), candidate(size);
+    for (int64_t i = 0; i < size; ++i) {
+      update[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
+      reset[i] = dir.f[0](Clipped(in[size + i] + part[size + i], rec.clip));
+    }
+    for (int64_t i = 0; i < size; ++i) {
+      double sum = linear_before_reset ? reset[i] * part[2 * size + i] : dir.bias[2 * size + i];
+      if (!linear_before_reset)
+        for (int64_t k = 0; k < size; ++k)
+          sum += static_cast<double>(reset[k] * h[k]) * dir.recurrent[k * rows + 2 * size + i];
+      candidate[i] = dir.f[1](Clipped(in[2 * size + i] + static_cast<float>(sum), rec.clip));
+    }
+    for (int64_t i = 0; i < size; ++i) h[i] = (1 - update[i]) * candidate[i] + update[i] * h[i];
+  });
+}
+
+// Gates i, o, f, c; peepholes P = [Pi, Po, Pf].
+Status Lstm(OpContext& context) {
+  ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 4, {"Sigmoid", "Tanh", "Tanh"}));
+  const bool input_forget = context.node().Int("input_forget", 0) != 0;
+  const Tensor* peepholes = context.input(7);
+  const int64_t size = rec.hidden;
+  return RunRecurrence(context, rec, true, [=, &rec](const Direction& dir, const float* in,
+                                                     const float* part, float* h, float* c) {
+    const float* p = peepholes ? peepholes->data<float>() + dir.index * 3 * size : nullptr;
+    const auto gate = [&](int64_t g, int64_t i) { return in[g * size + i] + part[g * size + i]; };
+    for (int64_t i = 0; i < size; ++i) {
+      const float old = c[i];
+      const float input_gate =
+          dir.f[0](Clipped(gate(0, i) + (p ? p[i] * old : 0), rec.clip));
+      const float forget_gate =
+          input_forget ? 1 - input_gate
+                       : dir.f[0](Clipped(gate(2, i) + (p ? p[2 * size + i] * old : 0), rec.clip));
+      c[i] = forget_gate * old + input_gate * dir.f[1](Clipped(gate(3, i), rec.clip));
+      const float output_gate =
+          dir.f[0](Clipped(gate(1, i) + (p ? p[size + i] * c[i] : 0), rec.clip));
+      h[i] = output_gate * dir.f[2](c[i]);
+    }
+  });
+}
+
+}  // namespace
+
+std::vector<OpEntry> RecurrentRows() {
+  return {
+      {"GRU", "", 3, kLatest, &ViaFloat<&Gru>},
+      {"LSTM", "", 1, kLatest, &ViaFloat<&Lstm>},
+      {"RNN", "", 1, kLatest, &ViaFloat<&Rnn>},
+  };
+}
+
+}  // namespace roundel::engine

@@ -1,0 +1,66 @@
+#pragma once
+// What the oneDNN kernels share. The library's exceptions end in the functions that call it: a
+// primitive that cannot be made means that the kernel declines.
+
+#include <dnnl.hpp>
+#include <list>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "lib/engine/fast/fast_kernel.h"
+#include "lib/engine/value.h"
+
+namespace roundel::engine {
+
+const dnnl::engine& OneDnnEngine();
+dnnl::stream& OneDnnStream();  // one per thread
+
+using DnnlArguments = std::unordered_map<int, dnnl::memory>;
+
+// A float value of logical shape `shape`; any format with `any`.
+dnnl::memory::desc FloatDesc(const Shape& shape, Layout layout);
+dnnl::memory::desc AnyFloatDesc(const Shape& shape);
+// Explicit strides, in elements.
+dnnl::memory::desc StridedFloatDesc(const Shape& shape, const std::vector<int64_t>& strides);
+// oneDNN takes sizes as int64 but computes some offsets in int: no dimension may exceed that.
+bool DimsFit(const Shape& shape);
+
+// Copies `from`, laid out as `from_desc`, into new memory laid out as `to_desc`.
+dnnl::memory Packed(const dnnl::memory::desc& from_desc, const float* from,
+                    const dnnl::memory::desc& to_desc);
+dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data);
+
+// Appends an element-wise post-op; false for kinds that are none (kAdd).
+bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op);
+// False for the reference implementations, which are slower than plain kernels.
+bool IsFastImplementation(const char* name);
+
+// What has been prepared for the last few input shapes.
+template <typename T>
+class PreparedCache {
+ public:
+  using Key = std::vector<int64_t>;
+  // The entry for `key`, made by make() if it is new.
+  template <typename Make>
+  T& Get(const Key& key, const Make& make) {
+    for (auto it = entries_.begin(); it != entries_.end(); ++it) {
+      if (it->first != key) continue;
+      entries_.splice(entries_.begin(), entries_, it);
+      return it->second;
+    }
+    entries_.emplace_front(key, make());
+    if (entries_.size() > kMaxEntries) entries_.pop_back();
+    return entries_.front().second;
+  }
+
+ private:
+  static constexpr size_t kMaxEntries = 6;  // full and last batch, at a few resolutions
+  std::list<std::pair<Key, T>> entries_;
+};
+
+// Cache keys hold everything that a primitive depends on: shapes, and the number of threads, which
+// oneDNN builds into its work division.
+PreparedCache<int>::Key ShapeKey(std::initializer_list<const Shape*> shapes);
+
+}  // namespace roundel::engine

@@ -1,0 +1,16 @@
+#pragma once
+// The makers of kernels in this folder; nullptr where a spec is not for them.
+
+#include <memory>
+
+#include "lib/engine/fast/fast_kernel.h"
+
+namespace roundel::engine {
+
+std::unique_ptr<FastKernel> MakeConvKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeConvTransposeKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeMatMulKernel(const KernelSpec& spec);  // also Gemm
+std::unique_ptr<FastKernel> MakePoolKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeSoftmaxKernel(const KernelSpec& spec);
+
+}  // namespace roundel::engine

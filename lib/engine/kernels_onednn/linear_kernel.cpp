@@ -1,0 +1,111 @@
+#include "lib/engine/kernels_onednn/linear_kernel.h"
+
+#include <cstring>
+
+#include "lib/base/parallel.h"
+
+namespace roundel::engine {
+
+const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const float* from,
+                                       const dnnl::memory::desc& to_desc) {
+  for (const dnnl::memory& known : packed_)
+    if (known.get_desc() == to_desc) return known;
+  return packed_.emplace_back(Packed(from_desc, from, to_desc));
+}
+
+LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
+  for (const PostOp& op : ops_)
+    if (op.kind == PostOpKind::kAdd) residual_ = op.input;
+}
+
+// oneDNN 2.6 applies the parameters of the first to all element-wise post-ops of one kind.
+bool LinearPostOps::RepeatsKind() const {
+  for (size_t i = 0; i < ops_.size(); ++i)
+    for (size_t k = 0; k < i; ++k)
+      if (ops_[i].kind == ops_[k].kind) return true;
+  return false;
+}
+
+PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
+  for (const bool fuse : {!RepeatsKind(), false}) {
+    PreparedLinear prepared;
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (fuse) {
+      dnnl::post_ops post_ops;
+      for (const PostOp& op : ops_)
+        if (!AppendPostOp(&post_ops, op)) post_ops.append_sum(1.0f);
+      attributes.set_post_ops(post_ops);
+      prepared.sums = residual_ >= 0;
+    }
+    prepared.rest = std::make_shared<PostOpRunner>(fuse ? std::vector<PostOp>{} : ops_);
+    try {
+      prepared.usable = make(attributes, &prepared);
+    } catch (const std::exception&) {
+      prepared.usable = false;
+    }
+    if (prepared.usable || ops_.empty()) return prepared;
+  }
+  return {};
+}
+
+namespace {
+
+// The buffer of the result; of a sum it holds the residual already.
+float* Destination(FastContext& context, bool sums, int residual, const Shape& shape,
+                   Layout layout) {
+  if (!sums) return context.Output(shape, layout);
+  const auto index = static_cast<size_t>(residual);
+  if (context.input(index)->layout == layout && context.CanOverwrite(index))
+    return context.OutputOver(index, shape, layout);
+  const float* from = context.Data(index, layout);
+  float* to = from ? context.Output(shape, layout) : nullptr;
+  if (to)
+    ParallelFor(NumElements(shape), 1 << 16, [&](int64_t begin, int64_t end) {
+      std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin) * sizeof(float));
+    });
+  return to;
+}
+
+}  // namespace
+
+bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, const Shape& shape,
+               Layout layout) {
+  if (!prepared.usable) return false;
+  const float* addend = nullptr;
+  if (residual >= 0) {
+    const Value* other = context.input(static_cast<size_t>(residual));
+    if (!other || other->shape != shape || other->data.dtype() != DType::kFloat) return false;
+    if (!prepared.sums) {
+      addend = context.Data(static_cast<size_t>(residual), layout);
+      if (!addend) return false;
+    }
+  }
+  const float* source = context.Data(0, layout);
+  const float* weights = prepared.weights ? nullptr : context.Data(1, Layout::kPlain);
+  if (!prepared.weights && !weights) return false;
+  const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
+  void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
+  if (!source || (scratch_bytes > 0 && !scratch)) return false;
+  float* destination = Destination(context, prepared.sums, residual, shape, layout);
+  if (!destination) return false;
+  try {
+    DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                               {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights)
+                                                          : prepared.weights},
+                               {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
+    if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
+    if (scratch)
+      arguments.insert({DNNL_ARG_SCRATCHPAD,
+                        Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+    prepared.primitive.execute(OneDnnStream(), arguments);
+    OneDnnStream().wait();
+  } catch (const std::exception&) {
+    INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
+    return false;
+  }
+  prepared.rest->Run(destination, destination, NumElements(shape), addend);
+  return true;
+}
+
+}  // namespace roundel::engine

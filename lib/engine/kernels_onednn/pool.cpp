@@ -1,0 +1,147 @@
+// MaxPool, AveragePool and their global forms (ReduceMean over all pixels is one), channels-last.
+
+#include <algorithm>
+#include <numeric>
+
+#include "lib/engine/kernels/spatial.h"
+#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/kernels.h"
+
+namespace roundel::engine {
+namespace {
+
+struct PreparedPool {
+  bool usable = false;
+  dnnl::primitive primitive;
+  dnnl::memory::desc source, destination, scratchpad;
+};
+
+class PoolKernel : public FastKernel {
+ public:
+  // `axes`: those of a ReduceMean.
+  PoolKernel(const graph::Node& node, std::vector<int64_t> axes)
+      : node_(node),
+        axes_(std::move(axes)),
+        reduce_(node.op_type == "ReduceMean"),
+        global_(reduce_ || node.op_type.starts_with("Global")),
+        max_(node.op_type.ends_with("MaxPool")),
+        include_padding_(node.Int("count_include_pad", 0) != 0) {}
+
+  bool Run(FastContext& context) override {
+    const Value* x = context.input(0);
+    if (!x || x->data.dtype() != DType::kFloat || !DimsFit(x->shape)) return false;
+    const auto rank = static_cast<int64_t>(x->shape.size());
+    if (rank < kMinChannelsLastRank || rank > kMaxChannelsLastRank) return false;
+    if (reduce_ && !ReducesPixels(rank)) return false;
+    Window window;
+    if (!Resolve(Shape(x->shape.begin() + 2, x->shape.end()), &window)) return false;
+    Shape shape = {x->shape[0], x->shape[1]};
+    shape.insert(shape.end(), window.output.begin(), window.output.end());
+    if (!DimsFit(shape)) return false;
+    PreparedPool& prepared =
+        cache_.Get(ShapeKey({&x->shape}), [&] { return Make(x->shape, shape, window); });
+    if (reduce_ && node_.Int("keepdims", 1) == 0) shape.resize(2);
+    return prepared.usable && Execute(context, prepared, shape);
+  }
+
+ private:
+  bool ReducesPixels(int64_t rank) const {
+    std::vector<int64_t> axes = axes_;
+    for (int64_t& axis : axes) axis += axis < 0 ? rank : 0;
+    std::sort(axes.begin(), axes.end());
+    std::vector<int64_t> pixels(static_cast<size_t>(rank) - 2);
+    std::iota(pixels.begin(), pixels.end(), 2);
+    return axes == pixels;
+  }
+
+  // Fills `window` with the padding that makes the sizes come out exactly.
+  bool Resolve(const Shape& input, Window* window) const {
+    if (global_) {
+      const std::vector<int64_t> zeros(input.size(), 0), ones(input.size(), 1);
+      *window = {input, ones, input, ones, ones, zeros, zeros};
+      return true;
+    }
+    const bool ceil_mode = node_.Int("ceil_mode", 0) != 0;
+    Result<Window> resolved = ResolveWindow(node_, input, node_.Ints("kernel_shape"), ceil_mode);
+    if (!resolved.ok()) return false;
+    *window = std::move(*resolved);
+    for (size_t i = 0; i < input.size(); ++i) {
+      const int64_t span = (window->kernel[i] - 1) * window->dilations[i] + 1;
+      const int64_t end = (window->output[i] - 1) * window->strides[i] + span - input[i] -
+                          window->pads_begin[i];
+      // Padding that only rounding up has brought in does not count into an average.
+      if (!max_ && include_padding_ && end > window->pads_end[i]) return false;
+      if (window->pads_begin[i] >= span || end >= span) return false;  // a window without input
+      window->pads_end[i] = end;
+    }
+    return true;
+  }
+
+  PreparedPool Make(const Shape& x, const Shape& y, const Window& window) const {
+    PreparedPool prepared;
+    try {
+      std::vector<int64_t> dilations = window.dilations;
+      for (int64_t& dilation : dilations) --dilation;
+      const auto algorithm = max_               ? dnnl::algorithm::pooling_max
+                             : include_padding_ ? dnnl::algorithm::pooling_avg_include_padding
+                                                : dnnl::algorithm::pooling_avg_exclude_padding;
+      dnnl::primitive_attr attributes;
+      attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+      const dnnl::pooling_v2_forward::primitive_desc descriptor(
+          {dnnl::prop_kind::forward_inference, algorithm, FloatDesc(x, Layout::kChannelsLast),
+           FloatDesc(y, Layout::kChannelsLast), window.strides, window.kernel, dilations,
+           window.pads_begin, window.pads_end},
+          attributes, OneDnnEngine());
+      if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;
+      prepared.primitive = dnnl::pooling_v2_forward(descriptor);
+      prepared.source = descriptor.src_desc();
+      prepared.destination = descriptor.dst_desc();
+      prepared.scratchpad = descriptor.scratchpad_desc();
+      prepared.usable = true;
+    } catch (const std::exception&) {
+      prepared.usable = false;
+    }
+    return prepared;
+  }
+
+  static bool Execute(FastContext& context, const PreparedPool& prepared, const Shape& shape) {
+    const float* source = context.Data(0, Layout::kChannelsLast);
+    const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
+    void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
+    if (!source || (scratch_bytes > 0 && !scratch)) return false;
+    float* destination = context.Output(
+        shape, shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast);
+    if (!destination) return false;
+    try {
+      DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                                 {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
+      if (scratch)
+        arguments.insert({DNNL_ARG_SCRATCHPAD,
+                          Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+      prepared.primitive.execute(OneDnnStream(), arguments);
+      OneDnnStream().wait();
+      return true;
+    } catch (const std::exception&) {
+      return false;
+    }
+  }
+
+  const graph::Node node_;
+  const std::vector<int64_t> axes_;
+  const bool reduce_, global_, max_, include_padding_;
+  PreparedCache<PreparedPool> cache_;
+};
+
+}  // namespace
+
+std::unique_ptr<FastKernel> MakePoolKernel(const KernelSpec& spec) {
+  std::vector<int64_t> axes = spec.main->Ints("axes");
+  if (spec.main->op_type == "ReduceMean" && spec.constants.size() > 1) {
+    const Tensor* input = spec.constants[1];
+    if (!input || input->dtype() != DType::kInt64) return nullptr;
+    axes = input->ToInt64s();
+  }
+  return std::make_unique<PoolKernel>(*spec.main, std::move(axes));
+}
+
+}  // namespace roundel::engine

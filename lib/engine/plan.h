@@ -1,0 +1,81 @@
+#pragma once
+// The compiled form of a graph: values as numbered slots, nodes as steps in execution order.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/engine/executor.h"
+#include "lib/engine/fast/fast_kernel.h"
+#include "lib/engine/op.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+#include "lib/tensor/tensor.h"
+
+namespace roundel::engine {
+
+inline constexpr int kNoSlot = -1;  // an optional input left out, an output that nobody wants
+
+// One node, functions inlined; only the slots say what it reads and writes.
+struct PlanNode {
+  graph::Node node;
+  int64_t opset = 0;
+  const OpEntry* op = nullptr;
+  std::vector<int> inputs, outputs;
+};
+
+struct Slot {
+  std::string name;
+  std::optional<Tensor> constant;           // initializers and folded nodes, already fake-quantized
+  std::optional<quant::Encoding> encoding;  // of values that are computed
+  bool is_input = false;
+  bool is_output = false;
+  bool tapped = false;
+  // True if the value must exist as such, so that no fusion may swallow it.
+  bool pinned() const { return is_output || tapped || encoding.has_value(); }
+};
+
+// What runs at once: one node, or several that one fast kernel computes. If that kernel declines the
+// shapes it is given, the members run one by one.
+struct Unit {
+  std::vector<int> nodes;     // indices into Plan::nodes, in order
+  std::vector<int> inputs;    // slots; of one node: its inputs, by position
+  std::vector<int> outputs;   // slots of the last node's outputs
+  std::unique_ptr<FastKernel> fast;  // may be null: plain kernel
+};
+struct Step {
+  Unit whole;
+  std::vector<Unit> members;  // empty for a step of one node
+  std::vector<int> dies;      // slots whose last reader this step is, or that nobody reads
+};
+
+struct Plan {
+  std::vector<PlanNode> nodes;
+  std::vector<Slot> slots;
+  std::vector<Step> steps;
+  std::vector<graph::ValueInfo> inputs;  // those that a caller feeds
+  std::vector<int> input_slots, output_slots;
+  std::vector<std::string> input_names, output_names;
+  std::unordered_map<std::string, int> slot_of;  // by name; of values that no fusion swallowed
+};
+
+Result<Plan> BuildPlan(const graph::Model& model, const ExecutorOptions& options);
+
+// Nodes in file order with local functions inlined; kModel for a function that contains itself.
+struct FlatNode {
+  graph::Node node;
+  int64_t opset = 0;
+};
+Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
+
+// Cuts plan->nodes into steps (units without kernels): in fast mode, chains that one kernel can
+// compute become one step. `fused` receives, by step, what the kernel has to compute.
+std::vector<Step> MakeSteps(const Plan& plan, bool fuse, std::vector<KernelSpec>* specs);
+// What a kernel for one node alone has to compute.
+KernelSpec SingleSpec(const Plan& plan, int node);
+
+}  // namespace roundel::engine

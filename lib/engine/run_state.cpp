@@ -1,0 +1,251 @@
+#include "lib/engine/run_state.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "lib/base/text.h"
+#include "lib/engine/plain_run.h"
+
+namespace roundel::engine {
+
+void RunState::Begin(const std::string& signature) {
+  if (constants_.empty()) {
+    constants_.resize(plan_.slots.size());
+    for (size_t i = 0; i < plan_.slots.size(); ++i)
+      if (const auto& constant = plan_.slots[i].constant; constant && constant->defined())
+        constants_[i] = {.shape = constant->shape(), .data = *constant};
+  }
+  arena_.Begin(signature);
+  entries_.assign(plan_.slots.size(), {});
+}
+
+void RunState::End(bool complete) {
+  for (Entry& entry : entries_) {
+    Drop(&entry.value);
+    Drop(&entry.converted);
+  }
+  arena_.End(complete);
+}
+
+void RunState::Drop(std::optional<Value>* value) {
+  if (!*value) return;
+  const int block = (*value)->block;
+  value->reset();
+  if (block >= 0) arena_.Release(block);
+}
+
+void RunState::Release(int slot) {
+  Drop(&entries_[slot].value);
+  Drop(&entries_[slot].converted);
+}
+
+void RunState::Set(int slot, Value value) {
+  Release(slot);
+  entries_[slot].value = std::move(value);
+}
+
+void RunState::SetInput(int slot, const Tensor& tensor) {
+  Set(slot, {.shape = tensor.shape(), .data = tensor});
+}
+
+bool RunState::Has(int slot) const {
+  return plan_.slots[slot].constant || entries_[slot].value.has_value();
+}
+
+const Value& RunState::value(int slot) const {
+  return plan_.slots[slot].constant ? constants_[slot] : *entries_[slot].value;
+}
+DType RunState::dtype(int slot) const { return value(slot).data.dtype(); }
+const Shape& RunState::shape(int slot) const { return value(slot).shape; }
+
+Result<Value> RunState::NewValue(DType type, const Shape& shape, Layout layout) {
+  ASSIGN_OR_RETURN(const int64_t count, CheckedNumElements(shape, type));
+  ASSIGN_OR_RETURN(const int block, arena_.Allocate(ByteSize(type, count)));
+  return Value{shape, layout,
+               Tensor::Borrow(type, PhysicalShape(shape, layout), arena_.Data(block)), block};
+}
+
+Result<const Value*> RunState::InLayout(int slot, Layout layout) {
+  const Value& source = value(slot);
+  if (source.layout == layout) return &source;
+  std::optional<Value>& converted = entries_[slot].converted;
+  if (converted) return &*converted;
+  if (LayoutsCoincide(source.shape)) {
+    converted = Value{source.shape, layout,
+                      source.data.Reshaped(PhysicalShape(source.shape, layout)), source.block};
+    if (source.block >= 0) arena_.Retain(source.block);
+    return &*converted;
+  }
+  ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, source.shape, layout));
+  ConvertLayout(source.shape, source.data.data<float>(), source.layout,
+                made.data.mutable_data<float>());
+  converted = std::move(made);
+  return &*converted;
+}
+
+// ---- fast kernels
+
+class RunState::Context : public FastContext {
+ public:
+  Context(RunState* state, const Unit& unit, const std::vector<int>& dies)
+      : state_(*state), unit_(unit), dies_(dies) {}
+  ~Context() override {
+    for (int block : scratch_) state_.arena_.Release(block);
+  }
+
+  size_t input_count() const override { return unit_.inputs.size(); }
+  const Value* input(size_t i) const override {
+    if (i >= unit_.inputs.size() || unit_.inputs[i] == kNoSlot) return nullptr;
+    return &state_.value(unit_.inputs[i]);
+  }
+  const float* Data(size_t i, Layout layout) override {
+    const Value* wanted = input(i);
+    if (!wanted || wanted->data.dtype() != DType::kFloat) return nullptr;
+    const auto rank = static_cast<int64_t>(wanted->shape.size());
+    if (layout == Layout::kChannelsLast &&
+        (rank < kMinChannelsLastRank || rank > kMaxChannelsLastRank))
+      return nullptr;
+    const Result<const Value*> found = state_.InLayout(unit_.inputs[i], layout);
+    return found.ok() ? (*found)->data.data<float>() : nullptr;
+  }
+  bool CanOverwrite(size_t i) const override {
+    const Value* wanted = input(i);
+    if (!wanted || wanted->block < 0 || state_.arena_.references(wanted->block) != 1) return false;
+    const int slot = unit_.inputs[i];
+    return std::find(dies_.begin(), dies_.end(), slot) != dies_.end() &&
+           std::count(unit_.inputs.begin(), unit_.inputs.end(), slot) == 1;
+  }
+  float* Output(const Shape& shape, Layout layout) override {
+    Result<Value> made = state_.NewValue(DType::kFloat, shape, layout);
+    if (!made.ok()) return nullptr;
+    output_ = std::move(*made);
+    return static_cast<float*>(state_.arena_.Data(output_->block));
+  }
+  float* OutputOver(size_t i, const Shape& shape, Layout layout) override {
+    OutputView(i, shape, layout);
+    return static_cast<float*>(state_.arena_.Data(output_->block));
+  }
+  void OutputView(size_t i, const Shape& shape, Layout layout) override {
+    const Value& source = *input(i);
+    output_ = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)), source.block};
+    if (source.block >= 0) state_.arena_.Retain(source.block);
+  }
+  void* Scratch(int64_t bytes) override {
+    const Result<int> block = state_.arena_.Allocate(bytes);
+    if (!block.ok()) return nullptr;
+    scratch_.push_back(*block);
+    return state_.arena_.Data(*block);
+  }
+  std::optional<Value>& output() { return output_; }
+
+ private:
+  RunState& state_;
+  const Unit& unit_;
+  const std::vector<int>& dies_;
+  std::vector<int> scratch_;
+  std::optional<Value> output_;
+};
+
+bool RunState::RunFast(const Unit& unit, const std::vector<int>& dies) {
+  if (!unit.fast) return false;
+  Context context(this, unit, dies);
+  const bool done = unit.fast->Run(context);
+  INVARIANT(!done || context.output(), "a fast kernel put nothing out");
+  if (done)
+    Set(unit.outputs[0], std::move(*context.output()));
+  else
+    Drop(&context.output());
+  return done;
+}
+
+Status RunState::Run(const Unit& unit, const std::vector<int>& dies) {
+  return RunFast(unit, dies) ? OkStatus() : RunPlainNode(unit);
+}
+
+// ---- plain kernels
+
+Status RunState::RunPlainNode(const Unit& unit) {
+  std::vector<const Tensor*> inputs;
+  for (int slot : unit.inputs) {
+    if (slot == kNoSlot) {
+      inputs.push_back(nullptr);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const Value* plain, InLayout(slot, Layout::kPlain));
+    inputs.push_back(&plain->data);
+  }
+  std::vector<int> allocated;
+  const auto allocate = [&](DType type, const Shape& shape) -> Result<Tensor> {
+    ASSIGN_OR_RETURN(Value made, NewValue(type, shape, Layout::kPlain));
+    allocated.push_back(made.block);
+    return made.data;
+  };
+  std::vector<Tensor> outputs;
+  const Status status = RunPlain(plan_.nodes[unit.nodes[0]], inputs, allocate, &outputs);
+  if (status.ok()) {
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (unit.outputs[i] == kNoSlot) continue;
+      // A kernel may hand on an input under another shape: then the block has two owners.
+      const int block = outputs[i].dtype() == DType::kString ? -1 : arena_.Find(outputs[i].raw());
+      if (block >= 0) arena_.Retain(block);
+      const Shape shape = outputs[i].shape();
+      Set(unit.outputs[i], {shape, Layout::kPlain, std::move(outputs[i]), block});
+    }
+  }
+  for (int block : allocated) arena_.Release(block);
+  return status;
+}
+
+// ---- what the executor does with values
+
+Status RunState::FakeQuantize(int slot, const quant::Encoding& encoding) {
+  Value& current = *entries_[slot].value;
+  const auto where = [&] { return StrCat("encoding of '", plan_.slots[slot].name, "'"); };
+  if (current.data.dtype() != DType::kFloat)
+    return ModelError(StrCat(where(), ": holds ", DTypeName(current.data.dtype()),
+                             ", only float32 can be quantized"));
+  Status fits = quant::CheckEncoding(encoding, current.shape);
+  if (!fits.ok()) return std::move(fits).At(where());
+  if (encoding.granularity != quant::Granularity::kTensor) {
+    ASSIGN_OR_RETURN(const Value* plain, InLayout(slot, Layout::kPlain));
+    quant::Encoding without_codes = encoding;
+    without_codes.codes.reset();
+    Tensor quantized = quant::FakeQuantizeTensor(plain->data, without_codes);
+    Set(slot, {quantized.shape(), Layout::kPlain, quantized});
+    return OkStatus();
+  }
+  const bool in_place = current.block >= 0 && arena_.references(current.block) == 1;
+  const float* from = current.data.data<float>();
+  const int32_t qmin = encoding.grid.qmin(), qmax = encoding.grid.qmax();
+  if (in_place) {
+    quant::FakeQuantize(from, static_cast<float*>(const_cast<void*>(current.data.raw())),
+                        current.data.size(), encoding.params[0], qmin, qmax);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, current.shape, current.layout));
+  quant::FakeQuantize(from, made.data.mutable_data<float>(), made.data.size(), encoding.params[0],
+                      qmin, qmax);
+  Set(slot, std::move(made));
+  return OkStatus();
+}
+
+Result<const float*> RunState::Elements(int slot, bool any_order) {
+  const Layout layout = any_order ? value(slot).layout : Layout::kPlain;
+  ASSIGN_OR_RETURN(const Value* found, InLayout(slot, layout));
+  return found->data.data<float>();
+}
+
+Result<Tensor> RunState::TakeOutput(int slot) {
+  const Value& result = value(slot);
+  if (result.block < 0 && result.layout == Layout::kPlain) return result.data;
+  Tensor copy = Tensor::Empty(result.data.dtype(), result.shape);
+  if (result.layout == Layout::kPlain)
+    std::memcpy(copy.mutable_raw(), result.data.raw(), static_cast<size_t>(copy.byte_size()));
+  else
+    ConvertLayout(result.shape, result.data.data<float>(), result.layout,
+                  copy.mutable_data<float>());
+  return copy;
+}
+
+}  // namespace roundel::engine

@@ -1,0 +1,60 @@
+#pragma once
+// The values of one run and the memory that they live in.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/engine/arena.h"
+#include "lib/engine/plan.h"
+#include "lib/engine/value.h"
+
+namespace roundel::engine {
+
+class RunState {
+ public:
+  explicit RunState(const Plan& plan) : plan_(plan) {}
+
+  void Begin(const std::string& signature);
+  void End(bool complete);
+
+  void SetInput(int slot, const Tensor& tensor);
+  // Runs a unit of one node; `dies`: slots whose memory it may take over.
+  Status Run(const Unit& unit, const std::vector<int>& dies);
+  // Runs the fast kernel of a unit, if it has one; false if it declined.
+  bool RunFast(const Unit& unit, const std::vector<int>& dies);
+  void Release(int slot);
+  // Replaces the value by what its encoding represents.
+  Status FakeQuantize(int slot, const quant::Encoding& encoding);
+
+  bool Has(int slot) const;
+  DType dtype(int slot) const;
+  const Shape& shape(int slot) const;
+  // Elements of a float value; row-major, or as they lie in memory. Valid until the slot changes.
+  Result<const float*> Elements(int slot, bool any_order);
+  // The value as a tensor of its own.
+  Result<Tensor> TakeOutput(int slot);
+
+ private:
+  class Context;
+
+  struct Entry {
+    std::optional<Value> value;
+    std::optional<Value> converted;  // the same in the other layout, made for some reader
+  };
+
+  const Value& value(int slot) const;
+  // The value in `layout`, converted if it is not; kept until the slot is released.
+  Result<const Value*> InLayout(int slot, Layout layout);
+  Result<Value> NewValue(DType type, const Shape& shape, Layout layout);
+  Status RunPlainNode(const Unit& unit);
+  void Set(int slot, Value value);
+  void Drop(std::optional<Value>* value);
+
+  const Plan& plan_;
+  Arena arena_;
+  std::vector<Entry> entries_;
+  std::vector<Value> constants_;  // by slot; those of constant slots
+};
+
+}  // namespace roundel::engine

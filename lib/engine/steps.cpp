@@ -1,0 +1,223 @@
+// Steps: which nodes run together. A chain starts at a node that has a fast kernel which takes
+// post-ops, and grows along values that have a single reader and need not exist by themselves.
+
+#include <algorithm>
+
+#include "lib/engine/fusion.h"
+
+namespace roundel::engine {
+namespace {
+
+struct Use {
+  int node;
+  size_t input;
+};
+
+bool TakesPostOps(const graph::Node& node) {
+  if (!node.domain.empty()) return false;
+  for (const char* op : {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add",
+                         "Mul", "Sub", "Div"})
+    if (node.op_type == op) return true;
+  return false;
+}
+
+bool IsLinear(const graph::Node& node) {
+  return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
+}
+
+struct Chain {
+  std::vector<int> nodes;
+  std::vector<int> inputs;  // slots
+  std::vector<int> outputs;  // of the last node
+  KernelSpec spec;
+  int output() const { return outputs.empty() ? kNoSlot : outputs[0]; }
+};
+
+void FillConstants(const Plan& plan, Chain* chain) {
+  chain->spec.constants.clear();
+  for (int slot : chain->inputs) {
+    const bool constant = slot != kNoSlot && plan.slots[slot].constant;
+    chain->spec.constants.push_back(constant ? &*plan.slots[slot].constant : nullptr);
+  }
+}
+
+Chain Start(const Plan& plan, int i) {
+  const PlanNode& node = plan.nodes[i];
+  Chain chain{.nodes = {i}, .inputs = node.inputs, .outputs = node.outputs};
+  chain.spec.main = &node.node;
+  chain.spec.opset = node.opset;
+  if (IsLinear(node.node)) {
+    if (const auto fold = LinearFold::Of(plan, node)) {
+      chain.spec.weights = fold->Weights();
+      chain.spec.bias = fold->Bias();
+    }
+  } else if (const auto element = AsElementOps(plan, node)) {
+    chain.spec.post_ops = element->ops;
+    chain.spec.min_rank = element->min_rank;
+    chain.spec.element_input = static_cast<int>(element->input);
+  }
+  FillConstants(plan, &chain);
+  return chain;
+}
+
+class Chainer {
+ public:
+  explicit Chainer(const Plan& plan)
+      : plan_(plan), uses_(plan.slots.size()), taken_(plan.nodes.size(), 0) {
+    for (size_t i = 0; i < plan.nodes.size(); ++i)
+      for (size_t k = 0; k < plan.nodes[i].inputs.size(); ++k)
+        if (const int slot = plan.nodes[i].inputs[k]; slot != kNoSlot)
+          uses_[slot].push_back({static_cast<int>(i), k});
+  }
+
+  std::vector<Chain> Chains(bool fuse) {
+    std::vector<Chain> chains;
+    for (size_t i = 0; i < plan_.nodes.size(); ++i) {
+      if (taken_[i]) continue;
+      taken_[i] = 1;
+      chains.push_back(Start(plan_, static_cast<int>(i)));
+      if (fuse) Grow(&chains.back());
+    }
+    // A chain runs when its last node would: then all that it reads is there.
+    std::stable_sort(chains.begin(), chains.end(), [](const Chain& a, const Chain& b) {
+      return a.nodes.back() < b.nodes.back();
+    });
+    return chains;
+  }
+
+ private:
+  // Readers of the chain's result if no one else needs it, else none.
+  std::vector<Use> Readers(int slot) const {
+    if (slot == kNoSlot || plan_.slots[slot].pinned()) return {};
+    for (const Use& use : uses_[slot])
+      if (taken_[use.node]) return {};
+    return uses_[slot];
+  }
+
+  static bool OneOutput(const PlanNode& node) {
+    for (size_t i = 1; i < node.outputs.size(); ++i)
+      if (node.outputs[i] != kNoSlot) return false;
+    return !node.outputs.empty() && node.outputs[0] != kNoSlot;
+  }
+
+  void Grow(Chain* chain) {
+    const PlanNode& main = plan_.nodes[chain->nodes[0]];
+    const bool element_wise = chain->spec.element_input >= 0;
+    if ((!element_wise && !TakesPostOps(main.node)) || !OneOutput(main)) return;
+    if (IsLinear(main.node) && !chain->spec.weights.defined() && !main.node.Is("MatMul")) return;
+    GrowLinear(chain);
+    while (GrowSwish(chain) || GrowElementOps(chain) || GrowResidual(chain)) {
+    }
+    FillConstants(plan_, chain);
+  }
+
+  void Take(Chain* chain, int node) {
+    taken_[node] = 1;
+    chain->nodes.push_back(node);
+    chain->outputs = plan_.nodes[node].outputs;
+  }
+
+  // What can be folded into the weights.
+  void GrowLinear(Chain* chain) {
+    const PlanNode& main = plan_.nodes[chain->nodes[0]];
+    if (!IsLinear(main.node) || !chain->spec.weights.defined()) return;
+    auto fold = LinearFold::Of(plan_, main);
+    while (true) {
+      const std::vector<Use> readers = Readers(chain->output());
+      if (readers.size() != 1 || !OneOutput(plan_.nodes[readers[0].node])) break;
+      if (!fold->Append(plan_, plan_.nodes[readers[0].node], readers[0].input)) break;
+      Take(chain, readers[0].node);
+    }
+    if (chain->nodes.size() == 1) return;
+    chain->spec.weights = fold->Weights();
+    chain->spec.bias = fold->Bias();
+    chain->spec.min_rank = fold->min_rank();
+  }
+
+  bool GrowElementOps(Chain* chain) {
+    const std::vector<Use> readers = Readers(chain->output());
+    if (readers.size() != 1) return false;
+    const PlanNode& node = plan_.nodes[readers[0].node];
+    const auto element = AsElementOps(plan_, node);
+    if (!element || element->input != readers[0].input || !OneOutput(node)) return false;
+    chain->spec.post_ops.insert(chain->spec.post_ops.end(), element->ops.begin(),
+                                element->ops.end());
+    chain->spec.min_rank = std::max(chain->spec.min_rank, element->min_rank);
+    Take(chain, readers[0].node);
+    return true;
+  }
+
+  // x -> Sigmoid -> Mul(x, .) is swish; with HardSigmoid(1/6, 1/2) it is hard swish.
+  bool GrowSwish(Chain* chain) {
+    const std::vector<Use> readers = Readers(chain->output());
+    if (readers.size() != 2) return false;
+    const bool first = !plan_.nodes[readers[0].node].node.Is("Mul");
+    const int gate = readers[first ? 0 : 1].node, product = readers[first ? 1 : 0].node;
+    const PlanNode& gate_node = plan_.nodes[gate];
+    const PlanNode& mul = plan_.nodes[product];
+    if (!mul.node.Is("Mul") || mul.opset < 7 || mul.inputs.size() != 2) return false;
+    PostOp op{PostOpKind::kSwish, 1, 0};
+    if (gate_node.node.Is("HardSigmoid")) {
+      const float third = gate_node.node.Float("alpha", 0.2f) * 6 - 1;
+      if (third > 1e-6f || third < -1e-6f || gate_node.node.Float("beta", 0.5f) != 0.5f)
+        return false;
+      op.kind = PostOpKind::kHardSwish;
+    } else if (!gate_node.node.Is("Sigmoid")) {
+      return false;
+    }
+    const int gated = gate_node.outputs.empty() ? kNoSlot : gate_node.outputs[0];
+    const std::vector<Use> gate_readers = Readers(gated);
+    if (gate_readers.size() != 1 || gate_readers[0].node != product) return false;
+    chain->spec.post_ops.push_back(op);
+    Take(chain, gate);
+    Take(chain, product);
+    return true;
+  }
+
+  // Add of another value: once per chain, and only behind kernels that can start from it.
+  bool GrowResidual(Chain* chain) {
+    if (!IsLinear(plan_.nodes[chain->nodes[0]].node)) return false;
+    for (const PostOp& op : chain->spec.post_ops)
+      if (op.kind == PostOpKind::kAdd) return false;
+    const std::vector<Use> readers = Readers(chain->output());
+    if (readers.size() != 1) return false;
+    const PlanNode& add = plan_.nodes[readers[0].node];
+    if (!add.node.Is("Add") || add.opset < 7 || add.inputs.size() != 2 || !OneOutput(add))
+      return false;
+    const int other = add.inputs[1 - readers[0].input];
+    if (other == kNoSlot || plan_.slots[other].constant) return false;
+    chain->spec.post_ops.push_back(
+        {.kind = PostOpKind::kAdd, .input = static_cast<int>(chain->inputs.size())});
+    chain->inputs.push_back(other);
+    Take(chain, readers[0].node);
+    return true;
+  }
+
+  const Plan& plan_;
+  std::vector<std::vector<Use>> uses_;  // by slot
+  std::vector<char> taken_;             // by node
+};
+
+}  // namespace
+
+KernelSpec SingleSpec(const Plan& plan, int node) { return Start(plan, node).spec; }
+
+std::vector<Step> MakeSteps(const Plan& plan, bool fuse, std::vector<KernelSpec>* specs) {
+  std::vector<Step> steps;
+  for (Chain& chain : Chainer(plan).Chains(fuse)) {
+    Step step;
+    if (chain.nodes.size() > 1)
+      for (int node : chain.nodes)
+        step.members.push_back({.nodes = {node},
+                                .inputs = plan.nodes[node].inputs,
+                                .outputs = plan.nodes[node].outputs});
+    step.whole = {.nodes = std::move(chain.nodes),
+                  .inputs = std::move(chain.inputs),
+                  .outputs = std::move(chain.outputs)};
+    steps.push_back(std::move(step));
+    specs->push_back(std::move(chain.spec));
+  }
+  return steps;
+}
+
+}  // namespace roundel::engine

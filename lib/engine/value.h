@@ -1,0 +1,31 @@
+#pragma once
+// A value during a run: its shape as the model sees it, and its elements in one of two orders.
+
+#include "lib/tensor/tensor.h"
+
+namespace roundel::engine {
+
+// kChannelsLast: [N, C, spatial...] stored as [N, spatial..., C], the order in which oneDNN's
+// convolutions run fastest without padding channels; only float values of rank 3 to 5.
+enum class Layout { kPlain, kChannelsLast };
+
+struct Value {
+  Shape shape;  // logical
+  Layout layout = Layout::kPlain;
+  Tensor data;     // row-major over PhysicalShape(shape, layout)
+  int block = -1;  // of the arena; -1: memory of its own (constants, graph inputs)
+};
+
+inline constexpr int64_t kMinChannelsLastRank = 3, kMaxChannelsLastRank = 5;
+
+// The order of axes in memory: {N, spatial..., C} for kChannelsLast.
+Shape PhysicalShape(const Shape& shape, Layout layout);
+// Where logical axis `axis` lies in memory.
+int64_t PhysicalAxis(int64_t axis, int64_t rank, Layout layout);
+// True if both layouts are the same bytes (one channel, or one pixel).
+bool LayoutsCoincide(const Shape& shape);
+
+// Copies elements of `shape` ([N, C, spatial...]) from one layout to the other.
+void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, float* to);
+
+}  // namespace roundel::engine

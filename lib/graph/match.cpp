@@ -1,0 +1,235 @@
+#include "lib/graph/match.h"
+
+#include <algorithm>
+#include <limits>
+#include <unordered_map>
+
+#include "lib/base/text.h"
+#include "lib/graph/layer.h"
+
+namespace roundel::graph {
+namespace {
+
+// Longer chains of nodes than this without any declared rank do not happen in exported models.
+constexpr int kMaxRankSteps = 256;
+
+bool KeepsRank(const std::string& op_type) {
+  static const std::vector<std::string> kOps = Split(
+      "Abs AveragePool BatchNormalization Cast Clip Conv ConvTranspose DepthToSpace Dropout Elu "
+      "Erf "
+      "Exp Gelu GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity "
+      "InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax LpNormalization MaxPool "
+      "Mish Neg PRelu Pad Relu Resize Selu Sigmoid Slice Softmax Softplus SpaceToDepth Sqrt Tanh "
+      "Transpose Upsample",
+      ' ');
+  return std::find(kOps.begin(), kOps.end(), op_type) != kOps.end();
+}
+
+// Walks from a value to its producers; what was found is kept, so that diamonds cost nothing.
+class RankFinder {
+ public:
+  explicit RankFinder(const Graph& graph) : graph_(graph) {}
+
+  std::optional<int64_t> Find(const std::string& value, int steps) {
+    const auto known = ranks_.find(value);
+    if (known != ranks_.end()) return known->second;
+    const auto rank = steps > 0 ? Compute(value, steps - 1) : std::nullopt;
+    return ranks_[value] = rank;
+  }
+
+ private:
+  std::optional<int64_t> Compute(const std::string& value, int steps) {
+    if (const ValueInfo* info = FindValueInfo(graph_, value); info && info->shape)
+      return static_cast<int64_t>(info->shape->size());
+    if (const Tensor* constant = graph_.FindInitializer(value)) return constant->rank();
+    const Node* node = graph_.Producer(value);
+    if (!node || !node->domain.empty() || node->output(0) != value) return std::nullopt;
+    if (const Tensor* constant = graph_.Constant(value)) return constant->rank();
+    if (node->Is("Flatten") || node->Is("Gemm")) return 2;
+    if (node->Is("Reshape")) {
+      const Tensor* shape = graph_.Constant(node->input(1));
+      return shape ? std::optional<int64_t>(shape->size()) : std::nullopt;
+    }
+    if (node->Is("Conv") || node->Is("ConvTranspose"))
+      if (const Tensor* weight = graph_.Constant(node->input(1))) return weight->rank();
+    if (node->Is("MatMul")) return OfProduct(*node, steps);
+    if (node->Is("Add") || node->Is("Sub") || node->Is("Mul") || node->Is("Div") ||
+        node->Is("Min") || node->Is("Max"))
+      return OfBroadcast(*node, steps);
+    if (node->Is("Concat") || KeepsRank(node->op_type)) return Find(node->input(0), steps);
+    return std::nullopt;
+  }
+
+  std::optional<int64_t> OfBroadcast(const Node& node, int steps) {
+    int64_t rank = 0;
+    for (const std::string& input : node.inputs) {
+      const auto one = Find(input, steps);
+      if (!one) return std::nullopt;
+      rank = std::max(rank, *one);
+    }
+    return rank;
+  }
+
+  std::optional<int64_t> OfProduct(const Node& node, int steps) {
+    const auto a = Find(node.input(0), steps), b = Find(node.input(1), steps);
+    if (!a || !b || *a < 1 || *b < 1) return std::nullopt;
+    return std::max<int64_t>({*a, *b, 2}) - (*a == 1) - (*b == 1);
+  }
+
+  const Graph& graph_;
+  std::unordered_map<std::string, std::optional<int64_t>> ranks_;
+};
+
+const ValueInfo* FindIn(const std::vector<ValueInfo>& infos, const std::string& name) {
+  const auto it = std::find_if(infos.begin(), infos.end(),
+                               [&](const ValueInfo& info) { return info.name == name; });
+  return it == infos.end() ? nullptr : &*it;
+}
+
+std::optional<double> ScalarConstant(const Graph& graph, const std::string& name) {
+  const Tensor* constant = graph.Constant(name);
+  if (!constant || constant->size() != 1 ||
+      !(IsFloating(constant->dtype()) || IsInteger(constant->dtype())))
+    return std::nullopt;
+  return static_cast<double>(constant->ToFloat().data<float>()[0]);
+}
+
+}  // namespace
+
+const ValueInfo* FindValueInfo(const Graph& graph, const std::string& value) {
+  if (const ValueInfo* info = FindIn(graph.inputs, value)) return info;
+  if (const ValueInfo* info = FindIn(graph.outputs, value)) return info;
+  return FindIn(graph.value_info, value);
+}
+
+void ForgetValue(Graph* graph, const std::string& value) {
+  std::erase_if(graph->value_info, [&](const ValueInfo& info) { return info.name == value; });
+}
+
+std::optional<int64_t> RankOf(const Graph& graph, const std::string& value) {
+  return RankFinder(graph).Find(value, kMaxRankSteps);
+}
+
+std::optional<Shape> StaticShapeOf(const Graph& graph, const std::string& value) {
+  const ValueInfo* info = FindValueInfo(graph, value);
+  if (!info || !info->shape) return std::nullopt;
+  Shape shape;
+  for (const Dim& dim : *info->shape) {
+    if (!dim.value || *dim.value < 0) return std::nullopt;
+    shape.push_back(*dim.value);
+  }
+  return shape;
+}
+
+std::optional<ConstantOperand> FindConstantOperand(const Graph& graph, const Node& node) {
+  if (node.inputs.size() != 2) return std::nullopt;
+  const Tensor* first = graph.Constant(node.inputs[0]);
+  const Tensor* second = graph.Constant(node.inputs[1]);
+  if (!first == !second) return std::nullopt;
+  if (first) return ConstantOperand{first, 0, 1};
+  return ConstantOperand{second, 1, 0};
+}
+
+bool PadFacts::PadsAxis(int64_t axis) const {
+  for (size_t i = 0; i < begin.size(); ++i) {
+    const int64_t this_axis = axes.empty() ? static_cast<int64_t>(i) : axes[i];
+    if (this_axis == axis && (begin[i] != 0 || end[i] != 0)) return true;
+  }
+  return false;
+}
+
+std::optional<PadFacts> ReadPad(const Graph& graph, const Node& node, int64_t opset) {
+  PadFacts pad;
+  pad.mode = node.String("mode", "constant");
+  std::vector<int64_t> amounts;
+  if (opset < 11) {
+    amounts = node.Ints(opset < 2 ? "paddings" : "pads");
+    pad.value = node.Float("value", 0);
+  } else {
+    const Tensor* pads = graph.Constant(node.input(1));
+    if (!pads || !IsInteger(pads->dtype())) return std::nullopt;
+    amounts = pads->ToInt64s();
+    if (!node.input(2).empty()) {
+      const auto value = ScalarConstant(graph, node.input(2));
+      if (!value) return std::nullopt;
+      pad.value = *value;
+    }
+    if (!node.input(3).empty()) {
+      const Tensor* axes = graph.Constant(node.input(3));
+      const auto rank = RankOf(graph, node.input(0));
+      if (!axes || !IsInteger(axes->dtype())) return std::nullopt;
+      pad.axes = axes->ToInt64s();
+      for (int64_t& axis : pad.axes) {
+        if (axis < 0 && !rank) return std::nullopt;
+        if (axis < 0) axis += *rank;
+      }
+    }
+  }
+  const size_t half = amounts.size() / 2;
+  if (amounts.size() % 2 != 0 || (!pad.axes.empty() && pad.axes.size() != half))
+    return std::nullopt;
+  pad.begin.assign(amounts.begin(), amounts.begin() + static_cast<int64_t>(half));
+  pad.end.assign(amounts.begin() + static_cast<int64_t>(half), amounts.end());
+  return pad;
+}
+
+void SetPadValue(Graph* graph, Node* node, int64_t opset, DType type, double value) {
+  if (opset < 11) {
+    node->SetAttribute("value", static_cast<float>(value));
+    return;
+  }
+  Tensor constant = Tensor::Scalar(static_cast<float>(value)).FromFloatTo(type);
+  if (!node->input(2).empty()) {
+    ReplaceConstant(graph, node, 2, std::move(constant));
+    return;
+  }
+  const std::string name = graph->FreshName(node->output(0) + "_pad_value");
+  graph->SetInitializer(name, std::move(constant));
+  graph->SetInput(node, 2, name);
+}
+
+std::optional<ClipBounds> ReadClip(const Graph& graph, const Node& node) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  ClipBounds bounds{-kInfinity, kInfinity};
+  // Up to opset 10 attributes, from 11 on inputs; a node has only one of the two forms.
+  if (node.FindAttribute("min")) bounds.low = node.Float("min", 0);
+  if (node.FindAttribute("max")) bounds.high = node.Float("max", 0);
+  for (size_t i = 1; i <= 2; ++i) {
+    if (node.input(i).empty()) continue;
+    const auto bound = ScalarConstant(graph, node.input(i));
+    if (!bound) return std::nullopt;
+    (i == 1 ? bounds.low : bounds.high) = *bound;
+  }
+  return bounds;
+}
+
+std::optional<std::vector<int64_t>> ReadAxes(const Graph& graph, const Node& node) {
+  if (node.FindAttribute("axes")) return node.Ints("axes");
+  const Tensor* axes = graph.Constant(node.input(1));
+  if (!axes || !IsInteger(axes->dtype())) return std::nullopt;
+  return axes->ToInt64s();
+}
+
+bool FlattensToChannels(const Graph& graph, const Node& node) {
+  if (node.Is("Flatten")) return node.Int("axis", 1) == 1;
+  if (!node.Is("Reshape")) return false;
+  const Tensor* shape = graph.Constant(node.input(1));
+  if (!shape || !IsInteger(shape->dtype()) || shape->size() != 2) return false;
+  const std::vector<int64_t> wanted = shape->ToInt64s();
+  if (wanted[0] == 0 && node.Int("allowzero", 0) == 0) return true;  // keeps N, so merges the rest
+  // Otherwise the rows are samples only if the declared sizes say so.
+  const ValueInfo* info = FindValueInfo(graph, node.input(0));
+  if (!info || !info->shape || info->shape->size() < 2) return false;
+  int64_t per_sample = 1;
+  for (size_t axis = 1; axis < info->shape->size(); ++axis) {
+    const Dim& dim = (*info->shape)[axis];
+    if (!dim.value || *dim.value <= 0 ||
+        __builtin_mul_overflow(per_sample, *dim.value, &per_sample))
+      return false;
+  }
+  if (wanted[1] == per_sample) return true;
+  const Dim& samples = info->shape->front();
+  return wanted[1] == -1 && samples.value && *samples.value == wanted[0];
+}
+
+}  // namespace roundel::graph

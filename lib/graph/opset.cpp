@@ -1,0 +1,129 @@
+#include "lib/graph/opset.h"
+
+#include <algorithm>
+
+#include "lib/base/text.h"
+#include "lib/graph/opset_rewriter.h"
+
+namespace roundel::graph {
+namespace {
+
+constexpr int64_t kOldestOpset = 7;  // before it, broadcasting worked by attributes
+
+// The IR version that came with each opset from 7 on (docs/Versioning.md of ONNX).
+int64_t IrVersionFor(int64_t opset) {
+  static constexpr int64_t kIrVersions[] = {3, 3, 4, 5, 6,  7,  7,  7,  8, 8,
+                                            8, 8, 9, 9, 10, 10, 11, 12, 13};
+  static_assert(std::size(kIrVersions) == kNewestOpset - kOldestOpset + 1);
+  return kIrVersions[opset - kOldestOpset];
+}
+
+Status CheckReferences(const OpsetAdapter& adapter, const Node& node) {
+  for (const std::string& name : Split(adapter.attributes, ' ')) {
+    const Attribute* attribute = node.FindAttribute(name);
+    if (attribute && !attribute->ref_name.empty())
+      return ModelError(StrCat("its attribute '", name, "' is set by the caller of a function"));
+  }
+  return OkStatus();
+}
+
+Status RaiseNode(OpsetRewriter& rewriter, Node* node, int64_t version) {
+  static const std::vector<OpsetAdapter>& adapters = OpsetAdapters();
+  for (const OpsetAdapter& adapter : adapters) {
+    if (adapter.version != version || !node->Is(adapter.op_type)) continue;
+    const std::string name = node->DisplayName();
+    Status status = CheckReferences(adapter, *node);
+    if (status.ok()) status = adapter.adapt(rewriter, node);
+    if (!status.ok())
+      return std::move(status).At(
+          StrCat("node ", name, " cannot be raised from opset ", version - 1, " to ", version));
+    return OkStatus();  // one adapter per operator and version; the node may be gone
+  }
+  return OkStatus();
+}
+
+Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
+  std::vector<Node*> nodes;  // of now: what an adapter adds is of the new version already
+  for (const NodePtr& node : rewriter.graph().nodes()) nodes.push_back(node.get());
+  for (Node* node : nodes) {
+    Status status;
+    ForEachSubgraph(*node, [&](Graph& sub) {
+      OpsetRewriter inner(&sub, &rewriter, rewriter.names(), rewriter.is_function());
+      if (status.ok()) status = RaiseGraph(inner, version);
+    });
+    RETURN_IF_ERROR(status);
+    RETURN_IF_ERROR(RaiseNode(rewriter, node, version));
+  }
+  return OkStatus();
+}
+
+void CollectNames(const Graph& graph, std::set<std::string>* names) {
+  for (const ValueInfo& input : graph.inputs) names->insert(input.name);
+  for (const Initializer& initializer : graph.initializers()) names->insert(initializer.name);
+  for (const NodePtr& node : graph.nodes()) {
+    names->insert(node->name);
+    names->insert(node->inputs.begin(), node->inputs.end());
+    names->insert(node->outputs.begin(), node->outputs.end());
+    ForEachSubgraph(*node, [&](Graph& sub) { CollectNames(sub, names); });
+  }
+}
+
+Status RaiseFunction(Function* function, int64_t from, int64_t to) {
+  // Adapters work on graphs, so the body becomes one for the while.
+  Graph body;
+  for (const std::string& input : function->inputs) body.inputs.push_back({.name = input});
+  for (const std::string& output : function->outputs) body.outputs.push_back({.name = output});
+  for (NodePtr& node : function->nodes) body.AddNode(std::move(*node));
+  std::set<std::string> names;
+  CollectNames(body, &names);
+  OpsetRewriter rewriter(&body, nullptr, &names, true);
+  for (int64_t version = from + 1; version <= to; ++version)
+    RETURN_IF_ERROR(RaiseGraph(rewriter, version));
+  function->nodes.clear();
+  for (const NodePtr& node : body.nodes())
+    function->nodes.push_back(std::make_unique<Node>(std::move(*node)));
+  return OkStatus();
+}
+
+Status CheckOldest(int64_t version) {
+  if (version >= kOldestOpset) return OkStatus();
+  return ModelError(StrCat("opset ", version, " is too old to be raised (the oldest is ",
+                           kOldestOpset, "); export the model anew"));
+}
+
+}  // namespace
+
+Status RaiseOpset(Model* model, int64_t version) {
+  if (version > kNewestOpset)
+    return UsageError(
+        StrCat("opset ", version, " is not known (the newest is ", kNewestOpset, ")"));
+  Model raised = Clone(*model);
+  for (Function& function : raised.functions) {
+    for (auto& [domain, imported] : function.opset_imports) {
+      if ((!domain.empty() && domain != "ai.onnx") || imported >= version) continue;
+      RETURN_IF_ERROR(CheckOldest(imported).At("function " + function.name));
+      RETURN_IF_ERROR(RaiseFunction(&function, imported, version).At("function " + function.name));
+      imported = version;
+    }
+  }
+  const auto& nodes = raised.graph->nodes();
+  const bool has_default_ops = std::any_of(
+      nodes.begin(), nodes.end(), [](const NodePtr& node) { return node->domain.empty(); });
+  const int64_t from = raised.Opset();
+  if (from == 0 && !has_default_ops) {
+    raised.SetOpset("", version);
+  } else if (from < version) {
+    RETURN_IF_ERROR(CheckOldest(from));
+    std::set<std::string> names;
+    CollectNames(*raised.graph, &names);
+    OpsetRewriter rewriter(raised.graph.get(), nullptr, &names, false);
+    for (int64_t next = from + 1; next <= version; ++next)
+      RETURN_IF_ERROR(RaiseGraph(rewriter, next));
+    raised.SetOpset("", version);
+    raised.ir_version = std::max(raised.ir_version, IrVersionFor(version));
+  }
+  *model = std::move(raised);
+  return OkStatus();
+}
+
+}  // namespace roundel::graph

@@ -1,0 +1,72 @@
+#pragma once
+// What the opset adapters share; private to lib/graph/opset*.cpp.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+
+namespace roundel::graph {
+
+// Edits one graph: the main graph, a sub-graph, or the body of a function (which has no
+// initializers, so that its constants become Constant nodes).
+class OpsetRewriter {
+ public:
+  OpsetRewriter(Graph* graph, const OpsetRewriter* outer, std::set<std::string>* names,
+                bool is_function)
+      : graph_(*graph), outer_(outer), names_(*names), is_function_(is_function) {}
+
+  Graph& graph() { return graph_; }
+  bool is_function() const { return is_function_; }
+  std::set<std::string>* names() { return &names_; }
+
+  // A name that nothing in the whole model has: sub-graphs must not hide names of outer graphs.
+  std::string FreshName(const std::string& base);
+  // Sets input `index` of `node` to a new constant; inputs that were missing in between are left
+  // out.
+  void SetConstantInput(Node* node, size_t index, const std::string& what, Tensor value);
+  // Takes the attribute `name`, a list of integers, off `node`.
+  std::vector<int64_t> TakeInts(Node* node, const std::string& name);
+
+  // As far as this graph and the outer ones tell.
+  std::optional<int64_t> Rank(const std::string& value) const;
+  std::optional<Shape> StaticShape(const std::string& value) const;
+  const Tensor* Constant(const std::string& value) const;
+  DType Type(const std::string& value) const;  // kUndefined if not known
+  // True if some node or the graph's outputs read the value.
+  bool IsRead(const std::string& value) const;
+
+ private:
+  Graph& graph_;
+  const OpsetRewriter* outer_;
+  std::set<std::string>& names_;
+  bool is_function_;
+};
+
+// Rewrites one node from opset version-1 to `version`; the message of an error says what is in the
+// way.
+struct OpsetAdapter {
+  int64_t version;
+  const char* op_type;
+  const char*
+      attributes;  // that it reads, separated by spaces: they must not refer to a function's
+  Status (*adapt)(OpsetRewriter& rewriter, Node* node);
+};
+
+// Every change of meaning or signature between opset 7 and kNewestOpset; versions of an operator
+// that are not listed only admit more types or more options, and old nodes are valid under them as
+// they are.
+const std::vector<OpsetAdapter>& OpsetAdapters();
+
+// ---- adapters of opset_meaning.cpp
+
+Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node);
+Status UpsampleTo9(OpsetRewriter& rewriter, Node* node);
+Status UpsampleTo10(OpsetRewriter& rewriter, Node* node);
+Status ResizeTo11(OpsetRewriter& rewriter, Node* node);
+Status ResizeTo13(OpsetRewriter& rewriter, Node* node);
+Status GroupNormalizationTo21(OpsetRewriter& rewriter, Node* node);
+
+}  // namespace roundel::graph

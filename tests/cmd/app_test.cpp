@@ -1,0 +1,141 @@
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/cmd/cli.h"
+
+using namespace roundel;
+using namespace roundel::support;
+
+namespace {
+
+const std::vector<std::string> kCommands = {"quantize", "run",    "inspect", "eval",   "compare",
+                                            "export",   "passes", "targets", "recipes"};
+
+std::string ErrorOf(const std::vector<std::string>& args, int code) {
+  const CliResult result = Cli(args);
+  CHECK(result.code == code);
+  CHECK(result.out.empty());
+  return result.err;
+}
+
+// Compares with a file of testdata/golden; UPDATE_GOLDENS=1 writes it instead.
+void CheckGolden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(ROUNDEL_SOURCE_DIR) + "/testdata/golden/" + name;
+  if (std::getenv("UPDATE_GOLDENS") != nullptr) {
+    std::ofstream(path) << text;
+    return;
+  }
+  INFO("if the change is meant: UPDATE_GOLDENS=1, then review the diff");
+  CHECK(Contents(path) == text);
+}
+
+}  // namespace
+
+TEST_CASE("help pages match their goldens") {
+  CheckGolden("help/roundel.txt", Cli({"--help"}).out);
+  for (const std::string& command : kCommands) {
+    std::ostringstream out, err;
+    CHECK(cmd::RunMain({command, "--help"}, out, err) == 0);
+    CHECK(err.str().empty());
+    CheckGolden("help/" + command + ".txt", out.str());
+  }
+}
+
+TEST_CASE("help pages stay within 100 columns and name every command") {
+  const std::string main_help = Cli({"--help"}).out;
+  for (const std::string& command : kCommands) {
+    CHECK(main_help.find("\n  " + command + " ") != std::string::npos);
+    std::ostringstream out, err;
+    cmd::RunMain({command, "-h"}, out, err);
+    std::istringstream lines(out.str());
+    for (std::string line; std::getline(lines, line);) {
+      INFO(line);
+      CHECK(line.size() <= 100);
+    }
+  }
+}
+
+TEST_CASE("the version is one line") {
+  const CliResult result = Cli({"--version"});
+  CHECK(result.code == 0);
+  CHECK(result.out.rfind("roundel ", 0) == 0);
+  CHECK(result.out.back() == '\n');
+}
+
+TEST_CASE("wrong command lines exit with 2 and name what is nearest") {
+  CHECK(ErrorOf({}, 2) == "error: no command given; see 'roundel --help'\n");
+  CHECK(ErrorOf({"quantise"}, 2) ==
+        "error: unknown command 'quantise'; did you mean 'quantize'?; see 'roundel --help'\n");
+  CHECK(ErrorOf({"zzzzzzzzzz"}, 2) ==
+        "error: unknown command 'zzzzzzzzzz'; see 'roundel --help'\n");
+  CHECK(ErrorOf({"--verison"}, 2) == "error: unknown flag '--verison'; see 'roundel --help'\n");
+  CHECK(ErrorOf({""}, 2) == "error: unknown command ''; see 'roundel --help'\n");
+  CHECK(ErrorOf({"quantize", "m.onnx", "--calbi", "x"}, 2) ==
+        "error: unknown flag '--calbi'; did you mean '--calib'?; see 'roundel quantize --help'\n");
+  CHECK(ErrorOf({"quantize", "m.onnx", "--calbi=x"}, 2) ==
+        "error: unknown flag '--calbi'; did you mean '--calib'?; see 'roundel quantize --help'\n");
+  CHECK(ErrorOf({"inspect", "a.onnx", "b.onnx"}, 2) ==
+        "error: unexpected argument 'b.onnx'; see 'roundel inspect --help'\n");
+  CHECK(ErrorOf({"inspect"}, 2) == "error: MODEL is required; see 'roundel inspect --help'\n");
+  CHECK(ErrorOf({"quantize", "m.onnx", "--calib"}, 2).find("see 'roundel quantize --help'") !=
+        std::string::npos);
+  CHECK(ErrorOf({"passes", "--threads", "many"}, 2).find("--threads") != std::string::npos);
+  CHECK(ErrorOf({"passes", "--threads", "-1"}, 2).find("--threads") != std::string::npos);
+  CHECK(ErrorOf({"passes", "--threads", "99999999999999"}, 2).find("--threads") !=
+        std::string::npos);
+  CHECK(ErrorOf({"passes", "-v"}, 2).find("excludes") != std::string::npos);  // Cli() adds -q
+  CHECK(ErrorOf({"eval", "a", "b", "--encodings", "c", "--data", "d"}, 2).find("excludes") !=
+        std::string::npos);
+}
+
+TEST_CASE("control characters in arguments do not break the one line of an error") {
+  CHECK(ErrorOf({"a\nb\x1b[31m"}, 2).find("\\x0ab\\x1b") != std::string::npos);
+  CHECK(ErrorOf({"inspect", "no\nsuch.onnx"}, 2).find("no\\x0asuch.onnx") != std::string::npos);
+}
+
+TEST_CASE("a stream that cannot be written to is an error") {
+  std::ostringstream err;
+  std::ofstream closed;  // never opened: every write fails
+  CHECK(cmd::RunMain({"targets"}, closed, err) == 1);
+  CHECK(err.str() == "error: cannot write to standard output\n");
+}
+
+TEST_CASE("passes are listed, described and written as Markdown") {
+  const std::string list = Cli({"passes"}).out;
+  for (const char* pass : {"bn_fold", "calibrate", "cle", "high_bias_absorb"})
+    CHECK(list.find("\n" + std::string(pass) + " ") != std::string::npos);
+  const std::string one = Cli({"passes", "calibrate"}).out;
+  CHECK(one.find("percentile") != std::string::npos);
+  CHECK(one.find("passes:\n  - calibrate: {") != std::string::npos);
+  CHECK(ErrorOf({"passes", "calibrat"}, 2) ==
+        "error: no pass 'calibrat'; did you mean 'calibrate'?\n");
+  CHECK(ErrorOf({"passes", "zzzzzzzzzz"}, 2).find("; there are bn_fold, ") != std::string::npos);
+  const auto json = nlohmann::json::parse(Cli({"passes", "--json"}).out);
+  CHECK(json["passes"].size() >= 4);
+  for (const auto& pass : json["passes"]) {
+    CHECK_FALSE(pass["summary"].get<std::string>().empty());
+    for (const auto& param : pass["params"]) {
+      CHECK_FALSE(param["help"].get<std::string>().empty());
+    }
+  }
+}
+
+TEST_CASE("passes/README.md is what --markdown writes") {
+  const std::string path = std::string(ROUNDEL_SOURCE_DIR) + "/passes/README.md";
+  const std::string text = Cli({"passes", "--markdown"}).out;
+  INFO("renew it: roundel passes --markdown > passes/README.md");
+  CHECK(Contents(path) == text);
+}
+
+TEST_CASE("targets and recipes are listed, each saying for whom it is") {
+  const auto targets = nlohmann::json::parse(Cli({"targets", "--json"}).out);
+  CHECK(targets["targets"].size() >= 1);
+  for (const auto& target : targets["targets"])
+    CHECK_FALSE(target["summary"].get<std::string>().empty());
+  const auto recipes = nlohmann::json::parse(Cli({"recipes", "--json"}).out);
+  REQUIRE(recipes["recipes"].size() >= 2);
+  CHECK(recipes["recipes"][0]["name"] == "int8_per_channel");
+  for (const auto& recipe : recipes["recipes"])
+    CHECK(recipe["summary"].get<std::string>().rfind("For ", 0) == 0);
+  CHECK(Cli({"targets"}).out.find("ort-cpu") != std::string::npos);
+}

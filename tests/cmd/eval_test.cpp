@@ -1,0 +1,271 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "tests/cmd/cli.h"
+
+using namespace roundel;
+using namespace roundel::support;
+using Json = nlohmann::json;
+
+namespace {
+
+// y = x + 0.5: an error whose sums can be told by hand.
+constexpr char kShifted[] = R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  float32[] half = {0.5}
+  y = Add(x, half)
+}
+)";
+constexpr char kSame[] = R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  y = Identity(x)
+}
+)";
+
+struct Bench {
+  TempFolder folder;
+  std::string model = WriteModel(folder, "model.onnx", kGemmModel);
+  std::string data = WriteArray(folder, "points.npy", Points());
+  std::string labels = WriteArray(folder, "labels.npy", PointLabels());
+  std::string quantized = folder / "q.onnx";
+
+  void Quantize(const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> args = {"quantize", model, "--calib", data, "-o", quantized};
+    args.insert(args.end(), more.begin(), more.end());
+    REQUIRE(Cli(args).code == 0);
+  }
+};
+
+Json JsonOf(std::vector<std::string> args) {
+  args.push_back("--json");
+  const CliResult result = Cli(args);
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  return Json::parse(result.out);  // throws on anything but one value
+}
+
+std::string Error(const std::vector<std::string>& args, int code) {
+  const CliResult result = Cli(args);
+  INFO(result.err);
+  CHECK(result.code == code);
+  return result.err;
+}
+
+}  // namespace
+
+TEST_CASE("eval of one model counts top-1 and top-5") {
+  const Bench bench;
+  const Json json = JsonOf({"eval", bench.model, "--data", bench.data, "--labels", bench.labels});
+  CHECK(json["samples"] == 8);
+  REQUIRE(json["models"].size() == 1);
+  CHECK(json["models"][0]["top1_percent"] == 100.0);
+  CHECK(json["models"][0]["top5_percent"] == 100.0);
+  // Two labels turned wrong: 6 of 8.
+  const std::string wrong = WriteArray(bench.folder, "wrong.npy",
+                                       Tensor::FromVector<int64_t>({8}, {1, 0, 1, 1, 2, 0, 0, 1}));
+  const Json less = JsonOf({"eval", bench.model, "--data", bench.data, "--labels", wrong});
+  CHECK(less["models"][0]["top1_percent"] == 75.0);
+  CHECK(Cli({"eval", bench.model, "--data", bench.data, "--labels", wrong}).out.find("75.00") !=
+        std::string::npos);
+}
+
+TEST_CASE("eval of two models gives SQNR, cosine, largest error and agreement") {
+  const TempFolder folder;
+  const std::string same = WriteModel(folder, "same.onnx", kSame);
+  const std::string shifted = WriteModel(folder, "shifted.onnx", kShifted);
+  const std::string data = WriteArray(folder, "points.npy", Points());
+  // Sums over the eight points, in double.
+  double signal = 0, error = 0, other = 0, product = 0;
+  const Tensor points = Points();
+  for (float x : points.span<float>()) {
+    signal += static_cast<double>(x) * x;
+    error += 0.25;
+    other += (x + 0.5) * (x + 0.5);
+    product += x * (x + 0.5);
+  }
+  const Json json = JsonOf({"eval", same, shifted, "--data", data, "--batch", "3"});
+  REQUIRE(json["outputs"].size() == 1);
+  const Json& output = json["outputs"][0];
+  CHECK(output["name"] == "y");
+  CHECK(output["sqnr_db"].get<double>() == Approx(10 * std::log10(signal / error)));
+  CHECK(output["cosine"].get<double>() == Approx(product / std::sqrt(signal * other)));
+  CHECK(output["max_error"] == 0.5);
+  CHECK(output["top1_agreement_percent"] == 100.0);
+  CHECK_FALSE(json["models"][0].contains("top1_percent"));
+  // Against itself: no error, which JSON writes as null.
+  const Json none = JsonOf({"eval", same, same, "--data", data});
+  CHECK(none["outputs"][0]["sqnr_db"].is_null());
+  CHECK(none["outputs"][0]["max_error"] == 0.0);
+}
+
+TEST_CASE("eval gates exit with 5 and say by how much") {
+  const TempFolder folder;
+  const std::string same = WriteModel(folder, "same.onnx", kSame);
+  const std::string shifted = WriteModel(folder, "shifted.onnx", kShifted);
+  const std::string data = WriteArray(folder, "points.npy", Points());
+  const CliResult gated = Cli({"eval", same, shifted, "--data", data, "--min-sqnr", "30"});
+  CHECK(gated.code == 5);
+  CHECK(gated.err.find("quality gate: output 'y' has an SQNR of ") != std::string::npos);
+  CHECK_FALSE(gated.out.empty());  // the measurement is there all the same
+  CHECK(Cli({"eval", same, shifted, "--data", data, "--min-sqnr", "1"}).code == 0);
+  CHECK(Cli({"eval", same, same, "--data", data, "--min-sqnr", "200"}).code == 0);
+
+  // The second model swaps the two scores: every label is missed.
+  const std::string swapped = WriteModel(folder, "swapped.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  y = Neg(x)
+}
+)");
+  const std::string labels =
+      WriteArray(folder, "labels.npy", Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 0, 1, 0, 1}));
+  const std::vector<std::string> args = {"eval",     same,   swapped,      "--data", data,
+                                         "--labels", labels, "--max-drop", "10"};
+  const CliResult dropped = Cli(args);
+  CHECK(dropped.code == 5);
+  CHECK(dropped.err.find("quality gate: top-1 drops by ") != std::string::npos);
+  CHECK(Error({"eval", same, "--data", data, "--labels", labels, "--min-sqnr", "3"}, 2)
+            .find("give MODEL2 or --encodings") != std::string::npos);
+  CHECK(Error({"eval", same, same, "--data", data, "--max-drop", "3"}, 2).find("needs labels") !=
+        std::string::npos);
+}
+
+TEST_CASE("the simulation with the encodings is what the exported model computes") {
+  const Bench bench;
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+    INFO(version);
+    bench.Quantize({"--set", std::string("export.encodings_version=") + version});
+    const Json exported = JsonOf({"eval", bench.model, bench.quantized, "--data", bench.data});
+    const Json simulated = JsonOf({"eval", bench.model, "--encodings",
+                                   bench.folder / "q.encodings.json", "--data", bench.data});
+    CHECK(exported["outputs"][0]["sqnr_db"].get<double>() ==
+          Approx(simulated["outputs"][0]["sqnr_db"].get<double>()).epsilon(1e-6));
+    CHECK(exported["outputs"][0]["sqnr_db"].get<double>() > 30);
+  }
+}
+
+TEST_CASE("eval refuses what it cannot measure") {
+  const Bench bench;
+  CHECK(Error({"eval", bench.model, "--data", bench.data}, 2) ==
+        "error: one model without labels has nothing to measure: give --labels or MODEL2\n");
+  CHECK(Error({"eval", bench.model, bench.model}, 2) == "error: no data: give --data PATH\n");
+  const std::string high = WriteArray(bench.folder, "high.npy",
+                                      Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 2, 2, 0, 3}));
+  CHECK(Error({"eval", bench.model, "--data", bench.data, "--labels", high}, 4)
+            .find("is not a class of output 'y' (0 to 2)") != std::string::npos);
+  const std::string flat = WriteModel(bench.folder, "flat.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N] y) {
+  y = ReduceSum<keepdims=0>(x, axes)
+  int64[1] axes = {1}
+}
+)");
+  CHECK(Error({"eval", flat, "--data", bench.data, "--labels", bench.labels}, 4)
+            .find("no output of the model holds class scores") != std::string::npos);
+  const std::string two = WriteModel(bench.folder, "two.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] p, float32[N,2] q) {
+  p = Relu(x)
+  q = Neg(x)
+}
+)");
+  CHECK(Error({"eval", two, bench.model, "--data", bench.data}, 3)
+            .find("do not belong together: outputs p, q against y") != std::string::npos);
+  CHECK(
+      Error({"eval", bench.model, "--encodings", bench.folder / "no.json", "--data", bench.data}, 2)
+          .find("no.json") != std::string::npos);
+  const std::string text = bench.folder.Write("bad.json", "{");
+  CHECK(
+      Error({"eval", bench.model, "--encodings", text, "--data", bench.data}, 2).find("bad.json") !=
+      std::string::npos);
+}
+
+TEST_CASE("compare lists tensors worst first and agrees with eval") {
+  const Bench bench;
+  bench.Quantize({"--set", "weights.bits=4"});
+  const Json eval = JsonOf({"eval", bench.model, bench.quantized, "--data", bench.data});
+  for (const std::vector<std::string>& other :
+       {std::vector<std::string>{bench.quantized},
+        std::vector<std::string>{"--encodings", bench.folder / "q.encodings.json"}}) {
+    std::vector<std::string> args = {"compare", bench.model, "--data", bench.data};
+    args.insert(args.end(), other.begin(), other.end());
+    const Json json = JsonOf(args);
+    CHECK(json["samples"] == 8);
+    REQUIRE(json["tensors"].size() == 1);
+    CHECK(json["tensors"][0]["name"] == "y");
+    CHECK(json["tensors"][0]["op_type"] == "Gemm");
+    CHECK(json["tensors"][0]["position"] == 1);
+    CHECK(json["tensors"][0]["sqnr_db"].get<double>() ==
+          Approx(eval["outputs"][0]["sqnr_db"].get<double>()));
+  }
+}
+
+TEST_CASE("compare matches quantized values by name and sorts them") {
+  const TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  a = Relu(x)
+  b = Neg(a)
+  y = Identity(b)
+}
+)");
+  // `a` has an exact quantizer's name, `b` is off by 0.5, `y` follows it.
+  const std::string other = WriteModel(folder, "other.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  float32[] half = {0.5}
+  a = Neg(x)
+  a_DequantizeLinear_Output = Relu(x)
+  negative = Neg(a_DequantizeLinear_Output)
+  b = Add(negative, half)
+  y = Identity(b)
+}
+)");
+  const std::string data = WriteArray(folder, "points.npy", Points());
+  const Json json = JsonOf({"compare", model, other, "--data", data});
+  REQUIRE(json["tensors"].size() == 3);
+  CHECK(json["tensors"][0]["name"] == "b");
+  CHECK(json["tensors"][1]["name"] == "y");
+  CHECK(json["tensors"][2]["name"] == "a");
+  CHECK(json["tensors"][2]["quantized_name"] == "a_DequantizeLinear_Output");
+  CHECK(json["tensors"][2]["sqnr_db"].is_null());  // no error at all
+  CHECK(json["tensors"][0]["max_error"] == 0.5);
+  const CliResult text = Cli({"compare", model, other, "--data", data, "--limit", "1"});
+  CHECK(text.out.find("1 of 3 tensors, worst first; 8 samples\n") != std::string::npos);
+
+  const std::string stranger = WriteModel(folder, "stranger.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] z) {
+  z = Neg(x)
+}
+)");
+  CHECK(
+      Error({"compare", model, stranger, "--data", data}, 3).find("was it made from this model?") !=
+      std::string::npos);
+  CHECK(Error({"compare", model, "--data", data}, 2).find("give QUANTIZED or --encodings") !=
+        std::string::npos);
+}
+
+TEST_CASE("inspect shows the model and what cannot run") {
+  const TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", kConvModel);
+  const Json json = JsonOf({"inspect", model});
+  CHECK(json["ops"]["Conv"] == 1);
+  CHECK(json["nodes"] == 5);
+  CHECK(json["opsets"]["ai.onnx"] == 13);
+  CHECK(json["parameters"] == 3 * 2 * 9 + 12);
+  CHECK(json["parameter_bytes"] == 4 * (3 * 2 * 9 + 12));
+  CHECK(json["inputs"][0]["type"] == "float32[N, 2, 6, 6]");
+  CHECK(json["passes"]["bn_fold"]["folded"] == 1);
+  CHECK(json["unsupported"].empty());
+  const std::string text = Cli({"inspect", model}).out;
+  CHECK(text.find("engine: can run every node\n") != std::string::npos);
+  CHECK(text.find("pass bn_fold: 1 folded\n") != std::string::npos);
+  const std::string custom = WriteModel(folder, "custom.onnx", R"(opset 13, my.ops 1
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  y = my.ops.Frobnicate(x)
+}
+)");
+  const CliResult unsupported = Cli({"inspect", custom});
+  CHECK(unsupported.code == 0);
+  CHECK(unsupported.out.find("engine: cannot run 1 node") != std::string::npos);
+  CHECK(unsupported.out.find("my.ops.Frobnicate") != std::string::npos);
+  CHECK(Error({"inspect", folder / "no.onnx"}, 2).find("no.onnx") != std::string::npos);
+  CHECK(Error({"inspect", folder.Write("bad.onnx", "junk")}, 3).find("bad.onnx") !=
+        std::string::npos);
+}

@@ -1,0 +1,206 @@
+// What roundel exports, run by the real ONNX Runtime: every model loads, and its outputs equal the
+// simulation within one output step on all but 1 % of the values.
+
+#include <cmath>
+#include <functional>
+
+#include <catch2/catch.hpp>
+
+#include "lib/engine/executor.h"
+#include "lib/graph/text.h"
+#include "lib/io/onnx.h"
+#include "lib/target/qdq.h"
+#include "passes/runner.h"
+#include "tests/e2e/ort_runner.h"
+#include "tests/support/vector_source.h"
+
+namespace roundel {
+namespace {
+
+struct Case {
+  const char* name;
+  const char* text;
+  Shape input;
+  std::function<void(target::GridChoice&)> adjust = [](target::GridChoice&) {};
+};
+
+const Case kCases[] = {
+    {"conv_relu_pool",
+     R"(opset 13
+        graph g (float32[N,3,16,16] x) => (float32[N,8,8,8] y) {
+          float32[16,3,3,3] w1 = random(1)
+          float32[16] b1 = random(2)
+          float32[8,16,1,1] w2 = random(3)
+          c1 = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w1, b1)
+          r1 = Relu(c1)
+          p1 = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r1)
+          y = Conv<kernel_shape=[1,1]>(p1, w2)
+        })",
+     {2, 3, 16, 16}},
+    {"depthwise_clip_residual",
+     R"(opset 13
+        graph g (float32[N,8,10,10] x) => (float32[N,8,10,10] y) {
+          float32[8,1,3,3] w1 = random(1)
+          float32[8] b1 = random(2)
+          float32[8,8,1,1] w2 = random(3)
+          float32[8] b2 = random(4)
+          float32[] zero = {0}
+          float32[] six = {6}
+          c1 = Conv<kernel_shape=[3,3], pads=[1,1,1,1], group=8>(x, w1, b1)
+          r1 = Clip(c1, zero, six)
+          c2 = Conv<kernel_shape=[1,1]>(r1, w2, b2)
+          y = Add(x, c2)
+        })",
+     {2, 8, 10, 10}},
+    {"fire_concat",
+     R"(opset 13
+        graph g (float32[N,4,9,9] x) => (float32[N,12,9,9] y) {
+          float32[6,4,1,1] wl = random(1)
+          float32[6,4,3,3] wr = random(2)
+          float32[6] bl = random(3)
+          float32[6] br = random(4)
+          l = Conv<kernel_shape=[1,1]>(x, wl, bl)
+          lr = Relu(l)
+          r = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, wr, br)
+          rr = Relu(r)
+          y = Concat<axis=1>(lr, rr)
+        })",
+     {2, 4, 9, 9}},
+    {"pool_flatten_gemm",
+     R"(opset 13
+        graph g (float32[N,16,7,7] x) => (float32[N,10] y) {
+          float32[10,16] w = random(1)
+          float32[10] b = random(2)
+          p = GlobalAveragePool(x)
+          f = Flatten(p)
+          y = Gemm<transB=1>(f, w, b)
+        })",
+     {3, 16, 7, 7}},
+    {"matmul_3d",
+     R"(opset 13
+        graph g (float32[N,5,32] x) => (float32[N,5,24] y) {
+          float32[32,24] w = random(1)
+          m = MatMul(x, w)
+          y = Sigmoid(m)
+        })",
+     {2, 5, 32}},
+    {"conv_transpose",
+     R"(opset 13
+        graph g (float32[N,6,5,5] x) => (float32[N,4,10,10] y) {
+          float32[6,4,2,2] w = random(1)
+          float32[4] b = random(2)
+          t = ConvTranspose<kernel_shape=[2,2], strides=[2,2]>(x, w, b)
+          y = Relu(t)
+        })",
+     {2, 6, 5, 5}},
+    {"activations_16_bit",
+     R"(opset 13
+        graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
+          float32[4,3,3,3] w = random(1)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)
+          y = Relu(c)
+        })",
+     {2, 3, 8, 8},
+     [](target::GridChoice& choice) { choice.activations.bits = 16; }},
+    {"weights_4_bit_old_opset",
+     R"(opset 11
+        graph g (float32[N,3,8,8] x) => (float32[N,4] y) {
+          float32[4,3,3,3] w = random(1)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)
+          r = Relu(c)
+          m = ReduceMean<axes=[2,3], keepdims=1>(r)
+          y = Squeeze<axes=[2,3]>(m)
+        })",
+     {2, 3, 8, 8},
+     [](target::GridChoice& choice) { choice.weights.bits = 4; }},
+    {"matmul_blocks_of_4_bit",
+     R"(opset 13
+        graph g (float32[N,64] x) => (float32[N,24] y) {
+          float32[64,24] w = random(1)
+          y = MatMul(x, w)
+        })",
+     {4, 64},
+     [](target::GridChoice& choice) {
+       choice.weights.bits = 4;
+       choice.weight_granularity = quant::Granularity::kBlock;
+       choice.block_size = 16;
+     }},
+    {"per_tensor_opset_9",
+     R"(opset 9
+        graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
+          float32[4,3,3,3] w = random(1)
+          float32[4] b = random(5)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w, b)
+          y = Clip<min=0.0, max=6.0>(c)
+        })",
+     {2, 3, 8, 8},
+     [](target::GridChoice& choice) { choice.weight_granularity = quant::Granularity::kTensor; }},
+};
+
+recipe::Step CalibrateStep() {
+  return {"calibrate", recipe::Params(passes::FindPass("calibrate")->params), 0};
+}
+
+// Share of values that differ by more than one step (and a hair for float rounding).
+double ShareBeyondOneStep(const Tensor& a, const Tensor& b, float step) {
+  REQUIRE(a.shape() == b.shape());
+  int64_t beyond = 0;
+  for (int64_t i = 0; i < a.size(); ++i)
+    beyond += !(std::fabs(a.data<float>()[i] - b.data<float>()[i]) <= 1.001f * step);
+  return static_cast<double>(beyond) / static_cast<double>(a.size());
+}
+
+void CheckAgainstOrt(const Case& test) {
+  auto parsed = graph::Parse(test.text);
+  REQUIRE(parsed.ok());
+  passes::Session session;
+  session.model = std::move(parsed).value();
+  session.target = target::LoadProfile("ort-cpu").value();
+  session.grids = target::DefaultChoice(session.target);
+  test.adjust(session.grids);
+  support::VectorSource data = support::RandomSource(test.input, 4, 7);
+  session.data = &data;
+  report::Report report;
+  const Status ran = passes::RunSteps({CalibrateStep()}, {}, &session, &report);
+  INFO(ran.message());
+  REQUIRE(ran.ok());
+
+  auto exported = target::ExportQdq(session.model, session.encodings, {});
+  REQUIRE(exported.ok());
+  e2e::ScratchFolder scratch(std::string("export-") + test.name);
+  const std::string file = scratch.File("model.onnx");
+  REQUIRE(io::WriteOnnx(*exported, file).ok());
+
+  const Tensor input = support::RandomSource(test.input, 1, 99).Next().value()->inputs[0];
+  const std::string input_name = session.model.graph->inputs[0].name;
+  auto ort = e2e::RunOrt({{file, false, {{input_name, input}}}, {file, true, {{input_name, input}}}},
+                         scratch.path());
+  INFO((ort.ok() ? "" : ort.status().message()));
+  REQUIRE(ort.ok());
+
+  engine::ExecutorOptions options;
+  options.simulate = &session.encodings;
+  auto executor = engine::Executor::Create(session.model, options);
+  REQUIRE(executor.ok());
+  auto simulated = (*executor)->Run({input});
+  REQUIRE(simulated.ok());
+  const std::string output = session.model.graph->outputs[0].name;
+  REQUIRE(session.encodings.contains(output));
+  const float step = session.encodings.at(output).params[0].scale;
+  CHECK(ShareBeyondOneStep((*simulated)[0], (*ort)[0][0], step) <= 0.01);
+  CHECK(ShareBeyondOneStep((*simulated)[0], (*ort)[1][0], step) <= 0.01);
+}
+
+}  // namespace
+
+TEST_CASE("exported models run in ONNX Runtime and agree with the simulation") {
+  if (!e2e::OrtAvailable()) {
+    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
+    return;
+  }
+  for (const Case& test : kCases) {
+    DYNAMIC_SECTION(test.name) { CheckAgainstOrt(test); }
+  }
+}
+
+}  // namespace roundel

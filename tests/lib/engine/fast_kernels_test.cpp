@@ -1,0 +1,174 @@
+// Fast kernels that are loops of our own: element-wise nodes, normalisation, Concat, Transpose; and
+// the change of layout.
+
+#include <catch2/catch.hpp>
+
+#include "lib/engine/value.h"
+#include "tests/lib/engine/engine_test_support.h"
+
+namespace roundel::engine {
+namespace {
+
+// `body` from c (channels-last, as a Conv leaves it) and x (plain) to y.
+std::string AfterConv(const std::string& body) {
+  return StrCat(R"(opset 14
+graph g (float32[2,5,4,6] x) => (float32 y) {
+  float32[5,5,1,1] w = random(3)
+)",
+                body, "\n}");
+}
+
+TEST_CASE("Layouts hold the same elements in their own order") {
+  const Shape shape = {2, 19, 3, 7};
+  const Tensor plain = RandomTensor(shape, 1);
+  std::vector<float> last(static_cast<size_t>(plain.size())), back(last.size());
+  ConvertLayout(shape, plain.data<float>(), Layout::kPlain, last.data());
+  for (int64_t n = 0; n < 2; ++n)
+    for (int64_t c = 0; c < 19; ++c)
+      for (int64_t p = 0; p < 21; ++p)
+        REQUIRE(last[(n * 21 + p) * 19 + c] == plain.data<float>()[(n * 19 + c) * 21 + p]);
+  ConvertLayout(shape, last.data(), Layout::kChannelsLast, back.data());
+  CHECK(std::equal(back.begin(), back.end(), plain.data<float>()));
+  CHECK(PhysicalShape(shape, Layout::kChannelsLast) == Shape{2, 3, 7, 19});
+  CHECK(PhysicalAxis(1, 4, Layout::kChannelsLast) == 3);
+  CHECK(PhysicalAxis(3, 4, Layout::kChannelsLast) == 2);
+  CHECK(LayoutsCoincide({4, 9, 1, 1}));
+  CHECK(LayoutsCoincide({4, 1, 3, 2}));
+  CHECK_FALSE(LayoutsCoincide({4, 2, 3, 1}));
+}
+
+TEST_CASE("Element-wise nodes run fast, alone and in chains") {
+  for (const char* node :
+       {"Relu", "LeakyRelu<alpha=0.3>", "Sigmoid", "Tanh", "Elu<alpha=2.0>", "HardSwish",
+        "HardSigmoid", "Exp", "Abs", "Neg"})
+    CheckOneFastStep(StrCat("opset 14\ngraph g (float32[3,7] x) => (float32 y) {\n  y = ", node,
+                            "(x)\n}"),
+                     {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
+  CheckOneFastStep("opset 20\ngraph g (float32[3,7] x) => (float32 y) {\n  y = Gelu(x)\n}",
+                   {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
+  CheckOneFastStep(R"(opset 14
+graph g (float32[3,70000] x) => (float32 y) {
+  float32[1] three = {3}
+  float32[] zero = {0}
+  float32[] six = {6}
+  a = Add(x, three)
+  b = Clip(a, zero, six)
+  c = Div(b, six)
+  d = Sub(three, c)
+  e = Elu<alpha=0.5>(d)
+  f = Elu<alpha=1.5>(e)
+  y = Sqrt(f)
+})",
+                   {RandomTensor({3, 70000}, 1, -4, 4)}, 1e-5);
+}
+
+TEST_CASE("Clip bounds that cross or are computed are left to the plain kernel") {
+  CheckFastEqualsPlain(ParseModel(R"(opset 14
+graph g (float32[9] x, float32[] low) => (float32 y, float32 z) {
+  float32[] one = {1}
+  float32[] minus = {-1}
+  y = Clip(x, one, minus)
+  z = Clip(x, low)
+})"),
+                       {RandomTensor({9}, 1, -3, 3), Tensor::Scalar(0.5f)});
+}
+
+TEST_CASE("A scalar of rank one raises the rank of what it meets") {
+  const graph::Model model = ParseModel(R"(opset 14
+graph g (float32[] x) => (float32 y) {
+  float32[1] three = {3}
+  a = Relu(x)
+  y = Add(a, three)
+})");
+  CHECK(MustRun(*MustCreate(model), {Tensor::Scalar(2.0f)})[0].shape() == Shape{1});
+}
+
+TEST_CASE("Two values of one shape, whatever their layouts") {
+  for (const char* op : {"Add", "Sub", "Mul", "Div"})
+    for (const char* operands : {"c, x", "x, c", "c, c", "c, d"}) {
+      const std::string text =
+          AfterConv(StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  e = MaxPool<kernel_shape=[1,1]>(c)"
+                           "\n  t = ", op, "(", operands, ")\n  u = Relu(t)\n  y = Add(u, e)"));
+      INFO(text);
+      CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1, 0.5, 2)}, {}, 1e-5);
+    }
+}
+
+TEST_CASE("Broadcasting against channels-last values") {
+  const char* others[] = {"float32[2,5,1,1]", "float32[1,5,1,1]", "float32[5,1,1]", "float32[4,6]",
+                          "float32[6]", "float32[2,1,4,6]", "float32[1,5,4,6]", "float32[5,4,6]",
+                          "float32[1]", "float32[4,1]", "float32[2,1,1,1]"};
+  for (const char* other : others)
+    for (const char* order : {"c, k", "k, c"}) {
+      const std::string text = AfterConv(StrCat("  ", other, " k = random(9, 1, 2)\n  c0 = Conv(x, w)\n"
+                                                "  c = MaxPool<kernel_shape=[1,1]>(c0)\n  t = Div(",
+                                                order, ")\n  y = Relu(t)"));
+      INFO(text);
+      CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1, 0.5, 2)}, {}, 1e-4);
+    }
+  const std::string gate = AfterConv(
+      "  c = Conv(x, w)\n  m = GlobalAveragePool(c)\n  s = Sigmoid(m)\n  y = Mul(c, s)");
+  CheckFastEqualsPlain(ParseModel(gate), {RandomTensor({2, 5, 4, 6}, 1)});
+}
+
+TEST_CASE("Both operands broadcast") {
+  CheckFastEqualsPlain(ParseModel(R"(opset 14
+graph g (float32[3,1] a, float32[1,4] b) => (float32 y) {
+  y = Add(a, b)
+})"),
+                       {RandomTensor({3, 1}, 1), RandomTensor({1, 4}, 2)});
+}
+
+TEST_CASE("BatchNormalization by itself, in both layouts and at rank two") {
+  const std::string parameters =
+      "  float32[5] gamma = random(5)\n  float32[5] beta = random(6)\n"
+      "  float32[5] mean = random(7)\n  float32[5] var = random(8, 0.1, 2)\n";
+  CheckOneFastStep(AfterConv(parameters + "  t = BatchNormalization(x, gamma, beta, mean, var)\n"
+                                          "  y = Relu(t)"),
+                   {RandomTensor({2, 5, 4, 6}, 1)}, 1e-5);
+  CheckFastEqualsPlain(
+      ParseModel(AfterConv(parameters + "  c = Conv(x, w)\n  m = MaxPool<kernel_shape=[2,2]>(c)\n"
+                                        "  t = BatchNormalization(m, gamma, beta, mean, var)\n"
+                                        "  y = Tanh(t)")),
+      {RandomTensor({2, 5, 4, 6}, 1)}, {}, 1e-5);
+  CheckOneFastStep(StrCat("opset 14\ngraph g (float32[3,5] x) => (float32 y) {\n", parameters,
+                          "  y = BatchNormalization(x, gamma, beta, mean, var)\n}"),
+                   {RandomTensor({3, 5}, 1)}, 1e-5);
+}
+
+TEST_CASE("Concat along every axis") {
+  for (int axis = -4; axis < 4; ++axis) {
+    const std::string text = AfterConv(StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  t = Concat<axis=",
+                                              axis, ">(c, d, c)\n  y = MaxPool<kernel_shape=[1,1]>(t)"));
+    INFO(text);
+    CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1)});
+  }
+}
+
+TEST_CASE("Transposes to and from channels-last move nothing") {
+  const graph::Model model = ParseModel(R"(opset 14
+graph g (float32[2,4,6,5] x) => (float32 y, float32 z) {
+  float32[3,5,1,1] w = random(3)
+  t = Transpose<perm=[0,3,1,2]>(x)
+  c = Conv(t, w)
+  y = Transpose<perm=[0,2,3,1]>(c)
+  z = Transpose<perm=[3,2,1,0]>(c)
+})");
+  const Tensor x = RandomTensor({2, 4, 6, 5}, 1);
+  const Coverage coverage = FastCoverage(model, {x});
+  CHECK(coverage.steps == 4);
+  CHECK(coverage.fast == 3);
+  CheckFastEqualsPlain(model, {x});
+}
+
+TEST_CASE("Reshape of a channels-last value sees logical order") {
+  CheckFastEqualsPlain(ParseModel(AfterConv("  int64[2] s = {2, 120}\n  c = Conv(x, w)\n"
+                                            "  t = Reshape(c, s)\n  y = Relu(t)")),
+                       {RandomTensor({2, 5, 4, 6}, 1)});
+  CheckFastEqualsPlain(ParseModel(AfterConv("  c = Conv(x, w)\n  m = GlobalMaxPool(c)\n"
+                                            "  t = Flatten(m)\n  y = Softmax(t)")),
+                       {RandomTensor({2, 5, 4, 6}, 1)});
+}
+
+}  // namespace
+}  // namespace roundel::engine

@@ -1,0 +1,165 @@
+// What is simulated is what is exported: the executor with the encodings applied, and the exported
+// QDQ graph run by plain kernels, give the same bits; so does what import makes of that graph.
+
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "lib/base/text.h"
+#include "lib/engine/executor.h"
+#include "lib/target/qdq.h"
+#include "passes/pass.h"
+#include "tests/support/pass_harness.h"
+#include "tests/support/vector_source.h"
+
+namespace roundel::passes {
+namespace {
+
+using quant::EncodingTable;
+using quant::Granularity;
+
+std::vector<Tensor> Run(const graph::Model& model, const EncodingTable* simulate,
+                        const std::vector<Tensor>& inputs) {
+  engine::ExecutorOptions options;
+  options.fast_kernels = false;
+  options.simulate = simulate;
+  auto executor = engine::Executor::Create(model, options);
+  INFO((executor.ok() ? "" : executor.status().message()));
+  REQUIRE(executor.ok());
+  auto outputs = (*executor)->Run(inputs);
+  INFO((outputs.ok() ? "" : outputs.status().message()));
+  REQUIRE(outputs.ok());
+  return std::move(*outputs);
+}
+
+void CheckSameBits(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  REQUIRE(a.size() == b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    REQUIRE(a[i].shape() == b[i].shape());
+    // -0 and 0 are one value: a Relu's and a zero point's zeros may differ in sign.
+    const auto x = a[i].span<float>(), y = b[i].span<float>();
+    CHECK(std::equal(x.begin(), x.end(), y.begin()));
+  }
+}
+
+struct Case {
+  const char* name;
+  const char* text;
+  Shape input;
+};
+
+const Case kCases[] = {
+    {"Conv, Relu, depthwise Conv, Clip", R"(opset 13
+graph g (float32[2,3,6,6] x) => (float32[2,4,6,6] y) {
+  float32[4,3,3,3] w = random(1)
+  float32[4] b = random(2)
+  float32[4,1,3,3] v = random(3)
+  float32[4] c = random(4)
+  float32[] low = {0}
+  float32[] high = {6}
+  t = Conv<pads=[1,1,1,1]>(x, w, b)
+  r = Relu(t)
+  d = Conv<pads=[1,1,1,1], group=4>(r, v, c)
+  y = Clip(d, low, high)
+})", {2, 3, 6, 6}},
+    {"residual Add and Concat with pass-through chains", R"(opset 13
+graph g (float32[2,4,6,6] x) => (float32[2,8,3,3] y, float32[2,72] f) {
+  float32[4,4,1,1] w = random(1)
+  float32[1,4,6,6] k = random(5)
+  int64[2] shape = {2, 72}
+  int64[2] parts = {4, 4}
+  t = Conv(x, w)
+  s = Add(x, t)
+  r = Relu(s)
+  a = Add(r, k)
+  j = Concat<axis=1>(a, t)
+  y = MaxPool<kernel_shape=[2,2], strides=[2,2]>(j)
+  p, q = Split<axis=1>(y, parts)
+  h = Mul(p, q)
+  e = Concat<axis=1>(h, p)
+  f = Reshape(e, shape)
+})", {2, 4, 6, 6}},
+    {"Gemm with alpha and beta, MatMul, Softmax, Sigmoid", R"(opset 13
+graph g (float32[3,8] x) => (float32[3,5] y, float32[3,5] z) {
+  float32[4,8] w = random(1)
+  float32[4] b = random(2)
+  float32[4,5] v = random(3)
+  t = Gemm<transB=1, alpha=0.5, beta=2.0>(x, w, b)
+  m = MatMul(t, v)
+  y = Softmax(m)
+  z = Sigmoid(m)
+})", {3, 8}},
+    {"a Clip per channel, and a value with float readers", R"(opset 13
+graph g (float32[2,2,4,4] x) => (float32[2,2,4,4] y, float32[2,2,4,4] z) {
+  float32[2,2,1,1] w = random(1)
+  float32[1,2,1,1] top = {1, 0.25}
+  t = Conv(x, w)
+  r = Relu(t)
+  y = Min(r, top)
+  z = Erf(y)
+})", {2, 2, 4, 4}},
+};
+
+Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr) {
+  Session session;
+  session.model = support::ParseModel(c.text);
+  session.target = target::LoadProfile("ort-cpu").value();
+  session.grids = choice ? *choice : target::DefaultChoice(session.target);
+  support::VectorSource data = support::RandomSource(c.input, 4, 11);
+  session.data = &data;
+  report::PassReport report;
+  session.report = &report;
+  const PassInfo* info = FindPass("calibrate");
+  const auto outcome = info->run(session, recipe::Params(info->params));
+  INFO((outcome.ok() ? "" : outcome.status().message()));
+  REQUIRE(outcome.ok());
+  session.data = nullptr;
+  session.report = nullptr;
+  return session;
+}
+
+void CheckAllForms(const Session& session, const Shape& input) {
+  Random random(99);  // other data than the calibration's: values leave the ranges
+  const std::vector<Tensor> inputs = {support::RandomTensor(input, random, 2.0)};
+  const auto simulated = Run(session.model, &session.encodings, inputs);
+  const auto plain = Run(session.model, nullptr, inputs);
+  CHECK_FALSE(plain[0] == simulated[0]);  // the encodings do something
+  for (const bool absorb : {true, false}) {
+    const auto exported =
+        target::ExportQdq(session.model, session.encodings, {.absorb_relu = absorb});
+    INFO((exported.ok() ? "" : exported.status().message()));
+    REQUIRE(exported.ok());
+    CheckSameBits(Run(*exported, nullptr, inputs), simulated);
+    const auto imported = target::ImportQdq(*exported);
+    REQUIRE(imported.ok());
+    CHECK(imported->encodings.size() == session.encodings.size());
+    CheckSameBits(Run(imported->model, &imported->encodings, inputs), simulated);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("simulation, export and import compute the same bits") {
+  for (const Case& c : kCases) {
+    SECTION(c.name) { CheckAllForms(Calibrated(c), c.input); }
+  }
+}
+
+TEST_CASE("the same for four bits in blocks, symmetric activations and 16 bits") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("ort-cpu").value());
+  SECTION("int4 blocks") {
+    choice.weights = {.bits = 4, .is_signed = true, .symmetric = true};
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = 2;
+  }
+  SECTION("int8 symmetric activations, weights per tensor") {
+    choice.activations = {.bits = 8, .is_signed = true, .symmetric = true};
+    choice.weight_granularity = Granularity::kTensor;
+  }
+  SECTION("uint16 activations, uint4 weights") {
+    choice.activations = {.bits = 16};
+    choice.weights = {.bits = 4};
+  }
+  for (const Case& c : {kCases[0], kCases[2]}) CheckAllForms(Calibrated(c, &choice), c.input);
+}
+
+}  // namespace roundel::passes

@@ -1,0 +1,183 @@
+// The tree itself is under test: who may include whom, which room owns which third-party library,
+// the list of passes, sizes, and things that do not belong into library code.
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <catch2/catch.hpp>
+
+namespace {
+
+namespace fs = std::filesystem;
+const fs::path kRoot = ROUNDEL_SOURCE_DIR;
+
+// Room -> rooms that it may include besides itself. Each row names only rooms above it: no cycles.
+const std::map<std::string, std::set<std::string>> kMayInclude = {
+    {"lib/base", {}},
+    {"lib/tensor", {"lib/base"}},
+    {"lib/quant", {"lib/base", "lib/tensor"}},
+    {"lib/graph", {"lib/base", "lib/tensor"}},
+    {"lib/engine", {"lib/base", "lib/tensor", "lib/quant", "lib/graph"}},
+    {"lib/recipe", {"lib/base"}},
+    {"lib/target", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/recipe"}},
+    {"lib/report", {"lib/base", "lib/tensor", "lib/quant"}},
+    {"lib/io", {"lib/base", "lib/tensor", "lib/quant", "lib/graph"}},
+    {"lib/data", {"lib/base", "lib/tensor", "lib/engine", "lib/io", "lib/recipe"}},
+    {"passes",
+     {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/engine", "lib/recipe", "lib/target",
+      "lib/report"}},
+    {"cmd",
+     {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/engine", "lib/recipe", "lib/target",
+      "lib/report", "lib/io", "lib/data", "passes"}},
+};
+
+// Start of an include -> the only places that may have it.
+const std::vector<std::pair<std::string, std::vector<std::string>>> kSecrets = {
+    {"spdlog/", {"lib/base/log.cpp"}},
+    {"omp.h", {"lib/base/parallel.cpp"}},
+    {"google/protobuf", {"lib/io/onnx_"}},
+    {"onnx/", {"lib/io/onnx_"}},
+    {"dnnl", {"lib/engine/kernels_onednn/"}},
+    {"oneapi/", {"lib/engine/kernels_onednn/"}},
+    {"yaml-cpp/", {"lib/recipe/"}},
+    {"nlohmann/", {"lib/report/", "lib/io/encodings_json.cpp", "cmd/"}},
+    {"CLI/", {"cmd/"}},
+    {"png.h", {"lib/io/images/"}},
+    {"turbojpeg.h", {"lib/io/images/"}},
+};
+
+struct Source {
+  std::string path;  // from the repository root
+  std::vector<std::string> lines;
+};
+
+std::vector<Source> Sources(const std::vector<std::string>& folders) {
+  std::vector<Source> sources;
+  for (const std::string& folder : folders) {
+    if (!fs::exists(kRoot / folder)) continue;
+    for (const auto& entry : fs::recursive_directory_iterator(kRoot / folder)) {
+      const std::string path = fs::relative(entry.path(), kRoot).string();
+      if (path.find("node_modules") != std::string::npos) continue;
+      if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+      std::ifstream file(entry.path());
+      Source source{path, {}};
+      for (std::string line; std::getline(file, line);) source.lines.push_back(line);
+      sources.push_back(std::move(source));
+    }
+  }
+  return sources;
+}
+
+std::string RoomOf(const std::string& path) {
+  for (const auto& [room, unused] : kMayInclude)
+    if (path.rfind(room + "/", 0) == 0) return room;
+  return "";
+}
+
+std::vector<std::string> PassesInDef() {
+  std::ifstream file(kRoot / "passes/passes.def");
+  const std::regex row(R"(^ROUNDEL_PASS\((\w+)\)$)");
+  std::vector<std::string> names;
+  std::smatch match;
+  for (std::string line; std::getline(file, line);)
+    if (std::regex_match(line, match, row)) names.push_back(match[1]);
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("rooms include only the rooms above them") {
+  const std::regex include(R"re(^\s*#include\s+"((?:lib/\w+|passes|cmd|tests)/[^"]+)")re");
+  int checked = 0;
+  for (const Source& source : Sources({"lib", "passes", "cmd"})) {
+    const std::string room = RoomOf(source.path);
+    INFO(source.path);
+    REQUIRE_FALSE(room.empty());
+    for (const std::string& line : source.lines) {
+      std::smatch match;
+      if (!std::regex_search(line, match, include)) continue;
+      const std::string target = RoomOf(match[1]);
+      INFO(line);
+      CHECK((target == room || kMayInclude.at(room).contains(target)));
+      ++checked;
+    }
+  }
+  CHECK(checked > 100);
+}
+
+TEST_CASE("a pass includes no other pass") {
+  for (const std::string& pass : PassesInDef())
+    CHECK_FALSE(fs::exists(kRoot / "passes" / (pass + ".h")));
+}
+
+TEST_CASE("each third-party library is the secret of one room") {
+  const std::regex include(R"re(^\s*#include\s+[<"]([^>"]+)[>"])re");
+  for (const Source& source : Sources({"lib", "passes", "cmd"})) {
+    for (const std::string& line : source.lines) {
+      std::smatch match;
+      if (!std::regex_search(line, match, include)) continue;
+      for (const auto& [prefix, owners] : kSecrets) {
+        if (match[1].str().rfind(prefix, 0) != 0) continue;
+        INFO(source.path << ": " << line);
+        CHECK(std::any_of(owners.begin(), owners.end(), [&](const std::string& owner) {
+          return source.path.rfind(owner, 0) == 0;
+        }));
+      }
+    }
+  }
+}
+
+TEST_CASE("passes.def is sorted and complete, and every pass has its test") {
+  const std::vector<std::string> names = PassesInDef();
+  REQUIRE_FALSE(names.empty());
+  CHECK(std::is_sorted(names.begin(), names.end()));
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(kRoot / "passes"))
+    if (entry.path().extension() == ".cpp") files.insert(entry.path().stem().string());
+  for (const char* infrastructure : {"registry", "runner"}) files.erase(infrastructure);
+  CHECK(files == std::set<std::string>(names.begin(), names.end()));
+  for (const std::string& name : names) {
+    INFO(name);
+    CHECK(fs::exists(kRoot / "tests/passes" / (name + "_test.cpp")));
+  }
+}
+
+TEST_CASE("files keep to a readable size") {
+  for (const Source& source : Sources({"lib", "passes", "cmd", "tests"})) {
+    INFO(source.path);
+    CHECK(source.lines.size() <= (source.path.ends_with(".h") ? 250u : 600u));
+  }
+}
+
+TEST_CASE("library code neither exits, throws, nor prints") {
+  const std::regex forbidden(R"(\b(std::exit|throw|std::cout|printf)\b\s*[(<;]|\bthrow\b)");
+  // Where stderr and abort are the purpose of the file.
+  const std::set<std::string> allowed = {"lib/base/check.cpp", "lib/base/progress.cpp"};
+  for (const Source& source : Sources({"lib", "passes"})) {
+    if (allowed.contains(source.path)) continue;
+    for (const std::string& line : source.lines) {
+      const std::string code = line.substr(0, line.find("//"));
+      INFO(source.path << ": " << line);
+      CHECK_FALSE(std::regex_search(code, forbidden));
+    }
+  }
+}
+
+TEST_CASE("headers guard themselves and open no namespace for others") {
+  for (const Source& source : Sources({"lib", "passes", "cmd"})) {
+    if (!source.path.ends_with(".h")) continue;
+    INFO(source.path);
+    REQUIRE_FALSE(source.lines.empty());
+    CHECK(source.lines[0] == "#pragma once");
+    CHECK(std::none_of(source.lines.begin(), source.lines.end(), [](const std::string& line) {
+      return line.rfind("using namespace", 0) == 0;
+    }));
+  }
+}
