@@ -71,6 +71,15 @@ void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
       ->group("Common");
 }
 
+// "--calib --preset tf": a forgotten value would otherwise swallow the next flag.
+void RefuseFlagsAsValues(CLI::App& app) {
+  const auto check = [](const std::string& value) {
+    return value.starts_with("--") ? "the value is missing before '" + value + "'" : std::string();
+  };
+  for (CLI::Option* option : app.get_options())
+    if (option->get_items_expected_min() > 0) option->check(check);
+}
+
 std::vector<std::string> CommandNames() {
   std::vector<std::string> names;
   for (const Command& command : kCommands) names.emplace_back(command.name);
@@ -119,6 +128,7 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
   const CommandRun run = command.setup(app);
   CommonFlags flags;
   AddCommonFlags(app, &flags);
+  RefuseFlagsAsValues(app);
   const std::string see = StrCat("; see 'roundel ", command.name, " --help'");
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 wants them reversed

@@ -61,7 +61,8 @@ Result<Written> WriteFloat(const Options& options) {
     return ModelError(
         StrCat("'", options.model, "' has no QuantizeLinear/DequantizeLinear to take out"));
   OutputSet files;
-  RETURN_IF_ERROR(files.StageEncodings(result.encodings, options.output, options.versions));
+  RETURN_IF_ERROR(files.StageEncodings(result.encodings, *result.model.graph, options.output,
+                                       options.versions));
   RETURN_IF_ERROR(
       files.Commit({{result.model, options.output}}, {.external_data = options.external_data}));
   return written;

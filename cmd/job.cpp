@@ -213,7 +213,7 @@ class Job {
   Status Write(const OutputNames& names) {
     const Params& section = recipe_.Section("export");
     OutputSet files;
-    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, names.model,
+    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *session_.model.graph, names.model,
                                          section.Strings("encodings_version")));
     RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));

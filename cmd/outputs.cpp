@@ -90,11 +90,12 @@ Status OutputSet::Stage(const std::string& path, const std::string& contents) {
   return OkStatus();
 }
 
-Status OutputSet::StageEncodings(const quant::EncodingTable& table, const std::string& model_path,
+Status OutputSet::StageEncodings(const quant::EncodingTable& table, const graph::Graph& graph,
+                                 const std::string& model_path,
                                  const std::vector<std::string>& versions) {
   const std::vector<std::string> paths = EncodingsPaths(model_path, versions);
   for (size_t i = 0; i < paths.size(); ++i) {
-    ASSIGN_OR_RETURN(const std::string json, io::EncodingsJson(table, versions[i]));
+    ASSIGN_OR_RETURN(const std::string json, io::EncodingsJson(table, versions[i], &graph));
     RETURN_IF_ERROR(Stage(paths[i], json));
   }
   return OkStatus();

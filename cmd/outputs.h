@@ -39,8 +39,9 @@ Status CheckExternalData(const std::string& input_model, const std::string& outp
 class OutputSet {
  public:
   Status Stage(const std::string& path, const std::string& contents);
-  Status StageEncodings(const quant::EncodingTable& table, const std::string& model_path,
-                        const std::vector<std::string>& versions);
+  // `graph`: of the float model that the table describes.
+  Status StageEncodings(const quant::EncodingTable& table, const graph::Graph& graph,
+                        const std::string& model_path, const std::vector<std::string>& versions);
   struct ModelFile {
     const graph::Model& model;
     std::string path;

@@ -124,20 +124,16 @@ Result<std::vector<double>> ReadFiniteBias(const Graph& graph, const WeightedLay
   return bias;
 }
 
-bool IsConvolution(const WeightedLayer& layer) {
-  return layer.node->Is("Conv") || layer.node->Is("ConvTranspose");
-}
-
 // The constant operand of an elementwise node behind `layer`, as one value per output channel;
 // nullopt if it varies along another axis or adds axes.
 std::optional<std::vector<double>> PerChannel(const Graph& graph, const Tensor& constant,
                                               const WeightedLayer& layer) {
   const int64_t channels = layer.out_channels(), size = constant.size();
   if (!IsFloating(constant.dtype()) || (size != 1 && size != channels)) return std::nullopt;
-  const auto rank = IsConvolution(layer) ? graph.Constant(layer.weight())->rank()
-                                         : graph::RankOf(graph, layer.output());
+  const auto rank = graph::IsConvolution(layer) ? graph.Constant(layer.weight())->rank()
+                                                : graph::RankOf(graph, layer.output());
   // Counted from the end, as broadcasting does: NC.. of a convolution, the last of a product.
-  const int64_t from_end = IsConvolution(layer) ? *rank - 1 : 1;
+  const int64_t from_end = graph::IsConvolution(layer) ? *rank - 1 : 1;
   if (constant.rank() > (rank ? *rank : 1)) return std::nullopt;
   if (size != 1 && (constant.rank() < from_end || constant.dim(-from_end) != channels))
     return std::nullopt;

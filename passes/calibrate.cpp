@@ -1,20 +1,21 @@
 // calibrate: decides where quantizers stand and which grid each of them has.
 //
-// The target profile places the quantizers (lib/target/place.cpp). One sweep over the data, with a tap
-// on every activation that needs a range, feeds one observer per tensor; memory does not grow with the
-// number of samples. Tensors of one group (Concat, pass-through chains) share the union of their ranges.
+// The target profile places the quantizers (lib/target/place.cpp). One sweep over the data, with a
+// tap on every activation that needs a range, feeds one observer per tensor; memory does not grow
+// with the number of samples. Tensors of one group (Concat, pass-through chains) share the union of
+// their ranges.
 //
-//   activation   s_x, z_x from the observed range (ONNX Runtime's arithmetic: quant::ParamsFromRange)
+//   activation   s_x, z_x from the observed range, by quant::ParamsFromRange
 //   weight       s_w from the exact minimum and maximum of the tensor, channel or block
 //   bias         s_b = s_x * s_w * factor, z_b = 0, int32: the unit of the integer accumulator
 //
-// Two repairs make the integers meaningful where batch normalisation left channels dead or nearly so.
-// A scale far below the others of its tensor is raised to 2^-24 of the largest (an all-zero channel to
-// the largest), and a weight scale for which |b / s_b| would leave the accumulator is raised until it
-// fits, at the cost of resolution in weights that do not matter there.
+// Two repairs make the integers meaningful where batch normalisation left channels dead or nearly
+// so. A scale far below the others of its tensor is raised to 2^-24 of the largest (an all-zero
+// channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
+// raised until it fits, at the cost of resolution in weights that do not matter there.
 //
-// Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost: one
-// forward pass over the data.
+// Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost:
+// one forward pass over the data.
 
 #include <algorithm>
 #include <cmath>
@@ -44,19 +45,23 @@ constexpr double kMaxBiasCode = 0x1p30;
 constexpr double kScaleFloor = 0x1p-24;
 
 Encoding MakeEncoding(const QuantPoint& point, std::vector<QParams> params) {
-  Encoding e{.role = point.role, .grid = point.grid, .granularity = point.granularity,
-             .axis = point.axis, .block_size = point.block_size, .params = std::move(params)};
+  Encoding e{.role = point.role,
+             .grid = point.grid,
+             .granularity = point.granularity,
+             .axis = point.axis,
+             .block_size = point.block_size,
+             .params = std::move(params)};
   e.decided_by = "calibrate";
   return e;
 }
 
 bool SameEncodings(const EncodingTable& a, const EncodingTable& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](auto& x, auto& y) {
-    const Encoding &e = x.second, &f = y.second;
-    return x.first == y.first && e.grid == f.grid && e.granularity == f.granularity &&
-           e.axis == f.axis && e.block_size == f.block_size && e.params == f.params &&
-           e.codes == f.codes && e.frozen == f.frozen;
-  });
+           const Encoding &e = x.second, &f = y.second;
+           return x.first == y.first && e.grid == f.grid && e.granularity == f.granularity &&
+                  e.axis == f.axis && e.block_size == f.block_size && e.params == f.params &&
+                  e.codes == f.codes && e.frozen == f.frozen;
+         });
 }
 
 // One sweep over the data: observers, by value, of what flows through the float model.
@@ -70,8 +75,9 @@ class Sweep {
                        quant::MakeObserver(params_.String("method"),
                                            {.percentile = params_.Float("percentile")}));
       taps_.push_back({value, true, [this](const engine::TapView& view) {
-        return observers_.at(view.name)->Observe(view.data).At(StrCat("value '", view.name, "'"));
-      }});
+                         return observers_.at(view.name)->Observe(view.data).At(
+                             StrCat("value '", view.name, "'"));
+                       }});
     }
     if (values.empty()) return OkStatus();
     if (!session_.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");
@@ -80,8 +86,9 @@ class Sweep {
     RETURN_IF_ERROR(Feed());
     for (const auto& [value, observer] : observers_)
       if (observer->count() == 0)
-        return DataError(StrCat("value '", value, "' received no data from ", samples_,
-                                " samples; exclude the nodes around it or add data that reaches it"));
+        return DataError(
+            StrCat("value '", value, "' received no data from ", samples_,
+                   " samples; exclude the nodes around it or add data that reaches it"));
     return OkStatus();
   }
 
@@ -110,8 +117,8 @@ class Sweep {
     return OkStatus();
   }
 
-  // Adds the sample to an error: runs the batch again in row-major order and looks which sample holds
-  // the first value that is not finite.
+  // Adds the sample to an error: runs the batch again in row-major order and looks which sample
+  // holds the first value that is not finite.
   Status Explain(Status error, const engine::Batch& batch) {
     if (error.kind() != ErrorKind::kData || batch.sample_names.empty()) return error;
     int64_t sample = 0;
@@ -120,13 +127,15 @@ class Sweep {
       std::vector<engine::Tap> taps;
       for (const engine::Tap& tap : taps_)
         taps.push_back({tap.value, false, [&](const engine::TapView& view) {
-          const auto bad = std::find_if_not(view.data.begin(), view.data.end(),
-                                            [](float x) { return std::isfinite(x); });
-          if (bad == view.data.end()) return OkStatus();
-          const bool by_sample = !view.shape.empty() && view.shape[0] == batch.size;
-          if (by_sample) sample = (bad - view.data.begin()) * batch.size / std::ssize(view.data);
-          return DataError("found");
-        }});
+                          const auto bad =
+                              std::find_if_not(view.data.begin(), view.data.end(),
+                                               [](float x) { return std::isfinite(x); });
+                          if (bad == view.data.end()) return OkStatus();
+                          const bool by_sample = !view.shape.empty() && view.shape[0] == batch.size;
+                          if (by_sample)
+                            sample = (bad - view.data.begin()) * batch.size / std::ssize(view.data);
+                          return DataError("found");
+                        }});
       if (executor_->Run(batch.inputs, taps).ok()) return error;
     }
     const bool known = sample >= 0 && sample < std::ssize(batch.sample_names);
@@ -148,8 +157,12 @@ class GridMaker {
   GridMaker(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
 
   Result<EncodingTable> Run(const target::Placement& placement) {
-    for (const auto& [value, e] : session_.encodings)
-      if (e.frozen) table_[value] = e;
+    for (const auto& [value, e] : session_.encodings) {
+      if (!e.frozen) continue;
+      if (e.params.empty())
+        return ModelError(StrCat("frozen encoding of '", value, "' has no scale"));
+      table_[value] = e;
+    }
     for (const QuantPoint& point : placement.points)
       if (point.group >= 0) groups_[point.group].push_back(&point);
     RETURN_IF_ERROR(MakeActivations());
@@ -222,8 +235,10 @@ class GridMaker {
       }
       if (!NeedsData(*point)) continue;
       auto observer = sweep.Take(point->value);
-      if (merged) merged->Merge(*observer);
-      else merged = std::move(observer);
+      if (merged)
+        merged->Merge(*observer);
+      else
+        merged = std::move(observer);
     }
     if (merged) {
       const quant::Range seen = merged->Compute(group[0]->grid);
@@ -236,8 +251,7 @@ class GridMaker {
     if (table_.contains(point.value)) return OkStatus();  // frozen
     Encoding e = MakeEncoding(point, {});
     auto ranges = quant::TensorRanges(Constant(point.value), e);
-    if (!ranges.ok())
-      return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
+    if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
     for (const quant::Range& range : *ranges) {
@@ -249,9 +263,12 @@ class GridMaker {
     const auto floor = static_cast<float>(largest * kScaleFloor);
     for (size_t i = 0; i < e.params.size() && largest > 0; ++i) {
       float& scale = e.params[i].scale;
-      if (magnitude((*ranges)[i]) == 0) scale = largest;
-      else if (scale > 2 * magnitude((*ranges)[i])) scale = floor;
-      else scale = std::max(scale, floor);
+      if (magnitude((*ranges)[i]) == 0)
+        scale = largest;
+      else if (scale > 2 * magnitude((*ranges)[i]))
+        scale = floor;
+      else
+        scale = std::max(scale, floor);
     }
     table_[point.value] = std::move(e);
     return OkStatus();
@@ -300,7 +317,8 @@ class GridMaker {
       const float scale = e.params[e.ParamIndex(bias.shape(), i)].scale;
       const double code = std::abs(bias.data<float>()[i] / static_cast<double>(scale));
       if (scale >= std::numeric_limits<float>::min() && code <= 2 * kMaxBiasCode - 256) continue;
-      session_.report->Add(point.value, "declined", StrCat("bias does not fit int32 at scale ", scale));
+      session_.report->Add(point.value, "declined",
+                           StrCat("bias does not fit int32 at scale ", scale));
       return;
     }
     table_[point.value] = std::move(e);
@@ -348,16 +366,25 @@ PassInfo calibrate_pass() {
       .summary = "Places quantizers and sets their ranges from calibration data",
       .params =
           {
-              {.name = "method", .default_value = std::string("min_max"),
+              {.name = "method",
+               .default_value = std::string("min_max"),
                .help = "how activation ranges follow from the data",
                .choices = quant::ObserverMethods()},
-              {.name = "percentile", .default_value = 99.99,
+              {.name = "percentile",
+               .default_value = 99.99,
                .help = "share of the values that the range keeps (method percentile)",
-               .min = 50.001, .max = 100, .unit = "%"},
-              {.name = "samples", .default_value = int64_t{0},
-               .help = "samples to look at, in whole batches; 0 = all", .min = 0, .unit = "samples"},
-              {.name = "weights_method", .default_value = std::string("min_max"),
-               .help = "how weight ranges follow from the weights", .choices = {"min_max"}},
+               .min = 50.001,
+               .max = 100,
+               .unit = "%"},
+              {.name = "samples",
+               .default_value = int64_t{0},
+               .help = "samples to look at, in whole batches; 0 = all",
+               .min = 0,
+               .unit = "samples"},
+              {.name = "weights_method",
+               .default_value = std::string("min_max"),
+               .help = "how weight ranges follow from the weights",
+               .choices = {"min_max"}},
           },
       .needs_data = true,
       .run = Run,

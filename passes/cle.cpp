@@ -35,7 +35,6 @@
 #include <cmath>
 #include <map>
 
-#include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/channel_groups.h"
@@ -54,12 +53,13 @@ using graph::WeightedLayer;
 
 // Steps in log s are lengthened by this factor (successive over-relaxation): along chains of layers
 // plain steps take a number of sweeps that grows with the square of the length.
-constexpr double kOverRelaxation = 1.6;
+constexpr double kOverRelaxation = 1.3;
 
 // A layer with scales on its input or output channels.
 struct Layer {
   WeightedLayer layer;
-  // max |W| over the kernel: [groups][out_per_group][in_per_group].
+  // max |W| over the kernel: [groups][out_per_group][in_per_group]. float halves the memory
+  // traffic.
   std::vector<float> magnitude;
   int input_group = -1, output_group = -1;  // -1: not scaled
   int64_t repeat = 1;                       // inputs per channel of the input group
@@ -85,16 +85,26 @@ class Equalizer {
     }
   }
 
-  // Returns the number of sweeps; `*change` is the largest |log s| of the last one.
-  int64_t Iterate(int64_t max_iterations, double tolerance, double max_scale, double* change) {
+  // Sweeps until no scale moves by more than `tolerance` (in log s) or `max_sweeps` are over;
+  // returns how many it took. `*change` is the largest move of the last one.
+  int64_t Equalize(int64_t max_sweeps, double tolerance, double dead_share, double* change) {
     *change = 0;
-    for (int64_t sweep = 0; sweep < max_iterations; ++sweep) {
-      *change = 0;
-      for (size_t g = 0; g < groups_.size(); ++g)
-        *change = std::max(*change, EqualizeGroup(g, max_scale));
-      if (*change < tolerance) return sweep + 1;
+    int64_t sweeps = 0;
+    for (size_t g = 0; g < groups_.size(); ++g) FindDead(g, dead_share);
+    // What is dead depends on the largest range of the tensor, which equalisation lowers: channels
+    // may come to life. None dies again, so that this ends, and a second run finds the same ones
+    // dead.
+    for (bool revived = true; revived && sweeps < max_sweeps;) {
+      do {
+        *change = 0;
+        for (size_t g = 0; g < groups_.size(); ++g)
+          *change = std::max(*change, EqualizeGroup(g, kOverRelaxation));
+      } while (++sweeps < max_sweeps && *change >= tolerance);
+      for (size_t g = 0; g < groups_.size(); ++g) EqualizeGroup(g, 1);  // settles what overshot
+      revived = false;
+      for (size_t g = 0; g < groups_.size(); ++g) revived |= FindDead(g, dead_share);
     }
-    return max_iterations;
+    return sweeps;
   }
 
   const std::vector<ChannelGroup>& groups() const { return groups_; }
@@ -104,6 +114,7 @@ class Equalizer {
  private:
   struct Members {
     std::vector<int> producers, consumers;  // indices into layers_
+    std::vector<bool> dead;                 // channels that keep their scale
   };
 
   int LayerIndex(const Graph& graph, const WeightedLayer& layer) {
@@ -139,17 +150,14 @@ class Equalizer {
     std::vector<float> factors(static_cast<size_t>(l.in_channels()), 1.0f);
     for (size_t i = 0; in && i < factors.size(); ++i)
       factors[i] = static_cast<float>((*in)[i / static_cast<size_t>(layer.repeat)]);
-    ParallelFor(l.out_channels(), RowsPerChunk(l), [&](int64_t begin, int64_t end) {
-      for (int64_t o = begin; o < end; ++o) {
-        const float* row = layer.magnitude.data() + o * l.in_per_group;
-        const float* factor = factors.data() + o / l.out_per_group * l.in_per_group;
-        float largest = 0;
-        for (int64_t i = 0; i < l.in_per_group; ++i)
-          largest = std::max(largest, row[i] * factor[i]);
-        const auto channel = static_cast<size_t>(o);
-        (*range)[channel] = std::max((*range)[channel], largest / (out ? (*out)[channel] : 1.0));
-      }
-    });
+    for (int64_t o = 0; o < l.out_channels(); ++o) {
+      const float* row = layer.magnitude.data() + o * l.in_per_group;
+      const float* factor = factors.data() + o / l.out_per_group * l.in_per_group;
+      float largest = 0;
+      for (int64_t i = 0; i < l.in_per_group; ++i) largest = std::max(largest, row[i] * factor[i]);
+      const auto channel = static_cast<size_t>(o);
+      (*range)[channel] = std::max((*range)[channel], largest / (out ? (*out)[channel] : 1.0));
+    }
   }
 
   // The same for the channels of the input group.
@@ -169,33 +177,53 @@ class Equalizer {
     }
   }
 
-  static int64_t RowsPerChunk(const WeightedLayer& layer) {
-    return std::max<int64_t>(1, 65536 / layer.in_per_group);
-  }
-
-  double EqualizeGroup(size_t g, double max_scale) {
-    std::vector<double>& scales = scales_[g];
-    std::vector<double> produced(scales.size(), 0.0), consumed(scales.size(), 0.0);
-    bool feeds_itself = false;
+  struct Ranges {
+    std::vector<double> produced, consumed;  // r1 and r2 per channel
+    bool feeds_itself = false;               // some layer is producer and consumer
+  };
+  Ranges RangesOf(size_t g) const {
+    const auto channels = static_cast<size_t>(groups_[g].channels);
+    Ranges ranges{std::vector<double>(channels, 0.0), std::vector<double>(channels, 0.0)};
     for (const int layer : members_[g].producers) {
-      MergeOutputRange(layers_[static_cast<size_t>(layer)], &produced);
-      feeds_itself |= layers_[static_cast<size_t>(layer)].input_group == static_cast<int>(g);
+      MergeOutputRange(layers_[static_cast<size_t>(layer)], &ranges.produced);
+      ranges.feeds_itself |= layers_[static_cast<size_t>(layer)].input_group == static_cast<int>(g);
     }
     for (const int layer : members_[g].consumers)
-      MergeInputRange(layers_[static_cast<size_t>(layer)], &consumed);
+      MergeInputRange(layers_[static_cast<size_t>(layer)], &ranges.consumed);
+    return ranges;
+  }
+
+  // Updates which channels are dead; true if one is no more.
+  bool FindDead(size_t g, double dead_share) {
+    const Ranges ranges = RangesOf(g);
+    std::vector<bool>& dead = members_[g].dead;
+    const bool first = dead.empty();
+    if (first) dead.assign(ranges.produced.size(), true);
+    const double produced = *std::max_element(ranges.produced.begin(), ranges.produced.end());
+    const double consumed = *std::max_element(ranges.consumed.begin(), ranges.consumed.end());
+    bool revived = false;
+    for (size_t c = 0; c < dead.size(); ++c) {
+      const bool alive = ranges.produced[c] > 0 && ranges.consumed[c] > 0 &&
+                         ranges.produced[c] >= dead_share * produced &&
+                         ranges.consumed[c] >= dead_share * consumed;
+      revived |= alive && dead[c];
+      dead[c] = dead[c] && !alive;
+    }
+    return revived && !first;
+  }
+
+  double EqualizeGroup(size_t g, double relaxation) {
+    const Ranges ranges = RangesOf(g);
+    std::vector<double>& scales = scales_[g];
     // A layer from the group to itself answers every step of one channel by a step of another: half
     // a step keeps them from swapping ranges for ever.
-    const double exponent = feeds_itself ? 0.25 : 0.5 * kOverRelaxation;
+    const double exponent = ranges.feeds_itself ? 0.25 : 0.5 * relaxation;
     double change = 0;
     for (size_t c = 0; c < scales.size(); ++c) {
-      if (!(produced[c] > 0 && consumed[c] > 0)) continue;
-      const double ratio = produced[c] / consumed[c];
-      // What would need more than max_scale is left alone: next to dead, or next to unused.
-      const double wanted = scales[c] * std::sqrt(ratio);
-      const bool sane = wanted <= max_scale && wanted >= 1 / max_scale;
-      const double scale = sane ? scales[c] * std::pow(ratio, exponent) : 1.0;
-      change = std::max(change, std::fabs(std::log(scale / scales[c])));
-      scales[c] = scale;
+      if (members_[g].dead[c]) continue;
+      const double step = std::pow(ranges.produced[c] / ranges.consumed[c], exponent);
+      change = std::max(change, std::fabs(std::log(step)));
+      scales[c] *= step;
     }
     return change;
   }
@@ -263,14 +291,6 @@ void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string
   }
 }
 
-// Min's constant per channel: [1, C, 1, ..], as many axes as `value` has.
-Tensor BoundTensor(const Graph& graph, const std::string& value, DType type,
-                   const std::vector<double>& bounds) {
-  Shape shape(static_cast<size_t>(*graph::RankOf(graph, value)), 1);
-  shape[1] = static_cast<int64_t>(bounds.size());
-  return graph::FromDoubles(bounds, type, shape);
-}
-
 // Clip(0, high) -> Relu, with Min(high / s) behind it if `exact`.
 void ReplaceClip(Graph* graph, Node* clip, DType type, const std::vector<double>& scales,
                  bool exact) {
@@ -284,7 +304,7 @@ void ReplaceClip(Graph* graph, Node* clip, DType type, const std::vector<double>
     Node min{.op_type = "Min", .inputs = {relu.outputs[0], ""}, .outputs = {output}};
     if (!clip->name.empty()) min.name = graph->FreshName(clip->name + "_min");
     min.inputs[1] = graph->FreshName(output + "_bound");
-    graph->SetInitializer(min.inputs[1], BoundTensor(*graph, input, type, bounds));
+    graph->SetInitializer(min.inputs[1], graph::ChannelConstant(*graph, input, type, bounds));
     graph->InsertAfter(clip, std::move(min));
   }
   graph->InsertBefore(clip, std::move(relu));
@@ -297,8 +317,9 @@ void ScaleBound(Graph* graph, Node* min, const std::vector<double>& scales) {
   std::vector<double> bounds = graph::ToDoubles(old);
   if (bounds.size() == 1) bounds.assign(scales.size(), bounds[0]);
   for (size_t c = 0; c < bounds.size(); ++c) bounds[c] /= scales[c];
-  graph::ReplaceConstant(graph, min, operand.constant_index,
-                         BoundTensor(*graph, min->input(operand.data_index), old.dtype(), bounds));
+  graph::ReplaceConstant(
+      graph, min, operand.constant_index,
+      graph::ChannelConstant(*graph, min->input(operand.data_index), old.dtype(), bounds));
 }
 
 void ScaleStatistics(Session* session, const ChannelGroup& group,
@@ -455,8 +476,8 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   double change = 0;
   // Far below `tolerance`, so that what is left over does not add up to it in another run.
   const int64_t sweeps =
-      equalizer.Iterate(params.Int("max_iterations"), params.Float("tolerance") / 100,
-                        params.Float("max_scale"), &change);
+      equalizer.Equalize(params.Int("max_iterations"), params.Float("tolerance") / 100,
+                         params.Float("dead_channel"), &change);
   if (params.Bool("power_of_two"))
     for (size_t g = 0; g < equalizer.groups().size(); ++g)
       for (double& s : equalizer.scales(g)) s = std::exp2(std::nearbyint(std::log2(s)));
@@ -498,12 +519,11 @@ recipe::ParamSpecs Specs() {
        .help = "largest |log s| that counts as equal",
        .min = 1e-9,
        .max = 1},
-      {.name = "max_scale",
-       .default_value = 100.0,
-       .help = "channels that would need a larger scale, or a smaller one than its inverse, "
-               "keep theirs",
-       .min = 1,
-       .max = 1e6},
+      {.name = "dead_channel",
+       .default_value = 1e-4,
+       .help = "channels keep their scale if their range is below this share of the tensor's",
+       .min = 0,
+       .max = 1},
       {.name = "power_of_two",
        .default_value = false,
        .help = "round scales to powers of two, so that float weights keep their mantissas"},

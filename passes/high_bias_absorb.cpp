@@ -1,204 +1,426 @@
-// Moves large positive biases through an activation into the next layer, so that the activation's
-// range, which starts at zero, is not wasted on an offset that every sample has.
+// Moves what a layer adds to a channel at nearly every position into the next layer's bias, which
+// narrows the range that the activation between them must be quantized over.
 //
-//   x -> L1(W1, b1) -> Relu -> L2(W2, b2)     becomes     x -> L1(W1, b1 - c) -> Relu -> L2(W2, b2 + W2 c)
+//   Conv1(W1, b1) -> Relu -> Conv2(W2, b2)   becomes   Conv1(W1, b1 - c) -> Relu -> Conv2(W2, b2 +
+//   W2 c)
 //
-// (Nagel et al. 2019, Data-Free Quantization, section 4.1.3). For one channel with pre-activation x,
+// Relu(x - c) = Relu(x) - c where x >= c >= 0, so that the two agree as long as the channel's
+// values before the activation stay above c (Nagel et al. 2019, Data-free quantization,
+// section 4.1.3). Folded batch normalisation tells their distribution (Session::statistics): mean
+// beta and deviation |gamma|,
 //
-//   relu(x) = relu(x - c) + c     whenever x >= c,
+//   c = max(0, beta - 3 |gamma|)      c = beta without an activation in between, where any c is
+//   exact
 //
-// and batch normalisation tells where x lies: mean beta, deviation |gamma|. So c = max(0, beta - 3 |gamma|)
-// is exact for 99.87 % of normally distributed values. What L2 then lacks is constant:
+// (99.87 % of a normal distribution lie above beta - 3 gamma). Equalisation makes some biases
+// large, which is why this follows cle. For layers without statistics, `source: data` (and `auto`,
+// if there is data) takes c from the smallest value that each channel has on the data, or its mean
+// without an activation; the model is then unchanged on that data.
 //
-//   b2'_o = b2_o + sum over inputs i and kernel positions k of W2[o, i, k] c_i
+// Layers are Conv, ConvTranspose, Gemm and MatMul; between them may stand Relu, LeakyRelu or PRelu,
+// Min with a bound per channel as cle makes it (the bound moves by c too), and pooling, Flatten and
+// the like, which all pass a constant on. Several layers may read the value.
 //
-// PRelu and LeakyRelu are the identity above zero, too. `Relu -> Min(m)` with m per channel takes m - c.
-// Without an activation the move is exact for any c; c = beta then centres the values.
+// A layer that pads with zeros would have to pad with -c: `padding: skip` leaves it alone, `allow`
+// accepts that its border positions come out wrong by the taps that fall outside, times c.
 //
-// The result is an approximation (rare values below c; zero padding of L2, which is c too low at the
-// border unless padding: skip), hence the pass says so in its metrics, and the runner reports the
-// measured change of the outputs instead of failing on it.
-//
-// Nothing is done, and the reason recorded, if the layer was not followed by batch normalisation, c is
-// zero everywhere, another node reads the activation, the next node is not a layer, or a Clip with one
-// bound for all channels stands between. Cost: one pass over the weights of L2.
+// Nothing is done, and the reason recorded, if something else reads the value, or Clip stands
+// between (cle replaces it), or no c is worth it. The report's metric `approximate` is true if more
+// was done than what is exact. Cost: a few operations per weight of the second layers; with data,
+// one sweep.
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "lib/base/text.h"
+#include "lib/engine/executor.h"
+#include "lib/graph/channel_groups.h"
 #include "lib/graph/layer.h"
+#include "lib/graph/match.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
 namespace {
 
+using graph::ChannelConsumer;
 using graph::Graph;
 using graph::Node;
 using graph::WeightedLayer;
 
-// How many deviations below its mean a channel is trusted never to go (DFQ uses 3).
-constexpr double kDeviations = 3.0;
+// Deviations below the mean that c leaves to the activation (section 4.1.3 of the paper).
+constexpr double kDeviations = 3;
+// Shifts below this share of the values they apply to would gain nothing.
+constexpr double kWorthwhile = 1e-3;
 
-// What stands between two layers.
-struct Link {
-  Node* activation = nullptr;  // Relu, PRelu, LeakyRelu; nullptr: nothing
-  Node* bound = nullptr;       // Min with a constant per channel behind a Relu
-  WeightedLayer next;
+// A layer, what stands behind it, and the layers that read the result.
+struct Chain {
+  WeightedLayer first;
+  bool activated = false;
+  Node* bound = nullptr;  // Min(x, constant per channel)
+  bool spatial = false;   // something requires the channels on axis 1
+  bool flattens = false;
+  std::vector<ChannelConsumer> consumers;
 };
 
-// The index of the constant input of a Min of two, or -1.
-int BoundIndex(const Graph& graph, const Node& node, int64_t channels) {
-  if (!node.Is("Min") || node.inputs.size() != 2) return -1;
-  for (int i = 0; i < 2; ++i) {
-    const Tensor* bound = graph.Constant(node.inputs[i]);
-    if (bound && bound->dtype() == DType::kFloat && bound->size() == channels) return i;
-  }
-  return -1;
+// ---- finding chains
+
+bool IsOneOf(const Node& node, const char* names) {
+  if (!node.domain.empty()) return false;
+  const std::vector<std::string> list = Split(names, ' ');
+  return std::find(list.begin(), list.end(), node.op_type) != list.end();
 }
 
-std::optional<Link> FollowLink(const Graph& graph, const WeightedLayer& layer, std::string* why) {
-  Link link;
-  std::string value = layer.output();
-  Node* reader = graph.OnlyConsumer(value);
-  if (reader && (reader->Is("Relu") || reader->Is("PRelu") || reader->Is("LeakyRelu"))) {
-    link.activation = reader;
-    value = reader->output(0);
-    reader = graph.OnlyConsumer(value);
-    if (reader && BoundIndex(graph, *reader, layer.out_channels()) >= 0) {
-      link.bound = reader;
-      value = reader->output(0);
-      reader = graph.OnlyConsumer(value);
+// f(x + c) = f(x) + c for a constant c per channel.
+bool PassesShiftOn(const Graph& graph, const Node& node, Chain* chain) {
+  if (IsOneOf(node, "Identity Dropout")) return true;
+  chain->spatial = true;
+  if (IsOneOf(node, "GlobalAveragePool GlobalMaxPool MaxPool")) return true;
+  if (IsOneOf(node, "ReduceMean ReduceMax ReduceMin Squeeze"))
+    return graph::HasOnlySpatialAxes(graph, node);
+  if (node.Is("AveragePool")) {  // an average over zeros of the padding is none over x
+    const std::vector<int64_t> pads = node.Ints("pads");
+    return node.Int("count_include_pad", 0) == 0 ||
+           (node.String("auto_pad", "NOTSET") == "NOTSET" &&
+            std::all_of(pads.begin(), pads.end(), [](int64_t p) { return p == 0; }));
+  }
+  chain->flattens = graph::FlattensToChannels(graph, node);
+  return chain->flattens;
+}
+
+// Takes `node` into the chain, or says why not.
+std::string Extend(const Graph& graph, Node* node, Chain* chain) {
+  if (IsOneOf(*node, "Relu LeakyRelu PRelu")) {
+    if (chain->activated || chain->spatial) return "a second activation follows";
+    chain->activated = true;
+    return "";
+  }
+  if (node->Is("Clip")) return StrCat(node->DisplayName(), " bounds it; cle replaces that by Min");
+  if (const auto operand = graph::FindChannelBound(graph, *node)) {
+    const int64_t size = operand->constant->size();
+    if (chain->bound || chain->spatial || (size != 1 && size != chain->first.out_channels()))
+      return StrCat(node->DisplayName(), " bounds it in another way");
+    chain->bound = node;
+    return "";
+  }
+  for (size_t i = 1; i < node->outputs.size(); ++i)
+    if (!graph.Uses(node->outputs[i]).empty() || graph.IsOutput(node->outputs[i]))
+      return StrCat(node->DisplayName(), " has a second result");
+  return PassesShiftOn(graph, *node, chain) ? "" : StrCat(node->DisplayName(), " reads it");
+}
+
+// The layers that read `value`, if nothing else does.
+std::string CollectConsumers(const Graph& graph, const std::string& value, Chain* chain) {
+  for (const graph::Use& use : graph.Uses(value)) {
+    std::string why;
+    const auto layer = use.index == 0 ? graph::MatchLayer(graph, use.node, &why) : std::nullopt;
+    if (!layer) return StrCat(use.node->DisplayName(), " reads it too");
+    const int64_t repeat = layer->in_channels() / chain->first.out_channels();
+    if (repeat * chain->first.out_channels() != layer->in_channels() ||
+        (repeat != 1 && !chain->flattens))
+      return StrCat(layer->node->DisplayName(), " reads another number of channels");
+    chain->consumers.push_back({*layer, repeat});
+  }
+  return "";
+}
+
+bool ChannelsAreLast(const Graph& graph, const WeightedLayer& layer, const std::string& value) {
+  return layer.node->Is("MatMul") && graph::RankOf(graph, value) != 2;
+}
+
+// Follows the output of `chain->first` to the layers that read it; the reason if that fails.
+std::string FollowChain(const Graph& graph, Chain* chain) {
+  std::string value = chain->first.output();
+  for (;;) {
+    if (graph.IsOutput(value)) return StrCat("'", value, "' is a graph output");
+    const std::vector<graph::Use>& uses = graph.Uses(value);
+    if (uses.empty()) return "nothing reads it";
+    if (graph::IsLayerOp(*uses[0].node)) break;
+    if (uses.size() > 1) return StrCat("'", value, "' has several readers");
+    if (uses[0].index != 0 && !graph::FindChannelBound(graph, *uses[0].node))
+      return StrCat(uses[0].node->DisplayName(), " reads it");
+    const std::string why = Extend(graph, uses[0].node, chain);
+    if (!why.empty()) return why;
+    value = uses[0].node->output(0);
+  }
+  const std::string why = CollectConsumers(graph, value, chain);
+  if (!why.empty()) return why;
+  // Channels last on one side and on axis 1 on the other are not the same channels.
+  const bool last = ChannelsAreLast(graph, chain->first, chain->first.output());
+  if (last && (chain->spatial || chain->bound)) return "its channels lie on different axes";
+  for (const ChannelConsumer& consumer : chain->consumers)
+    if (last != ChannelsAreLast(graph, consumer.layer, value))
+      return "its channels lie on different axes";
+  return "";
+}
+
+// ---- how much to shift
+
+// What is known of the values of one channel before the activation.
+struct ChannelRange {
+  double low = std::numeric_limits<double>::infinity(), mean = 0, size = 0;
+};
+
+std::vector<double> Shifts(const Chain& chain, const std::vector<ChannelRange>& ranges) {
+  std::vector<double> shifts;
+  for (const ChannelRange& range : ranges) {
+    const double shift = chain.activated || chain.bound ? std::max(0.0, range.low) : range.mean;
+    shifts.push_back(std::fabs(shift) > kWorthwhile * range.size ? shift : 0.0);
+  }
+  return shifts;
+}
+
+std::vector<ChannelRange> FromStatistics(const ChannelStatistics& statistics) {
+  std::vector<ChannelRange> ranges;
+  for (size_t c = 0; c < statistics.mean.size(); ++c) {
+    const double spread = kDeviations * statistics.deviation[c];
+    ranges.push_back(
+        {statistics.mean[c] - spread, statistics.mean[c], std::fabs(statistics.mean[c]) + spread});
+  }
+  return ranges;
+}
+
+// Ranges of the outputs of `chains` that have no entry yet, from one sweep over the data.
+Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
+                     std::map<std::string, std::vector<ChannelRange>>* ranges) {
+  struct Sums {
+    std::vector<ChannelRange> channels;
+    std::vector<double> sum;
+    double count = 0, largest = 0;
+    bool last = false;
+  };
+  std::map<std::string, Sums> measured;
+  engine::ExecutorOptions options;
+  std::vector<engine::Tap> taps;
+  for (const Chain& chain : chains) {
+    const std::string& value = chain.first.output();
+    if (ranges->contains(value)) continue;
+    Sums& sums = measured[value];
+    sums.channels.resize(static_cast<size_t>(chain.first.out_channels()));
+    sums.sum.resize(sums.channels.size());
+    sums.last = !graph::IsConvolution(chain.first);
+    options.tapped_values.push_back(value);
+    taps.push_back({value, false, [&sums](const engine::TapView& view) -> Status {
+                      const auto channels = static_cast<int64_t>(sums.channels.size());
+                      int64_t inner = 1;
+                      for (size_t axis = 2; !sums.last && axis < view.shape.size(); ++axis)
+                        inner *= view.shape[axis];
+                      for (size_t i = 0; i < view.data.size(); ++i) {
+                        const auto c =
+                            static_cast<size_t>(static_cast<int64_t>(i) / inner % channels);
+                        const double x = view.data[i];
+                        sums.channels[c].low = std::min(sums.channels[c].low, x);
+                        sums.sum[c] += x;
+                        sums.largest = std::max(sums.largest, std::fabs(x));
+                      }
+                      sums.count +=
+                          static_cast<double>(view.data.size()) / static_cast<double>(channels);
+                      return OkStatus();
+                    }});
+  }
+  if (measured.empty()) return OkStatus();
+  ASSIGN_OR_RETURN(auto executor, engine::Executor::Create(session->model, options));
+  RETURN_IF_ERROR(session->data->Rewind());
+  for (;;) {
+    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, session->data->Next());
+    if (!batch) break;
+    ASSIGN_OR_RETURN(const auto outputs, executor->Run(batch->inputs, taps));
+  }
+  for (auto& [value, sums] : measured) {
+    if (sums.count == 0) continue;
+    for (size_t c = 0; c < sums.channels.size(); ++c) {
+      sums.channels[c].mean = sums.sum[c] / sums.count;
+      sums.channels[c].size = sums.largest;  // of the tensor: its range is what counts
     }
+    (*ranges)[value] = std::move(sums.channels);
   }
-  if (!reader) {
-    *why = StrCat("'", value, "' has several readers or is a graph output");
-    return std::nullopt;
-  }
-  if (reader->Is("Clip")) {
-    *why = StrCat("Clip ", reader->DisplayName(), " has one bound for all channels");
-    return std::nullopt;
-  }
-  std::string reason;
-  std::optional<WeightedLayer> next = graph::MatchLayer(graph, reader, &reason);
-  if (!next || next->input() != value) {
-    *why = StrCat("its reader ", reader->DisplayName(), " ",
-                  next ? "does not take it as input" : reason);
-    return std::nullopt;
-  }
-  if (next->in_channels() != layer.out_channels()) {
-    *why = StrCat("channels of ", reader->DisplayName(), " do not match");
-    return std::nullopt;
-  }
-  link.next = *next;
-  return link;
+  return OkStatus();
 }
 
-std::vector<double> Absorbable(const ChannelStatistics& statistics, bool activation) {
-  std::vector<double> c(statistics.mean.size());
-  for (size_t i = 0; i < c.size(); ++i)
-    c[i] = activation ? std::max(0.0, statistics.mean[i] - kDeviations * statistics.deviation[i])
-                      : statistics.mean[i];
-  return c;
+// ---- moving the bias
+
+// b2 + W2 c
+std::vector<double> AbsorbingBias(const Graph& graph, const ChannelConsumer& consumer,
+                                  const std::vector<double>& shifts) {
+  const WeightedLayer& layer = consumer.layer;
+  const std::vector<double> weight = graph::ReadWeight(graph, layer);
+  std::vector<double> bias = graph::ReadBias(graph, layer);
+  for (int64_t g = 0; g < layer.groups; ++g)
+    for (int64_t o = 0; o < layer.out_per_group; ++o) {
+      double sum = 0;
+      for (int64_t i = 0; i < layer.in_per_group; ++i) {
+        const auto channel = static_cast<size_t>((g * layer.in_per_group + i) / consumer.repeat);
+        for (int64_t k = 0; k < layer.kernel; ++k)
+          sum += weight[static_cast<size_t>(layer.Index(g, o, i, k))] * shifts[channel];
+      }
+      bias[static_cast<size_t>(g * layer.out_per_group + o)] += layer.weight_factor * sum;
+    }
+  return bias;
 }
 
-// W2 c, per output channel of the next layer.
-std::vector<double> Pushed(const Graph& graph, const WeightedLayer& next,
-                           const std::vector<double>& c) {
-  const std::vector<double> weight = graph::ReadWeight(graph, next);
-  std::vector<double> sums(static_cast<size_t>(next.out_channels()), 0.0);
-  for (int64_t g = 0; g < next.groups; ++g)
-    for (int64_t o = 0; o < next.out_per_group; ++o)
-      for (int64_t i = 0; i < next.in_per_group; ++i)
-        for (int64_t k = 0; k < next.kernel; ++k)
-          sums[g * next.out_per_group + o] += next.weight_factor *
-                                              weight[next.Index(g, o, i, k)] *
-                                              c[g * next.in_per_group + i];
-  return sums;
+std::vector<double> Bounds(const Graph& graph, const Chain& chain) {
+  std::vector<double> bounds =
+      graph::ToDoubles(*graph::FindChannelBound(graph, *chain.bound)->constant);
+  if (bounds.size() == 1) bounds.assign(static_cast<size_t>(chain.first.out_channels()), bounds[0]);
+  return bounds;
 }
 
-void LowerBound(Graph* graph, Node* bound, const std::vector<double>& c) {
-  const int index = BoundIndex(*graph, *bound, static_cast<int64_t>(c.size()));
-  Tensor lowered = *graph->Constant(bound->inputs[index]);
-  float* values = lowered.mutable_data<float>();
-  for (size_t i = 0; i < c.size(); ++i) values[i] = static_cast<float>(values[i] - c[i]);
-  graph::ReplaceConstant(graph, bound, static_cast<size_t>(index), std::move(lowered));
+void MoveBound(Graph* graph, const Chain& chain, std::vector<double> bounds,
+               const std::vector<double>& shifts) {
+  const auto operand = *graph::FindChannelBound(*graph, *chain.bound);
+  for (size_t c = 0; c < bounds.size(); ++c) bounds[c] -= shifts[c];
+  graph::ReplaceConstant(graph, chain.bound, operand.constant_index,
+                         graph::ChannelConstant(*graph, chain.bound->input(operand.data_index),
+                                                operand.constant->dtype(), bounds));
 }
 
-void Absorb(Graph* graph, WeightedLayer layer, Link link, const std::vector<double>& c) {
-  std::vector<double> bias = graph::ReadBias(*graph, layer);
-  for (size_t i = 0; i < c.size(); ++i) bias[i] -= c[i];
-  std::vector<double> next_bias = graph::ReadBias(*graph, link.next);
-  const std::vector<double> pushed = Pushed(*graph, link.next, c);
-  for (size_t i = 0; i < pushed.size(); ++i) next_bias[i] += pushed[i];
-  graph::WriteBias(graph, &layer, bias);
-  if (link.bound) LowerBound(graph, link.bound, c);
-  graph::WriteBias(graph, &link.next, next_bias);
-}
+struct Absorbed {
+  std::string why_not;  // "" if done
+  int64_t channels = 0;
+  bool approximate = false;
+};
 
-// True if the pair was changed; otherwise `why` says what was in the way.
-bool TryPair(Session& session, const WeightedLayer& layer, bool skip_padding, std::string* why) {
-  Graph& graph = *session.model.graph;
-  const auto known = session.statistics.find(layer.output());
-  if (known == session.statistics.end() ||
-      static_cast<int64_t>(known->second.mean.size()) != layer.out_channels()) {
-    *why = "no batch normalisation told its output statistics";
-    return false;
+Absorbed Absorb(Session* session, Chain* chain, std::vector<double> shifts, bool allow_padding) {
+  Graph& graph = *session->model.graph;
+  std::vector<double> bounds;
+  if (chain->bound) {
+    bounds = Bounds(graph, *chain);
+    for (size_t c = 0; c < shifts.size(); ++c) shifts[c] = std::min(shifts[c], bounds[c]);
+    for (double& shift : shifts) shift = std::max(shift, 0.0);
   }
-  const std::optional<Link> link = FollowLink(graph, layer, why);
-  if (!link) return false;
-  const std::vector<double> c = Absorbable(known->second, link->activation != nullptr);
-  if (!graph::AllFinite(c) || std::all_of(c.begin(), c.end(), [](double v) { return v == 0; })) {
-    *why = "no channel's mean lies three deviations above zero";
-    return false;
+  Absorbed result;
+  result.channels = std::count_if(shifts.begin(), shifts.end(), [](double c) { return c != 0; });
+  if (result.channels == 0) return {"no channel has a bias worth moving"};
+  result.approximate = chain->activated || chain->bound;
+  for (const ChannelConsumer& consumer : chain->consumers) {
+    if (graph::InputShiftIsUniform(consumer.layer)) continue;
+    if (!allow_padding || consumer.layer.node->Is("ConvTranspose"))
+      return {StrCat(consumer.layer.node->DisplayName(), " pads with zeros")};
+    result.approximate = true;
   }
-  const bool uniform = graph::InputShiftIsUniform(link->next);
-  if (!uniform && skip_padding) {
-    *why = StrCat("the zero padding of ", link->next.node->DisplayName(), " would see the shift");
-    return false;
+  std::vector<double> bias = graph::ReadBias(graph, chain->first);
+  for (size_t c = 0; c < bias.size(); ++c) bias[c] -= shifts[c];
+  std::vector<std::vector<double>> absorbing;
+  bool fits = graph::FitsWeightType(graph, chain->first, bias);
+  for (const ChannelConsumer& consumer : chain->consumers) {
+    absorbing.push_back(AbsorbingBias(graph, consumer, shifts));
+    fits = fits && graph::FitsWeightType(graph, consumer.layer, absorbing.back());
   }
-  Absorb(&graph, layer, *link, c);
-  for (size_t i = 0; i < c.size(); ++i) known->second.mean[i] -= c[i];
-  const auto channels = std::count_if(c.begin(), c.end(), [](double v) { return v != 0; });
-  session.report->Add(layer.node->DisplayName(), "absorbed",
-                      StrCat(channels, " channels into ", link->next.node->DisplayName(),
-                             uniform ? "" : ", inexact at its padded border"));
-  return true;
+  if (!fits) return {"a moved bias exceeds its type"};
+  graph::WriteBias(&graph, &chain->first, bias);
+  for (size_t i = 0; i < absorbing.size(); ++i)
+    graph::WriteBias(&graph, &chain->consumers[i].layer, absorbing[i]);
+  if (chain->bound) MoveBound(&graph, *chain, bounds, shifts);
+  const auto known = session->statistics.find(chain->first.output());
+  if (known != session->statistics.end())
+    for (size_t c = 0; c < shifts.size(); ++c) known->second.mean[c] -= shifts[c];
+  return result;
+}
+
+// A MatMul may have got its Add since the chain was found.
+void Refresh(const Graph& graph, Chain* chain) {
+  std::string why;
+  chain->first = *graph::MatchLayer(graph, chain->first.node, &why);
+  for (ChannelConsumer& consumer : chain->consumers)
+    consumer.layer = *graph::MatchLayer(graph, consumer.layer.node, &why);
+}
+
+// ---- the pass
+
+// Every layer whose output reaches layers and nothing else; the others are recorded.
+std::vector<Chain> FindChains(const Session& session) {
+  const Graph& graph = *session.model.graph;
+  std::vector<Chain> chains;
+  for (const graph::NodePtr& node : graph.nodes()) {
+    std::string why;
+    const auto layer = graph::MatchLayer(graph, node.get(), &why);
+    if (!layer) continue;
+    Chain chain{.first = *layer};
+    const std::string reason = FollowChain(graph, &chain);
+    if (reason.empty())
+      chains.push_back(std::move(chain));
+    else
+      session.report->Add(node->DisplayName(), "declined", reason);
+  }
+  return chains;
+}
+
+Result<std::map<std::string, std::vector<ChannelRange>>> FindRanges(
+    Session* session, const std::string& source, const std::vector<Chain>& chains) {
+  std::map<std::string, std::vector<ChannelRange>> ranges;
+  for (const Chain& chain : chains) {
+    const auto known = session->statistics.find(chain.first.output());
+    if (source == "data" || known == session->statistics.end()) continue;
+    if (static_cast<int64_t>(known->second.mean.size()) != chain.first.out_channels() ||
+        known->second.deviation.size() != known->second.mean.size())
+      continue;  // of another layer that had this output's name
+    ranges[chain.first.output()] = FromStatistics(known->second);
+  }
+  if (source != "statistics" && session->data != nullptr)
+    RETURN_IF_ERROR(MeasureRanges(session, chains, &ranges));
+  return ranges;
 }
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
-  const bool skip_padding = params.String("padding") == "skip";
-  std::vector<Node*> nodes;
-  for (const auto& node : session.model.graph->nodes())
-    if (graph::IsLayerOp(*node)) nodes.push_back(node.get());
-  int64_t absorbed = 0;
-  for (Node* node : nodes) {
-    std::string why;
-    const auto layer = graph::MatchLayer(*session.model.graph, node, &why);
-    if (layer && TryPair(session, *layer, skip_padding, &why))
-      ++absorbed;
-    else
-      session.report->Add(node->DisplayName(), "declined", why);
+  const std::string& source = params.String("source");
+  if (source == "data" && session.data == nullptr)
+    return UsageError("source: data needs calibration data: give --calib, or a data section");
+  std::vector<Chain> chains = FindChains(session);
+  for (const Chain& chain : chains)
+    for (const ChannelConsumer& consumer : chain.consumers)
+      if (!graph::AllFinite(graph::ReadWeight(*session.model.graph, consumer.layer)))
+        return ModelError(StrCat("node ", consumer.layer.node->DisplayName(), ": tensor '",
+                                 consumer.layer.weight(), "' holds NaN or infinity"));
+  ASSIGN_OR_RETURN(const auto ranges, FindRanges(&session, source, chains));
+  int64_t count = 0, channels = 0;
+  bool approximate = false;
+  for (Chain& chain : chains) {
+    Refresh(*session.model.graph, &chain);
+    const std::string name = chain.first.node->DisplayName();
+    const auto range = ranges.find(chain.first.output());
+    if (range == ranges.end()) {
+      session.report->Add(name, "declined",
+                          "neither folded batch normalisation nor data tell its values");
+      continue;
+    }
+    const std::vector<double> shifts = Shifts(chain, range->second);
+    const Absorbed absorbed = Absorb(&session, &chain, shifts, params.String("padding") == "allow");
+    if (!absorbed.why_not.empty()) {
+      session.report->Add(name, "declined", absorbed.why_not);
+      continue;
+    }
+    ++count;
+    channels += absorbed.channels;
+    approximate |= absorbed.approximate;
+    session.report->Add(name, "absorbed",
+                        StrCat("the bias of ", absorbed.channels, " of ", shifts.size(),
+                               " channels, up to ", *std::max_element(shifts.begin(), shifts.end()),
+                               ", by ", chain.consumers.front().layer.node->DisplayName()));
   }
-  session.report->Metric("layers_absorbed", absorbed);
-  if (absorbed == 0) return Outcome::kUnchanged;
-  session.report->Metric("approximate", true);
-  return Outcome::kChanged;
+  session.report->Metric("absorbed", count);
+  session.report->Metric("channels", channels);
+  if (approximate) session.report->Metric("approximate", true);
+  return count > 0 ? Outcome::kChanged : Outcome::kUnchanged;
 }
 
 }  // namespace
 
 PassInfo high_bias_absorb_pass() {
-  return {
-      .name = "high_bias_absorb",
-      .summary = "moves biases far above zero through the activation into the next layer",
-      .params = {{.name = "padding",
-                  .default_value = std::string("allow"),
-                  .help = "next layers with zero padding: allow the error at the border, or skip",
-                  .choices = {"allow", "skip"}}},
-      .float_equivalent = true,
-      .run = Run,
-  };
+  return {.name = "high_bias_absorb",
+          .summary = "moves large biases through the activation into the next layer's bias",
+          .params = {{.name = "source",
+                      .default_value = std::string("auto"),
+                      .help = "where the distribution of a layer's output comes from: folded batch "
+                              "normalisation, data, or the former if known and else the latter",
+                      .choices = {"auto", "statistics", "data"}},
+                     {.name = "padding",
+                      .default_value = std::string("skip"),
+                      .help = "layers that pad with zeros: leave them alone, or accept errors at "
+                              "the borders",
+                      .choices = {"skip", "allow"}}},
+          // Where it is not, the metric `approximate` turns the runner's proof into a measurement.
+          .float_equivalent = true,
+          .run = Run};
 }
 
 }  // namespace roundel::passes

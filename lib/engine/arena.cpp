@@ -16,6 +16,8 @@ namespace {
 constexpr int64_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
 // Signatures whose layouts are kept: full batch, last batch, each with and without taps.
 constexpr size_t kMaxLayouts = 8;
+// Laying out takes time quadratic in the number of blocks: runs of more keep blocks of their own.
+constexpr size_t kMaxPlannedBlocks = 20000;
 
 int64_t Rounded(int64_t bytes) {
   return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
@@ -77,7 +79,7 @@ bool Arena::FollowsPlan(Event event) {
 }
 
 Result<int> Arena::Allocate(int64_t bytes) {
-  if (bytes > std::min(PhysicalMemory(), kMaxTensorBytes))
+  if (bytes > std::min(PhysicalMemory() - live_bytes_, kMaxTensorBytes))
     return ModelError(StrCat("a value of ", HumanBytes(bytes), " is too large for this machine"));
   const int id = static_cast<int>(blocks_.size());
   Block block{.bytes = Rounded(bytes), .references = 1};
@@ -93,6 +95,7 @@ Result<int> Arena::Allocate(int64_t bytes) {
   }
   blocks_.push_back(block);
   live_.push_back(id);
+  live_bytes_ += block.bytes;
   return id;
 }
 
@@ -102,6 +105,7 @@ void Arena::Release(int id) {
   if (--block.references > 0) return;
   FollowsPlan({-1 - id});
   if (block.owned) std::free(block.data);
+  live_bytes_ -= block.bytes;
   live_.erase(std::find(live_.begin(), live_.end(), id));
 }
 
@@ -140,11 +144,10 @@ Arena::Layout Arena::MakeLayout() const {
     }
     layout.offsets[i] = offset;
     layout.bytes = std::max(layout.bytes, offset + blocks_[i].bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), i,
-                                   [&](size_t a, size_t b) {
-                                     return layout.offsets[a] < layout.offsets[b];
-                                   }),
-                  i);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), i,
+                         [&](size_t a, size_t b) { return layout.offsets[a] < layout.offsets[b]; }),
+        i);
   }
   return layout;
 }
@@ -154,7 +157,9 @@ void Arena::End(bool complete) {
   for (int id : live_)
     if (blocks_[id].owned) std::free(blocks_[id].data);
   live_.clear();
-  if (complete && !(plan_ && plan_->events.size() == events_.size())) {
+  live_bytes_ = 0;
+  const bool followed = plan_ && plan_->events.size() == events_.size();
+  if (complete && !followed && blocks_.size() <= kMaxPlannedBlocks) {
     std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });
     layouts_.push_front(MakeLayout());
     if (layouts_.size() > kMaxLayouts) layouts_.pop_back();

@@ -1,8 +1,8 @@
 #pragma once
-// Memory of activations. The first run of a signature allocates each block by itself and records the
-// order of allocations and releases; from then on the blocks of such a run lie in one buffer, at
-// offsets at which blocks that live at the same time never overlap. A run that turns out to allocate
-// otherwise than recorded (data-dependent shapes) continues with blocks of its own.
+// Memory of activations. The first run of a signature allocates each block by itself and records
+// the order of allocations and releases; from then on the blocks of such a run lie in one buffer,
+// at offsets at which blocks that live at the same time never overlap. A run that turns out to
+// allocate otherwise than recorded (data-dependent shapes) continues with blocks of its own.
 
 #include <cstdint>
 #include <list>
@@ -58,6 +58,7 @@ class Arena {
 
   std::vector<Block> blocks_;
   std::vector<int> live_;
+  int64_t live_bytes_ = 0;
   std::vector<Event> events_;
   std::string signature_;
   std::list<Layout> layouts_;  // most recently used first

@@ -32,8 +32,8 @@ Status CheckInput(const graph::ValueInfo& declared, const Tensor& given) {
   for (size_t i = 0; fits && i < dims.size(); ++i)
     fits = !dims[i].value || *dims[i].value == given.shape()[i];
   if (fits) return OkStatus();
-  return ModelError(StrCat(where(), " takes shape ", DimsString(dims), ", given ",
-                           ShapeString(given.shape())));
+  return ModelError(
+      StrCat(where(), " takes shape ", DimsString(dims), ", given ", ShapeString(given.shape())));
 }
 
 using TapsBySlot = std::unordered_map<int, std::vector<const Tap*>>;
@@ -144,8 +144,8 @@ class PlanExecutor : public Executor {
                                  ": only float32 values can be tapped"));
       ASSIGN_OR_RETURN(const float* data, state_.Elements(slot, tap->any_order));
       const Shape& shape = state_.shape(slot);
-      RETURN_IF_ERROR(tap->callback(
-          {tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}}));
+      RETURN_IF_ERROR(
+          tap->callback({tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}}));
     }
     return OkStatus();
   }

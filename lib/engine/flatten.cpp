@@ -27,8 +27,8 @@ class Flattener {
       return OkStatus();
     }
     if (depth >= kMaxDepth)
-      return ModelError(StrCat("function ", function->name, " calls itself, or functions are nested ",
-                               kMaxDepth, " deep"));
+      return ModelError(StrCat("function ", function->name,
+                               " calls itself, or functions are nested ", kMaxDepth, " deep"));
     return Inline(node, *function, depth);
   }
   std::vector<FlatNode> Take() { return std::move(flat_); }
@@ -39,7 +39,8 @@ class Flattener {
     for (size_t i = 0; i < function.inputs.size(); ++i) names[function.inputs[i]] = call.input(i);
     for (size_t i = 0; i < function.outputs.size(); ++i)
       if (!call.output(i).empty()) names[function.outputs[i]] = call.output(i);
-    const std::string prefix = StrCat(call.name.empty() ? call.op_type : call.name, "#", ++calls_, "/");
+    const std::string prefix =
+        StrCat(call.name.empty() ? call.op_type : call.name, "#", ++calls_, "/");
     const auto renamed = [&](const std::string& name) -> const std::string& {
       return names.try_emplace(name, prefix + name).first->second;
     };

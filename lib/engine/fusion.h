@@ -18,6 +18,10 @@ struct ElementOps {
 };
 std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 
+// QuantizeLinear `q` followed by DequantizeLinear `dq` with the same constant scale and zero point for
+// the whole tensor, as one post-op.
+std::optional<PostOp> AsFakeQuantize(const Plan& plan, const PlanNode& q, const PlanNode& dq);
+
 // result[c] = scale[c] * linear[c] + shift[c] by output channel of a Conv, ConvTranspose, Gemm or
 // MatMul with constant weights; collected in double, applied to the weights at the end.
 class LinearFold {
@@ -41,10 +45,10 @@ class LinearFold {
   Tensor weights_;
   std::vector<double> scale_, shift_;  // by output channel
   bool scaled_ = false;
-  int64_t axis_ = 0;             // of the output channels in the weights
-  int64_t groups_ = 1;           // ConvTranspose: channel c lies at index c % (M / groups) of group
-  int64_t trailing_ = 0;         // axes of the result behind the channels
-  int64_t rank_ = 0;             // of the result; 0: not known
+  int64_t axis_ = 0;      // of the output channels in the weights
+  int64_t groups_ = 1;    // ConvTranspose: channel c lies at index c % (M / groups) of group
+  int64_t trailing_ = 0;  // axes of the result behind the channels
+  int64_t rank_ = 0;      // of the result; 0: not known
   int64_t min_rank_ = 0;
 };
 

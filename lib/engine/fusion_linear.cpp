@@ -48,7 +48,8 @@ std::optional<LinearFold> LinearFold::Of(const Plan& plan, const PlanNode& node)
   if (!HasInput(node, 2) || n.Is("MatMul")) return fold;
   const Tensor* bias = FloatConstant(plan, node, 2);
   if (!bias) return std::nullopt;
-  if (!n.Is("Gemm") && (bias->rank() != 1 || bias->size() != weights->dim(fold.axis_) * fold.groups_))
+  if (!n.Is("Gemm") &&
+      (bias->rank() != 1 || bias->size() != weights->dim(fold.axis_) * fold.groups_))
     return std::nullopt;
   if (n.Is("Gemm") && bias->rank() > 2) return std::nullopt;
   if (bias->size() != static_cast<int64_t>(channels) && bias->size() != 1) return std::nullopt;

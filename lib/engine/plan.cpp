@@ -11,15 +11,17 @@
 namespace roundel::engine {
 namespace {
 
-// Folding results larger than this is left to the run: a tiny file can ask for any amount of zeros.
+// What is folded beyond these sizes, alone or in all, is left to the run, which frees it again: a
+// tiny file can ask for any amount of zeros.
 constexpr int64_t kMaxFoldedBytes = int64_t{1} << 28;
+constexpr int64_t kMaxFoldedTotal = int64_t{1} << 30;
 
 // "NonMaxSuppression (ai.onnx, opset 11), node 'nms'"
 std::string Describe(const graph::Node& node, int64_t opset) {
-  return StrCat(node.op_type, " (", node.domain.empty() ? "ai.onnx" : node.domain, ", opset ", opset,
-                "), node ",
-                node.name.empty() ? StrCat("producing '", node.output(0), "'")
-                                  : StrCat("'", node.name, "'"));
+  return StrCat(
+      node.op_type, " (", node.domain.empty() ? "ai.onnx" : node.domain, ", opset ", opset,
+      "), node ",
+      node.name.empty() ? StrCat("producing '", node.output(0), "'") : StrCat("'", node.name, "'"));
 }
 
 class Builder {
@@ -100,8 +102,8 @@ class Builder {
         const auto it = producer_.find(input);
         if (it == producer_.end()) continue;
         if (state[it->second] == 1)
-          return ModelError(StrCat("the graph has a cycle through node ",
-                                   flat_[i].node.DisplayName()));
+          return ModelError(
+              StrCat("the graph has a cycle through node ", flat_[i].node.DisplayName()));
         if (state[it->second] == 0) stack.push_back(it->second);
       }
     }
@@ -241,7 +243,9 @@ class Builder {
       inputs.push_back(slot == kNoSlot ? nullptr : &*plan_.slots[slot].constant);
     bool too_large = false;
     const auto allocate = [&](DType type, const Shape& shape) -> Result<Tensor> {
-      too_large |= ByteSize(type, NumElements(shape)) > kMaxFoldedBytes;
+      const int64_t bytes = ByteSize(type, NumElements(shape));
+      too_large |= bytes > kMaxFoldedBytes || bytes > kMaxFoldedTotal - folded_bytes_;
+      if (!too_large) folded_bytes_ += bytes;
       if (too_large) return ModelError("too large to fold");
       return Tensor::Empty(type, shape);
     };
@@ -299,7 +303,8 @@ class Builder {
     for (const Step& step : plan_.steps)
       for (size_t i = 0; i + 1 < step.whole.nodes.size(); ++i)
         for (int slot : plan_.nodes[step.whole.nodes[i]].outputs) swallowed.insert(slot);
-    std::erase_if(plan_.slot_of, [&](const auto& entry) { return swallowed.contains(entry.second); });
+    std::erase_if(plan_.slot_of,
+                  [&](const auto& entry) { return swallowed.contains(entry.second); });
   }
 
   const graph::Model& model_;
@@ -311,6 +316,7 @@ class Builder {
   std::set<std::string> inputs_, outputs_, tapped_;
   std::vector<std::string> output_names_;
   std::vector<size_t> order_;
+  int64_t folded_bytes_ = 0;
   Plan plan_;
 };
 

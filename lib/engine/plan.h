@@ -39,12 +39,12 @@ struct Slot {
   bool pinned() const { return is_output || tapped || encoding.has_value(); }
 };
 
-// What runs at once: one node, or several that one fast kernel computes. If that kernel declines the
-// shapes it is given, the members run one by one.
+// What runs at once: one node, or several that one fast kernel computes. If that kernel declines
+// the shapes it is given, the members run one by one.
 struct Unit {
-  std::vector<int> nodes;     // indices into Plan::nodes, in order
-  std::vector<int> inputs;    // slots; of one node: its inputs, by position
-  std::vector<int> outputs;   // slots of the last node's outputs
+  std::vector<int> nodes;            // indices into Plan::nodes, in order
+  std::vector<int> inputs;           // slots; of one node: its inputs, by position
+  std::vector<int> outputs;          // slots of the last node's outputs
   std::unique_ptr<FastKernel> fast;  // may be null: plain kernel
 };
 struct Step {

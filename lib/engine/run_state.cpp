@@ -128,7 +128,8 @@ class RunState::Context : public FastContext {
   }
   void OutputView(size_t i, const Shape& shape, Layout layout) override {
     const Value& source = *input(i);
-    output_ = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)), source.block};
+    output_ =
+        Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)), source.block};
     if (source.block >= 0) state_.arena_.Retain(source.block);
   }
   void* Scratch(int64_t bytes) override {

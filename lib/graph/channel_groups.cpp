@@ -43,17 +43,6 @@ bool IsOneOf(const Node& node, const char* names) {
 
 bool IsZeroOrInfinite(double bound) { return bound == 0 || std::isinf(bound); }
 
-// Axes of a reduction or Squeeze, all of them spatial.
-bool OnlySpatialAxes(const Graph& graph, const Node& node) {
-  const auto axes = ReadAxes(graph, node);
-  if (!axes || axes->empty()) return false;
-  const auto rank = RankOf(graph, node.input(0));
-  return std::all_of(axes->begin(), axes->end(), [&](int64_t axis) {
-    if (axis < 0 && rank) axis += *rank;
-    return axis >= 2;
-  });
-}
-
 bool PadsSpatialZeros(const Graph& graph, const Node& node, int64_t opset) {
   const auto pad = ReadPad(graph, node, opset);
   return pad && !pad->PadsAxis(0) && !pad->PadsAxis(1) &&
@@ -84,16 +73,6 @@ bool AddsNoAxes(const Graph& graph, const Node& node, const ConstantOperand& ope
   return rank && operand.constant->rank() <= *rank;
 }
 
-// Min with a constant that lies along axis 1, or is a single number.
-bool IsChannelBound(const Graph& graph, const Node& node, const ConstantOperand& operand) {
-  if (!AddsNoAxes(graph, node, operand)) return false;
-  if (!IsFloating(operand.constant->dtype())) return false;
-  const Tensor& bound = *operand.constant;
-  if (bound.size() == 1) return RankOf(graph, node.input(operand.data_index)).has_value();
-  const auto rank = RankOf(graph, node.input(operand.data_index));
-  return rank && *rank >= 2 && bound.rank() >= *rank - 1 && bound.dim(-(*rank - 1)) == bound.size();
-}
-
 bool IsGate(const Graph& graph, const std::string& value) {
   const Node* node = graph.Producer(value);
   return node && IsOneOf(*node, "Sigmoid HardSigmoid Softmax Tanh");
@@ -103,8 +82,7 @@ OpPassage PassageOfBinary(const Graph& graph, const Node& node) {
   const auto operand = FindConstantOperand(graph, node);
   if (operand) {
     const bool first = operand->data_index == 0;
-    if (node.Is("Min") && IsChannelBound(graph, node, *operand))
-      return {Passage::kBound, operand->data_index};
+    if (FindChannelBound(graph, node)) return {Passage::kBound, operand->data_index};
     const bool zero = operand->constant->size() == 1 && IsFloating(operand->constant->dtype()) &&
                       ToDoubles(*operand->constant)[0] == 0;
     const bool scales = node.Is("Mul") || (node.Is("Div") && first);
@@ -139,7 +117,7 @@ OpPassage PassageOf(const Graph& graph, const Node& node, int64_t opset) {
     return {Passage::kSpatial};
   if (FlattensToChannels(graph, node)) return {Passage::kFlattens};
   if (IsOneOf(node, "ReduceMean ReduceSum ReduceMax ReduceMin Squeeze"))
-    return {OnlySpatialAxes(graph, node) ? Passage::kSpatial : Passage::kBlocks};
+    return {HasOnlySpatialAxes(graph, node) ? Passage::kSpatial : Passage::kBlocks};
   if (node.Is("Pad"))
     return {PadsSpatialZeros(graph, node, opset) ? Passage::kSpatial : Passage::kBlocks};
   if (IsOneOf(node, "Resize Upsample"))
@@ -162,7 +140,7 @@ class GroupBuilder {
     std::vector<ChannelGroup> groups;
     for (const int root : order_) {  // by first producer
       Set& set = sets_[static_cast<size_t>(Find(root))];
-      if (set.taken || set.group.producers.empty() || set.group.consumers.empty()) continue;
+      if (set.taken) continue;
       set.taken = true;
       Finish(&set);
       groups.push_back(std::move(set.group));
@@ -280,7 +258,7 @@ class GroupBuilder {
   }
 
   void VisitLayer(const WeightedLayer& layer) {
-    const bool conv = layer.node->Is("Conv") || layer.node->Is("ConvTranspose");
+    const bool conv = IsConvolution(layer);
     const bool last = layer.node->Is("MatMul") && RankOf(graph_, layer.input()) != 2;
     for (const std::string& value : {layer.input(), layer.output()}) {
       Set& set = SetOf(value);
@@ -299,6 +277,7 @@ class GroupBuilder {
       if (group.blocked.empty()) group.blocked = why;
     };
     group.channels = group.producers.front().out_channels();
+    if (group.consumers.empty()) block("no layer with a constant weight reads it");
     for (const WeightedLayer& producer : group.producers)
       if (producer.out_channels() != group.channels)
         block(StrCat(producer.node->DisplayName(), " makes another number of channels"));

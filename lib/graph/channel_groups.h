@@ -39,7 +39,7 @@ struct ChannelGroupOptions {
   bool through_branches = true;  // false: an Add of two values blocks its group
 };
 
-// The groups that have both producers and consumers, in order of their first producer.
+// The groups of all layer outputs, in the order of their first producers.
 std::vector<ChannelGroup> FindChannelGroups(const Graph& graph, int64_t opset,
                                             const ChannelGroupOptions& options = {});
 

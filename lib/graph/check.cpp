@@ -53,11 +53,11 @@ Status DefineOutputs(const Node& node, Scope* scope) {
 }
 
 Status CheckAttributes(const Node& node, const Scope& scope, int depth) {
-  for (size_t i = 0; i < node.attributes.size(); ++i)
-    for (size_t j = 0; j < i; ++j)
-      if (node.attributes[i].name == node.attributes[j].name)
-        return ModelError(StrCat("node ", node.DisplayName(), " has attribute ",
-                                 Quote(node.attributes[i].name), " twice"));
+  std::unordered_set<std::string_view> names;
+  for (const Attribute& attribute : node.attributes)
+    if (!names.insert(attribute.name).second)
+      return ModelError(
+          StrCat("node ", node.DisplayName(), " has attribute ", Quote(attribute.name), " twice"));
   Status status;
   ForEachSubgraph(node, [&](Graph& sub) {
     if (status.ok()) status = CheckGraph(&sub, &scope, depth + 1);

@@ -85,6 +85,10 @@ bool IsLayerOp(const Node& node) {
   return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
 }
 
+bool IsConvolution(const WeightedLayer& layer) {
+  return layer.node->Is("Conv") || layer.node->Is("ConvTranspose");
+}
+
 std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::string* why) {
   if (!IsLayerOp(*node)) return Decline(why, "is not Conv, ConvTranspose, Gemm or MatMul");
   const Tensor* weight = graph.Constant(node->input(1));

@@ -41,6 +41,8 @@ std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::str
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why);
 bool IsLayerOp(const Node& node);
+// Channels on axis 1, whatever the rank; else Gemm or MatMul, channels on the last axis.
+bool IsConvolution(const WeightedLayer& layer);
 
 std::vector<double> ReadWeight(const Graph& graph, const WeightedLayer& layer);
 // One value per output channel as it is added (Gemm's beta applied); zeros if there is no bias.

@@ -53,6 +53,8 @@ class RankFinder {
     if (node->Is("Conv") || node->Is("ConvTranspose"))
       if (const Tensor* weight = graph_.Constant(node->input(1))) return weight->rank();
     if (node->Is("MatMul")) return OfProduct(*node, steps);
+    if (node->Is("Squeeze") || node->Is("Unsqueeze") || node->op_type.starts_with("Reduce"))
+      return OfAxesChange(*node, steps);
     if (node->Is("Add") || node->Is("Sub") || node->Is("Mul") || node->Is("Div") ||
         node->Is("Min") || node->Is("Max"))
       return OfBroadcast(*node, steps);
@@ -68,6 +70,16 @@ class RankFinder {
       rank = std::max(rank, *one);
     }
     return rank;
+  }
+
+  std::optional<int64_t> OfAxesChange(const Node& node, int steps) {
+    const auto rank = Find(node.input(0), steps);
+    const bool reduces = node.op_type.starts_with("Reduce");
+    if (!rank || (reduces && node.Int("keepdims", 1) != 0)) return rank;
+    const auto axes = ReadAxes(graph_, node);
+    if (!axes || axes->empty()) return std::nullopt;
+    const auto count = static_cast<int64_t>(axes->size());
+    return node.Is("Unsqueeze") ? *rank + count : std::max<int64_t>(*rank - count, 0);
   }
 
   std::optional<int64_t> OfProduct(const Node& node, int steps) {
@@ -208,6 +220,35 @@ std::optional<std::vector<int64_t>> ReadAxes(const Graph& graph, const Node& nod
   const Tensor* axes = graph.Constant(node.input(1));
   if (!axes || !IsInteger(axes->dtype())) return std::nullopt;
   return axes->ToInt64s();
+}
+
+bool HasOnlySpatialAxes(const Graph& graph, const Node& node) {
+  const auto axes = ReadAxes(graph, node);
+  if (!axes || axes->empty()) return false;
+  const auto rank = RankOf(graph, node.input(0));
+  return std::all_of(axes->begin(), axes->end(), [&](int64_t axis) {
+    if (axis < 0 && rank) axis += *rank;
+    return axis >= 2;
+  });
+}
+
+std::optional<ConstantOperand> FindChannelBound(const Graph& graph, const Node& node) {
+  const auto operand = FindConstantOperand(graph, node);
+  if (!node.Is("Min") || !operand || !IsFloating(operand->constant->dtype())) return std::nullopt;
+  const auto rank = RankOf(graph, node.input(operand->data_index));
+  const Tensor& bound = *operand->constant;
+  if (!rank || *rank < 2 || bound.rank() > *rank) return std::nullopt;
+  if (bound.size() == 1) return operand;
+  const int64_t from_end = *rank - 1;  // axis 1
+  if (bound.rank() < from_end || bound.dim(-from_end) != bound.size()) return std::nullopt;
+  return operand;
+}
+
+Tensor ChannelConstant(const Graph& graph, const std::string& value, DType type,
+                       const std::vector<double>& values) {
+  Shape shape(static_cast<size_t>(*RankOf(graph, value)), 1);
+  shape[1] = static_cast<int64_t>(values.size());
+  return FromDoubles(values, type, shape);
 }
 
 bool FlattensToChannels(const Graph& graph, const Node& node) {

@@ -51,6 +51,16 @@ std::optional<ClipBounds> ReadClip(const Graph& graph, const Node& node);
 // all axes (none given).
 std::optional<std::vector<int64_t>> ReadAxes(const Graph& graph, const Node& node);
 
+// True if the axes of a reduction or Squeeze are given and all spatial (2 and above).
+bool HasOnlySpatialAxes(const Graph& graph, const Node& node);
+
+// The operands of Min(x, constant) if the constant is one number or lies along axis 1 of x.
+std::optional<ConstantOperand> FindChannelBound(const Graph& graph, const Node& node);
+// One value per channel in the shape [1, C, 1, ..] that broadcasts against `value`, whose rank is
+// known.
+Tensor ChannelConstant(const Graph& graph, const std::string& value, DType type,
+                       const std::vector<double>& values);
+
 // True if the node only merges spatial axes into channels, [N, C, s...] -> [N, C * prod(s)]:
 // Flatten with axis 1, and a Reshape that provably does the same.
 bool FlattensToChannels(const Graph& graph, const Node& node);

@@ -8,6 +8,8 @@
 #include <climits>
 #include <filesystem>
 #include <functional>
+#include <string_view>
+#include <unordered_map>
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
@@ -122,17 +124,20 @@ bool IsMarkedSparse(const graph::Initializer& initializer) {
 // go. Returns whether each initializer of `graph` is written by such a message.
 std::vector<bool> KeepSparse(const graph::Graph& graph, onnx::GraphProto* proto) {
   std::vector<bool> written(graph.initializers().size(), false);
+  if (proto->sparse_initializer_size() == 0) return written;
+  std::unordered_map<std::string_view, size_t> index;
+  for (size_t i = 0; i < written.size(); ++i)
+    if (IsMarkedSparse(graph.initializers()[i])) index[graph.initializers()[i].name] = i;
   google::protobuf::RepeatedPtrField<onnx::SparseTensorProto> kept;
   for (const onnx::SparseTensorProto& sparse : proto->sparse_initializer()) {
-    for (size_t i = 0; i < written.size(); ++i) {
-      const graph::Initializer& initializer = graph.initializers()[i];
-      if (initializer.name != sparse.values().name() || !IsMarkedSparse(initializer)) continue;
-      ExternalFiles no_files("");
-      int64_t budget = INT64_MAX;
-      auto dense = Densify(sparse, &no_files, &budget);
-      written[i] = dense.ok() && *dense == initializer.value;
-      if (written[i]) *kept.Add() = sparse;
-    }
+    const auto found = index.find(sparse.values().name());
+    if (found == index.end()) continue;
+    ExternalFiles no_files("");
+    int64_t budget = INT64_MAX;
+    const auto dense = Densify(sparse, &no_files, &budget);
+    if (!dense.ok() || !(*dense == graph.initializers()[found->second].value)) continue;
+    written[found->second] = true;
+    *kept.Add() = sparse;
   }
   *proto->mutable_sparse_initializer() = std::move(kept);
   return written;

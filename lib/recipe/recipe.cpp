@@ -135,14 +135,14 @@ class Reader {
     if (!item.IsScalar() && !single)
       return Error(item.line,
                    "a pass is '- name' or '- name: {key: value}'; indent its keys below it");
-    const std::string& name = single ? item.entries[0].first : item.scalar;
+    const std::string& name = single ? item.entries[0].key : item.scalar;
     const SectionSpec* pass = FindSection(spec_.passes, name);
     if (pass == nullptr)
       return Error(item.line,
                    StrCat("unknown pass ", Quoted(name), Hint(name, Names(spec_.passes))));
     Step step{.pass = name, .params = Params(pass->params), .line = item.line};
-    if (single && !item.entries[0].second.IsNull())
-      RETURN_IF_ERROR(ReadParams(item.entries[0].second, name, pass->params, &step.params));
+    if (single && !item.entries[0].value.IsNull())
+      RETURN_IF_ERROR(ReadParams(item.entries[0].value, name, pass->params, &step.params));
     recipe_.steps.push_back(std::move(step));
     return OkStatus();
   }

@@ -34,6 +34,15 @@ size_t Utf8Length(const std::string& text, size_t i) {
   return 0;
 }
 
+bool IsUtf8(const std::string& text) {
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = Utf8Length(text, i);
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
 // What yaml-cpp would take in its own way: binary files, other encodings, tabs as indentation.
 Status CheckText(const std::string& text, const std::string& source) {
   int line = 1;
@@ -112,6 +121,8 @@ class TreeBuilder : public YAML::EventHandler {
     const int line = mark.line + 1;
     CheckPlain(line, tag, anchor);
     if (value.find('\0') != std::string::npos) Refuse(line, "NUL character in a value");
+    // yaml-cpp turns some escapes (\N, \_) into single bytes.
+    if (!IsUtf8(value)) Refuse(line, "an escape in this value is not supported");
     YamlNode node;
     node.kind = kind;
     node.line = line;
@@ -155,7 +166,7 @@ class TreeBuilder : public YAML::EventHandler {
       frame.has_key = true;
     } else {
       node.line = frame.key_line;
-      frame.node.entries.emplace_back(frame.key, std::move(node));
+      frame.node.entries.push_back({frame.key, std::move(node)});
       frame.has_key = false;
     }
   }

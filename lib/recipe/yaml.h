@@ -4,20 +4,21 @@
 // and size, so that what a file says is what a reader sees.
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "lib/base/status.h"
 
 namespace roundel::recipe {
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  int line = 0;                 // 1-based
-  std::string scalar;           // kScalar: the text; its type is up to the reader
-  std::vector<YamlNode> items;  // kList
-  std::vector<std::pair<std::string, YamlNode>> entries;  // kMap, in file order
+  int line = 0;                    // 1-based
+  std::string scalar;              // kScalar: the text; its type is up to the reader
+  std::vector<YamlNode> items;     // kList
+  std::vector<YamlEntry> entries;  // kMap, in file order
 
   bool IsNull() const { return kind == Kind::kNull; }
   bool IsScalar() const { return kind == Kind::kScalar; }
@@ -25,6 +26,11 @@ struct YamlNode {
   bool IsMap() const { return kind == Kind::kMap; }
   const YamlNode* Find(const std::string& key) const;  // of a map; nullptr if there is none
   const char* KindName() const;                        // "a map", "a list", ... for messages
+};
+
+struct YamlEntry {
+  std::string key;
+  YamlNode value;
 };
 
 inline constexpr size_t kMaxYamlBytes = 1 << 20;

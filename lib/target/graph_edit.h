@@ -1,6 +1,6 @@
 #pragma once
-// What export and import of Q/DQ nodes share: they rebuild the main graph in one go, which keeps both
-// linear in the number of nodes.
+// What export and import of Q/DQ nodes share: they rebuild the main graph in one go, which keeps
+// both linear in the number of nodes.
 
 #include <string>
 #include <unordered_map>
@@ -39,8 +39,8 @@ using Renames = std::unordered_map<std::string, std::string>;
 // Lets `node` (its sub-graphs included) read `renames.at(x)` instead of x.
 void RenameReads(const Renames& renames, graph::Node* node);
 
-// A graph with the name, inputs, outputs and other non-node parts of `graph` but no nodes, initializers
-// and value_info.
+// A graph with the name, inputs, outputs and other non-node parts of `graph` but no nodes,
+// initializers and value_info.
 std::shared_ptr<graph::Graph> EmptyCopy(const graph::Graph& graph);
 // Keeps the entries of `from.value_info` whose values `to` produces.
 void CopyValueInfo(const graph::Graph& from, graph::Graph* to);

@@ -18,11 +18,15 @@ std::optional<quant::Grid> ParseGridName(std::string_view text) {
   const auto [end, error] = std::from_chars(type.data(), type.data() + type.size(), grid.bits);
   if (error != std::errc() || end != type.data() + type.size()) return std::nullopt;
   for (size_t i = 1; i < words.size(); ++i) {
-    if (words[i] == "symmetric") grid.symmetric = true;
-    else if (words[i] == "narrow") grid.narrow_range = true;
-    else return std::nullopt;
+    if (words[i] == "symmetric")
+      grid.symmetric = true;
+    else if (words[i] == "narrow")
+      grid.narrow_range = true;
+    else
+      return std::nullopt;
   }
-  const bool known_width = (grid.bits >= 2 && grid.bits <= 16) || (grid.bits == 32 && grid.is_signed);
+  const bool known_width =
+      (grid.bits >= 2 && grid.bits <= 16) || (grid.bits == 32 && grid.is_signed);
   // One spelling per grid, so that a name read is a name written.
   if (!known_width || grid.Name() != text) return std::nullopt;
   return grid;

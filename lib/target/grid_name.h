@@ -8,7 +8,7 @@
 
 namespace roundel::target {
 
-// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32. nullopt for other text.
+// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32. nullopt otherwise.
 std::optional<quant::Grid> ParseGridName(std::string_view text);
 
 }  // namespace roundel::target

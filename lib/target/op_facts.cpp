@@ -10,17 +10,37 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-const std::unordered_set<std::string> kOnlyFirstInput = {
-    "Resize", "Upsample", "Clip", "Pad", "Dropout", "TopK", "BatchNormalization",
-    "InstanceNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization",
-    "LRN", "Gather", "GatherElements", "Reshape", "Expand", "Tile", "Slice", "Split", "Squeeze",
-    "Unsqueeze", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceSum"};
+const std::unordered_set<std::string> kOnlyFirstInput = {"Resize",
+                                                         "Upsample",
+                                                         "Clip",
+                                                         "Pad",
+                                                         "Dropout",
+                                                         "TopK",
+                                                         "BatchNormalization",
+                                                         "InstanceNormalization",
+                                                         "LayerNormalization",
+                                                         "GroupNormalization",
+                                                         "RMSNormalization",
+                                                         "LRN",
+                                                         "Gather",
+                                                         "GatherElements",
+                                                         "Reshape",
+                                                         "Expand",
+                                                         "Tile",
+                                                         "Slice",
+                                                         "Split",
+                                                         "Squeeze",
+                                                         "Unsqueeze",
+                                                         "ReduceMean",
+                                                         "ReduceMax",
+                                                         "ReduceMin",
+                                                         "ReduceSum"};
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // A float bound that is an attribute up to opset 10 and an input afterwards.
-std::optional<float> Bound(const Graph& graph, const Node& node, size_t input, const char* attribute,
-                           float fallback) {
+std::optional<float> Bound(const Graph& graph, const Node& node, size_t input,
+                           const char* attribute, float fallback) {
   if (node.input(input).empty()) return node.Float(attribute, fallback);
   const Tensor* value = graph.Constant(node.input(input));
   if (!value || value->dtype() != DType::kFloat || value->size() != 1) return std::nullopt;

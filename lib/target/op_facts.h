@@ -10,8 +10,8 @@
 
 namespace roundel::target {
 
-// Inputs that carry data: all, except where the operator has parameters of floating type that steer it
-// (Clip's bounds, Resize's scales) or that runtimes keep in float (scale and bias of normalisations).
+// Inputs that carry data: all, except where the operator has float parameters that steer it (Clip's
+// bounds, Resize's scales) or that runtimes keep in float (scale and bias of normalisations).
 std::vector<size_t> DataInputs(const graph::Node& node);
 
 // Where a layer keeps its weight and bias, and which weight axes mean what.
@@ -27,12 +27,12 @@ struct LayerSlots {
 std::optional<LayerSlots> FindLayerSlots(const graph::Node& node, int64_t weight_rank);
 bool IsLayer(const graph::Node& node);  // one of these
 
-// Whether the output holds only values of the (first) input: the same range serves both. False for a
-// Resize that overshoots (cubic) and a Pad with a constant other than zero.
+// Whether the output holds only values of the (first) input: the same range serves both. False for
+// a Resize that overshoots (cubic) and a Pad with a constant other than zero.
 bool KeepsValues(const graph::Graph& graph, const graph::Node& node);
 
-// The element-wise clamp that a Relu, Clip or Min(x, constant) applies; nullopt if it is no such node
-// or its bounds are not constant. Bounds that vary over the tensor give their tightest pair.
+// The element-wise clamp that a Relu, Clip or Min(x, constant) applies; nullopt if it is no such
+// node or its bounds are not constant. Bounds that vary over the tensor give their tightest pair.
 struct Clamp {
   float low, high;
 };

@@ -2,9 +2,9 @@
 //
 //   1. every node is sorted into one of: quantized, pass-through, shared, clamp (Relu, Clip), float
 //      with a reason;
-//   2. quantized nodes ask for quantizers on their float inputs and outputs. Constant operands become
-//      weight points. A clamp that alone reads a quantized node's output belongs to that node: the
-//      quantizer stands behind the clamp, never between the two;
+//   2. quantized nodes ask for quantizers on their float inputs and outputs. Constant operands
+//      become weight points. A clamp that alone reads a quantized node's output belongs to that
+//      node: the quantizer stands behind the clamp, never between the two;
 //   3. a pass-through node whose input is quantized gets a quantizer on its outputs as well, of the
 //      same range, so that runtimes can move integers through it; likewise clamps that stand alone;
 //   4. biases get int32 where both factors of their scale are known.
@@ -193,7 +193,8 @@ class Placer {
   std::string LayerProblem(const Node& node) const {
     const Tensor* weight = g_.Constant(node.input(1));
     if (!weight) return node.Is("MatMul") ? "" : "weight is not constant";
-    const bool fits = node.Is("Gemm") ? weight->rank() == 2 : node.Is("MatMul") || weight->rank() >= 3;
+    const bool fits =
+        node.Is("Gemm") ? weight->rank() == 2 : node.Is("MatMul") || weight->rank() >= 3;
     return fits ? "" : StrCat("weight has shape ", ShapeString(weight->shape()));
   }
 
@@ -230,10 +231,14 @@ class Placer {
       const std::string& value = node.input(i);
       if (value.empty() || !IsFloat32(value)) continue;
       const Tensor* constant = g_.Constant(value);
-      if (layer && i == 1 && constant) AddWeight(value, *constant);
-      else if (layer && i == 2) AddBiasUse(node);
-      else if (constant) AddConstantOperand(value);
-      else wanted_.insert(value);
+      if (layer && i == 1 && constant)
+        AddWeight(value, *constant);
+      else if (layer && i == 2)
+        AddBiasUse(node);
+      else if (constant)
+        AddConstantOperand(value);
+      else
+        wanted_.insert(value);
       if (shared) groups_.Union(node.output(0), value);
     }
     const std::string output = shared ? node.output(0) : OutputBehindClamps(node);
@@ -248,8 +253,8 @@ class Placer {
   std::string OutputBehindClamps(const Node& node) {
     std::string value = node.output(0);
     while (const Node* reader = g_.OnlyConsumer(value)) {
-      // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that is
-      // how a Clip with bounds per channel is written.
+      // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that
+      // is how a Clip with bounds per channel is written.
       const bool is_min = value != node.output(0) && MinDataInput(g_, *reader) &&
                           reader->inputs[*MinDataInput(g_, *reader)] == value &&
                           !IsExcluded(*reader) && IsFloat32(reader->output(0));
@@ -280,12 +285,12 @@ class Placer {
 
   void AddBiasUse(const Node& node) {
     constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
-    bias_uses_.push_back({node.input(2), node.input(0), node.input(1),
-                          FindLayerSlots(node, kRank)->bias_factor});
+    bias_uses_.push_back(
+        {node.input(2), node.input(0), node.input(1), FindLayerSlots(node, kRank)->bias_factor});
   }
 
-  // A constant operand of an element-wise op or Concat is quantized like the activation that it meets:
-  // integer kernels want the same type on both sides.
+  // A constant operand of an element-wise op or Concat is quantized like the activation that it
+  // meets: integer kernels want the same type on both sides.
   void AddConstantOperand(const std::string& value) {
     AddWeightPoint({.value = value, .role = Role::kWeight, .grid = choice_.activations});
   }
@@ -298,8 +303,8 @@ class Placer {
 
   void FollowInput(const Node& node) {
     NodePlan& plan = plans_[&node];
-    const bool follows = plan.kind == Kind::kPassThrough ||
-                         (plan.kind == Kind::kClamp && !fused_.contains(&node));
+    const bool follows =
+        plan.kind == Kind::kPassThrough || (plan.kind == Kind::kClamp && !fused_.contains(&node));
     if (!follows) return;
     if (!wanted_.contains(node.input(0))) {
       plan = {Kind::kFloat, "its input is not quantized"};
@@ -368,7 +373,8 @@ class Placer {
     if (point.granularity == Granularity::kBlock) return "the weight is quantized in blocks";
     if (!(use.factor > 0 && use.factor < 1e30)) return "alpha / beta is not positive";
     if (bias->rank() != 1) return StrCat("has shape ", ShapeString(bias->shape()));
-    const int64_t channels = point.granularity == Granularity::kChannel ? weight->dim(point.axis) : 1;
+    const int64_t channels =
+        point.granularity == Granularity::kChannel ? weight->dim(point.axis) : 1;
     if (channels == 0 || bias->dim(0) % channels != 0)
       return StrCat(bias->dim(0), " values for ", channels, " channels");
     return "";
@@ -391,10 +397,13 @@ class Placer {
         continue;
       }
       const QuantPoint& weight = weights_[weight_index_.at(use.weight)];
-      placement_.points.push_back({.value = value, .role = Role::kBias,
+      placement_.points.push_back({.value = value,
+                                   .role = Role::kBias,
                                    .grid = {.bits = 32, .is_signed = true, .symmetric = true},
-                                   .granularity = weight.granularity, .bias_input = use.input,
-                                   .bias_weight = use.weight, .bias_factor = use.factor});
+                                   .granularity = weight.granularity,
+                                   .bias_input = use.input,
+                                   .bias_weight = use.weight,
+                                   .bias_factor = use.factor});
     }
   }
 

@@ -9,8 +9,10 @@ using quant::Role;
 
 std::string GranularityText(const QuantPoint& point) {
   switch (point.granularity) {
-    case Granularity::kTensor: return "";
-    case Granularity::kChannel: return StrCat(", per channel of axis ", point.axis);
+    case Granularity::kTensor:
+      return "";
+    case Granularity::kChannel:
+      return StrCat(", per channel of axis ", point.axis);
     case Granularity::kBlock:
       return StrCat(", blocks of ", point.block_size, " along axis ", point.axis);
   }
@@ -21,12 +23,14 @@ std::string PointText(const QuantPoint& point) {
   const char* role = point.role == Role::kActivation ? "activation"
                      : point.role == Role::kWeight   ? "weight"
                                                      : "bias";
-  std::string text = StrCat(role, " ", point.value, ": ", point.grid.Name(), GranularityText(point));
+  std::string text =
+      StrCat(role, " ", point.value, ": ", point.grid.Name(), GranularityText(point));
   if (point.group >= 0) text += StrCat(", group ", point.group);
   if (point.derived) text += ", derived";
   if (point.fixed_range)
     text += StrCat(", fixed to [", point.range_min, ", ", point.range_max, "]");
-  if (point.role == Role::kBias) text += StrCat(", scale of ", point.bias_input, " * ", point.bias_weight);
+  if (point.role == Role::kBias)
+    text += StrCat(", scale of ", point.bias_input, " * ", point.bias_weight);
   if (point.bias_factor != 1) text += StrCat(" * ", point.bias_factor);
   return text;
 }

@@ -141,7 +141,8 @@ class Reader {
       std::vector<double> numbers;
       for (const std::string& bound : bounds) {
         double number = 0;
-        const auto [end, error] = std::from_chars(bound.data(), bound.data() + bound.size(), number);
+        const auto [end, error] =
+            std::from_chars(bound.data(), bound.data() + bound.size(), number);
         if (error == std::errc() && end == bound.data() + bound.size()) numbers.push_back(number);
       }
       // The comparisons are false for NaN; infinity would give no scale.
@@ -177,9 +178,9 @@ Result<Profile> LoadProfile(const std::string& name_or_file) {
                        name_or_file.find('/') != std::string::npos;
   if (!is_file) {
     const std::string nearest = NearestName(name_or_file, ProfileNames());
-    return UsageError(StrCat(
-        "unknown target '", ForMessage(name_or_file), "'",
-        nearest.empty() ? "; known: " + Join(ProfileNames()) : ", did you mean '" + nearest + "'?"));
+    return UsageError(StrCat("unknown target '", ForMessage(name_or_file), "'",
+                             nearest.empty() ? "; known: " + Join(ProfileNames())
+                                             : ", did you mean '" + nearest + "'?"));
   }
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(name_or_file));
   return ParseProfile(text, name_or_file);

@@ -1,7 +1,7 @@
 #pragma once
 // What a runtime wants of a quantized model: which tensors get a quantizer, on which grid, which
-// tensors must share a range. Profiles are YAML files in configs/targets; they are also compiled into
-// the binary, which therefore needs no files beside it.
+// tensors must share a range. Profiles are YAML files in configs/targets; they are also compiled
+// into the binary, which therefore needs no files beside it.
 
 #include <map>
 #include <set>
@@ -18,7 +18,7 @@ namespace roundel::target {
 enum class OpPolicy {
   kFloat,        // stays float: no quantizer around it for its own sake
   kQuantize,     // float inputs and outputs are quantized (weights by the weight grid)
-  kPassThrough,  // output carries its input's scale and zero point (Reshape, MaxPool, Transpose ...)
+  kPassThrough,  // output carries its input's scale and zero point (Reshape, MaxPool, ...)
   kShared,       // all data inputs and the output share one range (Concat)
 };
 
@@ -27,14 +27,16 @@ struct Profile {
   // Defaults; recipes may choose others that the two sets of grids below allow.
   quant::Grid activations;
   quant::Grid weights{.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
-  bool per_channel = true;                // weights, where the op has a channel axis
-  bool quantize_bias = true;              // int32 with s_x * s_w
+  bool per_channel = true;    // weights, where the op has a channel axis
+  bool quantize_bias = true;  // int32 with s_x * s_w
   bool quantize_graph_inputs = true, quantize_graph_outputs = true;
-  bool absorb_relu = true;                // Relu/Clip after a quantized op become the quantizer's range
-  bool contrib_qdq = false;               // com.microsoft Q/DQ allowed where the opset cannot be raised
+  bool absorb_relu = true;   // Relu/Clip after a quantized op become the quantizer's range
+  bool contrib_qdq = false;  // com.microsoft Q/DQ allowed where the opset cannot be raised
   int64_t min_opset = 13;
-  std::map<std::string, OpPolicy> ops;    // by op_type of the default domain; others stay float
-  struct FixedRange { double min, max; };
+  std::map<std::string, OpPolicy> ops;  // by op_type of the default domain; others stay float
+  struct FixedRange {
+    double min, max;
+  };
   std::map<std::string, FixedRange> fixed_output_ranges;  // Softmax, Sigmoid: by op_type
   // Integer types allowed ("uint8", "int4"); empty: any.
   std::set<std::string> activation_grids, weight_grids;
@@ -62,7 +64,7 @@ struct QuantPoint {
   quant::Grid grid;
   quant::Granularity granularity = quant::Granularity::kTensor;
   int64_t axis = 0, block_size = 0;
-  // Points with the same group share one range (Concat, pass-through chains); every activation has one.
+  // Points of the same group share one range (Concat, pass-through chains). -1: weights, biases.
   int group = -1;
   // Its values come from other points of its group, so they need not be observed again.
   bool derived = false;
@@ -83,13 +85,14 @@ struct Placement {
   std::vector<FloatNode> float_nodes;  // every node with float tensors that stays float, and why
   // Relu/Clip nodes that export drops because the quantizer of their output clamps alike; the check
   // that the range really does (zero point at qmin; max <= clip max) is repeated at export.
-  std::vector<std::string> absorbable;  // their output values
+  std::vector<std::string> absorbable;          // their output values
   std::vector<std::string> unmatched_excludes;  // patterns that matched no node
 };
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern
 // that is no regular expression. Models whose tensors are not float32 get no points, but reasons.
-Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice);
+Result<Placement> Place(const graph::Model& model, const Profile& profile,
+                        const GridChoice& choice);
 // One line per point, float node and absorbable value: for people, `roundel` output and tests.
 std::string PlacementText(const Placement& placement);
 

@@ -19,14 +19,14 @@ struct QdqOptions {
 };
 
 // Weights and biases become integer initializers with a DequantizeLinear; activations get one
-// QuantizeLinear -> DequantizeLinear pair; graph input and output names stay. Raises the opset as the
-// grids need. `model` is the float model that `encodings` were made for and is not changed.
+// QuantizeLinear -> DequantizeLinear pair; graph input and output names stay. Raises the opset as
+// the grids need. `model` is the float model that `encodings` were made for and is not changed.
 Result<graph::Model> ExportQdq(const graph::Model& model, const quant::EncodingTable& encodings,
                                const QdqOptions& options);
 
 struct FloatModel {
-  graph::Model model;               // no Q/DQ; weights hold the dequantized values
-  quant::EncodingTable encodings;   // codes of weights and biases included
+  graph::Model model;              // no Q/DQ; weights hold the dequantized values
+  quant::EncodingTable encodings;  // codes of weights and biases included
 };
 // Also reads other tools' QDQ models; Q/DQ that cannot be expressed as an encoding (dynamic scales)
 // stay in the model, with a line in `kept`.

@@ -1,12 +1,14 @@
 // Float graph + encodings -> QDQ:
 //
-//   x -> Conv(w, b) -> Relu -> y        x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ
+//   from   x -> Conv(w, b) -> Relu -> y
+//   to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
 //
-// with the names of ONNX Runtime's quantizer. The float graph is rebuilt node by node; nothing else of
-// it changes, and its inputs and outputs keep name, shape and type.
+// with the names of ONNX Runtime's quantizer. The float graph is rebuilt node by node; nothing else
+// of it changes, and its inputs and outputs keep name, shape and type.
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <unordered_set>
 
 #include "lib/base/text.h"
@@ -44,6 +46,8 @@ Status CheckParams(const Encoding& e) {
 Status CheckConstant(const Encoding& e, const Tensor& value) {
   if (value.dtype() != DType::kFloat)
     return ModelError(StrCat("is ", DTypeName(value.dtype()), "; only float32 is quantized"));
+  // The bound keeps sums of a dimension and a block size inside int64.
+  if (e.block_size > INT32_MAX) return ModelError(StrCat("block size ", e.block_size));
   RETURN_IF_ERROR(quant::CheckEncoding(e, value.shape()));
   if (e.codes && e.codes->shape() != value.shape())
     return ModelError(StrCat("codes have shape ", ShapeString(e.codes->shape()), ", the value ",
@@ -108,20 +112,31 @@ Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DTy
     return Tensor::FromVector(shape, std::vector<T>(values.begin(), values.end()));
   };
   switch (type) {
-    case DType::kInt32: return as(int32_t{});
-    case DType::kInt16: return as(int16_t{});
-    case DType::kUint16: return as(uint16_t{});
-    case DType::kInt8: case DType::kInt4: case DType::kInt2:
+    case DType::kInt32:
+      return as(int32_t{});
+    case DType::kInt16:
+      return as(int16_t{});
+    case DType::kUint16:
+      return as(uint16_t{});
+    case DType::kInt8:
+    case DType::kInt4:
+    case DType::kInt2:
       return quant::PackCodes(as(int8_t{}), type);
-    default: return quant::PackCodes(as(uint8_t{}), type);
+    default:
+      return quant::PackCodes(as(uint8_t{}), type);
   }
 }
 
 class Exporter {
  public:
   Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options, bool contrib)
-      : model_(*model), g_(*model->graph), table_(table), options_(options), names_(g_),
-        domain_(contrib ? kContribDomain : ""), out_(EmptyCopy(g_)) {}
+      : model_(*model),
+        g_(*model->graph),
+        table_(table),
+        options_(options),
+        names_(g_),
+        domain_(contrib ? kContribDomain : ""),
+        out_(EmptyCopy(g_)) {}
 
   void Run() {
     if (options_.absorb_relu) FindAbsorbed();
@@ -209,9 +224,9 @@ class Exporter {
     for (const auto& [value, e] : table_) {
       const std::vector<graph::Use>& uses = g_.Uses(value);
       if (!g_.Constant(value) || uses.empty()) continue;
-      const auto first = std::min_element(uses.begin(), uses.end(), [&](const auto& a, const auto& b) {
-        return order.at(a.node) < order.at(b.node);
-      });
+      const auto first = std::min_element(
+          uses.begin(), uses.end(),
+          [&](const auto& a, const auto& b) { return order.at(a.node) < order.at(b.node); });
       constants_before_[first->node].push_back(value);
     }
   }
@@ -253,8 +268,11 @@ class Exporter {
 
   Node MakeNode(const std::string& value, const char* op_type, const char* name_suffix,
                 std::vector<std::string> inputs, const std::string& output, const Encoding& e) {
-    Node node{.name = names_.Fresh(value + name_suffix), .op_type = op_type, .domain = domain_,
-              .inputs = std::move(inputs), .outputs = {output}};
+    Node node{.name = names_.Fresh(value + name_suffix),
+              .op_type = op_type,
+              .domain = domain_,
+              .inputs = std::move(inputs),
+              .outputs = {output}};
     if (e.granularity != Granularity::kTensor) node.SetAttribute("axis", e.axis);
     if (e.granularity == Granularity::kBlock) node.SetAttribute("block_size", e.block_size);
     return node;
@@ -262,7 +280,8 @@ class Exporter {
 
   void AddDequantize(const std::string& value, std::vector<std::string> inputs,
                      const std::string& output, const Encoding& e) {
-    Node node = MakeNode(value, "DequantizeLinear", kDequantizeSuffix, std::move(inputs), output, e);
+    Node node =
+        MakeNode(value, "DequantizeLinear", kDequantizeSuffix, std::move(inputs), output, e);
     // The storage type does not tell narrow or odd-width grids; import reads them here.
     node.doc_string = e.grid.Name();
     out_->AddNode(std::move(node));
@@ -334,7 +353,8 @@ Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encoding
   if (contrib) {
     out.SetOpset(kContribDomain, std::max<int64_t>(1, out.Opset(kContribDomain)));
     for (const auto& [name, e] : encodings)
-      if (BitWidth(e.grid.storage_type()) == 4) out.ir_version = std::max(out.ir_version, kIrFourBits);
+      if (BitWidth(e.grid.storage_type()) == 4)
+        out.ir_version = std::max(out.ir_version, kIrFourBits);
   }
   out.SetMetadata("roundel.format", "QDQ");
   return out;

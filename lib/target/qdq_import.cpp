@@ -3,12 +3,13 @@
 //   integers -> DQ -> w                    weight or bias (int32): float initializer + codes
 //   w (float constant) -> Q -> DQ          the same; older TensorRT flow
 //   x -> Q -> DQ                           encoding of x
-//   x -> Q1 -> DQ1 -> Q2 -> DQ2            equal pairs collapse; other ones get a value of their own
+//   x -> Q1 -> DQ1 -> Q2 -> DQ2            equal pairs collapse; other ones get their own value
 //
-// An encoding applies to every reader of its value. Where only some readers of x read it through Q/DQ,
-// or through different ones, each distinct pair becomes Identity(x) with an encoding.
+// An encoding applies to every reader of its value. Where only some readers of x read it through
+// Q/DQ, or through different ones, each distinct pair becomes Identity(x) with an encoding.
 
 #include <cmath>
+#include <cstdint>
 #include <tuple>
 #include <unordered_set>
 
@@ -28,9 +29,18 @@ using quant::Role;
 
 bool IsIntegerStorage(DType type) {
   switch (type) {
-    case DType::kInt2: case DType::kUint2: case DType::kInt4: case DType::kUint4: case DType::kInt8:
-    case DType::kUint8: case DType::kInt16: case DType::kUint16: case DType::kInt32: return true;
-    default: return false;
+    case DType::kInt2:
+    case DType::kUint2:
+    case DType::kInt4:
+    case DType::kUint4:
+    case DType::kInt8:
+    case DType::kUint8:
+    case DType::kInt16:
+    case DType::kUint16:
+    case DType::kInt32:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -65,7 +75,8 @@ class ParamReader {
   ReadResult Read(const Node& node, DType storage, int64_t rank) const {
     const Tensor* scale = g_.Constant(node.input(1));
     if (!scale) return Problem("its scale is not constant");
-    if (scale->dtype() != DType::kFloat) return Problem("its scale is " + DTypeName(scale->dtype()));
+    if (scale->dtype() != DType::kFloat)
+      return Problem("its scale is " + DTypeName(scale->dtype()));
     if (!IsIntegerStorage(storage)) return Problem("its type is " + DTypeName(storage));
     ReadResult result;
     Encoding& e = result.encoding;
@@ -104,7 +115,8 @@ class ParamReader {
   std::string ReadGranularity(const Node& node, const Tensor& scale, int64_t rank,
                               Encoding* e) const {
     e->block_size = node.Int("block_size", 0);
-    if (e->block_size < 0) return "its block size is negative";
+    // Also keeps sums of a dimension and a block size inside int64.
+    if (e->block_size < 0 || e->block_size > INT32_MAX) return "its block size is out of range";
     if (e->block_size == 0 && scale.size() == 1 && scale.rank() <= 1) return "";
     e->granularity = e->block_size > 0 ? Granularity::kBlock : Granularity::kChannel;
     if (e->granularity == Granularity::kChannel && scale.rank() != 1)
@@ -122,15 +134,22 @@ class ParamReader {
 class Importer {
  public:
   Importer(FloatModel* out, std::vector<std::string>* kept)
-      : g_(*out->model.graph), encodings_(out->encodings), kept_(kept), names_(g_), reader_(g_),
+      : g_(*out->model.graph),
+        encodings_(out->encodings),
+        kept_(kept),
+        names_(g_),
+        reader_(g_),
         made_(EmptyCopy(g_)) {}
 
   Result<std::shared_ptr<Graph>> Run() {
     for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
     for (const auto& node : g_.nodes()) {
-      if (IsDequantizeNode(*node)) RETURN_IF_ERROR(TakeDequantize(*node));
-      else if (!IsQuantizeNode(*node)) CopyNode(*node);
-      else if (!TakeQuantize(*node)) CopyNode(*node);
+      if (IsDequantizeNode(*node))
+        RETURN_IF_ERROR(TakeDequantize(*node));
+      else if (!IsQuantizeNode(*node))
+        CopyNode(*node);
+      else if (!TakeQuantize(*node))
+        CopyNode(*node);
     }
     for (const auto& node : made_->nodes())
       for (std::string& output : node->outputs)
@@ -180,7 +199,8 @@ class Importer {
         !g_.Constant(q.input(0)))
       read.problem = "blocks of an activation";
     if (read.problem.empty() && g_.IsOutput(q.output(0))) read.problem = "its codes are an output";
-    if (const Tensor* constant = g_.Constant(q.input(0)); constant && constant->dtype() != DType::kFloat)
+    if (const Tensor* constant = g_.Constant(q.input(0));
+        constant && constant->dtype() != DType::kFloat)
       read.problem = "its input is " + DTypeName(constant->dtype());
     for (const graph::Use& use : g_.Uses(q.output(0))) {
       if (!read.problem.empty()) break;
@@ -191,7 +211,8 @@ class Importer {
       const ReadResult dq = reader_.Read(*use.node, StorageOf(q), RankOf(q.input(0)));
       if (!dq.problem.empty() || !SameQuantizer(dq.encoding, read.encoding))
         read.problem = "the DequantizeLinear behind it has other parameters";
-      else if (const auto grid = DeclaredGrid(*use.node, read.encoding)) read.encoding.grid = *grid;
+      else if (const auto grid = DeclaredGrid(*use.node, read.encoding))
+        read.encoding.grid = *grid;
     }
     if (!read.problem.empty()) {
       Keep(q, read.problem);
@@ -255,8 +276,10 @@ class Importer {
     const bool is_output = g_.IsOutput(output);
     const auto known = encodings_.find(value);
     if (known != encodings_.end() && SameQuantizer(known->second, e)) {
-      if (is_output) AddIdentity(value, output);
-      else reads_[output] = value;
+      if (is_output)
+        AddIdentity(value, output);
+      else
+        reads_[output] = value;
       return;
     }
     // Some reader sees the value itself: this pair gets a value of its own. The first of several
@@ -278,8 +301,10 @@ class Importer {
     }
     if (!is_output || g_.IsInput(raw)) {
       encodings_[raw] = e;
-      if (is_output) AddIdentity(raw, output);
-      else reads_[output] = raw;
+      if (is_output)
+        AddIdentity(raw, output);
+      else
+        reads_[output] = raw;
       return;
     }
     // x -> Q -> DQ -> graph output: the producer of x writes the output itself again.
@@ -289,8 +314,10 @@ class Importer {
   }
 
   void AddIdentity(const std::string& from, const std::string& to) {
-    made_->AddNode({.name = names_.Fresh(to + "_Identity"), .op_type = "Identity",
-                    .inputs = {from}, .outputs = {to}});
+    made_->AddNode({.name = names_.Fresh(to + "_Identity"),
+                    .op_type = "Identity",
+                    .inputs = {from},
+                    .outputs = {to}});
   }
 
   // ---- constants
@@ -308,7 +335,7 @@ class Importer {
       return OkStatus();
     }
     Encoding e = read.encoding;
-    RETURN_IF_ERROR(quant::CheckEncoding(e, stored.shape()).At("node " + dq.DisplayName()));
+    RETURN_IF_ERROR(CheckFit(dq, e, stored.shape()));
     if (e.role != Role::kBias) e.role = Role::kWeight;
     e.codes = quant::UnpackCodes(stored);
     SetConstantGrid(dq, &e);
@@ -320,12 +347,22 @@ class Importer {
     return OkStatus();
   }
 
-  // A bias keeps the name that its DequantizeLinear writes; other outputs may hide the name that the
-  // codes were made from.
+  // A bias keeps the name that its DequantizeLinear writes; other outputs may hide the name that
+  // the codes were made from.
   std::string ReleaseName(const Node& dq, const std::string& source) {
     const std::string stripped = StripSuffix(source, kQuantizedSuffix);
     if (stripped == source || stripped == dq.output(0)) return dq.output(0);
     return names_.Fresh(stripped);
+  }
+
+  Status CheckFit(const Node& dq, const Encoding& e, const Shape& shape) const {
+    const std::string where = "node " + dq.DisplayName();
+    RETURN_IF_ERROR(quant::CheckEncoding(e, shape).At(where));
+    const Shape& scale = g_.Constant(dq.input(1))->shape();
+    if (e.granularity == Granularity::kBlock && scale != quant::ScaleShape(e, shape))
+      return ModelError(StrCat(where, ": scales of shape ", ShapeString(scale), " where ",
+                               ShapeString(quant::ScaleShape(e, shape)), " is needed"));
+    return OkStatus();
   }
 
   static void SetConstantGrid(const Node& dq, Encoding* e) {
@@ -348,7 +385,7 @@ class Importer {
 
   Status TakeFloatConstant(const Node& dq, const std::string& source, const Tensor& value,
                            Encoding e) {
-    RETURN_IF_ERROR(quant::CheckEncoding(e, value.shape()).At("node " + dq.DisplayName()));
+    RETURN_IF_ERROR(CheckFit(dq, e, value.shape()));
     if (g_.IsOutput(dq.output(0))) {
       AddIdentity(source, dq.output(0));
       encodings_[dq.output(0)] = std::move(e);
@@ -383,8 +420,9 @@ class Importer {
   ParamReader reader_;
   std::shared_ptr<Graph> made_;
   Renames reads_, writes_;
-  std::unordered_map<const Node*, Encoding> quantizers_;        // Q nodes of pairs
-  std::unordered_multimap<std::string, std::string> copies_;    // value -> output of an Identity of it
+  std::unordered_map<const Node*, Encoding> quantizers_;  // Q nodes of pairs
+  std::unordered_multimap<std::string, std::string>
+      copies_;  // value -> output of an Identity of it
   std::unordered_map<std::string, bool> one_reading_;
   std::map<std::tuple<std::string, std::string, std::string>, std::string> constants_;
 };
@@ -396,7 +434,8 @@ Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>
   out.model = graph::Clone(model);
   const auto old_graph = out.model.graph;  // outlives the importer, which reads from it
   ASSIGN_OR_RETURN(out.model.graph, Importer(&out, kept).Run());
-  std::erase_if(out.model.metadata, [](const auto& entry) { return entry.first == "roundel.format"; });
+  std::erase_if(out.model.metadata,
+                [](const auto& entry) { return entry.first == "roundel.format"; });
   for (auto& [name, e] : out.encodings) e.decided_by = "import";
   return out;
 }

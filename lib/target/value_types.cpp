@@ -9,19 +9,20 @@ using graph::Node;
 using Types = std::unordered_map<std::string, DType>;
 
 const std::unordered_set<std::string> kBoolOps = {
-    "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And",
-    "Or",    "Not",     "Xor",            "IsNaN", "IsInf"};
-const std::unordered_set<std::string> kInt64Ops = {
-    "Shape", "Size", "ArgMax", "ArgMin", "NonZero", "NonMaxSuppression"};
+    "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or",
+    "Not",   "Xor",     "IsNaN",          "IsInf"};
+const std::unordered_set<std::string> kInt64Ops = {"Shape",  "Size",    "ArgMax",
+                                                   "ArgMin", "NonZero", "NonMaxSuppression"};
 const std::unordered_set<std::string> kInt32Ops = {"ConvInteger", "MatMulInteger"};
 // Type of the input at this place; all ops that are not named take their first input's.
 const std::unordered_map<std::string, size_t> kTypeInput = {
-    {"Where", 1}, {"CastLike", 1}, {"OneHot", 2}, {"QLinearConv", 7}, {"QLinearMatMul", 7},
-    {"DequantizeLinear", 1}};
+    {"Where", 1},       {"CastLike", 1},      {"OneHot", 2},
+    {"QLinearConv", 7}, {"QLinearMatMul", 7}, {"DequantizeLinear", 1}};
 // Outputs past the first whose type differs from the first's.
-const std::unordered_map<std::string, DType> kSideOutputs = {
-    {"MaxPool", DType::kInt64}, {"TopK", DType::kInt64}, {"Unique", DType::kInt64},
-    {"Dropout", DType::kBool}};
+const std::unordered_map<std::string, DType> kSideOutputs = {{"MaxPool", DType::kInt64},
+                                                             {"TopK", DType::kInt64},
+                                                             {"Unique", DType::kInt64},
+                                                             {"Dropout", DType::kBool}};
 
 DType TypeOf(const Types& types, const std::string& value) {
   const auto it = types.find(value);

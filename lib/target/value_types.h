@@ -8,8 +8,8 @@
 
 namespace roundel::target {
 
-// Graph inputs, initializers and value_info say; the outputs of other nodes follow from the operator.
-// Values of unknown type (custom operators, control flow that declares nothing) are absent.
+// Graph inputs, initializers and value_info say; the outputs of other nodes follow from the
+// operator. Values of unknown type (custom operators, undeclared control flow) are absent.
 std::unordered_map<std::string, DType> InferValueTypes(const graph::Model& model);
 
 }  // namespace roundel::target

@@ -79,6 +79,8 @@ TEST_CASE("wrong command lines exit with 2 and name what is nearest") {
   CHECK(ErrorOf({"inspect"}, 2) == "error: MODEL is required; see 'roundel inspect --help'\n");
   CHECK(ErrorOf({"quantize", "m.onnx", "--calib"}, 2).find("see 'roundel quantize --help'") !=
         std::string::npos);
+  CHECK(ErrorOf({"quantize", "m.onnx", "--calib", "--preset", "tf"}, 2) ==
+        "error: --calib: the value is missing before '--preset'; see 'roundel quantize --help'\n");
   CHECK(ErrorOf({"passes", "--threads", "many"}, 2).find("--threads") != std::string::npos);
   CHECK(ErrorOf({"passes", "--threads", "-1"}, 2).find("--threads") != std::string::npos);
   CHECK(ErrorOf({"passes", "--threads", "99999999999999"}, 2).find("--threads") !=

@@ -24,7 +24,7 @@ struct CliResult {
 };
 
 inline CliResult Cli(std::vector<std::string> args) {
-  if (!args.empty() && args[0] != "--help" && args[0] != "--version") args.push_back("-q");
+  if (!args.empty() && args[0][0] != '-') args.insert(args.begin() + 1, "-q");
   std::ostringstream out, err;
   CliResult result;
   result.code = cmd::RunMain(args, out, err);

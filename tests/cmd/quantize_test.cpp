@@ -332,7 +332,7 @@ TEST_CASE("bad data exits with 4") {
   Tensor points = Points();
   points.mutable_data<float>()[3] = std::nanf("");
   args[3] = WriteArray(bench.folder, "nan.npy", points);
-  CHECK(Fails(bench.folder, args, 4).find("calibrate") != std::string::npos);
+  CHECK(Fails(bench.folder, args, 4).find("nan.npy[1]: element 1 is NaN") != std::string::npos);
 }
 
 TEST_CASE("a failure at the last file leaves nothing behind") {

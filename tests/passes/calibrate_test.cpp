@@ -91,8 +91,8 @@ graph g (float32[N,2] x) => (float32[N,2] y) {
 }  // namespace
 
 TEST_CASE("ranges become scales and zero points by ONNX Runtime's arithmetic") {
-  // x in [-1, 3]: scale 4/255, zero point round(63.75). t = {x0 + 0.5, x1/4 - 1} is at most 3.5, and
-  // the Relu makes y's range [0, 3.5]. w by column: 1/127 and 0.25/127.
+  // x in [-1, 3]: scale 4/255, zero point round(63.75). t = {x0 + 0.5, x1/4 - 1} is at most 3.5,
+  // and the Relu makes y's range [0, 3.5]. w by column: 1/127 and 0.25/127.
   VectorSource data({Rows(2, {-1, 2, 3, 0.5}), Rows(1, {0, 2.5})});
   const auto c = Calibrate(kGemmRelu, &data);
   INFO(c->status.message());
@@ -124,7 +124,8 @@ TEST_CASE("percentile and samples reach the observers") {
   CHECK(c->Params("x").scale * 255 == Approx(1.0).epsilon(0.01));
   const auto first = Calibrate(kGemmRelu, &data, {{"samples", "5"}});
   REQUIRE(first->status.ok());
-  CHECK(first->Params("x") == QParams{static_cast<float>(100.0 / 255), 0});  // no -7: first batch only
+  CHECK(first->Params("x") ==
+        QParams{static_cast<float>(100.0 / 255), 0});  // no -7: first batch only
 }
 
 TEST_CASE("a group shares the union of its ranges, constants included") {
@@ -137,7 +138,8 @@ graph g (float32[N,2] x) => (float32[N,2,2] z) {
   a = Add(x, x)
   y = Concat<axis=1>(a, k)
   z = Reshape(y, shape)
-})", &data);
+})",
+                           &data);
   INFO(c->status.message());
   REQUIRE(c->status.ok());
   // a in [-2, 4], k in [-5, 1]: [-5, 4], scale 9/255, zero point round(141.67).
@@ -176,7 +178,8 @@ graph g (float32[N,2] x) => (float32[N,2] y, float32[N,0] e) {
   y = Add(x, x)
   s = Slice(x, zero, zero, one)
   e = Mul(s, s)
-})", &data);
+})",
+                           &data);
   CHECK(c->status.kind() == ErrorKind::kData);
   CHECK(c->status.message() ==
         "value 'e' received no data from 1 samples; exclude the nodes around it or add data that "
@@ -186,8 +189,7 @@ graph g (float32[N,2] x) => (float32[N,2] y, float32[N,0] e) {
 TEST_CASE("a weight that is not finite is a model error") {
   VectorSource data({Rows(1, {1, 2})});
   auto c = Prepare(kGemmRelu, &data);
-  c->session.model.graph->SetInitializer(
-      "w", Tensor::FromVector<float>({2, 2}, {1, 2, NAN, 3}));
+  c->session.model.graph->SetInitializer("w", Tensor::FromVector<float>({2, 2}, {1, 2, NAN, 3}));
   Rerun(c.get());
   CHECK(c->status.kind() == ErrorKind::kModel);
   CHECK(c->status.message() == "weight 'w': NaN among the values");
@@ -201,7 +203,8 @@ graph g (float32[N,2] x) => (float32[2,N] z) {
   float32[2] b = {0.5, -1}
   y = Gemm(x, w, b)
   z = Transpose<perm=[1,0]>(y)
-})", &data);
+})",
+                   &data);
   c->session.encodings["y"] = {.grid = {.bits = 8}, .params = {{0.125f, 9}}, .frozen = true};
   c->session.encodings["w"] = {.role = Role::kWeight,
                                .grid = {.bits = 8, .is_signed = true, .symmetric = true},
@@ -229,7 +232,8 @@ graph g (float32[N,2] x) => (float32[N,4] y) {
   float32[4,2] w = {1, -1, 0, 0, 1e-9, 0, 1e-42, 0}
   float32[4] b = {0.5, -0.25, 1000, 0}
   y = Gemm<transB=1>(x, w, b)
-})", &data);
+})",
+                           &data);
   INFO(c->status.message());
   REQUIRE(c->status.ok());
   const std::vector<QParams>& w = (*c)["w"].params;
@@ -261,7 +265,8 @@ TEST_CASE("a bias that cannot fit because its weight is frozen stays float, and 
   auto c = Prepare(kGemmRelu, &data);
   c->session.encodings["w"] = {.role = Role::kWeight,
                                .grid = {.bits = 8, .is_signed = true, .symmetric = true},
-                               .params = {{1e-12f, 0}}, .frozen = true};
+                               .params = {{1e-12f, 0}},
+                               .frozen = true};
   Rerun(c.get());
   REQUIRE(c->status.ok());
   CHECK_FALSE(c->session.encodings.contains("b"));
@@ -274,7 +279,8 @@ TEST_CASE("weights per tensor and in blocks") {
 graph g (float32[N,3] x) => (float32[N,2] y) {
   float32[3,2] w = {1, -2, 3, 4, -5, 6}
   y = MatMul(x, w)
-})", &data);
+})",
+                   &data);
   c->session.data = nullptr;
   VectorSource three({Rows(1, {-1, 3, 2})});
   c->session.data = &three;
@@ -300,7 +306,8 @@ TEST_CASE("declined nodes and patterns without a match are recorded") {
 graph g (float32[N,2] x) => (float32[N,2] y) {
   [a] t = Add(x, x)
   [e] y = Erf(t)
-})", &data);
+})",
+                   &data);
   c->session.grids.exclude = {"head"};
   Rerun(c.get());
   REQUIRE(c->status.ok());
@@ -309,8 +316,8 @@ graph g (float32[N,2] x) => (float32[N,2] y) {
 }
 
 TEST_CASE("a model without anything to quantize needs no data") {
-  const auto c = Calibrate("opset 13\ngraph g (float32[N,2] x) => (float32[N,2] y) { y = Erf(x) }",
-                           nullptr);
+  const auto c =
+      Calibrate("opset 13\ngraph g (float32[N,2] x) => (float32[N,2] y) { y = Erf(x) }", nullptr);
   CHECK(c->status.ok());
   CHECK(c->session.encodings.empty());
 }

@@ -48,7 +48,8 @@ struct Case {
 };
 
 const Case kCases[] = {
-    {"Conv, Relu, depthwise Conv, Clip", R"(opset 13
+    {"Conv, Relu, depthwise Conv, Clip",
+     R"(opset 13
 graph g (float32[2,3,6,6] x) => (float32[2,4,6,6] y) {
   float32[4,3,3,3] w = random(1)
   float32[4] b = random(2)
@@ -60,8 +61,10 @@ graph g (float32[2,3,6,6] x) => (float32[2,4,6,6] y) {
   r = Relu(t)
   d = Conv<pads=[1,1,1,1], group=4>(r, v, c)
   y = Clip(d, low, high)
-})", {2, 3, 6, 6}},
-    {"residual Add and Concat with pass-through chains", R"(opset 13
+})",
+     {2, 3, 6, 6}},
+    {"residual Add and Concat with pass-through chains",
+     R"(opset 13
 graph g (float32[2,4,6,6] x) => (float32[2,8,3,3] y, float32[2,72] f) {
   float32[4,4,1,1] w = random(1)
   float32[1,4,6,6] k = random(5)
@@ -77,8 +80,10 @@ graph g (float32[2,4,6,6] x) => (float32[2,8,3,3] y, float32[2,72] f) {
   h = Mul(p, q)
   e = Concat<axis=1>(h, p)
   f = Reshape(e, shape)
-})", {2, 4, 6, 6}},
-    {"Gemm with alpha and beta, MatMul, Softmax, Sigmoid", R"(opset 13
+})",
+     {2, 4, 6, 6}},
+    {"Gemm with alpha and beta, MatMul, Softmax, Sigmoid",
+     R"(opset 13
 graph g (float32[3,8] x) => (float32[3,5] y, float32[3,5] z) {
   float32[4,8] w = random(1)
   float32[4] b = random(2)
@@ -87,8 +92,10 @@ graph g (float32[3,8] x) => (float32[3,5] y, float32[3,5] z) {
   m = MatMul(t, v)
   y = Softmax(m)
   z = Sigmoid(m)
-})", {3, 8}},
-    {"a Clip per channel, and a value with float readers", R"(opset 13
+})",
+     {3, 8}},
+    {"a Clip per channel, and a value with float readers",
+     R"(opset 13
 graph g (float32[2,2,4,4] x) => (float32[2,2,4,4] y, float32[2,2,4,4] z) {
   float32[2,2,1,1] w = random(1)
   float32[1,2,1,1] top = {1, 0.25}
@@ -96,7 +103,8 @@ graph g (float32[2,2,4,4] x) => (float32[2,2,4,4] y, float32[2,2,4,4] z) {
   r = Relu(t)
   y = Min(r, top)
   z = Erf(y)
-})", {2, 2, 4, 4}},
+})",
+     {2, 2, 4, 4}},
 };
 
 Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr) {

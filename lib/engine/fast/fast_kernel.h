@@ -15,9 +15,9 @@ namespace roundel::engine {
 
 // What happens to every element of a result before it is stored.
 enum class PostOpKind {
-  kRelu,       // x > 0 ? x : alpha * x
-  kClip,       // min(max(x, alpha), beta)
-  kLinear,     // alpha * x + beta
+  kRelu,    // x > 0 ? x : alpha * x
+  kClip,    // min(max(x, alpha), beta)
+  kLinear,  // alpha * x + beta
   kSigmoid,
   kTanh,
   kElu,        // x > 0 ? x : alpha * (exp(x) - 1)
@@ -27,26 +27,29 @@ enum class PostOpKind {
   kExp,
   kAbs,
   kSqrt,
-  kAdd,        // x + input, of the same shape
+  kAdd,           // x + input, of the same shape
+  kFakeQuantize,  // what QuantizeLinear and DequantizeLinear make of x; alpha: scale
 };
 struct PostOp {
   PostOpKind kind = PostOpKind::kRelu;
   float alpha = 0, beta = 0;
-  int input = -1;  // kAdd: index into the unit's inputs
+  int input = -1;                              // kAdd: index into the unit's inputs
+  int32_t zero_point = 0, qmin = 0, qmax = 0;  // kFakeQuantize
 };
 
 struct KernelSpec {
   const graph::Node* main = nullptr;  // the first node of the chain
   int64_t opset = 0;
   std::vector<const Tensor*> constants;  // by input of the unit; nullptr if not constant
-  // Weights and bias of Conv, ConvTranspose, Gemm and MatMul with everything folded in that the chain
-  // does to them before the first post-op (BatchNormalization, constant scales and additions).
-  // Undefined if not constant.
+  // Weights and bias of Conv, ConvTranspose, Gemm and MatMul with everything folded in that the
+  // chain does to them before the first post-op (BatchNormalization, constant scales and
+  // additions). Undefined if not constant.
   Tensor weights, bias;
   std::vector<PostOp> post_ops;
   // >= 0: the chain is nothing but post_ops on this input.
   int element_input = -1;
-  // Constants of this rank have been folded in: a result of a lower rank would have been raised to it.
+  // Constants of this rank have been folded in: a result of a lower rank would have been raised to
+  // it.
   int64_t min_rank = 0;
 };
 

@@ -7,6 +7,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/engine/fast/vectorize.h"
+#include "lib/quant/grid.h"
 
 namespace roundel::engine {
 namespace {
@@ -15,9 +16,14 @@ constexpr int64_t kGrain = 1 << 14;  // elements; 64 kB, which stay in the secon
 
 bool IsSimple(PostOpKind kind) {
   switch (kind) {
-    case PostOpKind::kRelu: case PostOpKind::kClip: case PostOpKind::kLinear:
-    case PostOpKind::kHardSwish: case PostOpKind::kAbs: case PostOpKind::kSqrt:
+    case PostOpKind::kRelu:
+    case PostOpKind::kClip:
+    case PostOpKind::kLinear:
+    case PostOpKind::kHardSwish:
+    case PostOpKind::kAbs:
+    case PostOpKind::kSqrt:
     case PostOpKind::kAdd:
+    case PostOpKind::kFakeQuantize:
       return true;
     default:
       return false;
@@ -25,6 +31,10 @@ bool IsSimple(PostOpKind kind) {
 }
 
 ROUNDEL_VECTORIZE void Relu(const float* from, float* to, int64_t n, float slope) {
+  if (slope == 0) {  // 0 * x would be -0
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i] < 0 ? 0 : from[i];
+    return;
+  }
   for (int64_t i = 0; i < n; ++i) to[i] = from[i] < 0 ? slope * from[i] : from[i];
 }
 ROUNDEL_VECTORIZE void Clip(const float* from, float* to, int64_t n, float low, float high) {
@@ -56,24 +66,39 @@ ROUNDEL_VECTORIZE void Add(const float* from, const float* other, float* to, int
 // What oneDNN does faster; here for sizes that it does not take.
 float Transcendental(const PostOp& op, float x) {
   switch (op.kind) {
-    case PostOpKind::kSigmoid: return 1 / (1 + std::exp(-x));
-    case PostOpKind::kTanh: return std::tanh(x);
-    case PostOpKind::kElu: return x > 0 ? x : op.alpha * std::expm1(x);
-    case PostOpKind::kSwish: return x / (1 + std::exp(-op.alpha * x));
-    case PostOpKind::kGelu: return 0.5f * x * (1 + std::erf(x * 0.70710678f));
-    default: return std::exp(x);
+    case PostOpKind::kSigmoid:
+      return 1 / (1 + std::exp(-x));
+    case PostOpKind::kTanh:
+      return std::tanh(x);
+    case PostOpKind::kElu:
+      return x > 0 ? x : op.alpha * std::expm1(x);
+    case PostOpKind::kSwish:
+      return x / (1 + std::exp(-op.alpha * x));
+    case PostOpKind::kGelu:
+      return 0.5f * x * (1 + std::erf(x * 0.70710678f));
+    default:
+      return std::exp(x);
   }
 }
 
 void RunSimple(const PostOp& op, const float* from, float* to, int64_t n, const float* addend) {
   switch (op.kind) {
-    case PostOpKind::kRelu: return Relu(from, to, n, op.alpha);
-    case PostOpKind::kClip: return Clip(from, to, n, op.alpha, op.beta);
-    case PostOpKind::kLinear: return Linear(from, to, n, op.alpha, op.beta);
-    case PostOpKind::kHardSwish: return HardSwish(from, to, n);
-    case PostOpKind::kAbs: return Abs(from, to, n);
-    case PostOpKind::kSqrt: return Sqrt(from, to, n);
-    default: return Add(from, addend, to, n);
+    case PostOpKind::kRelu:
+      return Relu(from, to, n, op.alpha);
+    case PostOpKind::kClip:
+      return Clip(from, to, n, op.alpha, op.beta);
+    case PostOpKind::kLinear:
+      return Linear(from, to, n, op.alpha, op.beta);
+    case PostOpKind::kHardSwish:
+      return HardSwish(from, to, n);
+    case PostOpKind::kAbs:
+      return Abs(from, to, n);
+    case PostOpKind::kFakeQuantize:
+      return quant::FakeQuantize(from, to, n, {op.alpha, op.zero_point}, op.qmin, op.qmax);
+    case PostOpKind::kSqrt:
+      return Sqrt(from, to, n);
+    default:
+      return Add(from, addend, to, n);
   }
 }
 

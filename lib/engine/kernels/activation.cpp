@@ -1,14 +1,26 @@
 // Activation functions with parameters, and Clip.
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O3", "no-trapping-math")
 
 #include <cmath>
 #include <optional>
 
 #include "lib/engine/kernels/elementwise_unary.h"
 #include "lib/engine/kernels/kernels.h"
+#include "lib/engine/kernels/vector_math.h"
 
 namespace roundel::engine {
 namespace {
+
+float Erf(float x) { return ErfFloat(x); }
+double Erf(double x) { return std::erf(x); }
+float Tanh(float x) { return TanhFloat(x); }
+double Tanh(double x) { return std::tanh(x); }
+float Logistic(float x) { return LogisticFloat(x); }
+// The exponent never overflows: exp of a negative number only.
+double Logistic(double x) {
+  const double e = std::exp(-std::fabs(x));
+  return (x >= 0 ? 1.0 : e) / (1.0 + e);
+}
 
 Status Celu(OpContext& context) {
   return MapFloats(context, [a = context.node().Float("alpha", 1)](auto x) {
@@ -30,8 +42,8 @@ Status Gelu(OpContext& context) {
     using T = decltype(x);
     constexpr T kSqrt2OverPi = T(0.79788456080286535588), kSqrtHalf = T(0.70710678118654752440);
     if (approximate)
-      return T(0.5) * x * (T{1} + std::tanh(kSqrt2OverPi * (x + T(0.044715) * x * x * x)));
-    return T(0.5) * x * (T{1} + std::erf(x * kSqrtHalf));
+      return T(0.5) * x * (T{1} + Tanh(kSqrt2OverPi * (x + T(0.044715) * x * x * x)));
+    return T(0.5) * x * (T{1} + Erf(x * kSqrtHalf));
   });
 }
 
@@ -85,14 +97,6 @@ Status Shrink(OpContext& context) {
       return Wide<T>{0};
     });
   });
-}
-
-// The exponent never overflows: both branches work with exp of a negative number.
-template <typename T>
-T Logistic(T x) {
-  if (x >= T{0}) return T{1} / (T{1} + std::exp(-x));
-  const T e = std::exp(x);
-  return e / (T{1} + e);
 }
 
 Status Sigmoid(OpContext& context) {
@@ -162,9 +166,8 @@ Status ClipTyped(OpContext& context) {
 
 Status Clip(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
-  return VisitNumeric(context.input(0)->dtype(), [&](auto tag) {
-    return ClipTyped<typename decltype(tag)::Type>(context);
-  });
+  return VisitNumeric(context.input(0)->dtype(),
+                      [&](auto tag) { return ClipTyped<typename decltype(tag)::Type>(context); });
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ Status DoNotFit(const std::vector<Shape>& operands) {
   return ModelError(StrCat("shapes ", Join(texts, " and "), " do not broadcast"));
 }
 
-// Strides of `shape` seen as part of a result of `rank` axes: 0 for missing axes and those of size 1.
+// Strides of `shape` seen as part of a result of `rank` axes: 0 for missing axes and those of
+// size 1.
 std::vector<int64_t> AlignedStrides(const Shape& shape, size_t rank) {
   std::vector<int64_t> aligned(rank, 0);
   const std::vector<int64_t> strides = Strides(shape);
@@ -62,8 +63,8 @@ Result<Shape> LegacyBroadcastShape(const OpContext& context, const Shape& a, con
   const auto rank_a = static_cast<int64_t>(a.size()), rank_b = static_cast<int64_t>(b.size());
   const int64_t axis = context.node().Int("axis", rank_a - rank_b);
   if (axis < 0 || axis + rank_b > rank_a)
-    return ModelError(StrCat("shape ", ShapeString(b), " at axis ", axis, " does not fit into ",
-                             ShapeString(a)));
+    return ModelError(
+        StrCat("shape ", ShapeString(b), " at axis ", axis, " does not fit into ", ShapeString(a)));
   Shape aligned = b;
   aligned.resize(static_cast<size_t>(rank_a - axis), 1);
   return aligned;

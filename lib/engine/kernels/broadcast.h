@@ -27,8 +27,9 @@ Result<Broadcast> PlanBroadcast(const std::vector<Shape>& operands);
 // set; gives its shape in today's terms.
 Result<Shape> LegacyBroadcastShape(const OpContext& context, const Shape& a, const Shape& b);
 
-// Calls f(out, in, n) for runs of n result elements from flat index `out` on; in[k] is where operand
-// k starts, and it advances by plan.step(k). In parallel, in chunks that depend on shapes alone.
+// Calls f(out, in, n) for runs of n result elements from flat index `out` on; in[k] is where
+// operand k starts, and it advances by plan.step(k). In parallel, in chunks that depend on shapes
+// alone.
 template <typename F>
 void ForEachRun(const Broadcast& plan, const F& f) {
   const int64_t inner = plan.inner();

@@ -50,8 +50,8 @@ Result<Tensor> FromStrings(const Tensor& x, DType type) {
   double* to = values.mutable_data<double>();
   for (size_t i = 0; i < x.strings().size(); ++i)
     if (!ParseNumber(x.strings()[i], to + i))
-      return ModelError(StrCat("cannot cast the string '", x.strings()[i], "' to ",
-                               DTypeName(type)));
+      return ModelError(
+          StrCat("cannot cast the string '", x.strings()[i], "' to ", DTypeName(type)));
   return CastTensor(values, type, true);
 }
 

@@ -15,8 +15,8 @@ Status RequireFloat(const OpContext& context, std::initializer_list<size_t> inpu
   for (size_t i : inputs) {
     const Tensor* tensor = context.input(i);
     if (tensor && tensor->dtype() != DType::kFloat)
-      return ModelError(StrCat("input ", i, " is ", DTypeName(tensor->dtype()),
-                               ", a floating type is needed"));
+      return ModelError(
+          StrCat("input ", i, " is ", DTypeName(tensor->dtype()), ", a floating type is needed"));
   }
   return OkStatus();
 }
@@ -44,8 +44,8 @@ Result<std::vector<int64_t>> IntegerInput(const OpContext& context, size_t i) {
   const Tensor* tensor = context.input(i);
   if (tensor == nullptr) return ModelError(StrCat("input ", i, " is missing"));
   if (!IsInteger(tensor->dtype()) && tensor->dtype() != DType::kBool)
-    return ModelError(StrCat("input ", i, " is ", DTypeName(tensor->dtype()),
-                             ", an integer type is needed"));
+    return ModelError(
+        StrCat("input ", i, " is ", DTypeName(tensor->dtype()), ", an integer type is needed"));
   return tensor->ToInt64s();
 }
 
@@ -61,11 +61,11 @@ Result<float> FloatScalar(const OpContext& context, size_t i) {
   const Tensor* tensor = context.input(i);
   if (tensor == nullptr) return ModelError(StrCat("input ", i, " is missing"));
   if (!IsInteger(tensor->dtype()) && !IsFloating(tensor->dtype()))
-    return ModelError(StrCat("input ", i, " is ", DTypeName(tensor->dtype()),
-                             ", a numeric type is needed"));
+    return ModelError(
+        StrCat("input ", i, " is ", DTypeName(tensor->dtype()), ", a numeric type is needed"));
   if (tensor->size() != 1)
-    return ModelError(StrCat("input ", i, " must hold one element, its shape is ",
-                             ShapeString(tensor->shape())));
+    return ModelError(
+        StrCat("input ", i, " must hold one element, its shape is ", ShapeString(tensor->shape())));
   const Tensor value = tensor->ToFloat();
   return value.data<float>()[0];
 }

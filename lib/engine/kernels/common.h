@@ -1,5 +1,6 @@
 #pragma once
-// What kernels of all families share: checked access to inputs, outputs of a sane size, axes, strides.
+// What kernels of all families share: checked access to inputs, outputs of a sane size, axes,
+// strides.
 
 #include <cstdint>
 #include <initializer_list>

@@ -13,8 +13,8 @@ Result<const float*> BiasOf(const OpContext& context, int64_t channels) {
   const Tensor* bias = context.input(2);
   if (bias == nullptr) return static_cast<const float*>(nullptr);
   if (bias->shape() != Shape{channels})
-    return ModelError(StrCat("bias of shape ", ShapeString(bias->shape()), " for ", channels,
-                             " channels"));
+    return ModelError(
+        StrCat("bias of shape ", ShapeString(bias->shape()), " for ", channels, " channels"));
   return bias->data<float>();
 }
 
@@ -22,7 +22,8 @@ Status Conv(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2}));
   const Tensor &x = *context.input(0), &w = *context.input(1);
-  ASSIGN_OR_RETURN(const Convolution conv, ResolveConvolution(context.node(), x.shape(), w.shape()));
+  ASSIGN_OR_RETURN(const Convolution conv,
+                   ResolveConvolution(context.node(), x.shape(), w.shape()));
   ASSIGN_OR_RETURN(const float* bias, BiasOf(context, conv.channels_out));
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, conv.output_shape()));
   float* out = y->mutable_data<float>();

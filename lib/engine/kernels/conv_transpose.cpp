@@ -95,8 +95,8 @@ Status ConvTranspose(OpContext& context) {
                              " and group ", groups, " do not fit"));
   const int64_t ins = x.dim(1) / groups, outs = w.dim(1), channels_out = outs * groups;
   if (bias && bias->shape() != Shape{channels_out})
-    return ModelError(StrCat("bias of shape ", ShapeString(bias->shape()), " for ", channels_out,
-                             " channels"));
+    return ModelError(
+        StrCat("bias of shape ", ShapeString(bias->shape()), " for ", channels_out, " channels"));
   ASSIGN_OR_RETURN(const Window window,
                    TransposedWindow(context.node(), Shape(x.shape().begin() + 2, x.shape().end()),
                                     Shape(w.shape().begin() + 2, w.shape().end())));

@@ -152,8 +152,8 @@ Status EinsumTyped(OpContext& context, const LoopNest& nest) {
     for (Odometer in(nest.summed); !in.done(); in.Next()) {
       Total product{1};
       for (size_t i = 0; i < operands; ++i)
-        product *= static_cast<Total>(
-            static_cast<Wide<T>>(start[i][offset(in, nest.summed_strides[i])]));
+        product *=
+            static_cast<Total>(static_cast<Wide<T>>(start[i][offset(in, nest.summed_strides[i])]));
       total += product;
     }
     *to++ = ConvertTo<T>(total);

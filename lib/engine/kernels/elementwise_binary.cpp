@@ -1,5 +1,5 @@
-// Arithmetic with broadcasting: Add, Sub, Mul, Div, Mod, Pow, PRelu, and the variadic Max, Min, Sum,
-// Mean.
+// Arithmetic with broadcasting: Add, Sub, Mul, Div, Mod, Pow, PRelu, and the variadic Max, Min,
+// Sum, Mean.
 #pragma GCC optimize("O3")
 
 #include "lib/engine/kernels/elementwise_binary.h"
@@ -12,22 +12,23 @@ namespace roundel::engine {
 namespace {
 
 // Integers wrap around as in numpy; the detour over uint64 keeps signed overflow defined.
-#define ROUNDEL_WRAPPING(name, sign)                                                      \
-  struct name {                                                                           \
-    template <typename T>                                                                 \
-    T operator()(T a, T b) const {                                                        \
-      if constexpr (std::is_integral_v<T>)                                                \
-        return static_cast<T>(static_cast<uint64_t>(a) sign static_cast<uint64_t>(b));    \
-      else                                                                                \
-        return a sign b;                                                                  \
-    }                                                                                     \
+#define ROUNDEL_WRAPPING(name, sign)                                                   \
+  struct name {                                                                        \
+    template <typename T>                                                              \
+    T operator()(T a, T b) const {                                                     \
+      if constexpr (std::is_integral_v<T>)                                             \
+        return static_cast<T>(static_cast<uint64_t>(a) sign static_cast<uint64_t>(b)); \
+      else                                                                             \
+        return a sign b;                                                               \
+    }                                                                                  \
   }
 ROUNDEL_WRAPPING(Add, +);
 ROUNDEL_WRAPPING(Sub, -);
 ROUNDEL_WRAPPING(Mul, *);
 #undef ROUNDEL_WRAPPING
 
-// Integer division truncates; the divisor is not zero (checked before). -1 apart: min / -1 overflows.
+// Integer division truncates; the divisor is not zero (checked before). -1 apart: min / -1
+// overflows.
 struct Div {
   template <typename T>
   T operator()(T a, T b) const {
@@ -79,11 +80,15 @@ struct PReluOp {
 // NaN wins, as in numpy.
 struct MaxOp {
   template <typename T>
-  T operator()(T a, T b) const { return a > b || a != a ? a : b; }
+  T operator()(T a, T b) const {
+    return a > b || a != a ? a : b;
+  }
 };
 struct MinOp {
   template <typename T>
-  T operator()(T a, T b) const { return a < b || a != a ? a : b; }
+  T operator()(T a, T b) const {
+    return a < b || a != a ? a : b;
+  }
 };
 
 template <typename Op>
@@ -123,8 +128,8 @@ Status PRelu(OpContext& context) {
   if (context.opset() < 7 && slope.size() == 1 && x.size() > 2) aligned.resize(x.size() - 1, 1);
   ASSIGN_OR_RETURN(const Broadcast plan, PlanBroadcast({x, aligned}));
   if (plan.shape != x)
-    return ModelError(StrCat("slope of shape ", ShapeString(slope), " does not fit x ",
-                             ShapeString(x)));
+    return ModelError(
+        StrCat("slope of shape ", ShapeString(slope), " does not fit x ", ShapeString(x)));
   return VisitNumeric(context.input(0)->dtype(), [&](auto tag) -> Status {
     using T = typename decltype(tag)::Type;
     ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DTypeOf<T>::value, x));
@@ -172,8 +177,8 @@ Status PowTyped(OpContext& context, const Tensor& exponent) {
   T* out = y->mutable_data<T>();
   ForEachRun(plan, [&](int64_t at, const int64_t* in, int64_t n) {
     for (int64_t i = 0; i < n; ++i)
-      out[at + i] = T(Power(Wide<T>(bases[in[0] + i * plan.step(0)]),
-                            exponents[in[1] + i * plan.step(1)]));
+      out[at + i] =
+          T(Power(Wide<T>(bases[in[0] + i * plan.step(0)]), exponents[in[1] + i * plan.step(1)]));
   });
   return OkStatus();
 }
@@ -215,9 +220,8 @@ Status CheckVariadic(const OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, std::max<size_t>(1, context.input_count())));
   for (size_t k = 1; k < context.input_count(); ++k)
     if (context.input(k)->dtype() != context.input(0)->dtype())
-      return ModelError(StrCat("operands of different types ",
-                               DTypeName(context.input(0)->dtype()), " and ",
-                               DTypeName(context.input(k)->dtype())));
+      return ModelError(StrCat("operands of different types ", DTypeName(context.input(0)->dtype()),
+                               " and ", DTypeName(context.input(k)->dtype())));
   return OkStatus();
 }
 

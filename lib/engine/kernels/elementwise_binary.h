@@ -6,7 +6,8 @@
 
 namespace roundel::engine {
 
-// One run: a and b advance by 0 or 1. The three cases are loops of their own so that they vectorise.
+// One run: a and b advance by 0 or 1. The three cases are loops of their own so that they
+// vectorise.
 template <typename T, typename R, typename Op>
 void BinaryRun(const T* a, int64_t step_a, const T* b, int64_t step_b, R* out, int64_t n,
                const Op& op) {

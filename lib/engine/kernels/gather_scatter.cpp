@@ -1,5 +1,5 @@
-// Gather, GatherElements, GatherND, ScatterElements (Scatter), ScatterND, Compress, ReverseSequence,
-// OneHot.
+// Gather, GatherElements, GatherND, ScatterElements (Scatter), ScatterND, Compress,
+// ReverseSequence, OneHot.
 
 #include <algorithm>
 #include <cstring>
@@ -123,9 +123,9 @@ T Combined(Combine how, T old, T update) {
   using W = Wide<T>;
   const W a = static_cast<W>(old), b = static_cast<W>(update);
   if constexpr (std::is_same_v<T, bool>) {
-    return how == Combine::kReplace                            ? b
+    return how == Combine::kReplace                       ? b
            : how == Combine::kMul || how == Combine::kMin ? a && b
-                                                               : a || b;
+                                                          : a || b;
   } else if constexpr (std::is_integral_v<T>) {
     const auto ua = static_cast<uint64_t>(a), ub = static_cast<uint64_t>(b);
     if (how == Combine::kAdd) return static_cast<T>(ua + ub);
@@ -261,7 +261,8 @@ Status Compress(OpContext& context) {
   const Tensor& condition = *context.input(1);
   if (condition.dtype() != DType::kBool) return UnsupportedType(condition.dtype());
   const bool flat = context.node().FindAttribute("axis") == nullptr;
-  const Tensor x = flat ? context.input(0)->Reshaped({context.input(0)->size()}) : *context.input(0);
+  const Tensor x =
+      flat ? context.input(0)->Reshaped({context.input(0)->size()}) : *context.input(0);
   ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(context.node().Int("axis", 0), x.rank()));
   const int64_t dim = x.dim(axis), outer = Product(x.shape(), 0, axis);
   const int64_t bytes = ByteSize(x.dtype(), Product(x.shape(), axis + 1, x.rank()));

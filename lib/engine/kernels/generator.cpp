@@ -1,5 +1,5 @@
-// Operators that make tensors out of attributes, shapes or bounds: Constant, ConstantOfShape, Range,
-// EyeLike, the window functions. Trilu keeps part of its input.
+// Operators that make tensors out of attributes, shapes or bounds: Constant, ConstantOfShape,
+// Range, EyeLike, the window functions. Trilu keeps part of its input.
 
 #include <cmath>
 #include <cstring>
@@ -25,7 +25,8 @@ Result<Tensor> ConstantValue(const graph::Node& node) {
   if (const Tensor* tensor = node.TensorAttribute("value")) return *tensor;
   if (const auto* one = Value<float>(node, "value_float")) return Tensor::Scalar(*one);
   if (const auto* one = Value<int64_t>(node, "value_int")) return Tensor::Scalar(*one);
-  if (const auto* one = Value<std::string>(node, "value_string")) return Tensor::Strings({}, {*one});
+  if (const auto* one = Value<std::string>(node, "value_string"))
+    return Tensor::Strings({}, {*one});
   const auto length = [](const auto& list) { return Shape{static_cast<int64_t>(list->size())}; };
   if (const auto* list = Value<std::vector<float>>(node, "value_floats"))
     return Tensor::FromVector(length(list), *list);
@@ -70,8 +71,8 @@ Status RangeTyped(OpContext& context) {
   const auto value = [&](size_t i) { return static_cast<W>(context.input(i)->data<T>()[0]); };
   const W start = value(0), limit = value(1), delta = value(2);
   if (delta == W{0}) return ModelError("Range with delta 0");
-  const double steps =
-      std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
+  const double steps = std::ceil((static_cast<double>(limit) - static_cast<double>(start)) /
+                                 static_cast<double>(delta));
   if (!(steps < static_cast<double>(kMaxTensorBytes)))
     return ModelError(StrCat("Range of ", steps, " elements is too large"));
   const int64_t count = steps > 0 ? static_cast<int64_t>(steps) : 0;
@@ -93,9 +94,8 @@ Status Range(OpContext& context) {
   for (size_t i = 0; i < 3; ++i)
     if (context.input(i)->dtype() != type || context.input(i)->size() != 1)
       return ModelError("Range needs three scalars of the same type");
-  return VisitNumeric(type, [&](auto tag) {
-    return RangeTyped<typename decltype(tag)::Type>(context);
-  });
+  return VisitNumeric(type,
+                      [&](auto tag) { return RangeTyped<typename decltype(tag)::Type>(context); });
 }
 
 // ---- EyeLike, Trilu

@@ -1,5 +1,5 @@
-// Integer arithmetic on codes: MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv. Sums of products
-// of 8-bit codes are exact in double for any size that fits into memory.
+// Integer arithmetic on codes: MatMulInteger, ConvInteger, QLinearMatMul, QLinearConv. Sums of
+// products of 8-bit codes are exact in double for any size that fits into memory.
 
 #include <cmath>
 
@@ -17,8 +17,8 @@ Status RequireCodes(const Tensor& x, const char* what) {
   return ModelError(StrCat(what, " is ", DTypeName(x.dtype()), ", int8 or uint8 is needed"));
 }
 
-// codes - zero point, as floats (exact). The zero point, input `i`, is absent, one value, or one per
-// index of `axis`.
+// codes - zero point, as floats (exact). The zero point, input `i`, is absent, one value, or one
+// per index of `axis`.
 Result<Tensor> Shifted(const OpContext& context, const Tensor& codes, size_t i, int64_t axis) {
   RETURN_IF_ERROR(RequireCodes(codes, "an operand"));
   Tensor values = codes.ToFloat();
@@ -59,13 +59,15 @@ Result<ExactProduct> MultiplyCodes(const OpContext& context, size_t a, size_t a_
     return ModelError(StrCat("matrices ", ShapeString(left.shape()), " and ",
                              ShapeString(right.shape()), " do not fit"));
   // Per row of the left operand, per column of the right one.
-  ASSIGN_OR_RETURN(const Tensor x, Shifted(context, left, a_zero, std::max<int64_t>(0, left.rank() - 2)));
+  ASSIGN_OR_RETURN(const Tensor x,
+                   Shifted(context, left, a_zero, std::max<int64_t>(0, left.rank() - 2)));
   ASSIGN_OR_RETURN(const Tensor w, Shifted(context, right, b_zero, right.rank() - 1));
   ASSIGN_OR_RETURN(const BatchedProduct product, ResolveProduct(x.shape(), w.shape()));
   RETURN_IF_ERROR(CheckSize(DType::kDouble, product.shape));
   Tensor sums = Tensor::Empty(DType::kDouble, product.shape);
   const Tensor wide_x = x.FromFloatTo(DType::kDouble), wide_w = w.FromFloatTo(DType::kDouble);
-  MultiplyBatches(product, wide_x.data<double>(), wide_w.data<double>(), sums.mutable_data<double>());
+  MultiplyBatches(product, wide_x.data<double>(), wide_w.data<double>(),
+                  sums.mutable_data<double>());
   return ExactProduct{product.shape, std::move(sums)};
 }
 
@@ -109,8 +111,8 @@ Result<Requantizer> ResolveRequantizer(const OpContext& context, size_t a_scale,
     return ModelError("the scale of the second operand is not floating");
   const Tensor b = context.input(b_scale)->ToFloat();
   if (b.size() != 1 && b.size() != channels)
-    return ModelError(StrCat("scale of shape ", ShapeString(b.shape()), " for ", channels,
-                             " channels"));
+    return ModelError(
+        StrCat("scale of shape ", ShapeString(b.shape()), " for ", channels, " channels"));
   Requantizer result;
   result.type = context.input(y_zero)->dtype();
   const quant::Grid grid{8, result.type == DType::kInt8};
@@ -125,8 +127,7 @@ Status QLinearMatMul(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 8));
   ASSIGN_OR_RETURN(const ExactProduct product, MultiplyCodes(context, 0, 2, 3, 5));
   const int64_t columns = context.input(3)->dim(-1);
-  ASSIGN_OR_RETURN(const Requantizer requantizer,
-                   ResolveRequantizer(context, 1, 4, 6, 7, columns));
+  ASSIGN_OR_RETURN(const Requantizer requantizer, ResolveRequantizer(context, 1, 4, 6, 7, columns));
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, requantizer.type, product.shape));
   void* to = y->mutable_raw();
   for (int64_t i = 0; i < y->size(); ++i)

@@ -9,23 +9,33 @@ namespace {
 
 struct EqualOp {
   template <typename T>
-  bool operator()(T a, T b) const { return a == b; }
+  bool operator()(T a, T b) const {
+    return a == b;
+  }
 };
 struct GreaterOp {
   template <typename T>
-  bool operator()(T a, T b) const { return a > b; }
+  bool operator()(T a, T b) const {
+    return a > b;
+  }
 };
 struct GreaterOrEqualOp {
   template <typename T>
-  bool operator()(T a, T b) const { return a >= b; }
+  bool operator()(T a, T b) const {
+    return a >= b;
+  }
 };
 struct LessOp {
   template <typename T>
-  bool operator()(T a, T b) const { return a < b; }
+  bool operator()(T a, T b) const {
+    return a < b;
+  }
 };
 struct LessOrEqualOp {
   template <typename T>
-  bool operator()(T a, T b) const { return a <= b; }
+  bool operator()(T a, T b) const {
+    return a <= b;
+  }
 };
 
 Status EqualStrings(OpContext& context) {
@@ -48,14 +58,19 @@ Status Compare(OpContext& context) {
     if (type == DType::kBool) return MapPairs<bool, bool>(context, Op{});
     if (type == DType::kString) return EqualStrings(context);
   }
-  return VisitNumeric(type, [&](auto tag) {
-    return MapPairs<typename decltype(tag)::Type, bool>(context, Op{});
-  });
+  return VisitNumeric(
+      type, [&](auto tag) { return MapPairs<typename decltype(tag)::Type, bool>(context, Op{}); });
 }
 
-struct AndOp { bool operator()(bool a, bool b) const { return a && b; } };
-struct OrOp { bool operator()(bool a, bool b) const { return a || b; } };
-struct XorOp { bool operator()(bool a, bool b) const { return a != b; } };
+struct AndOp {
+  bool operator()(bool a, bool b) const { return a && b; }
+};
+struct OrOp {
+  bool operator()(bool a, bool b) const { return a || b; }
+};
+struct XorOp {
+  bool operator()(bool a, bool b) const { return a != b; }
+};
 
 template <typename Op>
 Status Boolean(OpContext& context) {
@@ -66,15 +81,21 @@ Status Boolean(OpContext& context) {
 
 struct BitwiseAndOp {
   template <typename T>
-  T operator()(T a, T b) const { return static_cast<T>(a & b); }
+  T operator()(T a, T b) const {
+    return static_cast<T>(a & b);
+  }
 };
 struct BitwiseOrOp {
   template <typename T>
-  T operator()(T a, T b) const { return static_cast<T>(a | b); }
+  T operator()(T a, T b) const {
+    return static_cast<T>(a | b);
+  }
 };
 struct BitwiseXorOp {
   template <typename T>
-  T operator()(T a, T b) const { return static_cast<T>(a ^ b); }
+  T operator()(T a, T b) const {
+    return static_cast<T>(a ^ b);
+  }
 };
 
 template <typename Op>

@@ -9,7 +9,8 @@
 namespace roundel::engine {
 namespace {
 
-// Scores [N, C, d...] with labels [N, d...]: element (n, c, i) lies at (n * classes + c) * inner + i.
+// Scores [N, C, d...] with labels [N, d...]: element (n, c, i) lies at (n * classes + c) * inner +
+// i.
 struct LossShape {
   int64_t batch, classes, inner;
   Shape labels;
@@ -43,7 +44,8 @@ Status StoreLoss(OpContext& context, const LossShape& shape, const Tensor& log_p
   const float* weights = context.input(2) ? context.input(2)->data<float>() : nullptr;
   const float* from = log_probability.data<float>();
   const bool single = reduction != "none";
-  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, single ? Shape{} : shape.labels));
+  ASSIGN_OR_RETURN(Tensor * y,
+                   NewOutput(context, 0, DType::kFloat, single ? Shape{} : shape.labels));
   float* to = y->mutable_data<float>();
   double total = 0, total_weight = 0;
   for (size_t k = 0; k < labels.size(); ++k) {
@@ -51,7 +53,8 @@ Status StoreLoss(OpContext& context, const LossShape& shape, const Tensor& log_p
     if (!has_ignored || labels[k] != ignored) {
       if (labels[k] < 0 || labels[k] >= shape.classes)
         return ModelError(StrCat("label ", labels[k], " with ", shape.classes, " classes"));
-      const auto n = static_cast<int64_t>(k) / shape.inner, i = static_cast<int64_t>(k) % shape.inner;
+      const auto n = static_cast<int64_t>(k) / shape.inner,
+                 i = static_cast<int64_t>(k) % shape.inner;
       const double weight = weights ? weights[labels[k]] : 1;
       loss = -weight * from[(n * shape.classes + labels[k]) * shape.inner + i];
       total_weight += weight;

@@ -27,28 +27,35 @@ Status MatMul(OpContext& context) {
     return ModelError(StrCat("operands of different types ", DTypeName(type), " and ",
                              DTypeName(context.input(1)->dtype())));
   switch (type) {
-    case DType::kFloat: return MatMulTyped<float>(context);
-    case DType::kDouble: return MatMulTyped<double>(context);
-    case DType::kInt32: return MatMulTyped<int32_t>(context);
-    case DType::kUint32: return MatMulTyped<uint32_t>(context);
-    case DType::kInt64: return MatMulTyped<int64_t>(context);
-    case DType::kUint64: return MatMulTyped<uint64_t>(context);
-    default: return UnsupportedType(type);
+    case DType::kFloat:
+      return MatMulTyped<float>(context);
+    case DType::kDouble:
+      return MatMulTyped<double>(context);
+    case DType::kInt32:
+      return MatMulTyped<int32_t>(context);
+    case DType::kUint32:
+      return MatMulTyped<uint32_t>(context);
+    case DType::kInt64:
+      return MatMulTyped<int64_t>(context);
+    case DType::kUint64:
+      return MatMulTyped<uint64_t>(context);
+    default:
+      return UnsupportedType(type);
   }
 }
 
 // float16 and bfloat16 go through float; float64 stays what it is.
 Status MatMulAny(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
-  return context.input(0)->dtype() == DType::kDouble ? MatMul(context)
-                                                     : ViaFloat<&MatMul>(context);
+  return context.input(0)->dtype() == DType::kDouble ? MatMul(context) : ViaFloat<&MatMul>(context);
 }
 
 // [rows, columns] -> [columns, rows]
 Tensor Transposed(const Tensor& matrix) {
   const Shape shape = {matrix.dim(1), matrix.dim(0)};
   Tensor result = Tensor::Empty(matrix.dtype(), shape);
-  const Status copied = CopyStrided(shape, matrix, {0, {1, matrix.dim(1)}}, &result, WholeView(shape));
+  const Status copied =
+      CopyStrided(shape, matrix, {0, {1, matrix.dim(1)}}, &result, WholeView(shape));
   INVARIANT(copied.ok(), copied.message());
   return result;
 }
@@ -71,8 +78,8 @@ Status Gemm(OpContext& context) {
   const Shape shape = {m, n};
   ASSIGN_OR_RETURN(const Broadcast bias, PlanBroadcast({shape, c ? c->shape() : Shape{}}));
   if (bias.shape != shape)
-    return ModelError(StrCat("bias of shape ", ShapeString(c->shape()), " does not fit ",
-                             ShapeString(shape)));
+    return ModelError(
+        StrCat("bias of shape ", ShapeString(c->shape()), " does not fit ", ShapeString(shape)));
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, shape));
   float* out = y->mutable_data<float>();
   const Matrix<float> left{a.data<float>(), trans_a ? 1 : k, trans_a ? m : 1};

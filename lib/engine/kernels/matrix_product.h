@@ -45,7 +45,7 @@ void Multiply(int64_t m, int64_t k, int64_t n, Matrix<T> a, const T* b, T* y, do
 
 // numpy.matmul: leading axes broadcast, vectors count as a row or column.
 struct BatchedProduct {
-  Shape shape;           // of the result
+  Shape shape;  // of the result
   int64_t m, k, n;
   std::vector<int64_t> batch_a, batch_b;  // per result matrix: index of its operand matrices
 };
@@ -54,8 +54,8 @@ Result<BatchedProduct> ResolveProduct(const Shape& a, const Shape& b);
 template <typename T>
 void MultiplyBatches(const BatchedProduct& p, const T* a, const T* b, T* y) {
   for (size_t i = 0; i < p.batch_a.size(); ++i)
-    Multiply<T>(p.m, p.k, p.n, {a + p.batch_a[i] * p.m * p.k, p.k, 1},
-                b + p.batch_b[i] * p.k * p.n, y + static_cast<int64_t>(i) * p.m * p.n);
+    Multiply<T>(p.m, p.k, p.n, {a + p.batch_a[i] * p.m * p.k, p.k, 1}, b + p.batch_b[i] * p.k * p.n,
+                y + static_cast<int64_t>(i) * p.m * p.n);
 }
 
 }  // namespace roundel::engine

@@ -7,6 +7,7 @@
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/spatial.h"
+#include "lib/engine/kernels/sums.h"
 #include "lib/engine/kernels/via_float.h"
 
 namespace roundel::engine {
@@ -17,14 +18,10 @@ struct Moments {
 };
 
 Moments MomentsOf(const float* x, int64_t n) {
-  double sum = 0, squares = 0;
-  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]);
-  const double mean = n == 0 ? 0 : sum / static_cast<double>(n);
-  for (int64_t i = 0; i < n; ++i) {
-    const double d = static_cast<double>(x[i]) - mean;
-    squares += d * d;
-  }
-  return {mean, n == 0 ? 0 : squares / static_cast<double>(n)};
+  if (n == 0) return {0, 0};
+  const double mean = SumOf(x, n) / static_cast<double>(n);
+  const double squares = SumOf(x, n, [mean](double v) { return (v - mean) * (v - mean); });
+  return {mean, squares / static_cast<double>(n)};
 }
 
 // y = x * factor + shift
@@ -130,7 +127,8 @@ Status InstanceNormalization(OpContext& context) {
   ParallelFor(x.dim(0) * channels, RowGrain(plane), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Moments m = MomentsOf(from + i * plane, plane);
-      const double factor = static_cast<double>(scale[i % channels]) / std::sqrt(m.variance + epsilon);
+      const double factor =
+          static_cast<double>(scale[i % channels]) / std::sqrt(m.variance + epsilon);
       Affine(from + i * plane, to + i * plane, plane, factor,
              static_cast<double>(bias[i % channels]) - m.mean * factor);
     }
@@ -147,8 +145,8 @@ Status GroupNormalization(OpContext& context) {
   const int64_t channels = x.dim(1), plane = Product(x.shape(), 2, x.rank());
   const int64_t groups = context.node().Int("num_groups", 0);
   if (groups < 1 || channels % groups != 0)
-    return ModelError(StrCat("num_groups ", groups, " does not divide the channels of ",
-                             ShapeString(x.shape())));
+    return ModelError(
+        StrCat("num_groups ", groups, " does not divide the channels of ", ShapeString(x.shape())));
   const bool per_channel = context.opset() >= 21;
   for (size_t i = 1; i < 3; ++i)
     RETURN_IF_ERROR(CheckVector(context, i, per_channel ? channels : groups));
@@ -251,8 +249,7 @@ Status RmsNormalization(OpContext& context) {
   ParallelFor(axes.rows, RowGrain(n), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const float* line = from + row * n;
-      double squares = 0;
-      for (int64_t i = 0; i < n; ++i) squares += static_cast<double>(line[i]) * line[i];
+      const double squares = SumOf(line, n, [](double v) { return v * v; });
       const auto inverse =
           static_cast<float>(1.0 / std::sqrt(squares / static_cast<double>(n) + epsilon));
       for (int64_t i = 0; i < n; ++i) to[row * n + i] = line[i] * inverse * scale[i];
@@ -286,9 +283,9 @@ Status Lrn(OpContext& context) {
           const double v = from[(row - c + k) * plane + i];
           squares += v * v;
         }
-        to[row * plane + i] = static_cast<float>(
-            from[row * plane + i] /
-            std::pow(bias + alpha / static_cast<double>(size) * squares, beta));
+        to[row * plane + i] =
+            static_cast<float>(from[row * plane + i] /
+                               std::pow(bias + alpha / static_cast<double>(size) * squares, beta));
       }
     }
   });

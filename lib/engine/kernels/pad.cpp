@@ -53,8 +53,8 @@ int64_t SourceIndex(const std::string& mode, int64_t p, int64_t n) {
 // Source index of every output index, per axis.
 using AxisMaps = std::vector<std::vector<int64_t>>;
 
-Result<AxisMaps> BuildMaps(const std::string& mode, const Shape& x, const std::vector<int64_t>& pads,
-                           Shape* shape) {
+Result<AxisMaps> BuildMaps(const std::string& mode, const Shape& x,
+                           const std::vector<int64_t>& pads, Shape* shape) {
   const size_t rank = x.size();
   for (size_t i = 0; i < rank; ++i) {
     int64_t dim = 0;
@@ -62,8 +62,8 @@ Result<AxisMaps> BuildMaps(const std::string& mode, const Shape& x, const std::v
         __builtin_add_overflow(dim, pads[rank + i], &dim) || dim < 0)
       return ModelError(StrCat("pads [", Join(pads), "] do not fit shape ", ShapeString(x)));
     if (x[i] == 0 && dim > 0 && mode != "constant")
-      return ModelError(StrCat("cannot pad the empty axis ", i, " of ", ShapeString(x), " with mode ",
-                               mode));
+      return ModelError(
+          StrCat("cannot pad the empty axis ", i, " of ", ShapeString(x), " with mode ", mode));
     shape->push_back(dim);
   }
   RETURN_IF_ERROR(CheckSize(DType::kInt64, *shape));  // the maps are int64
@@ -71,7 +71,8 @@ Result<AxisMaps> BuildMaps(const std::string& mode, const Shape& x, const std::v
   if (NumElements(*shape) == 0) return maps;
   for (size_t i = 0; i < rank; ++i) {
     maps[i].reserve(static_cast<size_t>((*shape)[i]));
-    for (int64_t o = 0; o < (*shape)[i]; ++o) maps[i].push_back(SourceIndex(mode, o - pads[i], x[i]));
+    for (int64_t o = 0; o < (*shape)[i]; ++o)
+      maps[i].push_back(SourceIndex(mode, o - pads[i], x[i]));
   }
   return maps;
 }
@@ -86,18 +87,18 @@ void CopyMapped(const Tensor& x, const AxisMaps& maps, T fill, Tensor* y) {
   const int64_t inner = shape[last];
   ParallelFor(Product(shape, 0, static_cast<int64_t>(last)), RowGrain(inner),
               [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      int64_t base = 0, rest = row;
-      for (size_t axis = last; axis-- > 0;) {
-        const int64_t source = maps[axis][rest % shape[axis]];
-        rest /= shape[axis];
-        base = source < 0 || base < 0 ? -1 : base + source * strides[axis];
-      }
-      T* line = to + row * inner;
-      for (int64_t i = 0; i < inner; ++i)
-        line[i] = base < 0 || maps[last][i] < 0 ? fill : from[base + maps[last][i]];
-    }
-  });
+                for (int64_t row = begin; row < end; ++row) {
+                  int64_t base = 0, rest = row;
+                  for (size_t axis = last; axis-- > 0;) {
+                    const int64_t source = maps[axis][rest % shape[axis]];
+                    rest /= shape[axis];
+                    base = source < 0 || base < 0 ? -1 : base + source * strides[axis];
+                  }
+                  T* line = to + row * inner;
+                  for (int64_t i = 0; i < inner; ++i)
+                    line[i] = base < 0 || maps[last][i] < 0 ? fill : from[base + maps[last][i]];
+                }
+              });
 }
 
 // The constant: attribute `value` below opset 11, input 2 from then on; 0 by default.

@@ -7,6 +7,7 @@
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/spatial.h"
+#include "lib/engine/kernels/sums.h"
 #include "lib/engine/kernels/types.h"
 #include "lib/engine/kernels/via_float.h"
 
@@ -25,43 +26,58 @@ Shape OutputShape(const Tensor& x, const Window& window) {
   return shape;
 }
 
-// The taps [begin, end) of the window at output position `o` of `axis` that lie in [0, size).
-Interval TapsInside(const Window& window, size_t axis, int64_t o, int64_t size) {
-  const int64_t first = o * window.strides[axis] - window.pads_begin[axis];
-  return ValidOutputs(window.kernel[axis], size, window.dilations[axis], first);
-}
+// The taps of one output position that lie inside the input; memory is kept from one position to
+// the next, since it would otherwise cost more than the taps do.
+class TapWalker {
+ public:
+  explicit TapWalker(const Window& window)
+      : window_(window), taps_(window.input.size()), first_(taps_.size()), at_(taps_.size()) {}
 
-// Calls f(flat input index) for every tap of the window at `out` that lies inside the input.
-template <typename F>
-void ForEachTap(const Window& window, const std::vector<int64_t>& out, const F& f) {
-  const size_t rank = window.input.size(), last = rank - 1;
-  std::vector<Interval> taps(rank);
-  Shape outer;
-  for (size_t i = 0; i < rank; ++i) {
-    taps[i] = TapsInside(window, i, out[i], window.input[i]);
-    if (i < last) outer.push_back(taps[i].end - taps[i].begin);
+  // Calls f(flat input index) for every tap of the window at output position `out`.
+  template <typename F>
+  void ForEachTap(const std::vector<int64_t>& out, const F& f) {
+    const size_t rank = taps_.size(), last = rank - 1;
+    for (size_t i = 0; i < rank; ++i) {
+      first_[i] = out[i] * window_.strides[i] - window_.pads_begin[i];
+      taps_[i] = ValidOutputs(window_.kernel[i], window_.input[i], window_.dilations[i], first_[i]);
+      at_[i] = taps_[i].begin;
+      if (taps_[i].begin == taps_[i].end) return;
+    }
+    while (true) {
+      int64_t base = 0;
+      for (size_t i = 0; i < last; ++i) base = (base + Position(i, at_[i])) * window_.input[i + 1];
+      for (int64_t tap = taps_[last].begin; tap < taps_[last].end; ++tap)
+        f(base + Position(last, tap));
+      size_t axis = last;
+      while (axis > 0 && ++at_[axis - 1] == taps_[axis - 1].end) {
+        --axis;
+        at_[axis] = taps_[axis].begin;
+      }
+      if (axis == 0) return;
+    }
   }
-  const auto position = [&](size_t axis, int64_t tap) {
-    return out[axis] * window.strides[axis] - window.pads_begin[axis] +
-           tap * window.dilations[axis];
-  };
-  for (Odometer row(outer); !row.done(); row.Next()) {
-    int64_t base = 0;
-    for (size_t i = 0; i < last; ++i)
-      base = (base + position(i, taps[i].begin + row[i])) * window.input[i + 1];
-    for (int64_t tap = taps[last].begin; tap < taps[last].end; ++tap)
-      f(base + position(last, tap));
-  }
-}
 
-// body(plane, output position, flat output index) for every output element, planes in parallel.
+ private:
+  int64_t Position(size_t axis, int64_t tap) const {
+    return first_[axis] + tap * window_.dilations[axis];
+  }
+
+  const Window& window_;
+  std::vector<Interval> taps_;
+  std::vector<int64_t> first_, at_;
+};
+
+// body(walker, plane, output position, flat output index) for every output element, planes in
+// parallel.
 template <typename F>
 void ForEachOutput(const Tensor& x, const Window& window, const F& body) {
   const int64_t out_plane = NumElements(window.output);
   ParallelFor(x.dim(0) * x.dim(1), RowGrain(out_plane), [&](int64_t begin, int64_t end) {
+    TapWalker walker(window);
     for (int64_t plane = begin; plane < end; ++plane) {
       int64_t flat = plane * out_plane;
-      for (Odometer out(window.output); !out.done(); out.Next()) body(plane, out.index(), flat++);
+      for (Odometer out(window.output); !out.done(); out.Next())
+        body(walker, plane, out.index(), flat++);
     }
   });
 }
@@ -92,28 +108,34 @@ Status MaxPoolTyped(OpContext& context) {
   const T* from = x.data<T>();
   T* to = y->mutable_data<T>();
   const int64_t in_plane = NumElements(window.input);
-  ForEachOutput(x, window, [&](int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
-    const T* data = from + plane * in_plane;
-    int64_t best = -1;
-    ForEachTap(window, out, [&](int64_t i) {
-      if (best < 0 || data[i] > data[best]) best = i;
-    });
-    // A window wholly inside the padding sees nothing.
-    to[flat] = best >= 0 ? data[best] : std::numeric_limits<T>::lowest();
-    if (places == nullptr) return;
-    best = std::max<int64_t>(best, 0);
-    places[flat] = plane * in_plane + (column_major ? ColumnMajor(window.input, best) : best);
-  });
+  ForEachOutput(
+      x, window,
+      [&](TapWalker& walker, int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
+        const T* data = from + plane * in_plane;
+        int64_t best = -1;
+        walker.ForEachTap(out, [&](int64_t i) {
+          if (best < 0 || data[i] > data[best]) best = i;
+        });
+        // A window wholly inside the padding sees nothing.
+        to[flat] = best >= 0 ? data[best] : std::numeric_limits<T>::lowest();
+        if (places == nullptr) return;
+        best = std::max<int64_t>(best, 0);
+        places[flat] = plane * in_plane + (column_major ? ColumnMajor(window.input, best) : best);
+      });
   return OkStatus();
 }
 
 Status MaxPool(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   switch (context.input(0)->dtype()) {
-    case DType::kFloat: return MaxPoolTyped<float>(context);
-    case DType::kInt8: return MaxPoolTyped<int8_t>(context);
-    case DType::kUint8: return MaxPoolTyped<uint8_t>(context);
-    default: return UnsupportedType(context.input(0)->dtype());
+    case DType::kFloat:
+      return MaxPoolTyped<float>(context);
+    case DType::kInt8:
+      return MaxPoolTyped<int8_t>(context);
+    case DType::kUint8:
+      return MaxPoolTyped<uint8_t>(context);
+    default:
+      return UnsupportedType(context.input(0)->dtype());
   }
 }
 
@@ -142,17 +164,19 @@ Status AveragePool(OpContext& context) {
   const float* from = x.data<float>();
   float* to = y->mutable_data<float>();
   const int64_t in_plane = NumElements(window.input);
-  ForEachOutput(x, window, [&](int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
-    const float* data = from + plane * in_plane;
-    double sum = 0;
-    int64_t count = 0;
-    ForEachTap(window, out, [&](int64_t i) {
-      sum += static_cast<double>(data[i]);
-      ++count;
-    });
-    if (include_pad) count = TapsWithPadding(window, out);
-    to[flat] = count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
-  });
+  ForEachOutput(
+      x, window,
+      [&](TapWalker& walker, int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
+        const float* data = from + plane * in_plane;
+        double sum = 0;
+        int64_t count = 0;
+        walker.ForEachTap(out, [&](int64_t i) {
+          sum += static_cast<double>(data[i]);
+          ++count;
+        });
+        if (include_pad) count = TapsWithPadding(window, out);
+        to[flat] = count == 0 ? 0.0f : static_cast<float>(sum / static_cast<double>(count));
+      });
   return OkStatus();
 }
 
@@ -166,14 +190,15 @@ Status LpPool(OpContext& context) {
   const float* from = x.data<float>();
   float* to = y->mutable_data<float>();
   const int64_t in_plane = NumElements(window.input);
-  ForEachOutput(x, window, [&](int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
-    const float* data = from + plane * in_plane;
-    double sum = 0;
-    ForEachTap(window, out, [&](int64_t i) {
-      sum += std::pow(std::fabs(static_cast<double>(data[i])), p);
-    });
-    to[flat] = static_cast<float>(std::pow(sum, 1.0 / p));
-  });
+  ForEachOutput(
+      x, window,
+      [&](TapWalker& walker, int64_t plane, const std::vector<int64_t>& out, int64_t flat) {
+        const float* data = from + plane * in_plane;
+        double sum = 0;
+        walker.ForEachTap(
+            out, [&](int64_t i) { sum += std::pow(std::fabs(static_cast<double>(data[i])), p); });
+        to[flat] = static_cast<float>(std::pow(sum, 1.0 / p));
+      });
   return OkStatus();
 }
 
@@ -259,9 +284,7 @@ Status GlobalPool(OpContext& context, const F& reduce) {
 
 Status GlobalAveragePool(OpContext& context) {
   return GlobalPool(context, [](const float* plane, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(plane[i]);
-    return sum / static_cast<double>(n);
+    return SumOf(plane, n) / static_cast<double>(n);
   });
 }
 
@@ -276,9 +299,7 @@ Status GlobalMaxPool(OpContext& context) {
 Status GlobalLpPool(OpContext& context) {
   const auto p = static_cast<double>(context.node().Int("p", 2));
   return GlobalPool(context, [p](const float* plane, int64_t n) {
-    double sum = 0;
-    for (int64_t i = 0; i < n; ++i) sum += std::pow(std::fabs(static_cast<double>(plane[i])), p);
-    return std::pow(sum, 1.0 / p);
+    return std::pow(SumOf(plane, n, [p](double v) { return std::pow(std::fabs(v), p); }), 1.0 / p);
   });
 }
 

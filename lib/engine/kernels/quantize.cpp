@@ -99,8 +99,8 @@ Result<Tensor> ScaleOf(const OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   const Tensor& scale = *context.input(1);
   if (!IsFloating(scale.dtype()))
-    return ModelError(StrCat("the scale is ", DTypeName(scale.dtype()),
-                             ", a floating type is needed"));
+    return ModelError(
+        StrCat("the scale is ", DTypeName(scale.dtype()), ", a floating type is needed"));
   return scale.ToFloat();
 }
 
@@ -109,13 +109,13 @@ Result<Tensor> ScaleOf(const OpContext& context) {
 Result<DType> CodeType(const OpContext& context) {
   const int64_t wanted = context.node().Int("output_dtype", 0);
   const Tensor* zero_point = context.input(2);
-  const DType type = zero_point          ? zero_point->dtype()
-                     : wanted == 0       ? DType::kUint8
+  const DType type = zero_point                  ? zero_point->dtype()
+                     : wanted == 0               ? DType::kUint8
                      : wanted > 0 && wanted < 64 ? static_cast<DType>(wanted)
-                                         : DType::kUndefined;
+                                                 : DType::kUndefined;
   if (zero_point && wanted != 0 && static_cast<int64_t>(type) != wanted)
-    return ModelError(StrCat("output_dtype ", wanted, " differs from the zero point's type ",
-                             DTypeName(type)));
+    return ModelError(
+        StrCat("output_dtype ", wanted, " differs from the zero point's type ", DTypeName(type)));
   const bool integer = IsInteger(type) && BitWidth(type) <= 16;
   if (!integer && !(IsSmallType(type) && type != DType::kFloat8E8M0))
     return ModelError(StrCat("cannot quantize to ", DTypeName(type)));
@@ -154,13 +154,20 @@ Result<Tensor> QuantizeToFloat(const Tensor& x, const ScaleLayout& layout, const
 Result<Tensor> QuantizeAs(DType type, const Tensor& x, const ScaleLayout& layout,
                           const float* scales, const std::vector<int32_t>& points, bool saturate) {
   switch (type) {
-    case DType::kInt8: case DType::kInt4: case DType::kInt2:
+    case DType::kInt8:
+    case DType::kInt4:
+    case DType::kInt2:
       return QuantizeTo<int8_t>(x, layout, scales, points, type);
-    case DType::kUint8: case DType::kUint4: case DType::kUint2:
+    case DType::kUint8:
+    case DType::kUint4:
+    case DType::kUint2:
       return QuantizeTo<uint8_t>(x, layout, scales, points, type);
-    case DType::kInt16: return QuantizeTo<int16_t>(x, layout, scales, points, type);
-    case DType::kUint16: return QuantizeTo<uint16_t>(x, layout, scales, points, type);
-    default: return QuantizeToFloat(x, layout, scales, type, saturate);
+    case DType::kInt16:
+      return QuantizeTo<int16_t>(x, layout, scales, points, type);
+    case DType::kUint16:
+      return QuantizeTo<uint16_t>(x, layout, scales, points, type);
+    default:
+      return QuantizeToFloat(x, layout, scales, type, saturate);
   }
 }
 
@@ -173,10 +180,6 @@ Status QuantizeLinear(OpContext& context) {
   const Tensor x = context.input(0)->ToFloat();
   ASSIGN_OR_RETURN(const ScaleLayout layout, ResolveLayout(context, x, scale));
   ASSIGN_OR_RETURN(const std::vector<int32_t> points, ZeroPoints(context, 2, scale));
-  const quant::Grid grid{BitWidth(type), type == DType::kInt16};
-  for (int32_t point : points)
-    if (std::abs(static_cast<int64_t>(point)) > grid.qmax() && !IsFloating(type) && point > 0)
-      return ModelError(StrCat("zero point ", point, " exceeds ", DTypeName(type)));
   ASSIGN_OR_RETURN(Tensor codes, QuantizeAs(type, x, layout, scale.data<float>(), points,
                                             context.node().Int("saturate", 1) != 0));
   context.SetOutput(0, std::move(codes));
@@ -197,7 +200,8 @@ Tensor DequantizeFrom(const Tensor& codes, const ScaleLayout& layout, const floa
       if constexpr (sizeof(T) <= 2 && !std::is_floating_point_v<T>)
         to[i] = quant::Dequantize(from[i], params);
       else if constexpr (std::is_integral_v<T>)
-        to[i] = static_cast<float>(static_cast<int64_t>(from[i]) - params.zero_point) * params.scale;
+        to[i] =
+            static_cast<float>(static_cast<int64_t>(from[i]) - params.zero_point) * params.scale;
       else
         to[i] = from[i] * params.scale;
     }
@@ -208,13 +212,20 @@ Tensor DequantizeFrom(const Tensor& codes, const ScaleLayout& layout, const floa
 Result<Tensor> DequantizeAny(const Tensor& codes, const ScaleLayout& layout, const float* scales,
                              const std::vector<int32_t>& points) {
   switch (codes.dtype()) {
-    case DType::kInt8: return DequantizeFrom<int8_t>(codes, layout, scales, points);
-    case DType::kUint8: return DequantizeFrom<uint8_t>(codes, layout, scales, points);
-    case DType::kInt16: return DequantizeFrom<int16_t>(codes, layout, scales, points);
-    case DType::kUint16: return DequantizeFrom<uint16_t>(codes, layout, scales, points);
-    case DType::kInt32: return DequantizeFrom<int32_t>(codes, layout, scales, points);
-    case DType::kFloat: return DequantizeFrom<float>(codes, layout, scales, points);
-    default: return UnsupportedType(codes.dtype());
+    case DType::kInt8:
+      return DequantizeFrom<int8_t>(codes, layout, scales, points);
+    case DType::kUint8:
+      return DequantizeFrom<uint8_t>(codes, layout, scales, points);
+    case DType::kInt16:
+      return DequantizeFrom<int16_t>(codes, layout, scales, points);
+    case DType::kUint16:
+      return DequantizeFrom<uint16_t>(codes, layout, scales, points);
+    case DType::kInt32:
+      return DequantizeFrom<int32_t>(codes, layout, scales, points);
+    case DType::kFloat:
+      return DequantizeFrom<float>(codes, layout, scales, points);
+    default:
+      return UnsupportedType(codes.dtype());
   }
 }
 

@@ -1,9 +1,9 @@
 // RNN, GRU and LSTM: forward, reverse and bidirectional, with sequence lengths, initial states,
 // peepholes, clipping and any activations.
 //
-// Inputs X [T, N, I] (layout 1: [N, T, I]), W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H], sequence_lens
-// [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D directions, G gates.
-// Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
+// Inputs X [T, N, I] (layout 1: [N, T, I]), W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H],
+// sequence_lens [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D
+// directions, G gates. Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
 
 #include <algorithm>
 #include <cctype>
@@ -56,14 +56,15 @@ ActivationParameters DefaultParameters(std::string name) {
   return {};
 }
 
-// The functions of each direction; activation_alpha and _beta are consumed in order by the functions
-// that have such a parameter.
+// The functions of each direction; activation_alpha and _beta are consumed in order by the
+// functions that have such a parameter.
 Result<std::vector<Activation>> ReadActivations(const graph::Node& node, int64_t directions,
                                                 const std::vector<std::string>& defaults) {
   std::vector<std::string> names;
   const graph::Attribute* attribute = node.FindAttribute("activations");
   if (attribute)
-    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value)) names = *given;
+    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value))
+      names = *given;
   if (names.empty())
     for (int64_t d = 0; d < directions; ++d)
       names.insert(names.end(), defaults.begin(), defaults.end());
@@ -89,11 +90,11 @@ Result<std::vector<Activation>> ReadActivations(const graph::Node& node, int64_t
 struct Recurrence {
   int64_t steps, batch, inputs, hidden, directions, gates;
   bool reverse_first, batch_major;
-  float clip;  // 0: none
-  Tensor x;    // [T, N, I]
-  std::vector<int64_t> lengths;       // per batch entry
+  float clip;                    // 0: none
+  Tensor x;                      // [T, N, I]
+  std::vector<int64_t> lengths;  // per batch entry
   std::vector<Activation> activations;
-  size_t functions;                   // activations per direction
+  size_t functions;  // activations per direction
 };
 
 // kModel unless the optional input has this shape.
@@ -104,7 +105,8 @@ Status CheckShape(const OpContext& context, size_t i, const Shape& wanted, const
                            ShapeString(wanted), " is needed"));
 }
 
-Result<std::vector<int64_t>> SequenceLengths(const OpContext& context, int64_t batch, int64_t steps) {
+Result<std::vector<int64_t>> SequenceLengths(const OpContext& context, int64_t batch,
+                                             int64_t steps) {
   if (context.input(4) == nullptr) return std::vector<int64_t>(static_cast<size_t>(batch), steps);
   ASSIGN_OR_RETURN(std::vector<int64_t> lengths, IntegerInput(context, 4));
   bool fits = static_cast<int64_t>(lengths.size()) == batch;
@@ -133,8 +135,9 @@ Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
   const graph::Node& node = context.node();
   const Tensor &x = *context.input(0), &w = *context.input(1), &r = *context.input(2);
   if (x.rank() != 3 || w.rank() != 3 || r.rank() != 3)
-    return ModelError(StrCat("X ", ShapeString(x.shape()), ", W ", ShapeString(w.shape()), " and R ",
-                             ShapeString(r.shape()), ": three dimensions each are needed"));
+    return ModelError(StrCat("X ", ShapeString(x.shape()), ", W ", ShapeString(w.shape()),
+                             " and R ", ShapeString(r.shape()),
+                             ": three dimensions each are needed"));
   Recurrence rec;
   const std::string direction = node.String("direction", "forward");
   rec.directions = direction == "bidirectional" ? 2 : 1;
@@ -157,8 +160,8 @@ Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
   RETURN_IF_ERROR(CheckShape(context, 1, {d, rows, rec.inputs}, "W"));
   RETURN_IF_ERROR(CheckShape(context, 2, {d, rows, rec.hidden}, "R"));
   RETURN_IF_ERROR(CheckShape(context, 3, {d, 2 * rows}, "B"));
-  const Shape state = rec.batch_major ? Shape{rec.batch, d, rec.hidden}
-                                      : Shape{d, rec.batch, rec.hidden};
+  const Shape state =
+      rec.batch_major ? Shape{rec.batch, d, rec.hidden} : Shape{d, rec.batch, rec.hidden};
   RETURN_IF_ERROR(CheckShape(context, 5, state, "initial_h"));
   RETURN_IF_ERROR(CheckShape(context, 6, state, "initial_c"));
   RETURN_IF_ERROR(CheckShape(context, 7, {d, 3 * rec.hidden}, "P"));
@@ -169,7 +172,8 @@ Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
 }
 
 // State of one direction: [N, H] from the optional input [D, N, H] (batch_major: [N, D, H]).
-std::vector<float> InitialState(const OpContext& context, const Recurrence& rec, size_t i, int64_t d) {
+std::vector<float> InitialState(const OpContext& context, const Recurrence& rec, size_t i,
+                                int64_t d) {
   std::vector<float> state(static_cast<size_t>(rec.batch * rec.hidden), 0.0f);
   const Tensor* given = context.input(i);
   if (given == nullptr) return state;
@@ -315,10 +319,12 @@ Status RunRecurrence(OpContext& context, const Recurrence& rec, bool has_cell_st
 // h = f(x W + h R + b)
 Status Rnn(OpContext& context) {
   ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 1, {"Tanh"}));
-  return RunRecurrence(context, rec, false, [&rec](const Direction& dir, const float* in,
-                                                   const float* part, float* h, float*) {
-    for (int64_t i = 0; i < rec.hidden; ++i) h[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
-  });
+  return RunRecurrence(
+      context, rec, false,
+      [&rec](const Direction& dir, const float* in, const float* part, float* h, float*) {
+        for (int64_t i = 0; i < rec.hidden; ++i)
+          h[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
+      });
 }
 
 // Gates z, r, h. The candidate's recurrent product uses r * h, or with linear_before_reset
@@ -327,47 +333,52 @@ Status Gru(OpContext& context) {
   ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 3, {"Sigmoid", "Tanh"}));
   const bool linear_before_reset = context.node().Int("linear_before_reset", 0) != 0;
   const int64_t size = rec.hidden, rows = 3 * size;
-  return RunRecurrence(context, rec, false, [=, &rec](const Direction& dir, const float* in,
-                                                      const float* part, float* h, float*) {
-    std::vector<float> update(size), reset(size), candidate(size);
-    for (int64_t i = 0; i < size; ++i) {
-      update[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
-      reset[i] = dir.f[0](Clipped(in[size + i] + part[size + i], rec.clip));
-    }
-    for (int64_t i = 0; i < size; ++i) {
-      double sum = linear_before_reset ? reset[i] * part[2 * size + i] : dir.bias[2 * size + i];
-      if (!linear_before_reset)
-        for (int64_t k = 0; k < size; ++k)
-          sum += static_cast<double>(reset[k] * h[k]) * dir.recurrent[k * rows + 2 * size + i];
-      candidate[i] = dir.f[1](Clipped(in[2 * size + i] + static_cast<float>(sum), rec.clip));
-    }
-    for (int64_t i = 0; i < size; ++i) h[i] = (1 - update[i]) * candidate[i] + update[i] * h[i];
-  });
+  return RunRecurrence(
+      context, rec, false,
+      [=, &rec](const Direction& dir, const float* in, const float* part, float* h, float*) {
+        std::vector<float> update(size), reset(size), candidate(size);
+        for (int64_t i = 0; i < size; ++i) {
+          update[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
+          reset[i] = dir.f[0](Clipped(in[size + i] + part[size + i], rec.clip));
+        }
+        for (int64_t i = 0; i < size; ++i) {
+          double sum = linear_before_reset ? reset[i] * part[2 * size + i] : dir.bias[2 * size + i];
+          if (!linear_before_reset)
+            for (int64_t k = 0; k < size; ++k)
+              sum += static_cast<double>(reset[k] * h[k]) * dir.recurrent[k * rows + 2 * size + i];
+          candidate[i] = dir.f[1](Clipped(in[2 * size + i] + static_cast<float>(sum), rec.clip));
+        }
+        for (int64_t i = 0; i < size; ++i) h[i] = (1 - update[i]) * candidate[i] + update[i] * h[i];
+      });
 }
 
 // Gates i, o, f, c; peepholes P = [Pi, Po, Pf].
 Status Lstm(OpContext& context) {
-  ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 4, {"Sigmoid", "Tanh", "Tanh"}));
+  ASSIGN_OR_RETURN(const Recurrence rec,
+                   ResolveRecurrence(context, 4, {"Sigmoid", "Tanh", "Tanh"}));
   const bool input_forget = context.node().Int("input_forget", 0) != 0;
   const Tensor* peepholes = context.input(7);
   const int64_t size = rec.hidden;
-  return RunRecurrence(context, rec, true, [=, &rec](const Direction& dir, const float* in,
-                                                     const float* part, float* h, float* c) {
-    const float* p = peepholes ? peepholes->data<float>() + dir.index * 3 * size : nullptr;
-    const auto gate = [&](int64_t g, int64_t i) { return in[g * size + i] + part[g * size + i]; };
-    for (int64_t i = 0; i < size; ++i) {
-      const float old = c[i];
-      const float input_gate =
-          dir.f[0](Clipped(gate(0, i) + (p ? p[i] * old : 0), rec.clip));
-      const float forget_gate =
-          input_forget ? 1 - input_gate
-                       : dir.f[0](Clipped(gate(2, i) + (p ? p[2 * size + i] * old : 0), rec.clip));
-      c[i] = forget_gate * old + input_gate * dir.f[1](Clipped(gate(3, i), rec.clip));
-      const float output_gate =
-          dir.f[0](Clipped(gate(1, i) + (p ? p[size + i] * c[i] : 0), rec.clip));
-      h[i] = output_gate * dir.f[2](c[i]);
-    }
-  });
+  return RunRecurrence(
+      context, rec, true,
+      [=, &rec](const Direction& dir, const float* in, const float* part, float* h, float* c) {
+        const float* p = peepholes ? peepholes->data<float>() + dir.index * 3 * size : nullptr;
+        const auto gate = [&](int64_t g, int64_t i) {
+          return in[g * size + i] + part[g * size + i];
+        };
+        for (int64_t i = 0; i < size; ++i) {
+          const float old = c[i];
+          const float input_gate = dir.f[0](Clipped(gate(0, i) + (p ? p[i] * old : 0), rec.clip));
+          const float forget_gate =
+              input_forget
+                  ? 1 - input_gate
+                  : dir.f[0](Clipped(gate(2, i) + (p ? p[2 * size + i] * old : 0), rec.clip));
+          c[i] = forget_gate * old + input_gate * dir.f[1](Clipped(gate(3, i), rec.clip));
+          const float output_gate =
+              dir.f[0](Clipped(gate(1, i) + (p ? p[size + i] * c[i] : 0), rec.clip));
+          h[i] = output_gate * dir.f[2](c[i]);
+        }
+      });
 }
 
 }  // namespace

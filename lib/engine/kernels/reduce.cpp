@@ -41,55 +41,100 @@ A Magnitude(A a) {
 
 // Each reduction: start value, one step, and the end (n = elements reduced).
 struct SumOp {
-  template <typename T> static Total<T> Start() { return 0; }
-  template <typename A> static A Step(A total, A x) { return WrappingAdd(total, x); }
-  template <typename A> static A End(A total, int64_t) { return total; }
+  template <typename T>
+  static Total<T> Start() {
+    return 0;
+  }
+  template <typename A>
+  static A Step(A total, A x) {
+    return WrappingAdd(total, x);
+  }
+  template <typename A>
+  static A End(A total, int64_t) {
+    return total;
+  }
 };
 struct MeanOp : SumOp {
-  template <typename A> static A End(A total, int64_t n) {
-    if constexpr (std::is_integral_v<A>) return n == 0 ? A{0} : total / static_cast<A>(n);
-    else return total / static_cast<double>(n);
+  template <typename A>
+  static A End(A total, int64_t n) {
+    if constexpr (std::is_integral_v<A>)
+      return n == 0 ? A{0} : total / static_cast<A>(n);
+    else
+      return total / static_cast<double>(n);
   }
 };
 struct ProdOp {
-  template <typename T> static Total<T> Start() { return 1; }
-  template <typename A> static A Step(A total, A x) { return WrappingMultiply(total, x); }
-  template <typename A> static A End(A total, int64_t) { return total; }
+  template <typename T>
+  static Total<T> Start() {
+    return 1;
+  }
+  template <typename A>
+  static A Step(A total, A x) {
+    return WrappingMultiply(total, x);
+  }
+  template <typename A>
+  static A End(A total, int64_t) {
+    return total;
+  }
 };
 struct L1Op : SumOp {
-  template <typename A> static A Step(A total, A x) { return WrappingAdd(total, Magnitude(x)); }
+  template <typename A>
+  static A Step(A total, A x) {
+    return WrappingAdd(total, Magnitude(x));
+  }
 };
 struct SumSquareOp : SumOp {
-  template <typename A> static A Step(A total, A x) {
+  template <typename A>
+  static A Step(A total, A x) {
     return WrappingAdd(total, WrappingMultiply(x, x));
   }
 };
 struct L2Op : SumSquareOp {
-  template <typename A> static A End(A total, int64_t) {
+  template <typename A>
+  static A End(A total, int64_t) {
     return static_cast<A>(std::sqrt(static_cast<double>(total)));
   }
 };
 struct LogSumOp : SumOp {
-  template <typename A> static A End(A total, int64_t) {
+  template <typename A>
+  static A End(A total, int64_t) {
     return ConvertTo<A>(std::log(static_cast<double>(total)));
   }
 };
 // NaN wins, as in numpy; nothing gives the lowest value of the type (opset 20).
 struct MaxOp {
-  template <typename T> static Total<T> Start() {
-    if constexpr (kIsFloat<T>) return -std::numeric_limits<double>::infinity();
-    else return std::numeric_limits<T>::lowest();
+  template <typename T>
+  static Total<T> Start() {
+    if constexpr (kIsFloat<T>)
+      return -std::numeric_limits<double>::infinity();
+    else
+      return std::numeric_limits<T>::lowest();
   }
-  template <typename A> static A Step(A total, A x) { return x > total || x != x ? x : total; }
-  template <typename A> static A End(A total, int64_t) { return total; }
+  template <typename A>
+  static A Step(A total, A x) {
+    return x > total || x != x ? x : total;
+  }
+  template <typename A>
+  static A End(A total, int64_t) {
+    return total;
+  }
 };
 struct MinOp {
-  template <typename T> static Total<T> Start() {
-    if constexpr (kIsFloat<T>) return std::numeric_limits<double>::infinity();
-    else return std::numeric_limits<T>::max();
+  template <typename T>
+  static Total<T> Start() {
+    if constexpr (kIsFloat<T>)
+      return std::numeric_limits<double>::infinity();
+    else
+      return std::numeric_limits<T>::max();
   }
-  template <typename A> static A Step(A total, A x) { return x < total || x != x ? x : total; }
-  template <typename A> static A End(A total, int64_t) { return total; }
+  template <typename A>
+  static A Step(A total, A x) {
+    return x < total || x != x ? x : total;
+  }
+  template <typename A>
+  static A End(A total, int64_t) {
+    return total;
+  }
 };
 
 // ---- axes
@@ -102,8 +147,10 @@ struct Reduction {
   Shape Output(const Shape& x) const {
     Shape shape;
     for (size_t i = 0; i < x.size(); ++i) {
-      if (!reduced[i]) shape.push_back(x[i]);
-      else if (keep_dims) shape.push_back(1);
+      if (!reduced[i])
+        shape.push_back(x[i]);
+      else if (keep_dims)
+        shape.push_back(1);
     }
     return shape;
   }
@@ -243,10 +290,16 @@ Status ReduceLogSumExp(OpContext& context) {
 // ---- ArgMax, ArgMin
 
 struct Larger {
-  template <typename T> bool operator()(T a, T b) const { return a > b; }
+  template <typename T>
+  bool operator()(T a, T b) const {
+    return a > b;
+  }
 };
 struct Smaller {
-  template <typename T> bool operator()(T a, T b) const { return a < b; }
+  template <typename T>
+  bool operator()(T a, T b) const {
+    return a < b;
+  }
 };
 
 template <typename Better>

@@ -1,6 +1,6 @@
-// Resize and Upsample: nearest, linear and cubic interpolation, with antialiasing, in every coordinate
-// mode of opset 19. All modes are separable: each axis is resized on its own with a list of weighted
-// source positions per output position.
+// Resize and Upsample: nearest, linear and cubic interpolation, with antialiasing, in every
+// coordinate mode of opset 19. All modes are separable: each axis is resized on its own with a list
+// of weighted source positions per output position.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -59,9 +59,9 @@ double SourceCoordinate(const Settings& settings, const AxisSpec& axis, int64_t 
 }
 
 bool KnownCoordinates(const std::string& mode) {
-  for (const char* name : {"asymmetric", "align_corners", "tf_half_pixel_for_nn",
-                           "pytorch_half_pixel", "tf_crop_and_resize", "half_pixel",
-                           "half_pixel_symmetric"})
+  for (const char* name :
+       {"asymmetric", "align_corners", "tf_half_pixel_for_nn", "pytorch_half_pixel",
+        "tf_crop_and_resize", "half_pixel", "half_pixel_symmetric"})
     if (mode == name) return true;
   return false;
 }
@@ -84,7 +84,8 @@ double CubicWeight(double d, double a) {
 }
 double LinearWeight(double d) { return std::max(0.0, 1 - std::fabs(d)); }
 
-// Weighted neighbours of coordinate `x`. Antialiasing stretches the kernel by 1 / scale when shrinking.
+// Weighted neighbours of coordinate `x`. Antialiasing stretches the kernel by 1 / scale when
+// shrinking.
 Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x) {
   const double stretch = settings.antialias ? std::min(axis.scale, 1.0) : 1.0;
   const double radius = (settings.mode == "cubic" ? 2 : 1) / stretch;
@@ -96,8 +97,8 @@ Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x)
   for (int64_t p = first; p <= last; ++p) {
     const double distance = (static_cast<double>(p) - x) * stretch;
     const bool inside = p >= 0 && p < axis.from;
-    double weight = settings.mode == "cubic" ? CubicWeight(distance, settings.cubic_a)
-                                             : LinearWeight(distance);
+    double weight =
+        settings.mode == "cubic" ? CubicWeight(distance, settings.cubic_a) : LinearWeight(distance);
     if (settings.exclude_outside && !inside) weight = 0;
     weights.push_back(weight);
     taps.positions.push_back(std::clamp<int64_t>(p, 0, axis.from - 1));
@@ -127,28 +128,56 @@ Taps TapsAt(const Settings& settings, const AxisSpec& axis, int64_t o) {
 
 // ---- one axis at a time
 
+// The last axis: each output element is a short sum within its row.
+void ResizeRow(const float* from, const std::vector<Taps>& taps, float extrapolation, float* to) {
+  for (const Taps& tap : taps) {
+    float sum = tap.outside ? extrapolation : 0.0f;
+    for (size_t k = 0; k < tap.positions.size() && !tap.outside; ++k)
+      sum += tap.weights[k] * from[tap.positions[k]];
+    *to++ = sum;
+  }
+}
+
+// Any other axis: a sum of whole lines of `inner` elements.
+void ResizeLine(const float* plane, const Taps& tap, float extrapolation, int64_t inner,
+                float* line) {
+  if (tap.outside) {
+    std::fill(line, line + inner, extrapolation);
+    return;
+  }
+  if (tap.positions.size() == 1 && tap.weights[0] == 1.0f) {
+    std::copy_n(plane + tap.positions[0] * inner, inner, line);
+    return;
+  }
+  std::fill(line, line + inner, 0.0f);
+  for (size_t k = 0; k < tap.positions.size(); ++k) {
+    const float weight = tap.weights[k];
+    const float* from = plane + tap.positions[k] * inner;
+    for (int64_t i = 0; i < inner; ++i) line[i] += weight * from[i];
+  }
+}
+
 // x [outer, from, inner] -> [outer, to, inner]
 Tensor ResizeAxis(const Tensor& x, int64_t axis, const std::vector<Taps>& taps,
                   float extrapolation) {
   Shape shape = x.shape();
   const int64_t from = shape[axis], to = static_cast<int64_t>(taps.size());
-  const int64_t inner = Product(shape, axis + 1, x.rank());
+  const int64_t outer = Product(shape, 0, axis), inner = Product(shape, axis + 1, x.rank());
   shape[axis] = to;
   Tensor y = Tensor::Empty(DType::kFloat, shape);
   const float* source = x.data<float>();
   float* target = y.mutable_data<float>();
-  ParallelFor(Product(shape, 0, axis) * to, RowGrain(inner), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const Taps& tap = taps[row % to];
-      const float* plane = source + row / to * from * inner;
-      float* line = target + row * inner;
-      std::fill(line, line + inner, tap.outside ? extrapolation : 0.0f);
-      for (size_t k = 0; k < tap.positions.size() && !tap.outside; ++k) {
-        const float weight = tap.weights[k];
-        const float* from_line = plane + tap.positions[k] * inner;
-        for (int64_t i = 0; i < inner; ++i) line[i] += weight * from_line[i];
-      }
-    }
+  if (inner == 1) {
+    ParallelFor(outer, RowGrain(to), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        ResizeRow(source + row * from, taps, extrapolation, target + row * to);
+    });
+    return y;
+  }
+  ParallelFor(outer * to, RowGrain(inner), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      ResizeLine(source + row / to * from * inner, taps[row % to], extrapolation, inner,
+                 target + row * inner);
   });
   return y;
 }
@@ -187,8 +216,8 @@ Result<Tensor> ResizeAll(const Tensor& x, const Settings& settings,
 // Longer axes than any image has would cost absurd memory for their taps.
 constexpr int64_t kMaxAxis = int64_t{1} << 22;
 
-// Sizes from scales: floor(from * scale), the product in float32 as ONNX Runtime has it (10 * 0.7 is 7
-// there, 6 in double).
+// Sizes from scales: floor(from * scale), the product in float32 as ONNX Runtime has it (10 * 0.7
+// is 7 there, 6 in double).
 Result<int64_t> ScaledSize(int64_t from, float scale) {
   const float size = std::floor(static_cast<float>(from) * scale);
   if (!(scale > 0) || !(size <= static_cast<float>(kMaxAxis)))
@@ -216,8 +245,8 @@ void KeepAspectRatio(const std::string& policy, const std::vector<int64_t>& axes
                                    : std::max(scale, specs[axis].scale);
   for (int64_t axis : axes) {
     specs[axis].scale = scale;
-    specs[axis].to = static_cast<int64_t>(
-        std::floor(scale * static_cast<double>(specs[axis].from) + 0.5));
+    specs[axis].to =
+        static_cast<int64_t>(std::floor(scale * static_cast<double>(specs[axis].from) + 0.5));
   }
 }
 
@@ -243,7 +272,8 @@ Result<ResizeInputs> ReadInputs(const OpContext& context, int64_t rank) {
   std::iota(all.begin(), all.end(), 0);
   ASSIGN_OR_RETURN(in.axes, NormalAxes(context.node().Ints("axes", all), rank));
   const size_t count = in.axes.size();
-  if (in.scales.empty() == in.sizes.empty() || (in.scales.empty() ? in.sizes.size() : in.scales.size()) != count)
+  if (in.scales.empty() == in.sizes.empty() ||
+      (in.scales.empty() ? in.sizes.size() : in.scales.size()) != count)
     return ModelError(StrCat("Resize with ", in.scales.size(), " scales and ", in.sizes.size(),
                              " sizes for ", count, " axes"));
   return in;
@@ -261,7 +291,8 @@ Result<std::vector<AxisSpec>> ResolveAxes(const OpContext& context, const Settin
       ASSIGN_OR_RETURN(spec.to, ScaledSize(spec.from, in.scales[k]));
     } else {
       spec.to = in.sizes[k];
-      spec.scale = static_cast<double>(spec.to) / static_cast<double>(std::max<int64_t>(1, spec.from));
+      spec.scale =
+          static_cast<double>(spec.to) / static_cast<double>(std::max<int64_t>(1, spec.from));
     }
     if (settings.coordinates != "tf_crop_and_resize") continue;
     if (in.roi.size() != 2 * in.axes.size())

@@ -12,7 +12,8 @@
 namespace roundel::engine {
 namespace {
 
-// ---- GridSample: x [N, C, d1, ..., dk], grid [N, o1, ..., ok, k] in [-1, 1], last coordinate first
+// ---- GridSample: x [N, C, d1, ..., dk], grid [N, o1, ..., ok, k] in [-1, 1], last coordinate
+// first
 
 struct SampleSettings {
   std::string mode, padding;
@@ -68,9 +69,9 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
     x = Reflected(x, edge, static_cast<double>(length - 1) - edge);
   }
   x = x == x ? std::clamp(x, -far, far) : -far;
-  if (settings.padding == "border")
-    x = std::clamp(x, 0.0, static_cast<double>(length - 1));
-  if (settings.mode == "nearest") return {{PaddedIndex(std::nearbyint(x), length, settings)}, {1}, 1};
+  if (settings.padding == "border") x = std::clamp(x, 0.0, static_cast<double>(length - 1));
+  if (settings.mode == "nearest")
+    return {{PaddedIndex(std::nearbyint(x), length, settings)}, {1}, 1};
   const double floor = std::floor(x);
   const bool cubic = settings.mode == "cubic";
   Neighbours result{{}, {}, cubic ? 4 : 2};
@@ -89,7 +90,8 @@ Result<SampleSettings> ReadSampleSettings(const graph::Node& node) {
   if (s.mode == "bicubic") s.mode = "cubic";
   if ((s.mode != "linear" && s.mode != "nearest" && s.mode != "cubic") ||
       (s.padding != "zeros" && s.padding != "border" && s.padding != "reflection"))
-    return ModelError(StrCat("GridSample has no mode '", s.mode, "' with padding '", s.padding, "'"));
+    return ModelError(
+        StrCat("GridSample has no mode '", s.mode, "' with padding '", s.padding, "'"));
   return s;
 }
 
@@ -121,8 +123,8 @@ Status GridSample(OpContext& context) {
   const auto axes = static_cast<int64_t>(dims.size());
   if (grid.rank() != x.rank() || grid.dim(0) != x.dim(0) || grid.dim(-1) != axes ||
       NumElements(dims) == 0)
-    return ModelError(StrCat("grid ", ShapeString(grid.shape()), " does not fit x ",
-                             ShapeString(x.shape())));
+    return ModelError(
+        StrCat("grid ", ShapeString(grid.shape()), " does not fit x ", ShapeString(x.shape())));
   Shape shape = {x.dim(0), x.dim(1)};
   shape.insert(shape.end(), grid.shape().begin() + 1, grid.shape().end() - 1);
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, shape));
@@ -155,8 +157,8 @@ Status AffineGrid(OpContext& context) {
   ASSIGN_OR_RETURN(const Shape size, IntegerInput(context, 1));
   const auto axes = static_cast<int64_t>(size.size()) - 2;
   if (axes < 2 || axes > 3 || theta.shape() != Shape{size[0], axes, axes + 1})
-    return ModelError(StrCat("theta ", ShapeString(theta.shape()), " does not fit size ",
-                             ShapeString(size)));
+    return ModelError(
+        StrCat("theta ", ShapeString(theta.shape()), " does not fit size ", ShapeString(size)));
   const bool align = context.node().Int("align_corners", 0) != 0;
   Shape shape = {size[0]};
   shape.insert(shape.end(), size.begin() + 2, size.end());
@@ -191,7 +193,8 @@ struct RoiSpec {
 
 // Bilinear value at (y, x); 0 beyond one element outside.
 double Bilinear(const float* plane, int64_t height, int64_t width, double y, double x) {
-  if (!(y >= -1 && y <= static_cast<double>(height)) || !(x >= -1 && x <= static_cast<double>(width)))
+  if (!(y >= -1 && y <= static_cast<double>(height)) ||
+      !(x >= -1 && x <= static_cast<double>(width)))
     return 0;
   y = std::clamp(y, 0.0, static_cast<double>(height - 1));
   x = std::clamp(x, 0.0, static_cast<double>(width - 1));
@@ -204,7 +207,8 @@ double Bilinear(const float* plane, int64_t height, int64_t width, double y, dou
 
 // The largest of the four weighted corners: what mode "max" takes of each sample.
 double LargestCorner(const float* plane, int64_t height, int64_t width, double y, double x) {
-  if (!(y >= -1 && y <= static_cast<double>(height)) || !(x >= -1 && x <= static_cast<double>(width)))
+  if (!(y >= -1 && y <= static_cast<double>(height)) ||
+      !(x >= -1 && x <= static_cast<double>(width)))
     return 0;
   y = std::clamp(y, 0.0, static_cast<double>(height - 1));
   x = std::clamp(x, 0.0, static_cast<double>(width - 1));
@@ -239,13 +243,17 @@ void AlignOneRoi(const RoiSpec& spec, const float* plane, int64_t height, int64_
     for (int64_t pw = 0; pw < spec.width; ++pw) {
       double sum = 0, best = rows * columns > 0 ? -std::numeric_limits<double>::infinity() : 0;
       for (int64_t i = 0; i < rows; ++i) {
-        const double y = y1 + (static_cast<double>(ph) + (static_cast<double>(i) + 0.5) /
-                                                             static_cast<double>(rows)) * bin_h;
+        const double y = y1 + (static_cast<double>(ph) +
+                               (static_cast<double>(i) + 0.5) / static_cast<double>(rows)) *
+                                  bin_h;
         for (int64_t j = 0; j < columns; ++j) {
-          const double x = x1 + (static_cast<double>(pw) + (static_cast<double>(j) + 0.5) /
-                                                               static_cast<double>(columns)) * bin_w;
-          if (spec.average) sum += Bilinear(plane, height, width, y, x);
-          else best = std::max(best, LargestCorner(plane, height, width, y, x));
+          const double x = x1 + (static_cast<double>(pw) +
+                                 (static_cast<double>(j) + 0.5) / static_cast<double>(columns)) *
+                                    bin_w;
+          if (spec.average)
+            sum += Bilinear(plane, height, width, y, x);
+          else
+            best = std::max(best, LargestCorner(plane, height, width, y, x));
         }
       }
       const auto count = static_cast<double>(std::max<int64_t>(1, rows * columns));
@@ -263,8 +271,11 @@ Status RoiAlign(OpContext& context) {
   // Before opset 16 boxes were not moved by half a pixel.
   const bool half = context.opset() >= 16 &&
                     node.String("coordinate_transformation_mode", "half_pixel") == "half_pixel";
-  const RoiSpec spec{node.Int("output_height", 1), node.Int("output_width", 1),
-                     node.Int("sampling_ratio", 0), node.Float("spatial_scale", 1), half ? 0.5 : 0.0,
+  const RoiSpec spec{node.Int("output_height", 1),
+                     node.Int("output_width", 1),
+                     node.Int("sampling_ratio", 0),
+                     node.Float("spatial_scale", 1),
+                     half ? 0.5 : 0.0,
                      node.String("mode", "avg") == "avg"};
   if (x.rank() != 4 || rois.rank() != 2 || rois.dim(1) != 4 ||
       static_cast<int64_t>(batch.size()) != rois.dim(0) || x.dim(2) < 1 || x.dim(3) < 1)

@@ -36,8 +36,8 @@ Result<TopKSpec> ResolveTopK(const OpContext& context) {
   return spec;
 }
 
-// Sorted always, which satisfies sorted = 0 too; equal values in index order, NaN before all numbers
-// when looking for the largest.
+// Sorted always, which satisfies sorted = 0 too; equal values in index order, NaN before all
+// numbers when looking for the largest.
 template <typename T>
 Status TopKTyped(OpContext& context, const TopKSpec& spec) {
   using W = Wide<T>;
@@ -55,13 +55,14 @@ Status TopKTyped(OpContext& context, const TopKSpec& spec) {
     const int64_t outer = line / spec.step, inner = line % spec.step;
     const T* data = from + outer * spec.dim * spec.step + inner;
     std::iota(order.begin(), order.end(), 0);
-    std::partial_sort(order.begin(), order.begin() + spec.k, order.end(), [&](int64_t i, int64_t j) {
-      const W a = data[i * spec.step], b = data[j * spec.step];
-      const bool nan_a = a != a, nan_b = b != b;
-      if (nan_a != nan_b) return nan_a == spec.largest;
-      if (a == b || nan_a) return i < j;
-      return spec.largest ? a > b : a < b;
-    });
+    std::partial_sort(order.begin(), order.begin() + spec.k, order.end(),
+                      [&](int64_t i, int64_t j) {
+                        const W a = data[i * spec.step], b = data[j * spec.step];
+                        const bool nan_a = a != a, nan_b = b != b;
+                        if (nan_a != nan_b) return nan_a == spec.largest;
+                        if (a == b || nan_a) return i < j;
+                        return spec.largest ? a > b : a < b;
+                      });
     for (int64_t r = 0; r < spec.k; ++r) {
       const int64_t at = (outer * spec.k + r) * spec.step + inner;
       best[at] = data[order[r] * spec.step];
@@ -97,8 +98,7 @@ Status NonZero(OpContext& context) {
     const std::vector<int64_t> strides = Strides(x.shape());
     int64_t* to = y->mutable_data<int64_t>();
     for (int64_t axis = 0; axis < x.rank(); ++axis)
-      for (int64_t i = 0; i < count; ++i)
-        *to++ = hits[i] / strides[axis] % x.dim(axis);
+      for (int64_t i = 0; i < count; ++i) *to++ = hits[i] / strides[axis] % x.dim(axis);
     return OkStatus();
   });
 }
@@ -108,7 +108,9 @@ Status NonZero(OpContext& context) {
 // Slices of x along `axis`, as [dim][outer * inner] positions.
 struct Slices {
   int64_t outer, dim, inner;
-  int64_t At(int64_t slice, int64_t i) const { return (i / inner * dim + slice) * inner + i % inner; }
+  int64_t At(int64_t slice, int64_t i) const {
+    return (i / inner * dim + slice) * inner + i % inner;
+  }
   int64_t length() const { return outer * inner; }
 };
 
@@ -116,7 +118,8 @@ struct Distinct {
   std::vector<int64_t> first, inverse, counts;  // first occurrence of each distinct slice, in order
 };
 
-// Distinct slices in sorted order or in order of first occurrence. `less` and `equal` compare slices.
+// Distinct slices in sorted order or in order of first occurrence. `less` and `equal` compare
+// slices.
 template <typename Less>
 Distinct FindDistinct(int64_t dim, bool sorted, const Less& less) {
   std::vector<int64_t> order(static_cast<size_t>(dim));
@@ -158,7 +161,8 @@ void SetIndices(OpContext& context, size_t output, const std::vector<int64_t>& v
 Status Unique(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const bool flat = context.node().FindAttribute("axis") == nullptr;
-  const Tensor x = flat ? context.input(0)->Reshaped({context.input(0)->size()}) : *context.input(0);
+  const Tensor x =
+      flat ? context.input(0)->Reshaped({context.input(0)->size()}) : *context.input(0);
   ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(context.node().Int("axis", 0), x.rank()));
   const Slices slices{Product(x.shape(), 0, axis), x.dim(axis),
                       Product(x.shape(), axis + 1, x.rank())};
@@ -176,8 +180,7 @@ Status Unique(OpContext& context) {
       }
       return false;
     };
-    const Distinct distinct =
-        FindDistinct(slices.dim, context.node().Int("sorted", 1) != 0, less);
+    const Distinct distinct = FindDistinct(slices.dim, context.node().Int("sorted", 1) != 0, less);
     Shape shape = x.shape();
     shape[axis] = static_cast<int64_t>(distinct.first.size());
     ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, x.dtype(), shape));
@@ -199,10 +202,10 @@ struct Box {
   float area() const { return (bottom - top) * (right - left); }
 };
 
-// Four numbers as [y1, x1, y2, x2] (any two opposite corners) or [x_center, y_center, width, height].
+// Four numbers as [y1, x1, y2, x2] (any two opposite corners) or [x_center, y_center, width,
+// height].
 Box ReadBox(const float* p, bool center) {
-  if (center)
-    return {p[1] - p[3] / 2, p[0] - p[2] / 2, p[1] + p[3] / 2, p[0] + p[2] / 2};
+  if (center) return {p[1] - p[3] / 2, p[0] - p[2] / 2, p[1] + p[3] / 2, p[0] + p[2] / 2};
   return {std::min(p[0], p[2]), std::min(p[1], p[3]), std::max(p[0], p[2]), std::max(p[1], p[3])};
 }
 
@@ -257,14 +260,14 @@ Status NonMaxSuppression(OpContext& context) {
   std::vector<int64_t> selected;  // triples batch, class, box
   for (int64_t b = 0; b < boxes.dim(0); ++b) {
     for (int64_t c = 0; c < classes; ++c) {
-      const std::vector<int64_t> kept =
-          KeepBoxes(boxes.data<float>() + b * count * 4,
-                    scores.data<float>() + (b * classes + c) * count, count, center, limit,
-                    iou_threshold, score_threshold);
+      const std::vector<int64_t> kept = KeepBoxes(
+          boxes.data<float>() + b * count * 4, scores.data<float>() + (b * classes + c) * count,
+          count, center, limit, iou_threshold, score_threshold);
       for (int64_t box : kept) selected.insert(selected.end(), {b, c, box});
     }
   }
-  context.SetOutput(0, Tensor::FromVector({static_cast<int64_t>(selected.size()) / 3, 3}, selected));
+  context.SetOutput(0,
+                    Tensor::FromVector({static_cast<int64_t>(selected.size()) / 3, 3}, selected));
   return OkStatus();
 }
 

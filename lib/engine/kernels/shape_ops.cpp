@@ -22,7 +22,8 @@ Status Identity(OpContext& context) {
 // ---- Reshape
 
 // The target of Reshape: 0 copies the input's dimension (unless allowzero), one -1 is inferred.
-Result<Shape> ReshapeTarget(const Shape& from, const std::vector<int64_t>& wanted, bool allow_zero) {
+Result<Shape> ReshapeTarget(const Shape& from, const std::vector<int64_t>& wanted,
+                            bool allow_zero) {
   const auto misfit = [&] {
     return ModelError(StrCat("cannot reshape ", ShapeString(from), " to ", ShapeString(wanted)));
   };
@@ -60,9 +61,8 @@ Status Reshape(OpContext& context) {
   } else {
     ASSIGN_OR_RETURN(wanted, IntegerInput(context, 1));
   }
-  ASSIGN_OR_RETURN(const Shape shape,
-                   ReshapeTarget(context.input(0)->shape(), wanted,
-                                 context.node().Int("allowzero", 0) != 0));
+  ASSIGN_OR_RETURN(const Shape shape, ReshapeTarget(context.input(0)->shape(), wanted,
+                                                    context.node().Int("allowzero", 0) != 0));
   return SetReshaped(context, shape);
 }
 
@@ -121,7 +121,9 @@ Status ShapeOf(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Shape& shape = context.input(0)->shape();
   const int64_t rank = context.input(0)->rank();
-  const auto clamped = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+  const auto clamped = [rank](int64_t i) {
+    return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank);
+  };
   const int64_t start = clamped(context.node().Int("start", 0));
   const int64_t end = clamped(context.node().Int("end", rank));
   const Shape part(shape.begin() + start, shape.begin() + std::max(start, end));
@@ -139,12 +141,9 @@ Status Size(OpContext& context) {
 
 std::vector<OpEntry> ShapeRows() {
   return {
-      {"Flatten", "", 1, kLatest, &Flatten},
-      {"Identity", "", 1, kLatest, &Identity},
-      {"Reshape", "", 1, kLatest, &Reshape},
-      {"Shape", "", 1, kLatest, &ShapeOf},
-      {"Size", "", 1, kLatest, &Size},
-      {"Squeeze", "", 1, kLatest, &Squeeze},
+      {"Flatten", "", 1, kLatest, &Flatten},     {"Identity", "", 1, kLatest, &Identity},
+      {"Reshape", "", 1, kLatest, &Reshape},     {"Shape", "", 1, kLatest, &ShapeOf},
+      {"Size", "", 1, kLatest, &Size},           {"Squeeze", "", 1, kLatest, &Squeeze},
       {"Unsqueeze", "", 1, kLatest, &Unsqueeze},
   };
 }

@@ -19,7 +19,8 @@ std::vector<Complex> Transform(const std::vector<Complex>& x, int64_t bins, bool
   const auto length = static_cast<int64_t>(x.size());
   const double unit = (inverse ? 2 : -2) * std::numbers::pi / static_cast<double>(length);
   std::vector<Complex> roots;
-  for (int64_t n = 0; n < length; ++n) roots.push_back(std::polar(1.0, unit * static_cast<double>(n)));
+  for (int64_t n = 0; n < length; ++n)
+    roots.push_back(std::polar(1.0, unit * static_cast<double>(n)));
   std::vector<Complex> result(static_cast<size_t>(bins));
   for (int64_t k = 0; k < bins; ++k) {
     Complex sum = 0;
@@ -121,7 +122,8 @@ Result<StftSpec> ResolveStft(const OpContext& context) {
   const bool one_sided = context.node().Int("onesided", 1) != 0;
   spec.bins = one_sided ? spec.frame_length / 2 + 1 : spec.frame_length;
   spec.window.assign(static_cast<size_t>(spec.frame_length), 1.0);
-  for (int64_t i = 0; window && i < spec.frame_length; ++i) spec.window[i] = window->data<float>()[i];
+  for (int64_t i = 0; window && i < spec.frame_length; ++i)
+    spec.window[i] = window->data<float>()[i];
   return spec;
 }
 
@@ -129,8 +131,8 @@ Status Stft(OpContext& context) {
   ASSIGN_OR_RETURN(const StftSpec spec, ResolveStft(context));
   const Tensor& signal = *context.input(0);
   const int64_t parts = signal.dim(2);
-  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat,
-                                         {signal.dim(0), spec.frames, spec.bins, 2}));
+  ASSIGN_OR_RETURN(
+      Tensor * y, NewOutput(context, 0, DType::kFloat, {signal.dim(0), spec.frames, spec.bins, 2}));
   const float* from = signal.data<float>();
   float* to = y->mutable_data<float>();
   ParallelFor(signal.dim(0) * spec.frames, 1, [&](int64_t begin, int64_t end) {
@@ -173,8 +175,8 @@ Status MelWeightMatrix(OpContext& context) {
   const double mel_step = (HertzToMel(high_hertz) - low) / static_cast<double>(mel_bins + 2);
   const auto bin = [&](int64_t i) {
     const double hertz = MelToHertz(low + static_cast<double>(i) * mel_step);
-    return static_cast<int64_t>(std::floor(static_cast<double>(dft_length + 1) * hertz /
-                                           static_cast<double>(sample_rate)));
+    return static_cast<int64_t>(
+        std::floor(static_cast<double>(dft_length + 1) * hertz / static_cast<double>(sample_rate)));
   };
   float* to = weights.mutable_data<float>();
   const auto set = [&](int64_t row, int64_t column, double value) {

@@ -84,8 +84,7 @@ Status Concat(OpContext& context) {
   const size_t count = context.input_count();
   RETURN_IF_ERROR(RequireInputs(context, std::max<size_t>(count, 1)));
   const Tensor& first = *context.input(0);
-  ASSIGN_OR_RETURN(const int64_t axis,
-                   NormalAxis(context.node().Int("axis", 1), first.rank()));
+  ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(context.node().Int("axis", 1), first.rank()));
   Shape shape = first.shape();
   shape[axis] = 0;
   for (size_t k = 0; k < count; ++k) {
@@ -183,8 +182,8 @@ Status Tile(OpContext& context) {
     ASSIGN_OR_RETURN(repeats, IntegerInput(context, 1));
   }
   if (repeats.size() != x.shape().size())
-    return ModelError(StrCat("repeats [", Join(repeats), "] do not fit shape ",
-                             ShapeString(x.shape())));
+    return ModelError(
+        StrCat("repeats [", Join(repeats), "] do not fit shape ", ShapeString(x.shape())));
   // Index space [repeats_0, dim_0, repeats_1, dim_1, ...], the source standing still along repeats.
   Shape shape, index_space;
   View source;
@@ -192,8 +191,8 @@ Status Tile(OpContext& context) {
   for (size_t i = 0; i < repeats.size(); ++i) {
     int64_t dim = 0;
     if (repeats[i] < 0 || __builtin_mul_overflow(repeats[i], x.shape()[i], &dim))
-      return ModelError(StrCat("repeats [", Join(repeats), "] do not fit shape ",
-                               ShapeString(x.shape())));
+      return ModelError(
+          StrCat("repeats [", Join(repeats), "] do not fit shape ", ShapeString(x.shape())));
     shape.push_back(dim);
     index_space.insert(index_space.end(), {repeats[i], x.shape()[i]});
     source.strides.insert(source.strides.end(), {0, strides[i]});
@@ -207,10 +206,8 @@ Status Tile(OpContext& context) {
 
 std::vector<OpEntry> SliceRows() {
   return {
-      {"Concat", "", 1, kLatest, &Concat},
-      {"Expand", "", 8, kLatest, &Expand},
-      {"Slice", "", 1, kLatest, &Slice},
-      {"Split", "", 2, kLatest, &SplitKernel},
+      {"Concat", "", 1, kLatest, &Concat}, {"Expand", "", 8, kLatest, &Expand},
+      {"Slice", "", 1, kLatest, &Slice},   {"Split", "", 2, kLatest, &SplitKernel},
       {"Tile", "", 1, kLatest, &Tile},
   };
 }

@@ -35,11 +35,16 @@ std::vector<float> Decode(DType type, int codes) {
 
 SmallFormat FormatOf(DType type) {
   switch (type) {
-    case DType::kFloat8E4M3FN: return {Decode(type, 0x7f), 0x80, 0x7f, 0x7f, true};
-    case DType::kFloat8E4M3FNUZ: return {Decode(type, 0x80), 0x80, 0x80, 0x80, false};
-    case DType::kFloat8E5M2: return {Decode(type, 0x7c), 0x80, 0x7f, 0x7c, true};
-    case DType::kFloat8E5M2FNUZ: return {Decode(type, 0x80), 0x80, 0x80, 0x80, false};
-    default: return {Decode(DType::kFloat4E2M1, 8), 0x8, 7, 7, true};
+    case DType::kFloat8E4M3FN:
+      return {Decode(type, 0x7f), 0x80, 0x7f, 0x7f, true};
+    case DType::kFloat8E4M3FNUZ:
+      return {Decode(type, 0x80), 0x80, 0x80, 0x80, false};
+    case DType::kFloat8E5M2:
+      return {Decode(type, 0x7c), 0x80, 0x7f, 0x7c, true};
+    case DType::kFloat8E5M2FNUZ:
+      return {Decode(type, 0x80), 0x80, 0x80, 0x80, false};
+    default:
+      return {Decode(DType::kFloat4E2M1, 8), 0x8, 7, 7, true};
   }
 }
 

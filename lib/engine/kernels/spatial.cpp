@@ -16,8 +16,8 @@ Result<std::vector<int64_t>> BoundedAttribute(const graph::Node& node, const std
   bool fits = values.size() == count;
   for (int64_t value : values) fits = fits && value >= low && value <= kMaxExtent;
   if (!fits)
-    return ModelError(StrCat("attribute ", name, " [", Join(values), "]: ", count,
-                             " values from ", low, " on are needed"));
+    return ModelError(StrCat("attribute ", name, " [", Join(values), "]: ", count, " values from ",
+                             low, " on are needed"));
   return values;
 }
 
@@ -41,8 +41,10 @@ Status SetOutputSize(Window& window, size_t axis, bool ceil_mode) {
                              " along spatial axis ", axis, " of ", ShapeString(window.input)));
   const int64_t steps = padded - span, stride = window.strides[axis];
   window.output[axis] = (ceil_mode ? CeilDiv(steps, stride) : steps / stride) + 1;
-  // A window that would start in the end padding is dropped (opset 22 says so; runtimes always did).
-  if (ceil_mode && (window.output[axis] - 1) * stride >= window.input[axis] + window.pads_begin[axis])
+  // A window that would start in the end padding is dropped (opset 22 says so; runtimes always
+  // did).
+  if (ceil_mode &&
+      (window.output[axis] - 1) * stride >= window.input[axis] + window.pads_begin[axis])
     --window.output[axis];
   return OkStatus();
 }
@@ -68,8 +70,8 @@ Result<Window> ResolveWindow(const graph::Node& node, const Shape& input,
   window.input = input;
   window.kernel = kernel;
   if (kernel.size() != rank)
-    return ModelError(StrCat("kernel [", Join(kernel), "] does not fit spatial shape ",
-                             ShapeString(input)));
+    return ModelError(
+        StrCat("kernel [", Join(kernel), "] does not fit spatial shape ", ShapeString(input)));
   for (size_t i = 0; i < rank; ++i)
     if (kernel[i] < 1 || kernel[i] > kMaxExtent || input[i] > int64_t{1} << 40)
       return ModelError(StrCat("kernel [", Join(kernel), "] over ", ShapeString(input)));

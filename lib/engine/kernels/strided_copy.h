@@ -19,8 +19,8 @@ struct View {
 // The whole of a row-major tensor.
 inline View WholeView(const Shape& shape) { return {0, Strides(shape)}; }
 
-// to[view_to(i)] = from[view_from(i)] for every index i of `shape`. Types that are packed below a byte
-// or strings are kModel. The caller has checked that all indices lie inside.
+// to[view_to(i)] = from[view_from(i)] for every index i of `shape`. Types that are packed below a
+// byte or strings are kModel. The caller has checked that all indices lie inside.
 Status CopyStrided(const Shape& shape, const Tensor& from, const View& view_from, Tensor* to,
                    const View& view_to);
 

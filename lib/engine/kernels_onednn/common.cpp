@@ -69,19 +69,33 @@ bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op) {
     return true;
   };
   switch (op.kind) {
-    case PostOpKind::kRelu: return append(algorithm::eltwise_relu, op.alpha, 0);
-    case PostOpKind::kClip: return append(algorithm::eltwise_clip, op.alpha, op.beta);
-    case PostOpKind::kLinear: return append(algorithm::eltwise_linear, op.alpha, op.beta);
-    case PostOpKind::kSigmoid: return append(algorithm::eltwise_logistic, 0, 0);
-    case PostOpKind::kTanh: return append(algorithm::eltwise_tanh, 0, 0);
-    case PostOpKind::kElu: return append(algorithm::eltwise_elu, op.alpha, 0);
-    case PostOpKind::kHardSwish: return append(algorithm::eltwise_hardswish, 0, 0);
-    case PostOpKind::kSwish: return append(algorithm::eltwise_swish, op.alpha, 0);
-    case PostOpKind::kGelu: return append(algorithm::eltwise_gelu_erf, 0, 0);
-    case PostOpKind::kExp: return append(algorithm::eltwise_exp, 0, 0);
-    case PostOpKind::kAbs: return append(algorithm::eltwise_abs, 0, 0);
-    case PostOpKind::kSqrt: return append(algorithm::eltwise_sqrt, 0, 0);
-    case PostOpKind::kAdd: return false;
+    case PostOpKind::kRelu:
+      return append(algorithm::eltwise_relu, op.alpha, 0);
+    case PostOpKind::kClip:
+      return append(algorithm::eltwise_clip, op.alpha, op.beta);
+    case PostOpKind::kLinear:
+      return append(algorithm::eltwise_linear, op.alpha, op.beta);
+    case PostOpKind::kSigmoid:
+      return append(algorithm::eltwise_logistic, 0, 0);
+    case PostOpKind::kTanh:
+      return append(algorithm::eltwise_tanh, 0, 0);
+    case PostOpKind::kElu:
+      return append(algorithm::eltwise_elu, op.alpha, 0);
+    case PostOpKind::kHardSwish:
+      return append(algorithm::eltwise_hardswish, 0, 0);
+    case PostOpKind::kSwish:
+      return append(algorithm::eltwise_swish, op.alpha, 0);
+    case PostOpKind::kGelu:
+      return append(algorithm::eltwise_gelu_erf, 0, 0);
+    case PostOpKind::kExp:
+      return append(algorithm::eltwise_exp, 0, 0);
+    case PostOpKind::kAbs:
+      return append(algorithm::eltwise_abs, 0, 0);
+    case PostOpKind::kSqrt:
+      return append(algorithm::eltwise_sqrt, 0, 0);
+    case PostOpKind::kAdd:
+    case PostOpKind::kFakeQuantize:
+      return false;
   }
   return false;
 }

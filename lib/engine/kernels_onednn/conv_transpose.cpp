@@ -108,7 +108,7 @@ class ConvTransposeKernel : public FastKernel {
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_.data<float>(),
-                          descriptor.weights_desc());
+                               descriptor.weights_desc());
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }

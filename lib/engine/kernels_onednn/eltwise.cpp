@@ -8,13 +8,20 @@ namespace {
 
 dnnl::algorithm Algorithm(PostOpKind kind) {
   switch (kind) {
-    case PostOpKind::kSigmoid: return dnnl::algorithm::eltwise_logistic;
-    case PostOpKind::kTanh: return dnnl::algorithm::eltwise_tanh;
-    case PostOpKind::kElu: return dnnl::algorithm::eltwise_elu;
-    case PostOpKind::kSwish: return dnnl::algorithm::eltwise_swish;
-    case PostOpKind::kGelu: return dnnl::algorithm::eltwise_gelu_erf;
-    case PostOpKind::kExp: return dnnl::algorithm::eltwise_exp;
-    default: return dnnl::algorithm::undef;
+    case PostOpKind::kSigmoid:
+      return dnnl::algorithm::eltwise_logistic;
+    case PostOpKind::kTanh:
+      return dnnl::algorithm::eltwise_tanh;
+    case PostOpKind::kElu:
+      return dnnl::algorithm::eltwise_elu;
+    case PostOpKind::kSwish:
+      return dnnl::algorithm::eltwise_swish;
+    case PostOpKind::kGelu:
+      return dnnl::algorithm::eltwise_gelu_erf;
+    case PostOpKind::kExp:
+      return dnnl::algorithm::eltwise_exp;
+    default:
+      return dnnl::algorithm::undef;
   }
 }
 
@@ -28,9 +35,9 @@ class OneDnnEltwise : public TranscendentalOps {
       Key key = ShapeKey({});
       key.insert(key.end(), {n, static_cast<int64_t>(op.kind), std::bit_cast<int32_t>(op.alpha)});
       dnnl::eltwise_forward& primitive = cache_.Get(key, [&] {
-        return dnnl::eltwise_forward({{dnnl::prop_kind::forward_inference, Algorithm(op.kind), desc,
-                                       op.alpha, op.beta},
-                                      OneDnnEngine()});
+        return dnnl::eltwise_forward(
+            {{dnnl::prop_kind::forward_inference, Algorithm(op.kind), desc, op.alpha, op.beta},
+             OneDnnEngine()});
       });
       primitive.execute(OneDnnStream(),
                         {{DNNL_ARG_SRC, Wrap(desc, from)}, {DNNL_ARG_DST, Wrap(desc, to)}});

@@ -90,14 +90,14 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
   float* destination = Destination(context, prepared.sums, residual, shape, layout);
   if (!destination) return false;
   try {
-    DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                               {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights)
-                                                          : prepared.weights},
-                               {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
+    DnnlArguments arguments = {
+        {DNNL_ARG_SRC, Wrap(prepared.source, source)},
+        {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights) : prepared.weights},
+        {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
     if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
     if (scratch)
-      arguments.insert({DNNL_ARG_SCRATCHPAD,
-                        Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+      arguments.insert(
+          {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
     prepared.primitive.execute(OneDnnStream(), arguments);
     OneDnnStream().wait();
   } catch (const std::exception&) {

@@ -1,6 +1,6 @@
 #pragma once
-// The frame that convolutions and matrix products share: a primitive with constant weights and bias,
-// as many post-ops inside it as it takes, the rest as loops over its result.
+// The frame that convolutions and matrix products share: a primitive with constant weights and
+// bias, as many post-ops inside it as it takes, the rest as loops over its result.
 
 #include <functional>
 #include <memory>
@@ -18,10 +18,9 @@ struct PreparedLinear {
   dnnl::memory::desc source, destination, scratchpad;
   dnnl::memory::desc weights_desc;  // of weights that are an input
   dnnl::memory weights, bias;       // packed constants; empty if there are none
-  bool sums = false;  // adds to what the destination holds (residual)
+  bool sums = false;                // adds to what the destination holds (residual)
   std::shared_ptr<PostOpRunner> rest;
 };
-
 
 // What a primitive descriptor's maker is given: attributes with post-ops and a scratchpad of ours.
 // Fills primitive, descriptors and weights; false if there is no fast implementation.
@@ -53,8 +52,8 @@ class LinearPostOps {
   int residual_ = -1;
 };
 
-// Runs what has been prepared: source is input 0 in `layout`, the result has `shape` in that layout;
-// input 1, row-major, is the weights if none were packed. False: declined.
+// Runs what has been prepared: source is input 0 in `layout`, the result has `shape` in that
+// layout; input 1, row-major, is the weights if none were packed. False: declined.
 bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, const Shape& shape,
                Layout layout);
 

@@ -55,8 +55,8 @@ class InnerProductKernel : public FastKernel {
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights =
-        packed_.Get(StridedFloatDesc(dims, strides), weights_.data<float>(), descriptor.weights_desc());
+    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_.data<float>(),
+                               descriptor.weights_desc());
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }

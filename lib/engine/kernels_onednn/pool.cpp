@@ -67,8 +67,8 @@ class PoolKernel : public FastKernel {
     *window = std::move(*resolved);
     for (size_t i = 0; i < input.size(); ++i) {
       const int64_t span = (window->kernel[i] - 1) * window->dilations[i] + 1;
-      const int64_t end = (window->output[i] - 1) * window->strides[i] + span - input[i] -
-                          window->pads_begin[i];
+      const int64_t end =
+          (window->output[i] - 1) * window->strides[i] + span - input[i] - window->pads_begin[i];
       // Padding that only rounding up has brought in does not count into an average.
       if (!max_ && include_padding_ && end > window->pads_end[i]) return false;
       if (window->pads_begin[i] >= span || end >= span) return false;  // a window without input
@@ -109,15 +109,15 @@ class PoolKernel : public FastKernel {
     const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
     void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
     if (!source || (scratch_bytes > 0 && !scratch)) return false;
-    float* destination = context.Output(
-        shape, shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast);
+    float* destination =
+        context.Output(shape, shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast);
     if (!destination) return false;
     try {
       DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
                                  {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
       if (scratch)
-        arguments.insert({DNNL_ARG_SCRATCHPAD,
-                          Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+        arguments.insert(
+            {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
       prepared.primitive.execute(OneDnnStream(), arguments);
       OneDnnStream().wait();
       return true;

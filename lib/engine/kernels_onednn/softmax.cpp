@@ -52,8 +52,7 @@ class SoftmaxKernel : public FastKernel {
       prepared.desc = FloatDesc(flat, Layout::kPlain);
       const auto kind = dnnl::prop_kind::forward_inference;
       const dnnl::softmax_v2_forward::primitive_desc descriptor(
-          {kind,
-           logarithm_ ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate,
+          {kind, logarithm_ ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate,
            prepared.desc, prepared.desc, 1},
           OneDnnEngine());
       if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;

@@ -1,10 +1,10 @@
 // percentile: the range that holds a given share of the values, so that a few outliers do not cost
 // all the others resolution.
 //
-// Values are counted in a histogram keyed by their float bits: the sign, the exponent and the upper 8
-// bits of the mantissa name a bucket. No range has to be known beforehand, nothing is ever re-binned,
-// a bucket is at most 2^-8 of its value wide, and merging is integer addition: the result does not
-// depend on the order of the values, the batches or the threads.
+// Values are counted in a histogram keyed by their float bits: the sign, the exponent and the upper
+// 8 bits of the mantissa name a bucket. No range has to be known beforehand, nothing is ever
+// re-binned, a bucket is at most 2^-8 of its value wide, and merging is integer addition: the
+// result does not depend on the order of the values, the batches or the threads.
 //
 //   asymmetric grid: [Q((1-p)/2), Q((1+p)/2)] of the values;   symmetric grid: [-Q(p), Q(p)] of |x|
 //
@@ -26,10 +26,10 @@ namespace {
 constexpr int kShift = 15;                             // mantissa bits that a bucket leaves open
 constexpr uint32_t kMagnitudes = 1u << (31 - kShift);  // buckets of one sign; negative ones follow
 constexpr uint32_t kBuckets = 2 * kMagnitudes;
-constexpr int64_t kGrain = 1 << 16;                    // elements per chunk: 32-bit counts suffice
+constexpr int64_t kGrain = 1 << 16;  // elements per chunk: 32-bit counts suffice
 
-// Lower edge of bucket `magnitude` of |x|. Bucket 0 (zeros and the smallest denormals) counts as zero
-// throughout; the bucket after the last finite one would start at infinity.
+// Lower edge of bucket `magnitude` of |x|. Bucket 0 (zeros and the smallest denormals) counts as
+// zero throughout; the bucket after the last finite one would start at infinity.
 double Edge(uint32_t magnitude) {
   if (magnitude <= 1) return 0;
   return std::min(std::bit_cast<float>(magnitude << kShift), std::numeric_limits<float>::max());
@@ -79,9 +79,8 @@ class Percentile : public Observer {
 
   Status Observe(std::span<const float> values) override {
     ASSIGN_OR_RETURN(const Scan scan, ScanFinite(values));
-    ParallelFor(static_cast<int64_t>(values.size()), kGrain, [&](int64_t begin, int64_t end) {
-      Count(values.data() + begin, end - begin);
-    });
+    ParallelFor(static_cast<int64_t>(values.size()), kGrain,
+                [&](int64_t begin, int64_t end) { Count(values.data() + begin, end - begin); });
     scan_ = CombineScans(scan_, scan);
     count_ += static_cast<int64_t>(values.size());
     return OkStatus();

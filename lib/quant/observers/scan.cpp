@@ -17,10 +17,10 @@ using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
 
 }  // namespace
 
-// Lanes are spelled out: the compiler may not turn a float minimum into a vector reduction by itself,
-// because that would reorder NaN and signed zeros.
-__attribute__((target_clones("avx512f", "avx2", "default")))
-Scan ScanChunk(const float* values, int64_t n) {
+// Lanes are spelled out: the compiler may not turn a float minimum into a vector reduction by
+// itself, because that would reorder NaN and signed zeros.
+__attribute__((target_clones("avx512f", "avx2", "default"))) Scan ScanChunk(const float* values,
+                                                                            int64_t n) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity;
   Words smallest = ~Words{}, nan = {};

@@ -1,5 +1,5 @@
 #pragma once
-// One vectorised look at a run of floats, at memory speed: what every observer needs of all elements.
+// One vectorised look at a run of floats, at memory speed.
 
 #include <bit>
 #include <cstdint>

@@ -8,9 +8,9 @@
 
 namespace roundel::quant {
 
-// Minimum and maximum of each run of elements that shares a scale, in the order of Encoding::params;
-// {0, 0} for an empty run. `layout` gives granularity, axis and block size, which must fit the shape.
-// kModel for NaN and infinity; float32 only.
+// Minimum and maximum of each run of elements that shares a scale, in the order of
+// Encoding::params; {0, 0} for an empty run. `layout` gives granularity, axis and block size, which
+// must fit the shape. kModel for NaN and infinity; float32 only.
 Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout);
 
 }  // namespace roundel::quant

@@ -1,6 +1,7 @@
-// The operator suite of the ONNX project (Debian package libonnx-testdata): every folder holds a model
-// and data sets with expected outputs. conformance_exceptions.txt lists the folders that do not pass,
-// with the reason; a listed folder that passes fails the test, so that the list stays honest.
+// The operator suite of the ONNX project (Debian package libonnx-testdata): every folder holds a
+// model and data sets with expected outputs. conformance_exceptions.txt lists the folders that do
+// not pass, with the reason; a listed folder that passes fails the test, so that the list stays
+// honest.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <cmath>
@@ -75,7 +76,8 @@ void RestoreBfloat16(const std::vector<graph::ValueInfo>& infos, std::vector<Ten
   for (size_t i = 0; i < std::min(infos.size(), tensors.size()); ++i) {
     if (infos[i].dtype != DType::kBfloat16 || tensors[i].dtype() != DType::kUint16) continue;
     Tensor restored = Tensor::Empty(DType::kBfloat16, tensors[i].shape());
-    std::memcpy(restored.mutable_raw(), tensors[i].raw(), static_cast<size_t>(tensors[i].byte_size()));
+    std::memcpy(restored.mutable_raw(), tensors[i].raw(),
+                static_cast<size_t>(tensors[i].byte_size()));
     tensors[i] = restored;
   }
 }

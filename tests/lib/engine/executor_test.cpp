@@ -83,7 +83,8 @@ TEST_CASE("Taps see every value once, in the order asked for") {
   std::map<std::string, Tensor> expected;
   const auto copy_to = [](std::map<std::string, Tensor>* to) {
     return [to](const TapView& view) {
-      (*to)[view.name] = Tensor::FromVector<float>(view.shape, {view.data.begin(), view.data.end()});
+      (*to)[view.name] =
+          Tensor::FromVector<float>(view.shape, {view.data.begin(), view.data.end()});
       return OkStatus();
     };
   };
@@ -105,13 +106,12 @@ TEST_CASE("Taps see every value once, in the order asked for") {
         }
       CHECK(RelativeError(seen[value], expected[value]) < kTolerance);
     }
-    if (any_order) MustRun(*MustCreate(model, {.tapped_values = values, .fast_kernels = false}),
-                           {x}, [&] {
-                             std::vector<Tap> again;
-                             for (const std::string& value : values)
-                               again.push_back({value, false, copy_to(&expected)});
-                             return again;
-                           }());
+    if (any_order)
+      MustRun(*MustCreate(model, {.tapped_values = values, .fast_kernels = false}), {x}, [&] {
+        std::vector<Tap> again;
+        for (const std::string& value : values) again.push_back({value, false, copy_to(&expected)});
+        return again;
+      }());
   }
 }
 
@@ -120,12 +120,11 @@ TEST_CASE("What a tap returns ends the run") {
   const auto executor = MustCreate(model, {.tapped_values = {"b", "f"}});
   const Tensor x = RandomTensor({2, 3, 7, 9}, 8);
   int later = 0;
-  const std::vector<Tap> taps = {
-      {"b", true, [](const TapView&) { return DataError("enough"); }},
-      {"f", true, [&](const TapView&) {
-         ++later;
-         return OkStatus();
-       }}};
+  const std::vector<Tap> taps = {{"b", true, [](const TapView&) { return DataError("enough"); }},
+                                 {"f", true, [&](const TapView&) {
+                                    ++later;
+                                    return OkStatus();
+                                  }}};
   const auto result = executor->Run({x}, taps);
   REQUIRE_FALSE(result.ok());
   CHECK(result.status().kind() == ErrorKind::kData);
@@ -262,7 +261,9 @@ TEST_CASE("A function that calls itself is an error") {
   CHECK_THAT(CreateError(R"(opset 14, e 1
 function e.F(a) => (b) { opset 14, e 1
   b = e.F(a) }
-graph g (float32[2] x) => (float32 y) { y = e.F(x) })").message(), Catch::Contains("calls itself"));
+graph g (float32[2] x) => (float32 y) { y = e.F(x) })")
+                 .message(),
+             Catch::Contains("calls itself"));
 }
 
 TEST_CASE("Operators that cannot run are named, with domain, version and node") {
@@ -283,13 +284,16 @@ graph g (float32[2] x) => (float32 y, float32 z) {
 }
 
 TEST_CASE("Graphs that make no sense are errors") {
-  CHECK_THAT(CreateError("opset 14\ngraph g (float32 x) => (float32 y) { y = Add(x, z) }").message(),
-             Catch::Contains("'z'") && Catch::Contains("nothing produces"));
-  CHECK_THAT(CreateError("opset 14\ngraph g (float32 x) => (float32 y) {\n y = Relu(x)\n y = Abs(x)\n}")
-                 .message(),
-             Catch::Contains("twice"));
+  CHECK_THAT(
+      CreateError("opset 14\ngraph g (float32 x) => (float32 y) { y = Add(x, z) }").message(),
+      Catch::Contains("'z'") && Catch::Contains("nothing produces"));
+  CHECK_THAT(
+      CreateError("opset 14\ngraph g (float32 x) => (float32 y) {\n y = Relu(x)\n y = Abs(x)\n}")
+          .message(),
+      Catch::Contains("twice"));
   CHECK_THAT(CreateError("opset 14\ngraph g (float32 x) => (float32 y) {\n y = Add(x, z)\n"
-                         " z = Relu(y)\n}").message(),
+                         " z = Relu(y)\n}")
+                 .message(),
              Catch::Contains("cycle"));
   CHECK_THAT(CreateError("opset 14\ngraph g (float32 x) => (float32 y) { z = Relu(x) }").message(),
              Catch::Contains("'y'"));

@@ -38,12 +38,11 @@ TEST_CASE("Layouts hold the same elements in their own order") {
 }
 
 TEST_CASE("Element-wise nodes run fast, alone and in chains") {
-  for (const char* node :
-       {"Relu", "LeakyRelu<alpha=0.3>", "Sigmoid", "Tanh", "Elu<alpha=2.0>", "HardSwish",
-        "HardSigmoid", "Exp", "Abs", "Neg"})
-    CheckOneFastStep(StrCat("opset 14\ngraph g (float32[3,7] x) => (float32 y) {\n  y = ", node,
-                            "(x)\n}"),
-                     {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
+  for (const char* node : {"Relu", "LeakyRelu<alpha=0.3>", "Sigmoid", "Tanh", "Elu<alpha=2.0>",
+                           "HardSwish", "HardSigmoid", "Exp", "Abs", "Neg"})
+    CheckOneFastStep(
+        StrCat("opset 14\ngraph g (float32[3,7] x) => (float32 y) {\n  y = ", node, "(x)\n}"),
+        {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
   CheckOneFastStep("opset 20\ngraph g (float32[3,7] x) => (float32 y) {\n  y = Gelu(x)\n}",
                    {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
   CheckOneFastStep(R"(opset 14
@@ -86,28 +85,31 @@ graph g (float32[] x) => (float32 y) {
 TEST_CASE("Two values of one shape, whatever their layouts") {
   for (const char* op : {"Add", "Sub", "Mul", "Div"})
     for (const char* operands : {"c, x", "x, c", "c, c", "c, d"}) {
-      const std::string text =
-          AfterConv(StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  e = MaxPool<kernel_shape=[1,1]>(c)"
-                           "\n  t = ", op, "(", operands, ")\n  u = Relu(t)\n  y = Add(u, e)"));
+      const std::string text = AfterConv(
+          StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  e = MaxPool<kernel_shape=[1,1]>(c)"
+                 "\n  t = ",
+                 op, "(", operands, ")\n  u = Relu(t)\n  y = Add(u, e)"));
       INFO(text);
       CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1, 0.5, 2)}, {}, 1e-5);
     }
 }
 
 TEST_CASE("Broadcasting against channels-last values") {
-  const char* others[] = {"float32[2,5,1,1]", "float32[1,5,1,1]", "float32[5,1,1]", "float32[4,6]",
-                          "float32[6]", "float32[2,1,4,6]", "float32[1,5,4,6]", "float32[5,4,6]",
-                          "float32[1]", "float32[4,1]", "float32[2,1,1,1]"};
+  const char* others[] = {"float32[2,5,1,1]", "float32[1,5,1,1]", "float32[5,1,1]",
+                          "float32[4,6]",     "float32[6]",       "float32[2,1,4,6]",
+                          "float32[1,5,4,6]", "float32[5,4,6]",   "float32[1]",
+                          "float32[4,1]",     "float32[2,1,1,1]"};
   for (const char* other : others)
     for (const char* order : {"c, k", "k, c"}) {
-      const std::string text = AfterConv(StrCat("  ", other, " k = random(9, 1, 2)\n  c0 = Conv(x, w)\n"
+      const std::string text = AfterConv(StrCat("  ", other,
+                                                " k = random(9, 1, 2)\n  c0 = Conv(x, w)\n"
                                                 "  c = MaxPool<kernel_shape=[1,1]>(c0)\n  t = Div(",
                                                 order, ")\n  y = Relu(t)"));
       INFO(text);
       CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1, 0.5, 2)}, {}, 1e-4);
     }
-  const std::string gate = AfterConv(
-      "  c = Conv(x, w)\n  m = GlobalAveragePool(c)\n  s = Sigmoid(m)\n  y = Mul(c, s)");
+  const std::string gate =
+      AfterConv("  c = Conv(x, w)\n  m = GlobalAveragePool(c)\n  s = Sigmoid(m)\n  y = Mul(c, s)");
   CheckFastEqualsPlain(ParseModel(gate), {RandomTensor({2, 5, 4, 6}, 1)});
 }
 
@@ -138,8 +140,9 @@ TEST_CASE("BatchNormalization by itself, in both layouts and at rank two") {
 
 TEST_CASE("Concat along every axis") {
   for (int axis = -4; axis < 4; ++axis) {
-    const std::string text = AfterConv(StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  t = Concat<axis=",
-                                              axis, ">(c, d, c)\n  y = MaxPool<kernel_shape=[1,1]>(t)"));
+    const std::string text =
+        AfterConv(StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  t = Concat<axis=", axis,
+                         ">(c, d, c)\n  y = MaxPool<kernel_shape=[1,1]>(t)"));
     INFO(text);
     CheckFastEqualsPlain(ParseModel(text), {RandomTensor({2, 5, 4, 6}, 1)});
   }

@@ -1,5 +1,6 @@
-// Every kernel over inputs and attributes that fit nothing: it must answer with a result or a kModel
-// error, never crash, read out of bounds (the sanitizer build sees that) or allocate absurdly.
+// Every kernel over inputs and attributes that fit nothing: it must answer with a result or a
+// kModel error, never crash, read out of bounds (the sanitizer build sees that) or allocate
+// absurdly.
 #include <catch2/catch.hpp>
 #include <set>
 
@@ -19,32 +20,48 @@ const T& Pick(Random& random, const std::vector<T>& items) {
 
 // Small numbers that may fit, and limits that never do.
 int64_t HostileInt(Random& random) {
-  static const std::vector<int64_t> kValues = {
-      0, 1, 2, 3, 4, 5, 7, -1, -2, -3, 1000, int64_t{1} << 31, int64_t{1} << 40,
-      INT64_MAX, INT64_MIN, INT64_MAX - 1};
+  static const std::vector<int64_t> kValues = {0,
+                                               1,
+                                               2,
+                                               3,
+                                               4,
+                                               5,
+                                               7,
+                                               -1,
+                                               -2,
+                                               -3,
+                                               1000,
+                                               int64_t{1} << 31,
+                                               int64_t{1} << 40,
+                                               INT64_MAX,
+                                               INT64_MIN,
+                                               INT64_MAX - 1};
   // Mostly the small ones, so that some calls get past the first check.
   return random.Below(6) == 0 ? Pick(random, kValues) : static_cast<int64_t>(random.Below(5)) - 1;
 }
 
 float HostileFloat(Random& random) {
-  static const std::vector<float> kValues = {0,     1,    -1,       0.5f,      2,   -3,
+  static const std::vector<float> kValues = {0,     1,      -1,       0.5f,      2,   -3,
                                              1e30f, -1e30f, INFINITY, -INFINITY, NAN, 1e-30f};
   return Pick(random, kValues);
 }
 
 Shape HostileShape(Random& random) {
-  static const std::vector<Shape> kShapes = {
-      {},        {0},       {1},          {2},          {3},       {4},          {1, 1},
-      {2, 3},    {3, 2},    {3, 3},       {1, 4},       {0, 3},    {2, 3, 4},    {1, 2, 3},
-      {2, 0, 3}, {1, 4, 4}, {1, 2, 3, 3}, {2, 4, 2, 2}, {1, 1, 5, 5}, {4, 2, 1, 1}, {1, 2, 2, 2, 2}};
+  static const std::vector<Shape> kShapes = {{},           {0},          {1},
+                                             {2},          {3},          {4},
+                                             {1, 1},       {2, 3},       {3, 2},
+                                             {3, 3},       {1, 4},       {0, 3},
+                                             {2, 3, 4},    {1, 2, 3},    {2, 0, 3},
+                                             {1, 4, 4},    {1, 2, 3, 3}, {2, 4, 2, 2},
+                                             {1, 1, 5, 5}, {4, 2, 1, 1}, {1, 2, 2, 2, 2}};
   return Pick(random, kShapes);
 }
 
 Tensor HostileTensor(Random& random) {
   static const std::vector<DType> kTypes = {
-      DType::kFloat, DType::kFloat, DType::kFloat,  DType::kInt64,   DType::kInt64,
-      DType::kInt32, DType::kUint8, DType::kInt8,   DType::kDouble,  DType::kFloat16,
-      DType::kBool,  DType::kInt4,  DType::kString, DType::kBfloat16, DType::kUint64,
+      DType::kFloat,        DType::kFloat,     DType::kFloat,  DType::kInt64,    DType::kInt64,
+      DType::kInt32,        DType::kUint8,     DType::kInt8,   DType::kDouble,   DType::kFloat16,
+      DType::kBool,         DType::kInt4,      DType::kString, DType::kBfloat16, DType::kUint64,
       DType::kFloat8E4M3FN, DType::kComplex128};
   const DType type = Pick(random, kTypes);
   const Shape shape = HostileShape(random);
@@ -66,23 +83,79 @@ Tensor HostileTensor(Random& random) {
 
 // Attributes that any operator reads; each call gets some of them with values that may fit or not.
 std::vector<std::pair<std::string, Attribute::Value>> HostileAttributes(Random& random) {
-  static const std::vector<std::string> kInts = {
-      "axis", "k", "group", "keepdims", "to", "block_size", "blocksize", "batch_dims", "size",
-      "num_outputs", "num_groups", "dtype", "output_dtype", "hidden_size", "time_axis",
-      "batch_axis", "p", "output_height", "output_width", "sampling_ratio", "start", "end",
-      "ceil_mode", "storage_order", "count_include_pad", "largest", "exclusive", "reverse", "fmod",
-      "layout", "linear_before_reset", "output_datatype", "onesided", "inverse", "transA", "transB",
-      "allowzero", "antialias", "training_mode", "kv_num_heads", "q_num_heads", "bits", "K", "N"};
+  static const std::vector<std::string> kInts = {"axis",
+                                                 "k",
+                                                 "group",
+                                                 "keepdims",
+                                                 "to",
+                                                 "block_size",
+                                                 "blocksize",
+                                                 "batch_dims",
+                                                 "size",
+                                                 "num_outputs",
+                                                 "num_groups",
+                                                 "dtype",
+                                                 "output_dtype",
+                                                 "hidden_size",
+                                                 "time_axis",
+                                                 "batch_axis",
+                                                 "p",
+                                                 "output_height",
+                                                 "output_width",
+                                                 "sampling_ratio",
+                                                 "start",
+                                                 "end",
+                                                 "ceil_mode",
+                                                 "storage_order",
+                                                 "count_include_pad",
+                                                 "largest",
+                                                 "exclusive",
+                                                 "reverse",
+                                                 "fmod",
+                                                 "layout",
+                                                 "linear_before_reset",
+                                                 "output_datatype",
+                                                 "onesided",
+                                                 "inverse",
+                                                 "transA",
+                                                 "transB",
+                                                 "allowzero",
+                                                 "antialias",
+                                                 "training_mode",
+                                                 "kv_num_heads",
+                                                 "q_num_heads",
+                                                 "bits",
+                                                 "K",
+                                                 "N"};
   static const std::vector<std::string> kLists = {
-      "axes", "perm", "pads", "strides", "dilations", "kernel_shape", "output_shape", "shape",
-      "output_padding", "split", "starts", "ends"};
-  static const std::vector<std::string> kWords = {"mode", "auto_pad", "direction", "equation",
-                                                  "reduction", "coordinate_transformation_mode",
+      "axes",         "perm",  "pads",           "strides", "dilations", "kernel_shape",
+      "output_shape", "shape", "output_padding", "split",   "starts",    "ends"};
+  static const std::vector<std::string> kWords = {"mode",         "auto_pad",
+                                                  "direction",    "equation",
+                                                  "reduction",    "coordinate_transformation_mode",
                                                   "nearest_mode", "padding_mode"};
-  static const std::vector<std::string> kWordValues = {
-      "", "linear", "cubic", "nearest", "SAME_UPPER", "VALID", "LEFT", "bidirectional", "ij,jk->ik",
-      "i->ii", "...->", "ab", "add", "mean", "none", "tf_crop_and_resize", "align_corners",
-      "reflect", "wrap", "border", "reverse", "\xff"};
+  static const std::vector<std::string> kWordValues = {"",
+                                                       "linear",
+                                                       "cubic",
+                                                       "nearest",
+                                                       "SAME_UPPER",
+                                                       "VALID",
+                                                       "LEFT",
+                                                       "bidirectional",
+                                                       "ij,jk->ik",
+                                                       "i->ii",
+                                                       "...->",
+                                                       "ab",
+                                                       "add",
+                                                       "mean",
+                                                       "none",
+                                                       "tf_crop_and_resize",
+                                                       "align_corners",
+                                                       "reflect",
+                                                       "wrap",
+                                                       "border",
+                                                       "reverse",
+                                                       "\xff"};
   std::vector<std::pair<std::string, Attribute::Value>> attributes;
   for (const std::string& name : kInts)
     if (random.Below(4) == 0) attributes.emplace_back(name, HostileInt(random));
@@ -103,8 +176,10 @@ TEST_CASE("kernels answer hostile calls with a result or a model error", "[kerne
   for (const OpEntry& entry : OpTable()) {
     Random random(2024);
     for (int round = 0; round < 400; ++round) {
-      OpCall call{entry.op_type, 0, {}, HostileAttributes(random), 1 + random.Below(3), entry.domain};
-      call.opset = std::min<int64_t>(entry.until, entry.since + static_cast<int64_t>(random.Below(20)));
+      OpCall call{entry.op_type,       0,           {}, HostileAttributes(random),
+                  1 + random.Below(3), entry.domain};
+      call.opset =
+          std::min<int64_t>(entry.until, entry.since + static_cast<int64_t>(random.Below(20)));
       const size_t inputs = random.Below(6);
       const Tensor shared = HostileTensor(random);  // equal operands fit more often
       for (size_t i = 0; i < inputs; ++i)

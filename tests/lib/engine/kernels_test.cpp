@@ -1,5 +1,6 @@
 // Kernels where the operator suite (opset 17 and below) has no data: later opsets, 16-bit floats,
-// empty tensors, errors. Expected values by hand, from the specification's examples, or by brute force.
+// empty tensors, errors. Expected values by hand, from the specification's examples, or by brute
+// force.
 #include <catch2/catch.hpp>
 #include <cmath>
 
@@ -66,7 +67,8 @@ TEST_CASE("the op table is sorted, without overlapping versions, and finds its o
 TEST_CASE("reductions take axes as an input from opset 18 on") {
   const Tensor x = Floats({2, 3}, {1, 2, 3, 4, 5, 6});
   CHECK(Run({"ReduceMean", 18, {x, Ints({1})}}) == Floats({2, 1}, {2, 5}));
-  CHECK(Run({"ReduceMax", 18, {x, Ints({-2})}, {{"keepdims", int64_t{0}}}}) == Floats({3}, {4, 5, 6}));
+  CHECK(Run({"ReduceMax", 18, {x, Ints({-2})}, {{"keepdims", int64_t{0}}}}) ==
+        Floats({3}, {4, 5, 6}));
   CHECK(Run({"ReduceSum", 13, {x}}) == Floats({1, 1}, {21}));
   CHECK(Run({"ReduceMin", 18, {x, Ints({})}, {{"noop_with_empty_axes", int64_t{1}}}}) == x);
   // Below 18 the attribute counts.
@@ -99,35 +101,46 @@ TEST_CASE("Split with num_outputs leaves a shorter last part") {
 
 TEST_CASE("Pad with axes, wrap and negative pads") {
   const Tensor x = Floats({2, 3}, {1, 2, 3, 4, 5, 6});
-  CHECK(Run({"Pad", 19, {x, Ints({2, 2}), Tensor(), Ints({-1})}, {{"mode", std::string("wrap")}}}) ==
-        Floats({2, 7}, {2, 3, 1, 2, 3, 1, 2, 5, 6, 4, 5, 6, 4, 5}));
+  CHECK(
+      Run({"Pad", 19, {x, Ints({2, 2}), Tensor(), Ints({-1})}, {{"mode", std::string("wrap")}}}) ==
+      Floats({2, 7}, {2, 3, 1, 2, 3, 1, 2, 5, 6, 4, 5, 6, 4, 5}));
   CHECK(Run({"Pad", 18, {x, Ints({0, -1, 1, 1}), Tensor::Scalar(9.0f)}}) ==
         Floats({3, 3}, {2, 3, 9, 5, 6, 9, 9, 9, 9}));
   CHECK(Run({"Pad", 13, {x, Ints({0, 4, 0, 4})}, {{"mode", std::string("reflect")}}}) ==
         Floats({2, 11}, {1, 2, 3, 2, 1, 2, 3, 2, 1, 2, 3, 4, 5, 6, 5, 4, 5, 6, 5, 4, 5, 6}));
-  CHECK_THAT(Error({"Pad", 13, {x, Ints({0, -5, 0, 0})}}), Catch::Contains("do not fit shape [2, 3]"));
+  CHECK_THAT(Error({"Pad", 13, {x, Ints({0, -5, 0, 0})}}),
+             Catch::Contains("do not fit shape [2, 3]"));
 }
 
 TEST_CASE("Resize: antialias, axes and aspect ratio as in the specification's examples") {
   std::vector<float> counting(16);
   for (size_t i = 0; i < 16; ++i) counting[i] = static_cast<float>(i + 1);
   const Tensor x = Floats({1, 1, 4, 4}, counting);
-  CheckClose(Run({"Resize", 18, {x, Tensor(), Floats({4}, {1, 1, 0.6f, 0.6f})},
+  CheckClose(Run({"Resize",
+                  18,
+                  {x, Tensor(), Floats({4}, {1, 1, 0.6f, 0.6f})},
                   {{"mode", std::string("linear")}, {"antialias", int64_t{1}}}}),
              Floats({1, 1, 2, 2}, {2.875f, 4.5f, 9.375f, 11.0f}));
-  CheckClose(Run({"Resize", 18, {x, Tensor(), Floats({4}, {1, 1, 0.6f, 0.6f})},
+  CheckClose(Run({"Resize",
+                  18,
+                  {x, Tensor(), Floats({4}, {1, 1, 0.6f, 0.6f})},
                   {{"mode", std::string("cubic")}, {"antialias", int64_t{1}}}}),
              Floats({1, 1, 2, 2}, {2.5180721f, 4.2858863f, 9.589329f, 11.357142f}), 1e-3);
   const Tensor wide = Floats({1, 1, 2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
-  CHECK(Run({"Resize", 18, {wide, Tensor(), Tensor(), Ints({1, 3})},
+  CHECK(Run({"Resize",
+             18,
+             {wide, Tensor(), Tensor(), Ints({1, 3})},
              {{"axes", std::vector<int64_t>{2, 3}},
               {"keep_aspect_ratio_policy", std::string("not_larger")}}}) ==
         Floats({1, 1, 1, 2}, {1, 3}));
-  CHECK(Run({"Resize", 18, {Floats({2}, {1, 2}), Tensor(), Floats({1}, {2})},
+  CHECK(Run({"Resize",
+             18,
+             {Floats({2}, {1, 2}), Tensor(), Floats({1}, {2})},
              {{"mode", std::string("linear")},
               {"coordinate_transformation_mode", std::string("asymmetric")}}}) ==
         Floats({4}, {1, 1.5f, 2, 2}));
-  CHECK_THAT(Error({"Resize", 18, {x, Tensor(), Floats({2}, {1, 1})}}), Catch::Contains("2 scales"));
+  CHECK_THAT(Error({"Resize", 18, {x, Tensor(), Floats({2}, {1, 1})}}),
+             Catch::Contains("2 scales"));
   CHECK_THAT(Error({"Resize", 18, {x, Tensor(), Floats({4}, {1, 1, 1e30f, 1})}}),
              Catch::Contains("scale"));
 }
@@ -146,39 +159,57 @@ TEST_CASE("group normalisation scales per group in opset 18 and per channel from
         expected.mutable_data<float>()[(n * 2 + g) * 6 + i] =
             static_cast<float>((group[i] - mean) / std::sqrt(variance + 1e-5) * (2.0 + g) + 1.0);
     }
-  const std::vector<std::pair<std::string, graph::Attribute::Value>> two = {{"num_groups", int64_t{2}}};
+  const std::vector<std::pair<std::string, graph::Attribute::Value>> two = {
+      {"num_groups", int64_t{2}}};
   CheckClose(Run({"GroupNormalization", 18, {x, Floats({2}, per_group), Floats({2}, {1, 1})}, two}),
              expected);
-  CheckClose(Run({"GroupNormalization", 21, {x, Floats({4}, per_channel), Floats({4}, {1, 1, 1, 1})}, two}),
+  CheckClose(Run({"GroupNormalization",
+                  21,
+                  {x, Floats({4}, per_channel), Floats({4}, {1, 1, 1, 1})},
+                  two}),
              expected);
-  CHECK_THAT(Error({"GroupNormalization", 21, {x, Floats({2}, per_group), Floats({2}, {1, 1})}, two}),
-             Catch::Contains("[4] is needed"));
+  CHECK_THAT(
+      Error({"GroupNormalization", 21, {x, Floats({2}, per_group), Floats({2}, {1, 1})}, two}),
+      Catch::Contains("[4] is needed"));
 }
 
 TEST_CASE("RMS normalisation divides by the root of the mean square") {
   // rms of {3, 4} is sqrt(12.5)
   const float r = std::sqrt(12.5f);
-  CheckClose(Run({"RMSNormalization", 23, {Floats({1, 2}, {3, 4}), Floats({2}, {1, 10})},
+  CheckClose(Run({"RMSNormalization",
+                  23,
+                  {Floats({1, 2}, {3, 4}), Floats({2}, {1, 10})},
                   {{"epsilon", 0.0f}}}),
              Floats({1, 2}, {3 / r, 40 / r}));
 }
 
 TEST_CASE("activations of later opsets have their known values") {
-  CheckClose(Run({"Gelu", 20, {Floats({3}, {-1, 0, 1})}}), Floats({3}, {-0.15865526f, 0, 0.8413447f}));
+  CheckClose(Run({"Gelu", 20, {Floats({3}, {-1, 0, 1})}}),
+             Floats({3}, {-0.15865526f, 0, 0.8413447f}));
   CheckClose(Run({"Gelu", 20, {Floats({2}, {-1, 1})}, {{"approximate", std::string("tanh")}}}),
              Floats({2}, {-0.158808f, 0.841192f}));
-  CheckClose(Run({"Mish", 18, {Floats({3}, {0, 1, -1})}}), Floats({3}, {0, 0.8650984f, -0.3034015f}));
+  CheckClose(Run({"Mish", 18, {Floats({3}, {0, 1, -1})}}),
+             Floats({3}, {0, 0.8650984f, -0.3034015f}));
   CheckClose(Run({"Swish", 24, {Floats({2}, {1, -1})}}), Floats({2}, {0.7310586f, -0.2689414f}));
 }
 
 TEST_CASE("Shape of part of the axes, ReduceMax of integers, integer Clip and Sign") {
-  CHECK(Run({"Max", 13, {Tensor::FromVector<int8_t>({2}, {-5, 7}), Tensor::FromVector<int8_t>({1}, {0})}}) ==
+  CHECK(Run({"Max",
+             13,
+             {Tensor::FromVector<int8_t>({2}, {-5, 7}), Tensor::FromVector<int8_t>({1}, {0})}}) ==
         Tensor::FromVector<int8_t>({2}, {0, 7}));
-  CHECK(Run({"Clip", 13, {Tensor::FromVector<int8_t>({3}, {-5, 0, 7}), Tensor::Scalar<int8_t>(-1),
-                          Tensor::Scalar<int8_t>(5)}}) == Tensor::FromVector<int8_t>({3}, {-1, 0, 5}));
-  CHECK(Run({"BitwiseAnd", 18, {Tensor::FromVector<int32_t>({2}, {6, -1}), Tensor::FromVector<int32_t>({2}, {3, 8})}}) ==
+  CHECK(Run({"Clip",
+             13,
+             {Tensor::FromVector<int8_t>({3}, {-5, 0, 7}), Tensor::Scalar<int8_t>(-1),
+              Tensor::Scalar<int8_t>(5)}}) == Tensor::FromVector<int8_t>({3}, {-1, 0, 5}));
+  CHECK(Run({"BitwiseAnd",
+             18,
+             {Tensor::FromVector<int32_t>({2}, {6, -1}),
+              Tensor::FromVector<int32_t>({2}, {3, 8})}}) ==
         Tensor::FromVector<int32_t>({2}, {2, 8}));
-  CHECK(Run({"ScatterElements", 18, {Floats({3}, {1, 2, 3}), Ints({1, 1}), Floats({2}, {9, 0.5f})},
+  CHECK(Run({"ScatterElements",
+             18,
+             {Floats({3}, {1, 2, 3}), Ints({1, 1}), Floats({2}, {9, 0.5f})},
              {{"reduction", std::string("max")}}}) == Floats({3}, {1, 9, 3}));
 }
 
@@ -202,8 +233,10 @@ TEST_CASE("float64 keeps its precision where the specification's types allow it"
   CHECK(Run({"ReduceSum", 13, {x}, {{"keepdims", int64_t{0}}}}) == Tensor::Scalar(1.0 + 1e-12));
   CHECK(Run({"Sub", 14, {Tensor::Scalar(1.0 + 1e-12), Tensor::Scalar(1.0)}}) ==
         Tensor::Scalar((1.0 + 1e-12) - 1.0));
-  CHECK(Run({"MatMul", 13, {Tensor::FromVector<double>({1, 2}, {1, 1e-12}),
-                            Tensor::FromVector<double>({2, 1}, {1, 1})}}) ==
+  CHECK(Run({"MatMul",
+             13,
+             {Tensor::FromVector<double>({1, 2}, {1, 1e-12}),
+              Tensor::FromVector<double>({2, 1}, {1, 1})}}) ==
         Tensor::FromVector<double>({1, 1}, {1.0 + 1e-12}));
 }
 
@@ -215,9 +248,15 @@ TEST_CASE("casts saturate out of range and drop fractions") {
   CHECK(cast(DType::kInt8) == Tensor::FromVector<int8_t>({5}, {127, -128, 2, -2, 0}));
   CHECK(cast(DType::kUint8) == Tensor::FromVector<uint8_t>({5}, {255, 0, 2, 0, 0}));
   CHECK(cast(DType::kBool) == Tensor::FromVector<bool>({5}, {true, true, true, true, true}));
-  CHECK(Run({"Cast", 21, {Tensor::FromVector<int8_t>({3}, {-8, 7, 3})},
-             {{"to", static_cast<int64_t>(DType::kInt4)}}}).ToInt64s() == std::vector<int64_t>{-8, 7, 3});
-  CHECK(Run({"Cast", 13, {Floats({2}, {1e30f, -1e30f})}, {{"to", static_cast<int64_t>(DType::kInt64)}}}) ==
+  CHECK(Run({"Cast",
+             21,
+             {Tensor::FromVector<int8_t>({3}, {-8, 7, 3})},
+             {{"to", static_cast<int64_t>(DType::kInt4)}}})
+            .ToInt64s() == std::vector<int64_t>{-8, 7, 3});
+  CHECK(Run({"Cast",
+             13,
+             {Floats({2}, {1e30f, -1e30f})},
+             {{"to", static_cast<int64_t>(DType::kInt64)}}}) ==
         Tensor::FromVector<int64_t>({2}, {INT64_MAX, INT64_MIN}));
 }
 
@@ -226,8 +265,11 @@ TEST_CASE("casts saturate out of range and drop fractions") {
 TEST_CASE("Conv equals seven nested loops for awkward strides, pads, dilations and groups") {
   const Tensor x = RandomFloats({2, 4, 7, 6}, 4), w = RandomFloats({6, 2, 3, 2}, 5);
   const Tensor bias = RandomFloats({6}, 6);
-  const Tensor y = Run({"Conv", 11, {x, w, bias},
-                        {{"group", int64_t{2}}, {"strides", std::vector<int64_t>{2, 3}},
+  const Tensor y = Run({"Conv",
+                        11,
+                        {x, w, bias},
+                        {{"group", int64_t{2}},
+                         {"strides", std::vector<int64_t>{2, 3}},
                          {"dilations", std::vector<int64_t>{2, 1}},
                          {"pads", std::vector<int64_t>{1, 2, 3, 0}}}});
   // (7 + 4 - 5) / 2 + 1 = 4, (6 + 2 - 2) / 3 + 1 = 3
@@ -252,24 +294,30 @@ TEST_CASE("Conv equals seven nested loops for awkward strides, pads, dilations a
 TEST_CASE("ConvTranspose is the transpose of Conv: <Conv(x), y> = <x, ConvTranspose(y)>") {
   const Tensor x = RandomFloats({1, 4, 9, 8}, 7), w = RandomFloats({6, 2, 3, 3}, 8);
   const std::vector<std::pair<std::string, graph::Attribute::Value>> geometry = {
-      {"group", int64_t{2}}, {"strides", std::vector<int64_t>{2, 1}},
-      {"dilations", std::vector<int64_t>{1, 2}}, {"pads", std::vector<int64_t>{1, 0, 1, 2}}};
+      {"group", int64_t{2}},
+      {"strides", std::vector<int64_t>{2, 1}},
+      {"dilations", std::vector<int64_t>{1, 2}},
+      {"pads", std::vector<int64_t>{1, 0, 1, 2}}};
   const Tensor forward = Run({"Conv", 11, {x, w}, geometry});
   const Tensor y = RandomFloats(forward.shape(), 9);
   const Tensor back = Run({"ConvTranspose", 11, {y, w}, geometry});
   REQUIRE(back.shape() == x.shape());
   double left = 0, right = 0;
-  for (int64_t i = 0; i < y.size(); ++i) left += double{forward.data<float>()[i]} * y.data<float>()[i];
-  for (int64_t i = 0; i < x.size(); ++i) right += double{x.data<float>()[i]} * back.data<float>()[i];
+  for (int64_t i = 0; i < y.size(); ++i)
+    left += double{forward.data<float>()[i]} * y.data<float>()[i];
+  for (int64_t i = 0; i < x.size(); ++i)
+    right += double{x.data<float>()[i]} * back.data<float>()[i];
   CHECK(left == Approx(right).epsilon(1e-5));
 }
 
 TEST_CASE("dilated average pooling (opset 19) averages the taps inside") {
   const Tensor x = Floats({1, 1, 5}, {1, 2, 3, 4, 5});
-  CHECK(Run({"AveragePool", 19, {x}, {{"kernel_shape", std::vector<int64_t>{2}},
-                                      {"dilations", std::vector<int64_t>{2}},
-                                      {"pads", std::vector<int64_t>{1, 1}}}}) ==
-        Floats({1, 1, 5}, {2, 2, 3, 4, 4}));
+  CHECK(Run({"AveragePool",
+             19,
+             {x},
+             {{"kernel_shape", std::vector<int64_t>{2}},
+              {"dilations", std::vector<int64_t>{2}},
+              {"pads", std::vector<int64_t>{1, 1}}}}) == Floats({1, 1, 5}, {2, 2, 3, 4, 4}));
 }
 
 TEST_CASE("empty tensors pass through") {
@@ -277,13 +325,15 @@ TEST_CASE("empty tensors pass through") {
   CHECK(Run({"Add", 14, {empty, Floats({3}, {1, 2, 3})}}).shape() == Shape{0, 3});
   CHECK(Run({"Softmax", 13, {empty}}).shape() == Shape{0, 3});
   CHECK(Run({"MatMul", 13, {empty, Tensor::Zeros(DType::kFloat, {3, 2})}}).shape() == Shape{0, 2});
-  CHECK(Run({"MatMul", 13, {Tensor::Zeros(DType::kFloat, {2, 0}), Tensor::Zeros(DType::kFloat, {0, 2})}}) ==
+  CHECK(Run({"MatMul",
+             13,
+             {Tensor::Zeros(DType::kFloat, {2, 0}), Tensor::Zeros(DType::kFloat, {0, 2})}}) ==
         Floats({2, 2}, {0, 0, 0, 0}));
   CHECK(Run({"Concat", 13, {empty, Floats({1, 3}, {1, 2, 3})}, {{"axis", int64_t{0}}}}) ==
         Floats({1, 3}, {1, 2, 3}));
   CHECK(Run({"Transpose", 13, {empty}}).shape() == Shape{3, 0});
-  CHECK(Run({"Conv", 11, {Tensor::Zeros(DType::kFloat, {0, 1, 4, 4}), Floats({1, 1, 1, 1}, {1})}}).shape() ==
-        Shape{0, 1, 4, 4});
+  CHECK(Run({"Conv", 11, {Tensor::Zeros(DType::kFloat, {0, 1, 4, 4}), Floats({1, 1, 1, 1}, {1})}})
+            .shape() == Shape{0, 1, 4, 4});
 }
 
 // ---- errors
@@ -295,25 +345,37 @@ TEST_CASE("shapes and indices that do not fit are model errors that name them") 
   CHECK_THAT(Error({"Add", 14, {x}}), Catch::Contains("input 1 is missing"));
   CHECK_THAT(Error({"Add", 14, {x, Ints({1})}}), Catch::Contains("different types"));
   CHECK_THAT(Error({"MatMul", 13, {x, x}}), Catch::Contains("[2, 3] and [2, 3] do not fit"));
-  CHECK_THAT(Error({"Reshape", 14, {x, Ints({4, -1})}}), Catch::Contains("cannot reshape [2, 3] to [4, -1]"));
-  CHECK_THAT(Error({"Reshape", 14, {x, Ints({INT64_MAX, INT64_MAX})}}), Catch::Contains("cannot reshape"));
+  CHECK_THAT(Error({"Reshape", 14, {x, Ints({4, -1})}}),
+             Catch::Contains("cannot reshape [2, 3] to [4, -1]"));
+  CHECK_THAT(Error({"Reshape", 14, {x, Ints({INT64_MAX, INT64_MAX})}}),
+             Catch::Contains("cannot reshape"));
   CHECK_THAT(Error({"Gather", 13, {x, Ints({2})}}), Catch::Contains("index 2 is out of range"));
-  CHECK_THAT(Error({"ScatterND", 18, {x, Ints({5}), Floats({3}, {1, 2, 3})}}), Catch::Contains("index 5"));
+  CHECK_THAT(Error({"ScatterND", 18, {x, Ints({5}), Floats({3}, {1, 2, 3})}}),
+             Catch::Contains("index 5"));
   CHECK_THAT(Error({"Concat", 13, {x, Floats({1, 2}, {1, 2})}, {{"axis", int64_t{0}}}}),
              Catch::Contains("cannot concatenate"));
-  CHECK_THAT(Error({"Conv", 11, {Tensor::Zeros(DType::kFloat, {1, 3, 4, 4}), Tensor::Zeros(DType::kFloat, {2, 4, 1, 1})}}),
+  CHECK_THAT(Error({"Conv",
+                    11,
+                    {Tensor::Zeros(DType::kFloat, {1, 3, 4, 4}),
+                     Tensor::Zeros(DType::kFloat, {2, 4, 1, 1})}}),
              Catch::Contains("[1, 3, 4, 4]") && Catch::Contains("[2, 4, 1, 1]"));
-  CHECK_THAT(Error({"Conv", 11, {Tensor::Zeros(DType::kFloat, {1, 1, 2, 2}), Tensor::Zeros(DType::kFloat, {1, 1, 3, 3})}}),
+  CHECK_THAT(Error({"Conv",
+                    11,
+                    {Tensor::Zeros(DType::kFloat, {1, 1, 2, 2}),
+                     Tensor::Zeros(DType::kFloat, {1, 1, 3, 3})}}),
              Catch::Contains("exceeds the padded input"));
   CHECK_THAT(Error({"Div", 14, {Ints({1}), Ints({0})}}), Catch::Contains("division by zero"));
   CHECK_THAT(Error({"Softmax", 13, {x}, {{"axis", int64_t{2}}}}), Catch::Contains("axis 2"));
-  CHECK_THAT(Error({"ConstantOfShape", 9, {Ints({1 << 20, 1 << 20})}}), Catch::Contains("exceeds the limit"));
+  CHECK_THAT(Error({"ConstantOfShape", 9, {Ints({1 << 20, 1 << 20})}}),
+             Catch::Contains("exceeds the limit"));
   CHECK_THAT(Error({"Expand", 13, {x, Ints({INT64_MAX, 2, 3})}}), Catch::Contains("overflows"));
   CHECK_THAT(Error({"Einsum", 12, {x, x}, {{"equation", std::string("ij,jk->ik")}}}),
              Catch::Contains("'ij,jk->ik'"));
-  CHECK_THAT(Error({"Slice", 13, {x, Ints({0}), Ints({1}), Ints({0}), Ints({0})}}), Catch::Contains("step 0"));
-  CHECK_THAT(Error({"Range", 11, {Tensor::Scalar(0.0f), Tensor::Scalar(1e30f), Tensor::Scalar(1e-3f)}}),
-             Catch::Contains("too large"));
+  CHECK_THAT(Error({"Slice", 13, {x, Ints({0}), Ints({1}), Ints({0}), Ints({0})}}),
+             Catch::Contains("step 0"));
+  CHECK_THAT(
+      Error({"Range", 11, {Tensor::Scalar(0.0f), Tensor::Scalar(1e30f), Tensor::Scalar(1e-3f)}}),
+      Catch::Contains("too large"));
 }
 
 }  // namespace

@@ -17,9 +17,9 @@ std::string ConvModel(const std::string& op, const std::string& attributes, cons
                       const std::string& nodes, const std::string& extra_input = "") {
   return StrCat("opset 14\ngraph g (float32[", Join(x), "] x", extra_input,
                 ") => (float32 y) {\n  float32[", Join(w), "] w = random(3)\n",
-                bias ? StrCat("  float32[", channels, "] b = random(4)\n") : "", initializers,
-                "  ", nodes.empty() ? "y" : "t", " = ", op, "<", attributes, ">(x, w",
-                bias ? ", b" : "", ")\n", nodes, "}\n");
+                bias ? StrCat("  float32[", channels, "] b = random(4)\n") : "", initializers, "  ",
+                nodes.empty() ? "y" : "t", " = ", op, "<", attributes, ">(x, w", bias ? ", b" : "",
+                ")\n", nodes, "}\n");
 }
 
 TEST_CASE("Conv of awkward shapes runs fast and right") {
@@ -77,8 +77,7 @@ TEST_CASE("What follows a Conv is fused into it") {
       {"BN", norm.c_str(), "  y = BatchNormalization(t, gamma, beta, mean, var)\n"},
       {"BN, Relu", norm.c_str(),
        "  u = BatchNormalization<epsilon=0.01>(t, gamma, beta, mean, var)\n  y = Relu(u)\n"},
-      {"Mul, Add, Relu", channel.c_str(),
-       "  u = Mul(t, k)\n  v = Add(k, u)\n  y = Relu(v)\n"},
+      {"Mul, Add, Relu", channel.c_str(), "  u = Mul(t, k)\n  v = Add(k, u)\n  y = Relu(v)\n"},
       {"Div, Sub", channel.c_str(), "  u = Div(t, k)\n  y = Sub(k, u)\n"},
       {"Relu, Mul, Add", scalars.c_str(),
        "  u = Relu(t)\n  v = Mul(u, six)\n  y = Add(three, v)\n"},
@@ -100,9 +99,8 @@ TEST_CASE("A residual is added inside the convolution") {
                            "  s = Relu(t)\n  y = Add(s, r)\n"})
     for (const char* attributes : {"", "group=2", "group=16"}) {
       const int64_t groups = attributes[0] == 0 ? 1 : std::atoi(attributes + 6);
-      const std::string text =
-          ConvModel("Conv", attributes, {2, 16, 5, 5}, {16, 16 / groups, 1, 1}, 16, true, "", tail,
-                    ", float32[2,16,5,5] r");
+      const std::string text = ConvModel("Conv", attributes, {2, 16, 5, 5}, {16, 16 / groups, 1, 1},
+                                         16, true, "", tail, ", float32[2,16,5,5] r");
       const std::vector<Tensor> inputs = {RandomTensor({2, 16, 5, 5}, 1),
                                           RandomTensor({2, 16, 5, 5}, 2)};
       CheckOneFastStep(text, inputs);
@@ -186,9 +184,10 @@ TEST_CASE("ConvTranspose: normalisation folds into grouped weights") {
   const std::string norm =
       "  float32[10] gamma = random(5)\n  float32[10] beta = random(6)\n"
       "  float32[10] mean = random(7)\n  float32[10] var = random(8, 0.1, 2)\n";
-  CheckOneFastStep(ConvModel("ConvTranspose", "group=2, strides=[2,2]", {1, 6, 4, 4}, {6, 5, 3, 3},
-                             10, true, norm, "  y = BatchNormalization(t, gamma, beta, mean, var)\n"),
-                   {RandomTensor({1, 6, 4, 4}, 13)}, 1e-5);
+  CheckOneFastStep(
+      ConvModel("ConvTranspose", "group=2, strides=[2,2]", {1, 6, 4, 4}, {6, 5, 3, 3}, 10, true,
+                norm, "  y = BatchNormalization(t, gamma, beta, mean, var)\n"),
+      {RandomTensor({1, 6, 4, 4}, 13)}, 1e-5);
 }
 
 TEST_CASE("ConvTranspose with an output shape gives the plain kernel's result") {

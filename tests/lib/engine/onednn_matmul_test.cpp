@@ -8,10 +8,10 @@ namespace {
 TEST_CASE("MatMul by constant weights runs fast and right") {
   for (const Shape& x : {Shape{1, 7}, Shape{5, 7}, Shape{2, 3, 7}, Shape{2, 1, 4, 7}})
     for (const int64_t columns : {1, 3, 16, 33})
-      CheckOneFastStep(StrCat("opset 14\ngraph g (float32[", Join(x),
-                              "] x) => (float32 y) {\n  float32[7,", columns,
-                              "] w = random(3)\n  y = MatMul(x, w)\n}"),
-                       {RandomTensor(x, 1)});
+      CheckOneFastStep(
+          StrCat("opset 14\ngraph g (float32[", Join(x), "] x) => (float32 y) {\n  float32[7,",
+                 columns, "] w = random(3)\n  y = MatMul(x, w)\n}"),
+          {RandomTensor(x, 1)});
 }
 
 TEST_CASE("Bias, scale and activation are fused into MatMul") {
@@ -55,16 +55,15 @@ graph g (float32[5,7] x) => (float32 y) {
 
 TEST_CASE("Gemm runs fast and right") {
   for (const char* attributes : {"transB=0", "transB=1", "transB=1, alpha=0.5, beta=2.0"})
-    for (const char* bias : {"", "float32[6] c = random(4)", "float32[1,6] c = random(4)",
-                             "float32[] c = {0.3}"}) {
+    for (const char* bias :
+         {"", "float32[6] c = random(4)", "float32[1,6] c = random(4)", "float32[] c = {0.3}"}) {
       const bool transposed = std::string(attributes).find("transB=1") != std::string::npos;
       for (const bool relu : {false, true})
-        CheckOneFastStep(
-            StrCat("opset 14\ngraph g (float32[4,7] x) => (float32 y) {\n  float32[",
-                   transposed ? "6,7" : "7,6", "] w = random(3)\n  ", bias, "\n  ",
-                   relu ? "t" : "y", " = Gemm<", attributes, ">(x, w", *bias ? ", c" : "", ")\n",
-                   relu ? "  y = Relu(t)\n" : "", "}"),
-            {RandomTensor({4, 7}, 1)});
+        CheckOneFastStep(StrCat("opset 14\ngraph g (float32[4,7] x) => (float32 y) {\n  float32[",
+                                transposed ? "6,7" : "7,6", "] w = random(3)\n  ", bias, "\n  ",
+                                relu ? "t" : "y", " = Gemm<", attributes, ">(x, w",
+                                *bias ? ", c" : "", ")\n", relu ? "  y = Relu(t)\n" : "", "}"),
+                         {RandomTensor({4, 7}, 1)});
     }
 }
 
@@ -86,13 +85,10 @@ TEST_CASE("MatMul of two computed values broadcasts its leading axes") {
   struct Case {
     Shape a, b;
   };
-  const Case cases[] = {{{4, 7}, {7, 5}},
-                        {{2, 4, 7}, {2, 7, 5}},
-                        {{2, 3, 4, 7}, {2, 3, 7, 1}},
-                        {{3, 1, 7}, {1, 7, 5}},
-                        {{1, 4, 7}, {6, 7, 5}},
-                        {{2, 3, 4, 7}, {3, 7, 5}},
-                        {{4, 7}, {2, 7, 5}}};
+  const Case cases[] = {
+      {{4, 7}, {7, 5}},       {{2, 4, 7}, {2, 7, 5}}, {{2, 3, 4, 7}, {2, 3, 7, 1}},
+      {{3, 1, 7}, {1, 7, 5}}, {{1, 4, 7}, {6, 7, 5}}, {{2, 3, 4, 7}, {3, 7, 5}},
+      {{4, 7}, {2, 7, 5}}};
   for (const Case& c : cases)
     CheckOneFastStep(StrCat("opset 14\ngraph g (float32[", Join(c.a), "] a, float32[", Join(c.b),
                             "] b) => (float32 y) {\n  float32[] s = {0.25}\n  t = MatMul(a, b)\n"

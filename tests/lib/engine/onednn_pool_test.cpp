@@ -26,13 +26,15 @@ TEST_CASE("Pools of awkward shapes run fast and right") {
 
 TEST_CASE("An average that counts its padding") {
   const Shape x = {1, 5, 8, 8};
-  CheckOneFastStep(OneNode(x, "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2], "
-                              "count_include_pad=1>(x)"),
+  CheckOneFastStep(OneNode(x,
+                           "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2], "
+                           "count_include_pad=1>(x)"),
                    {RandomTensor(x, 1)});
   // Rounding up brings in positions that are not padding and do not count.
   CheckFastEqualsPlain(
-      ParseModel(OneNode(x, "y = AveragePool<kernel_shape=[3,3], pads=[1,1,0,0], strides=[2,2], "
-                            "count_include_pad=1, ceil_mode=1>(x)")),
+      ParseModel(OneNode(x,
+                         "y = AveragePool<kernel_shape=[3,3], pads=[1,1,0,0], strides=[2,2], "
+                         "count_include_pad=1, ceil_mode=1>(x)")),
       {RandomTensor(x, 1)});
 }
 
@@ -45,8 +47,9 @@ TEST_CASE("Pools in one and three dimensions") {
 
 TEST_CASE("Dilated pools and pools with indices give the plain kernel's results") {
   const Shape x = {1, 4, 9, 9};
-  CheckFastEqualsPlain(ParseModel(OneNode(x, "y = MaxPool<kernel_shape=[2,2], dilations=[3,2]>(x)")),
-                       {RandomTensor(x, 1)});
+  CheckFastEqualsPlain(
+      ParseModel(OneNode(x, "y = MaxPool<kernel_shape=[2,2], dilations=[3,2]>(x)")),
+      {RandomTensor(x, 1)});
   CheckFastEqualsPlain(ParseModel(R"(opset 14
 graph g (float32[1,4,9,9] x) => (float32 y, int64 i) {
   y, i = MaxPool<kernel_shape=[2,2]>(x)
@@ -56,12 +59,12 @@ graph g (float32[1,4,9,9] x) => (float32 y, int64 i) {
 
 TEST_CASE("Means over all pixels") {
   const Shape x = {2, 7, 5, 6};
-  for (const char* node : {"y = GlobalAveragePool(x)", "y = GlobalMaxPool(x)",
-                           "y = ReduceMean<axes=[2,3]>(x)", "y = ReduceMean<axes=[-1,2]>(x)",
-                           "y = ReduceMean<axes=[2,3], keepdims=0>(x)"})
+  for (const char* node :
+       {"y = GlobalAveragePool(x)", "y = GlobalMaxPool(x)", "y = ReduceMean<axes=[2,3]>(x)",
+        "y = ReduceMean<axes=[-1,2]>(x)", "y = ReduceMean<axes=[2,3], keepdims=0>(x)"})
     CheckOneFastStep(OneNode(x, node), {RandomTensor(x, 1)});
-  for (const char* node : {"y = ReduceMean<axes=[1,3]>(x)", "y = ReduceMean(x)",
-                           "y = ReduceMean<axes=[3]>(x)"})
+  for (const char* node :
+       {"y = ReduceMean<axes=[1,3]>(x)", "y = ReduceMean(x)", "y = ReduceMean<axes=[3]>(x)"})
     CheckFastEqualsPlain(ParseModel(OneNode(x, node)), {RandomTensor(x, 1)});
   CheckOneFastStep(R"(opset 18
 graph g (float32[2,7,5,6] x) => (float32 y) {

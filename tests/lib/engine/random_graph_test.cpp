@@ -56,8 +56,9 @@ class GraphWriter {
     const int64_t k = wide ? 3 : 1;
     const double bound = 1.5 / std::sqrt(static_cast<double>(k * k * (depthwise ? 1 : c)));
     const std::string w = Constant(name + "_w", {out, depthwise ? 1 : c, k, k}, -bound, bound);
-    Emit(name, StrCat("Conv<pads=", wide ? "[1,1,1,1]" : "[0,0,0,0]", ", group=",
-                      depthwise ? c : 1, ">(", x, ", ", w, ")"),
+    Emit(name,
+         StrCat("Conv<pads=", wide ? "[1,1,1,1]" : "[0,0,0,0]", ", group=", depthwise ? c : 1, ">(",
+                x, ", ", w, ")"),
          out);
   }
 
@@ -65,11 +66,18 @@ class GraphWriter {
     const std::string x = Pick();
     const int64_t c = channels_[x];
     switch (random_.Below(14)) {
-      case 0: case 1: case 2: return AddConv(name, x, c);
-      case 3: return Emit(name, StrCat("Relu(", x, ")"), c);
-      case 4: return Emit(name, StrCat("Clip(", x, ", lo, hi)"), c);
-      case 5: return Emit(name, StrCat("Sigmoid(", x, ")"), c);
-      case 6: return AddBinary(name, x, c);
+      case 0:
+      case 1:
+      case 2:
+        return AddConv(name, x, c);
+      case 3:
+        return Emit(name, StrCat("Relu(", x, ")"), c);
+      case 4:
+        return Emit(name, StrCat("Clip(", x, ", lo, hi)"), c);
+      case 5:
+        return Emit(name, StrCat("Sigmoid(", x, ")"), c);
+      case 6:
+        return AddBinary(name, x, c);
       case 7: {
         const std::string k = Constant(name + "_k", {c, 1, 1}, 0.5, 1.5);
         return Emit(name, StrCat(random_.Below(2) ? "Mul(" : "Add(", x, ", ", k, ")"), c);
@@ -80,8 +88,9 @@ class GraphWriter {
         return Emit(name, StrCat("Concat<axis=1>(", x, ", ", y, ")"), c + channels_[y]);
       }
       case 9:
-        return Emit(name, StrCat(random_.Below(2) ? "MaxPool" : "AveragePool",
-                                 "<kernel_shape=[3,3], pads=[1,1,1,1]>(", x, ")"),
+        return Emit(name,
+                    StrCat(random_.Below(2) ? "MaxPool" : "AveragePool",
+                           "<kernel_shape=[3,3], pads=[1,1,1,1]>(", x, ")"),
                     c);
       case 10: {
         std::string parameters;
@@ -89,7 +98,8 @@ class GraphWriter {
           parameters += ", " + Constant(name + p, {c}, 0.5, 1.5);
         return Emit(name, StrCat("BatchNormalization(", x, parameters, ")"), c);
       }
-      case 11: return Emit(name, StrCat("Tanh(", x, ")"), c);
+      case 11:
+        return Emit(name, StrCat("Tanh(", x, ")"), c);
       case 12: {
         Emit(name + "_t", StrCat("Transpose<perm=[0,2,3,1]>(", x, ")"), c);
         order_.pop_back();
@@ -141,7 +151,8 @@ TEST_CASE("Taps on any values of random graphs change nothing and see what is co
     const graph::Model model = writer.Write(20);
     INFO(graph::Print(model, 0));
     std::vector<std::string> tapped;
-    for (size_t i = seed % 3; i < writer.values().size(); i += 3) tapped.push_back(writer.values()[i]);
+    for (size_t i = seed % 3; i < writer.values().size(); i += 3)
+      tapped.push_back(writer.values()[i]);
     const auto fast = MustCreate(model, {.tapped_values = tapped});
     const auto plain = MustCreate(model, {.tapped_values = tapped, .fast_kernels = false});
     const std::vector<Tensor> x = {RandomTensor({2, 3, kHeight, kWidth}, seed)};

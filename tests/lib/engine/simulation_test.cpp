@@ -114,6 +114,53 @@ TEST_CASE("Fast simulation differs by single steps of the grid at most") {
   CHECK(x == RandomTensor({2, 3, 6, 6}, 9));
 }
 
+TEST_CASE("Quantizers written out in the graph run as one step, bit for bit") {
+  struct Case {
+    const char *type, *zero_point;
+  };
+  for (const Case& c :
+       {Case{"uint8", "131"}, {"int8", "-5"}, {"uint16", "40000"}, {"int16", "0"}}) {
+    const graph::Model model = ParseModel(StrCat(R"(opset 21
+graph g (float32[2,3,6,6] x) => (float32 y) {
+  float32[] s = {0.0123}
+  )",
+                                                 c.type, "[] z = {", c.zero_point, R"(}
+  q = QuantizeLinear(x, s, z)
+  d = DequantizeLinear(q, s, z)
+  y = Relu(d)
+})"));
+    const Tensor x = RandomTensor({2, 3, 6, 6}, 9, -4, 4);
+    const Coverage coverage = FastCoverage(model, {x});
+    CHECK(coverage.steps == 1);
+    CHECK(coverage.fast == 1);
+    CHECK(MustRun(*MustCreate(model), {x})[0] ==
+          MustRun(*MustCreate(model, {.fast_kernels = false}), {x})[0]);
+  }
+}
+
+TEST_CASE("Quantizers that are no such pair are left as they are") {
+  for (const char* nodes :
+       {"q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, t, z)",
+        "q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, s)",
+        "q = QuantizeLinear<axis=1>(x, c, k)\n y = DequantizeLinear<axis=1>(q, c, k)",
+        "q = QuantizeLinear(x, s, z)\n a = DequantizeLinear(q, s, z)\n b = DequantizeLinear(q, s, "
+        "z)\n"
+        " y = Add(a, b)"}) {
+    const graph::Model model = ParseModel(StrCat(R"(opset 21
+graph g (float32[2,3,6,6] x) => (float32 y) {
+  float32[] s = {0.0123}
+  float32[] t = {0.02}
+  uint8[] z = {100}
+  float32[3] c = {0.1, 0.2, 0.3}
+  uint8[3] k = {1, 2, 3}
+ )",
+                                                 nodes, "\n}"));
+    const Tensor x = RandomTensor({2, 3, 6, 6}, 9, -4, 4);
+    CHECK(MustRun(*MustCreate(model), {x})[0] ==
+          MustRun(*MustCreate(model, {.fast_kernels = false}), {x})[0]);
+  }
+}
+
 TEST_CASE("A tap sees the quantized value") {
   const quant::EncodingTable table = Table();
   const auto executor =
@@ -154,9 +201,8 @@ graph g (float32[2] x) => (float32 y) {
 
 TEST_CASE("Weights that are computed from constants are quantized where their encoding is") {
   quant::EncodingTable table;
-  table["wt"] = {.role = quant::Role::kWeight,
-                 .grid = {.bits = 8, .is_signed = true},
-                 .params = {{1.0f, 0}}};
+  table["wt"] = {
+      .role = quant::Role::kWeight, .grid = {.bits = 8, .is_signed = true}, .params = {{1.0f, 0}}};
   const auto executor = MustCreate(ParseModel(R"(opset 13
 graph g (float32[1,2] x) => (float32 y) {
   float32[2,2] w = {0.6, 1.4, 2.6, -3.4}

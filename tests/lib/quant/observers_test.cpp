@@ -7,6 +7,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
+#include "lib/quant/observers/tensor_ranges.h"
 
 namespace roundel::quant {
 namespace {
@@ -118,9 +119,12 @@ TEST_CASE("NaN and infinity are data errors wherever they stand") {
 TEST_CASE("percentile agrees with sorting, both tails and magnitudes") {
   const auto shape = GENERATE(0, 1, 2, 3);
   std::vector<float> values = NormalValues(100003, 7, 0.3f, 2.0f);
-  if (shape == 1) for (float& v : values) v = std::max(v, 0.0f);            // after a Relu
-  if (shape == 2) for (float& v : values) v = std::exp(6 * v) * 1e-20f;     // 30 decades
-  if (shape == 3) for (float& v : values) v = -std::abs(v) - 0.5f;          // negative only
+  if (shape == 1)
+    for (float& v : values) v = std::max(v, 0.0f);  // after a Relu
+  if (shape == 2)
+    for (float& v : values) v = std::exp(6 * v) * 1e-20f;  // 30 decades
+  if (shape == 3)
+    for (float& v : values) v = -std::abs(v) - 0.5f;  // negative only
   std::vector<double> sorted(values.begin(), values.end()), magnitudes;
   for (const float v : values) magnitudes.push_back(std::abs(v));
   for (const double p : {60.0, 95.0, 99.9, 99.99, 99.9999}) {
@@ -178,6 +182,40 @@ TEST_CASE("percentile is the same for any order, split, merge and number of thre
     CHECK(first->count() == 300001);
   }
   SetThreads(threads);
+}
+
+TEST_CASE("ranges of a constant agree with a look at every element's scale") {
+  const Granularity granularity =
+      GENERATE(Granularity::kTensor, Granularity::kChannel, Granularity::kBlock);
+  const Shape shape = GENERATE(Shape{7}, Shape{3, 5}, Shape{4, 3, 5}, Shape{2, 3, 4, 3},
+                               Shape{33, 17}, Shape{2, 0, 3});
+  for (int64_t axis = 0; axis < static_cast<int64_t>(shape.size()); ++axis) {
+    Encoding layout{.granularity = granularity, .axis = axis, .block_size = 2};
+    const auto values = NormalValues(static_cast<size_t>(NumElements(shape)), 5, 0.5f, 1);
+    std::vector<Range> expected(static_cast<size_t>(NumElements(ScaleShape(layout, shape))));
+    std::vector<bool> met(expected.size());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto index = static_cast<size_t>(layout.ParamIndex(shape, static_cast<int64_t>(i)));
+      Range& r = expected[index];
+      r.min = met[index] ? std::min<double>(r.min, values[i]) : values[i];
+      r.max = met[index] ? std::max<double>(r.max, values[i]) : values[i];
+      met[index] = true;
+    }
+    const auto ranges = TensorRanges(Tensor::FromVector(shape, values), layout);
+    REQUIRE(ranges.ok());
+    REQUIRE(ranges->size() == expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) {
+      CHECK((*ranges)[i].min == expected[i].min);
+      CHECK((*ranges)[i].max == expected[i].max);
+    }
+  }
+}
+
+TEST_CASE("a constant that is not finite is a model error") {
+  for (const float bad : {kNan, kInfinity}) {
+    const auto ranges = TensorRanges(Tensor::FromVector<float>({2}, {1, bad}), {});
+    CHECK(ranges.status().kind() == ErrorKind::kModel);
+  }
 }
 
 }  // namespace roundel::quant

@@ -34,9 +34,9 @@ TEST_CASE("a YAML document becomes a tree with lines") {
       "  inner: {a: 1, b: x y}\n");
   REQUIRE(root.IsMap());
   REQUIRE(root.entries.size() == 4);
-  CHECK(root.entries[0].first == "name");
-  CHECK(root.entries[0].second.scalar == "ort-cpu");
-  CHECK(root.entries[0].second.line == 2);
+  CHECK(root.entries[0].key == "name");
+  CHECK(root.entries[0].value.scalar == "ort-cpu");
+  CHECK(root.entries[0].value.line == 2);
   CHECK(root.Find("empty")->IsNull());
   const YamlNode& list = *root.Find("list");
   REQUIRE(list.items.size() == 4);
@@ -76,6 +76,7 @@ TEST_CASE("YAML beyond plain trees is refused") {
   CHECK(Refused("a: 'unfinished\n").find("not valid YAML: ") != std::string::npos);
   CHECK(Refused(std::string("a: \0b\n", 6)) == "f.yaml:1: control character; is this a YAML file?");
   CHECK(Refused("a: \"x\\0y\"\n") == "f.yaml:1: NUL character in a value");
+  CHECK(Refused("a: \"x\\Ny\"\n") == "f.yaml:1: an escape in this value is not supported");
   CHECK(Refused("a: 1\nb: \xff\xfe\n") == "f.yaml:2: not UTF-8 text");
   CHECK(Refused("a: \xc0\x80\n") == "f.yaml:1: not UTF-8 text");
   CHECK(Refused("a: \xed\xa0\x80\n") == "f.yaml:1: not UTF-8 text");

@@ -352,16 +352,18 @@ exclude 're:lin.*' matches no node
   CHECK(PlaceText(kConvRelu, setup).starts_with("float 'conv' (Conv): excluded by 're:c.*v'"));
   setup.choice.exclude = {"re:c("};
   CHECK(PlaceError(kConvRelu, setup).kind() == ErrorKind::kUsage);
-  CHECK(PlaceError(kConvRelu, setup).message().starts_with(
-      "exclude: 're:c(' is no regular expression"));
+  CHECK(PlaceError(kConvRelu, setup)
+            .message()
+            .starts_with("exclude: 're:c(' is no regular expression"));
 }
 
 TEST_CASE("expressions that could take exponential time do not") {
   Setup setup;
   setup.choice.exclude = {"re:(a+)+b"};
   const std::string name(4000, 'a');
-  const std::string text = PlaceText(StrCat("opset 13\ngraph g (float32[1] x) => (float32[1] y) { [",
-                                            name, "] y = Relu(x) }"), setup);
+  const std::string text = PlaceText(
+      StrCat("opset 13\ngraph g (float32[1] x) => (float32[1] y) { [", name, "] y = Relu(x) }"),
+      setup);
   CHECK(text.find("exclude 're:(a+)+b' matches no node") != std::string::npos);
 }
 
@@ -399,11 +401,13 @@ TEST_CASE("grids that the target does not have are usage errors") {
   setup.choice.activations = {.bits = 1};
   CHECK(PlaceError(kConvRelu, setup).message() == "activations: 1 bits; 2 to 16 are possible");
   setup = {};
-  setup.choice.activations = {.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
+  setup.choice.activations = {
+      .bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
   CHECK(PlaceError(kConvRelu, setup).kind() == ErrorKind::kUsage);
   setup = {};
   setup.choice.weight_granularity = quant::Granularity::kBlock;
-  CHECK(PlaceError(kConvRelu, setup).message() == "weights: blocks need a block size of at least 1");
+  CHECK(PlaceError(kConvRelu, setup).message() ==
+        "weights: blocks need a block size of at least 1");
 }
 
 TEST_CASE("types of values follow from declarations and operators") {

@@ -77,13 +77,14 @@ TEST_CASE("faults of a profile file are reported with their line") {
 
 TEST_CASE("grid names read back") {
   using quant::Grid;
-  for (const Grid& grid : {Grid{.bits = 8}, Grid{.bits = 4, .is_signed = true},
-                           Grid{.bits = 16, .is_signed = true, .symmetric = true},
-                           Grid{.bits = 3, .is_signed = true, .symmetric = true, .narrow_range = true},
-                           Grid{.bits = 32, .is_signed = true, .symmetric = true},
-                           Grid{.bits = 8, .symmetric = true}})
+  for (const Grid& grid :
+       {Grid{.bits = 8}, Grid{.bits = 4, .is_signed = true},
+        Grid{.bits = 16, .is_signed = true, .symmetric = true},
+        Grid{.bits = 3, .is_signed = true, .symmetric = true, .narrow_range = true},
+        Grid{.bits = 32, .is_signed = true, .symmetric = true}, Grid{.bits = 8, .symmetric = true}})
     CHECK(ParseGridName(grid.Name()) == grid);
-  for (const char* text : {"", "int", "int8 ", " int8", "int08", "int1", "uint32", "int8 narrow", "u8"})
+  for (const char* text :
+       {"", "int", "int8 ", " int8", "int08", "int1", "uint32", "int8 narrow", "u8"})
     CHECK_FALSE(ParseGridName(text).has_value());
 }
 

@@ -91,9 +91,11 @@ graph g (float32[1,1,1,2] x) => (float32[1,2,1,2] y) {
   [conv] y_QuantizeLinear_Input = Conv(x_DequantizeLinear_Output, w_DequantizeLinear_Output, b)
   [y_QuantizeLinear] y_QuantizeLinear_Output = QuantizeLinear(y_QuantizeLinear_Input, y_scale, y_zero_point)
   [y_DequantizeLinear] y = DequantizeLinear(y_QuantizeLinear_Output, y_scale, y_zero_point)
-})").graph));
+})")
+                                                      .graph));
   CHECK(std::find(out.metadata.begin(), out.metadata.end(),
-                  std::pair<std::string, std::string>("roundel.format", "QDQ")) != out.metadata.end());
+                  std::pair<std::string, std::string>("roundel.format", "QDQ")) !=
+        out.metadata.end());
 }
 
 TEST_CASE("the model that is exported is not changed") {
@@ -120,7 +122,10 @@ TEST_CASE("a clamp is dropped exactly where the quantizer clamps alike") {
 graph g (float32[1,1,1,2] x) => (float32[1,1,1,2] y) {
   float32[1,1,1,1] w = {1}
   t = Conv(x, w)
-  )", bounds, "\n}"), {{"y", Activation(scale, zero_point)}}), "Clip");
+  )",
+                                    bounds, "\n}"),
+                             {{"y", Activation(scale, zero_point)}}),
+                      "Clip");
   };
   const char* const relu6 = "float32[] a = {0} float32[] b = {6} y = Clip(t, a, b)";
   // The largest value is 255 * scale; 6 must round to code 255, that is 6 / scale >= 254.5.
@@ -138,15 +143,18 @@ TEST_CASE("Relu and Min are dropped together, or only the one in reach") {
     const graph::Model out = Export(StrCat(R"(opset 13
 graph g (float32[1,2,1,1] x) => (float32[1,2,1,1] y) {
   float32[2,2,1,1] w = {1, 0, 0, 1}
-  float32[1,2,1,1] top = {6, )", bound, R"(}
+  float32[1,2,1,1] top = {6, )",
+                                           bound, R"(}
   t = Conv(x, w)
   r = Relu(t)
   y = Min(r, top)
-})"), {{"y", Activation(4.0f / 255, 0)}});
+})"),
+                                    {{"y", Activation(4.0f / 255, 0)}});
     return std::pair(CountNodes(out, "Relu"), CountNodes(out, "Min"));
   };
   CHECK(left(5) == std::pair<int64_t, int64_t>(0, 0));
-  CHECK(left(3) == std::pair<int64_t, int64_t>(1, 1));  // 3 < 4: the Min still cuts, behind its Relu
+  CHECK(left(3) ==
+        std::pair<int64_t, int64_t>(1, 1));  // 3 < 4: the Min still cuts, behind its Relu
 }
 
 TEST_CASE("a Relu whose input somebody else reads, or that is quantized itself, stays") {
@@ -158,22 +166,26 @@ graph g (float32[1,2] x) => (float32[1,2] y, float32[1,2] z) {
 })";
   CHECK(CountNodes(Export(model, {{"y", Activation(0.1f, 0)}}), "Relu") == 1);
   CHECK(CountNodes(Export("opset 13\ngraph g (float32[2] x) => (float32[2] y) { y = Relu(x) }",
-                          {{"y", Activation(0.1f, 0)}}), "Relu") == 1);
+                          {{"y", Activation(0.1f, 0)}}),
+                   "Relu") == 1);
   CHECK(CountNodes(Export(R"(opset 13
 graph g (float32[1,2] x) => (float32[1,2] y) { t = Add(x, x)  y = Relu(t) })",
-                          {{"t", Activation(0.1f, 5)}, {"y", Activation(0.1f, 0)}}), "Relu") == 1);
+                          {{"t", Activation(0.1f, 5)}, {"y", Activation(0.1f, 0)}}),
+                   "Relu") == 1);
 }
 
 TEST_CASE("one pair serves all readers; sub-graphs read it too; Constant nodes become integers") {
-  const graph::Model out = Export(R"(opset 13
+  const graph::Model out =
+      Export(R"(opset 13
 graph g (float32[2] x, bool c) => (float32[2] y, float32[2] v) {
   k = Constant<value=float32[2]{0.5, 1}>()
   a = Add(x, k)
   y = If<then_branch=graph t () => (float32[2] p) { p = Mul(a, k) },
          else_branch=graph e () => (float32[2] q) { q = Relu(a) }>(c)
   v = Mul(a, a)
-})", {{"a", Activation(0.5f, 10)},
-      {"k", {.role = Role::kWeight, .grid = kUint8, .params = {{0.5f, 0}}}}});
+})",
+             {{"a", Activation(0.5f, 10)},
+              {"k", {.role = Role::kWeight, .grid = kUint8, .params = {{0.5f, 0}}}}});
   CHECK(graph::Print(*out.graph) == graph::Print(*ParseModel(R"(opset 13
 graph g (float32[2] x, bool c) => (float32[2] y, float32[2] v) {
   float32[] k_scale = {0.5}
@@ -188,7 +200,8 @@ graph g (float32[2] x, bool c) => (float32[2] y, float32[2] v) {
   y = If<then_branch=graph t () => (float32[2] p) { p = Mul(a_DequantizeLinear_Output, k_DequantizeLinear_Output) },
          else_branch=graph e () => (float32[2] q) { q = Relu(a_DequantizeLinear_Output) }>(c)
   v = Mul(a_DequantizeLinear_Output, a_DequantizeLinear_Output)
-})").graph));
+})")
+                                                      .graph));
 }
 
 TEST_CASE("inputs that are outputs, outputs with readers, names that are taken") {
@@ -196,7 +209,8 @@ TEST_CASE("inputs that are outputs, outputs with readers, names that are taken")
 graph g (float32[2] x) => (float32[2] x, float32[2] y) {
   y = Add(x, x)
   x_scale = Neg(y)
-})", {{"x", Activation(0.5f, 0)}, {"y", Activation(0.25f, 0)}});
+})",
+                                  {{"x", Activation(0.5f, 0)}, {"y", Activation(0.25f, 0)}});
   const graph::Graph& g = *out.graph;
   CHECK(g.inputs[0].name == "x");
   CHECK(g.outputs[0].name == "x");
@@ -213,7 +227,8 @@ graph g (float32[1,3] x) => (float32[1,1] y) {
   float32[3,1] w = {1, -8, 7}
   y = MatMul(x, w)
 })";
-  const quant::EncodingTable table = {{"w", {.role = Role::kWeight, .grid = kInt4, .params = {{1, 0}}}}};
+  const quant::EncodingTable table = {
+      {"w", {.role = Role::kWeight, .grid = kInt4, .params = {{1, 0}}}}};
   const graph::Model out = Export(text, table);
   const Tensor& codes = *out.graph->FindInitializer("w_quantized");
   CHECK(codes.dtype() == DType::kInt4);
@@ -225,13 +240,18 @@ graph g (float32[1,3] x) => (float32[1,1] y) {
 }
 
 TEST_CASE("blocks: scale per block and column, axis and block_size attributes") {
-  Encoding e{.role = Role::kWeight, .grid = kInt4, .granularity = Granularity::kBlock, .axis = 0,
-             .block_size = 2, .params = {{1, 0}, {2, 0}, {0.5f, 0}, {4, 0}}};
+  Encoding e{.role = Role::kWeight,
+             .grid = kInt4,
+             .granularity = Granularity::kBlock,
+             .axis = 0,
+             .block_size = 2,
+             .params = {{1, 0}, {2, 0}, {0.5f, 0}, {4, 0}}};
   const graph::Model out = Export(R"(opset 21
 graph g (float32[1,3] x) => (float32[1,2] y) {
   float32[3,2] w = {1, 2, 3, 4, 0.5, 8}
   y = MatMul(x, w)
-})", {{"w", e}});
+})",
+                                  {{"w", e}});
   CHECK(out.graph->FindInitializer("w_scale")->shape() == Shape{2, 2});
   CHECK(out.graph->FindInitializer("w_quantized")->ToInt64s() ==
         std::vector<int64_t>{1, 1, 3, 2, 1, 2});
@@ -279,11 +299,13 @@ graph g (float32[1,2] x) => (float32[1,2] y, float32[2] m) {
   CHECK(out.graph->Producer("x_QuantizeLinear_Output")->domain == "com.microsoft");
   const quant::EncodingTable narrow = {{"x", Activation(0.5f, 7)}};
   CHECK(Export(stuck, narrow, {.contrib_qdq = true, .min_opset = 13})
-            .graph->Producer("x_QuantizeLinear_Output")->domain.empty());
+            .graph->Producer("x_QuantizeLinear_Output")
+            ->domain.empty());
 }
 
 TEST_CASE("tables that do not fit the model are refused") {
-  const auto message = [](const std::string& name, const Encoding& e, ErrorKind kind = ErrorKind::kModel) {
+  const auto message = [](const std::string& name, const Encoding& e,
+                          ErrorKind kind = ErrorKind::kModel) {
     quant::EncodingTable table = ConvReluTable();
     table[name] = e;
     const Status status = ExportError(kConvRelu, table);
@@ -293,17 +315,25 @@ TEST_CASE("tables that do not fit the model are refused") {
   CHECK(message("zz", Activation(1, 0)) == "encoding of 'zz': the model has no such value");
   CHECK(message("x", Activation(0, 0)) == "encoding of 'x': scale 0 is not a positive number");
   CHECK(message("x", Activation(NAN, 0)) == "encoding of 'x': scale nan is not a positive number");
-  CHECK(message("x", Activation(1, 256)) == "encoding of 'x': zero point 256 lies outside of uint8");
+  CHECK(message("x", Activation(1, 256)) ==
+        "encoding of 'x': zero point 256 lies outside of uint8");
   CHECK(message("w", Channels(Role::kWeight, kInt8, {1, 2, 3})) ==
         "encoding of 'w': 3 scales for shape [2, 1, 1, 1] where 2 are needed");
   CHECK(message("w", Channels(Role::kWeight, kInt8, {1, 2}, 7)) ==
         "encoding of 'w': axis 7 does not exist in shape [2, 1, 1, 1]");
+  Encoding blocks{.role = Role::kWeight,
+                  .grid = kInt8,
+                  .granularity = Granularity::kBlock,
+                  .block_size = INT64_MAX,
+                  .params = {{1, 0}}};
+  CHECK(message("w", blocks) == "encoding of 'w': block size 9223372036854775807");
   Encoding codes = ConvReluTable()["w"];
   codes.codes = Tensor::FromVector<int8_t>({2}, {1, 1});
   CHECK(message("w", codes) == "encoding of 'w': codes have shape [2], the value [2, 1, 1, 1]");
-  CHECK(message("x", Activation(1, 0, {.bits = 6}), ErrorKind::kUsage) ==
-        "encoding of 'x': an activation cannot be exported as uint6; use 2, 4, 8 or 16 bits and the "
-        "full range");
+  CHECK(
+      message("x", Activation(1, 0, {.bits = 6}), ErrorKind::kUsage) ==
+      "encoding of 'x': an activation cannot be exported as uint6; use 2, 4, 8 or 16 bits and the "
+      "full range");
   CHECK(message("x", Activation(1, 0, kInt8), ErrorKind::kUsage).find("int8 symmetric narrow") !=
         std::string::npos);
   CHECK(message("x", {.grid = kUint8}) ==

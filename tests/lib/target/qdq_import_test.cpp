@@ -77,21 +77,29 @@ graph g (float32[1,2,4,4] x) => (float32[1,3] y, float32[1,3,4,4] s) {
   const Grid uint8{.bits = 8}, int3{.bits = 3, .is_signed = true, .symmetric = true};
   quant::EncodingTable table;
   table["x"] = {.grid = uint8, .params = {{0.02f, 128}}};
-  table["s"] = {.grid = {.bits = 16, .is_signed = true, .symmetric = true}, .params = {{0.001f, 0}}};
+  table["s"] = {.grid = {.bits = 16, .is_signed = true, .symmetric = true},
+                .params = {{0.001f, 0}}};
   table["f"] = {.grid = {.bits = 8, .is_signed = true}, .params = {{0.01f, 0}}};
   table["y"] = {.grid = uint8, .params = {{0.3f, 17}}};
-  table["k"] = {.role = Role::kWeight, .grid = {.bits = 8, .is_signed = true, .symmetric = true},
+  table["k"] = {.role = Role::kWeight,
+                .grid = {.bits = 8, .is_signed = true, .symmetric = true},
                 .params = {{0.01f, 0}}};
   table["w"] = {.role = Role::kWeight,
                 .grid = {.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true},
-                .granularity = Granularity::kChannel, .params = {{0.01f, 0}, {0.02f, 0}, {0.03f, 0}}};
-  table["b"] = {.role = Role::kBias, .grid = {.bits = 32, .is_signed = true, .symmetric = true},
+                .granularity = Granularity::kChannel,
+                .params = {{0.01f, 0}, {0.02f, 0}, {0.03f, 0}}};
+  table["b"] = {.role = Role::kBias,
+                .grid = {.bits = 32, .is_signed = true, .symmetric = true},
                 .granularity = Granularity::kChannel,
                 .params = {{0.0002f, 0}, {0.0004f, 0}, {0.0006f, 0}}};
   table["v"] = {.role = Role::kWeight, .grid = int3, .params = {{0.3f, 0}}};
-  table["u"] = {.role = Role::kWeight, .grid = {.bits = 4}, .granularity = Granularity::kBlock,
-                .axis = 1, .block_size = 2};
-  for (int i = 0; i < 10; ++i) table["u"].params.push_back({0.1f + 0.01f * static_cast<float>(i), 7});
+  table["u"] = {.role = Role::kWeight,
+                .grid = {.bits = 4},
+                .granularity = Granularity::kBlock,
+                .axis = 1,
+                .block_size = 2};
+  for (int i = 0; i < 10; ++i)
+    table["u"].params.push_back({0.1f + 0.01f * static_cast<float>(i), 7});
 
   const auto exported = ExportQdq(model, table, {});
   REQUIRE(exported.ok());
@@ -114,7 +122,8 @@ graph g (float32[1,2,4,4] x) => (float32[1,3] y, float32[1,3,4,4] s) {
     expected.graph->SetInitializer(name, *back->model.graph->FindInitializer(name));
   REQUIRE(back->model.graph->nodes().size() == expected.graph->nodes().size());
   for (size_t i = 0; i < expected.graph->nodes().size(); ++i)
-    CHECK(graph::Print(*back->model.graph->nodes()[i]) == graph::Print(*expected.graph->nodes()[i]));
+    CHECK(graph::Print(*back->model.graph->nodes()[i]) ==
+          graph::Print(*expected.graph->nodes()[i]));
   CHECK(back->model.metadata.empty());
   // And export gives the same bytes once more.
   const auto again = ExportQdq(back->model, back->encodings, {});
@@ -183,7 +192,8 @@ graph g (float32[2] x) => (float32[2] y) {
   f = DequantizeLinear(e, s, z)
   y = Add(d, f)
 })");
-  CHECK(in.text() == GraphText("opset 13\ngraph g (float32[2] x) => (float32[2] y) { y = Add(x, x) }"));
+  CHECK(in.text() ==
+        GraphText("opset 13\ngraph g (float32[2] x) => (float32[2] y) { y = Add(x, x) }"));
   CHECK(in.out.encodings.size() == 1);
   CHECK(in["x"].params == std::vector<quant::QParams>{{0.5f, 3}});
   CHECK(in["x"].role == Role::kActivation);
@@ -241,7 +251,8 @@ graph g (float32[2] x) => (float32[2] y) {
   a = QuantizeLinear(y_QuantizeLinear_Input, s, z)
   y = DequantizeLinear(a, s, z)
 })");
-  CHECK(in.text() == GraphText("opset 13\ngraph g (float32[2] x) => (float32[2] y) { y = Add(x, x) }"));
+  CHECK(in.text() ==
+        GraphText("opset 13\ngraph g (float32[2] x) => (float32[2] y) { y = Add(x, x) }"));
   CHECK(in["y"].params[0].zero_point == 3);
   // Nothing but a pair: the interface keeps both names.
   const Imported bare = Import(R"(opset 13
@@ -251,8 +262,9 @@ graph g (float32[2] x) => (float32[2] y) {
   a = QuantizeLinear(x, s, z)
   y = DequantizeLinear(a, s, z)
 })");
-  CHECK(bare.text() == GraphText(
-      "opset 13\ngraph g (float32[2] x) => (float32[2] y) { [y_Identity] y = Identity(x) }"));
+  CHECK(bare.text() ==
+        GraphText(
+            "opset 13\ngraph g (float32[2] x) => (float32[2] y) { [y_Identity] y = Identity(x) }"));
   CHECK(bare.out.encodings.size() == 1);
 }
 
@@ -269,7 +281,8 @@ graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
   int8[] z8 = {0}
   int32[] z32 = {1}
   int32[2] i32 = {5, 6}
-  )", body, "\n}");
+  )",
+                                    body, "\n}");
     const Imported in = Import(text);
     CHECK(in.out.encodings.empty());
     REQUIRE(in.kept.size() == 1);
@@ -293,6 +306,8 @@ graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
         "'q' (QuantizeLinear): its codes are used by 'r' (Identity)");
   CHECK(reason("[d] y = DequantizeLinear(i32, s, z32)") ==
         "'d' (DequantizeLinear): its zero point is not 0");
+  CHECK(reason("[d] y = DequantizeLinear<block_size=9000000000000000000>(i32, other)") ==
+        "'d' (DequantizeLinear): its block size is out of range");
   CHECK(reason("c = Cast<to=2>(x) [d] y = DequantizeLinear(c, s, z)") ==
         "'d' (DequantizeLinear): its input is neither constant nor a QuantizeLinear");
 }
@@ -308,6 +323,15 @@ graph g (float32[3] x) => (float32[3] y) {
   CHECK(out.status().kind() == ErrorKind::kModel);
   CHECK(out.status().message() ==
         "node 'd' (DequantizeLinear): 2 scales for shape [3] where 3 are needed");
+  const auto blocks = ImportQdq(ParseModel(R"(opset 21
+graph g (float32[4,2] x) => (float32[4,2] y) {
+  float32[4] s = {1, 2, 3, 4}
+  int8[4,2] w = zeros
+  [d] v = DequantizeLinear<axis=0, block_size=2>(w, s)
+  y = Add(x, v)
+})"));
+  CHECK(blocks.status().message() ==
+        "node 'd' (DequantizeLinear): scales of shape [4] where [2, 2] is needed");
 }
 
 }  // namespace roundel::target
