@@ -35,11 +35,13 @@ function beyondOneStep(a, other, step) {
   return 100 * beyond / a.data.length;
 }
 
-function roundelOutputs(model, data, folder) {
-  const result = b.roundel(['eval', model, ...data, '--save-outputs', folder, '--json', '-q']);
-  const file = path.join(folder, fs.readdirSync(folder).filter(f => f.endsWith('.npy'))[0]);
-  const t = b.readRows(file);
-  return {data: t.data, rows: t.dims[0], width: t.data.length / t.dims[0], json: result.json};
+// Float32 outputs of a model in roundel; with inputs and labels beside them if `all`.
+function roundelOutputs(model, data, folder, all = false) {
+  fs.rmSync(folder, {recursive: true, force: true});
+  b.roundel(['dump', model, ...data, ...(all ? ['--inputs'] : []), '-o', folder, '-q']);
+  const find = kind => fs.readdirSync(folder).filter(f => f.startsWith(kind)).map(f => path.join(folder, f))[0];
+  const t = b.readRows(find('output.'));
+  return {data: t.data, rows: t.dims[0], width: t.data.length / t.dims[0], input: find('input.'), labels: find('labels')};
 }
 
 function outputStep(model) {
@@ -61,11 +63,9 @@ async function main() {
     const preset = ['--preset', MODELS[name]];
     const inputs = {}, float = {}, labels = {};
     for (const [set, flags] of dataSets) {
-      inputs[set] = path.join(scratch, `${name}.${set}.npy`);
-      labels[set] = path.join(scratch, `${name}.${set}.labels.npy`);
-      b.roundel(['preprocess', model, ...flags, ...preset, '-o', inputs[set], '--save-labels', labels[set], '-q']);
-      labels[set] = Array.from(b.readRows(labels[set]).data, Number);
-      float[set] = roundelOutputs(model, [...flags, ...preset], path.join(scratch, `${name}.${set}.float`));
+      float[set] = roundelOutputs(model, [...flags, ...preset], path.join(scratch, `${name}.${set}`), true);
+      inputs[set] = float[set].input;
+      labels[set] = Array.from(b.readRows(float[set].labels).data, Number);
     }
     const reference = await b.ortOutputs(model, inputs.eval);
     const [low, high] = b.range(reference);

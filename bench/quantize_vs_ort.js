@@ -18,9 +18,10 @@ const model = path.join(b.assets, 'models/mobilenetv2.onnx');
 async function main() {
   b.requireFiles([b.roundelBinary, b.runtime, images, model]);
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'roundel-bench-'));
-  const decoded = path.join(scratch, 'decoded.npy'), out = path.join(scratch, 'out.onnx');
+  const out = path.join(scratch, 'out.onnx');
   const data = ['--names', images + '.calib.txt', '--preset', 'imagenet'];
-  b.roundel(['preprocess', model, '--data', images, ...data, '-o', decoded, '-q']);
+  b.roundel(['dump', model, '--data', images, ...data, '--inputs', '-o', scratch, '-q']);
+  const decoded = path.join(scratch, fs.readdirSync(scratch).filter(f => f.startsWith('input.'))[0]);
   const ours = [], theirs = [], theirsBatched = [];
   let peak = 0;
   for (let i = 0; i < runs; i++) {

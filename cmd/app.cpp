@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"inspect", "Show what a model holds and what the engine cannot run", SetupInspect},
     {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval},
     {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare},
+    {"dump", "Write what a model gets and what it gives as .npy files", SetupDump},
     {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},

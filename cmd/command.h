@@ -34,6 +34,7 @@ CommandRun SetupRun(CLI::App& app);
 CommandRun SetupInspect(CLI::App& app);
 CommandRun SetupEval(CLI::App& app);
 CommandRun SetupCompare(CLI::App& app);
+CommandRun SetupDump(CLI::App& app);
 CommandRun SetupExport(CLI::App& app);
 CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);

@@ -53,6 +53,23 @@ std::vector<std::pair<std::string, int64_t>> CountOps(const graph::Graph& graph)
   return ops;
 }
 
+void CountTensor(const Tensor& tensor, Findings* findings) {
+  if (tensor.dtype() == DType::kString) return;
+  findings->parameters += tensor.size();
+  findings->parameter_bytes += tensor.byte_size();
+}
+
+// Initializers and Constant nodes, sub-graphs included.
+void CountParameters(const graph::Graph& graph, Findings* findings) {
+  for (const graph::Initializer& initializer : graph.initializers())
+    CountTensor(initializer.value, findings);
+  for (const graph::NodePtr& node : graph.nodes()) {
+    if (const Tensor* value = node->Is("Constant") ? node->TensorAttribute("value") : nullptr)
+      CountTensor(*value, findings);
+    graph::ForEachSubgraph(*node, [&](graph::Graph& inner) { CountParameters(inner, findings); });
+  }
+}
+
 // Each on what the ones before it left: equalization needs folded normalisations.
 std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   passes::Session session;
@@ -78,11 +95,7 @@ std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
 Findings Inspect(const graph::Model& model) {
   Findings findings;
   findings.ops = CountOps(*model.graph);
-  for (const graph::Initializer& initializer : model.graph->initializers()) {
-    if (initializer.value.dtype() == DType::kString) continue;
-    findings.parameters += initializer.value.size();
-    findings.parameter_bytes += initializer.value.byte_size();
-  }
+  CountParameters(*model.graph, &findings);
   findings.unsupported = engine::UnsupportedNodes(model);
   findings.passes = TryPasses(model);
   return findings;
@@ -144,7 +157,8 @@ void Print(const LoadedModel& loaded, const Findings& findings, std::ostream& ou
     out << "engine: can run every node\n";
     return;
   }
-  out << "engine: cannot run " << findings.unsupported.size() << " nodes\n";
+  const size_t count = findings.unsupported.size();
+  out << "engine: cannot run " << count << (count == 1 ? " node\n" : " nodes\n");
   for (const std::string& line : findings.unsupported) out << "  " << Printable(line, 300) << "\n";
 }
 

@@ -31,6 +31,12 @@ class Builder {
 
   Result<Plan> Build() {
     ASSIGN_OR_RETURN(flat_, Flatten(model_));
+    if (options_.fast_kernels && !options_.simulate) {
+      std::set<std::string> keep(options_.outputs.begin(), options_.outputs.end());
+      keep.insert(options_.tapped_values.begin(), options_.tapped_values.end());
+      for (const graph::ValueInfo& output : graph_.outputs) keep.insert(output.name);
+      pairs_ = TakeQuantizerPairs(graph_, keep, &flat_);
+    }
     RETURN_IF_ERROR(IndexProducers());
     RETURN_IF_ERROR(FindRoots());
     RETURN_IF_ERROR(OrderNodes());
@@ -138,9 +144,9 @@ class Builder {
   }
 
   const quant::Encoding* EncodingOf(const std::string& name) const {
-    if (!options_.simulate) return nullptr;
-    const auto it = options_.simulate->find(name);
-    return it == options_.simulate->end() ? nullptr : &it->second;
+    const quant::EncodingTable& table = options_.simulate ? *options_.simulate : pairs_;
+    const auto it = table.find(name);
+    return it == table.end() ? nullptr : &it->second;
   }
 
   int NewSlot(const std::string& name) {
@@ -311,6 +317,7 @@ class Builder {
   const graph::Graph& graph_;
   const ExecutorOptions& options_;
   std::vector<FlatNode> flat_;
+  quant::EncodingTable pairs_;                        // of a model that is already quantized
   std::unordered_map<std::string, size_t> producer_;  // value -> index into flat_
   std::unordered_map<std::string, int> uses_;         // by nodes that are needed
   std::set<std::string> inputs_, outputs_, tapped_;

@@ -2,8 +2,10 @@
 // The compiled form of a graph: values as numbered slots, nodes as steps in execution order.
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -71,6 +73,14 @@ struct FlatNode {
   int64_t opset = 0;
 };
 Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
+
+// A quantized model's QuantizeLinear -> DequantizeLinear pairs on activations, taken out of `nodes` and
+// handed back as encodings of the values that are left: one fake quantization in place, in whatever
+// layout, that also lets the layers around it fuse. Values in `keep` stay; pairs with parameters per
+// channel or computed ones stay as nodes.
+std::map<std::string, quant::Encoding> TakeQuantizerPairs(const graph::Graph& graph,
+                                                          const std::set<std::string>& keep,
+                                                          std::vector<FlatNode>* nodes);
 
 // Cuts plan->nodes into steps (units without kernels): in fast mode, chains that one kernel can
 // compute become one step. `fused` receives, by step, what the kernel has to compute.

@@ -48,16 +48,18 @@ Result<Tensor> ParseNpy(const void* data, size_t bytes) {
   return FinishNpy(header, std::move(stored));
 }
 
-Status WriteNpy(const Tensor& tensor, const std::string& path) {
-  const char* type = NpyType(tensor.dtype());
+namespace {
+
+Result<std::unique_ptr<AtomicFile>> StartNpy(const std::string& path, DType dtype,
+                                             const Shape& shape) {
+  const char* type = NpyType(dtype);
   if (type == nullptr)
-    return UsageError(StrCat("cannot write '", path, "': .npy has no type for ",
-                             DTypeName(tensor.dtype())));
-  if (tensor.rank() > 64)
+    return UsageError(StrCat("cannot write '", path, "': .npy has no type for ", DTypeName(dtype)));
+  if (shape.size() > 64)
     return UsageError(StrCat("cannot write '", path, "': .npy holds at most 64 dimensions"));
   // One-element tuples need their comma in Python.
   std::string header = StrCat("{'descr': '", type, "', 'fortran_order': False, 'shape': (",
-                              Join(tensor.shape()), tensor.rank() == 1 ? "," : "", "), }");
+                              Join(shape), shape.size() == 1 ? "," : "", "), }");
   // Magic, version and length take 10 bytes; the data starts at a multiple of 64 (NEP 1).
   const size_t padding = (64 - (10 + header.size() + 1) % 64) % 64;
   header += std::string(padding, ' ') + '\n';
@@ -67,8 +69,38 @@ Status WriteNpy(const Tensor& tensor, const std::string& path) {
   ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
   RETURN_IF_ERROR(file->Write(start, sizeof start));
   RETURN_IF_ERROR(file->Write(header));
+  return file;
+}
+
+}  // namespace
+
+Status WriteNpy(const Tensor& tensor, const std::string& path) {
+  ASSIGN_OR_RETURN(auto file, StartNpy(path, tensor.dtype(), tensor.shape()));
   RETURN_IF_ERROR(file->Write(tensor.raw(), static_cast<size_t>(tensor.byte_size())));
   return file->Commit();
+}
+
+Status NpyRows::Append(const Tensor& rows) {
+  if (!file_) {
+    if (rows.rank() == 0) return DataError(StrCat("'", path_, "': a scalar has no rows to append"));
+    dtype_ = rows.dtype();
+    shape_ = rows.shape();
+    shape_[0] = total_;
+    ASSIGN_OR_RETURN(file_, StartNpy(path_, dtype_, shape_));
+  }
+  Shape expected = shape_;
+  expected[0] = rows.rank() > 0 ? rows.dim(0) : 0;
+  if (rows.dtype() != dtype_ || rows.shape() != expected || written_ + expected[0] > total_)
+    return DataError(StrCat("'", path_, "': rows of shape ", ShapeString(rows.shape()),
+                            " do not continue ", ShapeString(shape_)));
+  written_ += expected[0];
+  return file_->Write(rows.raw(), static_cast<size_t>(rows.byte_size()));
+}
+
+Status NpyRows::Commit() {
+  if (written_ != total_)
+    return DataError(StrCat("'", path_, "': ", written_, " rows came, ", total_, " were announced"));
+  return file_ ? file_->Commit() : OkStatus();
 }
 
 }  // namespace roundel::io

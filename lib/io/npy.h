@@ -1,10 +1,13 @@
 #pragma once
 // NumPy .npy (format 1-3) and .npz (stored or deflated) files.
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "lib/base/file.h"
 #include "lib/base/status.h"
 #include "lib/tensor/tensor.h"
 
@@ -23,5 +26,21 @@ Result<NamedTensors> ParseNpz(const void* data, size_t bytes);
 
 // kUsage for types that NumPy does not have (bfloat16, int4 ...).
 Status WriteNpy(const Tensor& tensor, const std::string& path);
+
+// An .npy file that grows by rows of axis 0, without holding more than one piece in memory. Type and
+// row shape come from the first piece; kData if a later one differs or the total is not met.
+class NpyRows {
+ public:
+  NpyRows(std::string path, int64_t total_rows) : path_(std::move(path)), total_(total_rows) {}
+  Status Append(const Tensor& rows);
+  Status Commit();
+
+ private:
+  std::string path_;
+  int64_t total_, written_ = 0;
+  DType dtype_ = DType::kUndefined;
+  Shape shape_;
+  std::unique_ptr<AtomicFile> file_;
+};
 
 }  // namespace roundel::io

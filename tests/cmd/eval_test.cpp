@@ -256,6 +256,14 @@ TEST_CASE("inspect shows the model and what cannot run") {
   const std::string text = Cli({"inspect", model}).out;
   CHECK(text.find("engine: can run every node\n") != std::string::npos);
   CHECK(text.find("pass bn_fold: 1 folded\n") != std::string::npos);
+  // Constant nodes hold parameters as well.
+  const std::string hidden = WriteModel(folder, "hidden.onnx", R"(opset 13
+graph main (float32[2] x) => (float32[2] y) {
+  k = Constant<value=float32[2] {1, 2}>()
+  y = Add(x, k)
+}
+)");
+  CHECK(JsonOf({"inspect", hidden})["parameters"] == 2);
   const std::string custom = WriteModel(folder, "custom.onnx", R"(opset 13, my.ops 1
 graph main (float32[N,2] x) => (float32[N,2] y) {
   y = my.ops.Frobnicate(x)

@@ -21,6 +21,7 @@ struct Case {
   const char* name;
   const char* text;
   Shape input;
+  const char* target = "ort-cpu";
   std::function<void(target::GridChoice&)> adjust = [](target::GridChoice&) {};
 };
 
@@ -92,7 +93,8 @@ const Case kCases[] = {
           t = ConvTranspose<kernel_shape=[2,2], strides=[2,2]>(x, w, b)
           y = Relu(t)
         })",
-     {2, 6, 5, 5}},
+     {2, 6, 5, 5},
+     "generic"},
     {"activations_16_bit",
      R"(opset 13
         graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
@@ -101,17 +103,21 @@ const Case kCases[] = {
           y = Relu(c)
         })",
      {2, 3, 8, 8},
+     "ort-cpu",
      [](target::GridChoice& choice) { choice.activations.bits = 16; }},
     {"weights_4_bit_old_opset",
      R"(opset 11
-        graph g (float32[N,3,8,8] x) => (float32[N,4] y) {
+        graph g (float32[N,3,8,8] x) => (float32[N,5] y) {
+          float32[4,5] v = random(2)
           float32[4,3,3,3] w = random(1)
           c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)
           r = Relu(c)
           m = ReduceMean<axes=[2,3], keepdims=1>(r)
-          y = Squeeze<axes=[2,3]>(m)
+          s = Squeeze<axes=[2,3]>(m)
+          y = MatMul(s, v)
         })",
      {2, 3, 8, 8},
+     "ort-cpu",
      [](target::GridChoice& choice) { choice.weights.bits = 4; }},
     {"matmul_blocks_of_4_bit",
      R"(opset 13
@@ -120,6 +126,7 @@ const Case kCases[] = {
           y = MatMul(x, w)
         })",
      {4, 64},
+     "ort-cpu",
      [](target::GridChoice& choice) {
        choice.weights.bits = 4;
        choice.weight_granularity = quant::Granularity::kBlock;
@@ -134,6 +141,7 @@ const Case kCases[] = {
           y = Clip<min=0.0, max=6.0>(c)
         })",
      {2, 3, 8, 8},
+     "ort-cpu",
      [](target::GridChoice& choice) { choice.weight_granularity = quant::Granularity::kTensor; }},
 };
 
@@ -155,7 +163,7 @@ void CheckAgainstOrt(const Case& test) {
   REQUIRE(parsed.ok());
   passes::Session session;
   session.model = std::move(parsed).value();
-  session.target = target::LoadProfile("ort-cpu").value();
+  session.target = target::LoadProfile(test.target).value();
   session.grids = target::DefaultChoice(session.target);
   test.adjust(session.grids);
   support::VectorSource data = support::RandomSource(test.input, 4, 7);

@@ -134,8 +134,9 @@ TEST_CASE("large tensors print as a hash, which is not read back") {
   const Model model = MustParse("opset 13 graph g () => () { float32[17] w = zeros }");
   const std::string text = Print(model);
   CHECK(text.find("float32[17] w = hash(") != std::string::npos);
-  CHECK(ParseError(text) == "line 3: a tensor printed as hash(...) has lost its elements; print "
-                            "with a larger max_elements");
+  CHECK(ParseError(text) ==
+        "line 3: a tensor printed as hash(...) has lost its elements; print "
+        "with a larger max_elements");
   CHECK(Print(MustParse(Print(model, 17)), 17) == Print(model, 17));
 }
 
@@ -180,8 +181,9 @@ TEST_CASE("errors name the line and what was expected") {
         "line 1: initializer 'w' is defined twice");
   CHECK(ParseError("graph g () => () {} y = Relu(x)") ==
         "line 1: expected nothing after the graph, found 'y'");
-  CHECK(ParseError("") == "line 1: expected opset, ir_version, producer, model_version, domain, "
-                          "metadata, function or graph, found 'end of text'");
+  CHECK(ParseError("") ==
+        "line 1: expected opset, ir_version, producer, model_version, domain, "
+        "metadata, function or graph, found 'end of text'");
 }
 
 TEST_CASE("deep nesting is an error, not a stack overflow") {

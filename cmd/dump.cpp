@@ -1,0 +1,127 @@
+// What a model really gets (after decoding and preprocessing) and what it gives, as .npy files: for
+// looking into surprising accuracy, and for holding roundel against another runtime on the same pixels.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "cmd/command.h"
+#include "cmd/loading.h"
+#include "cmd/options.h"
+#include "lib/base/interrupt.h"
+#include "lib/base/progress.h"
+#include "lib/base/text.h"
+#include "lib/io/npy.h"
+
+namespace roundel::cmd {
+namespace {
+
+struct Options {
+  std::string model, folder;
+  bool inputs = false;
+  DataFlags data;
+};
+
+// A value's name as part of a file name.
+std::string FileName(std::string name) {
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); },
+      '_');
+  return name;
+}
+
+// One file per value; rows arrive batch by batch.
+class Dump {
+ public:
+  Dump(const std::string& folder, const std::string& kind, const std::vector<std::string>& names,
+       int64_t total) {
+    for (const std::string& name : names) {
+      paths_.push_back(StrCat(folder, "/", kind, ".", FileName(name), ".npy"));
+      files_.emplace_back(paths_.back(), total);
+    }
+  }
+  Status Append(const std::vector<Tensor>& values) {
+    for (size_t i = 0; i < values.size(); ++i) RETURN_IF_ERROR(files_[i].Append(values[i]));
+    return OkStatus();
+  }
+  Status Commit() {
+    for (io::NpyRows& file : files_) RETURN_IF_ERROR(file.Commit());
+    return OkStatus();
+  }
+  const std::vector<std::string>& paths() const { return paths_; }
+
+ private:
+  std::vector<std::string> paths_;
+  std::vector<io::NpyRows> files_;
+};
+
+Status DumpAll(const Options& options, engine::Executor& executor, engine::DataSource& data,
+               std::vector<std::string>* written) {
+  Dump inputs(options.folder, "input",
+              options.inputs ? executor.input_names() : std::vector<std::string>(), data.size());
+  Dump outputs(options.folder, "output", executor.output_names(), data.size());
+  std::vector<int64_t> labels;
+  RETURN_IF_ERROR(data.Rewind());
+  Progress progress("dump", data.size());
+  while (true) {
+    if (Interrupted()) return InterruptedError();
+    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data.Next());
+    if (!batch) break;
+    if (options.inputs) RETURN_IF_ERROR(inputs.Append(batch->inputs));
+    ASSIGN_OR_RETURN(const std::vector<Tensor> results, executor.Run(batch->inputs));
+    RETURN_IF_ERROR(outputs.Append(results));
+    labels.insert(labels.end(), batch->labels.begin(), batch->labels.end());
+    progress.Advance(batch->size);
+  }
+  if (data.skipped() > 0)
+    return DataError(StrCat(data.skipped(), " samples could not be read: leave them out by --names"));
+  RETURN_IF_ERROR(inputs.Commit());
+  RETURN_IF_ERROR(outputs.Commit());
+  *written = inputs.paths();
+  written->insert(written->end(), outputs.paths().begin(), outputs.paths().end());
+  if (labels.empty()) return OkStatus();
+  written->push_back(options.folder + "/labels.npy");
+  const auto count = static_cast<int64_t>(labels.size());
+  return io::WriteNpy(Tensor::FromVector<int64_t>({count}, labels), written->back());
+}
+
+Status RunDump(const Options& options, Console& console) {
+  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
+  RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
+  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model));
+  recipe::Params params(data::DataSpecs());
+  RETURN_IF_ERROR(options.data.Apply(&params));
+  data::DatasetFacts facts;
+  ASSIGN_OR_RETURN(const auto data, OpenData(params, loaded.model, "--data PATH", &facts));
+  std::error_code error;
+  std::filesystem::create_directories(options.folder, error);
+  if (error)
+    return UsageError(StrCat("cannot make folder '", options.folder, "': ", error.message()));
+  std::vector<std::string> written;
+  RETURN_IF_ERROR(DumpAll(options, *executor, *data, &written));
+  if (console.json)
+    console.out << nlohmann::ordered_json{{"samples", data->size()}, {"files", written}}.dump(2)
+                << "\n";
+  else
+    console.out << "wrote " << Join(written, "\n      ") << "\n";
+  return OkStatus();
+}
+
+}  // namespace
+
+CommandRun SetupDump(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "ONNX model")->required();
+  app.add_option("-o,--output", options->folder, "Folder to write to, made if it is missing")
+      ->required()
+      ->option_text("DIR");
+  app.add_flag("--inputs", options->inputs, "Write the preprocessed inputs, too");
+  options->data.AddTo(app, "--data");
+  app.footer("Example: roundel dump model.onnx --data images/ --preset imagenet --inputs -o dump/");
+  return [options](Console& console) { return RunDump(*options, console); };
+}
+
+}  // namespace roundel::cmd
