@@ -1,9 +1,27 @@
+#include <unistd.h>
+
+#include <cstdlib>
 #include <iostream>
 
 #include "cmd/command.h"
 #include "lib/base/interrupt.h"
 
+namespace {
+
+// The OpenMP runtime lets idle threads spin for milliseconds before they sleep. On a core that
+// somebody else uses too, every parallel region then waits for a time slice (measured: five times
+// slower with one more busy process). The runtime reads its settings before main, hence the second
+// start; whoever sets one of them keeps it.
+void LimitSpinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
+  setenv("GOMP_SPINCOUNT", "1000", 1);
+  execv("/proc/self/exe", argv);  // returns only on failure: then go on as we are
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  LimitSpinning(argv);
   roundel::InstallInterruptHandler();
   return roundel::cmd::RunMain({argv + 1, argv + argc}, std::cout, std::cerr);
 }

@@ -23,9 +23,11 @@
 //   against
 //          the original must reach `relu6_min_sqnr`; else, or without data, exact.
 //
-// Guards: a channel with an all-zero range keeps s = 1; s stays within [1 / max_scale, max_scale],
-// for a channel whose weights are next to nothing would blow up its bias; power_of_two rounds s so
-// that float weights change their exponents alone.
+// Guards: channels that the activation keeps at zero are cleared first
+// (lib/graph/silent_channels.h), for what training left in their weights may dwarf the others; a
+// dead channel, with a range below `dead_channel` times the largest of its tensor, keeps s = 1, for
+// scaling up weights next to nothing would scale up its bias as well; power_of_two rounds s so that
+// float weights change their exponents alone.
 //
 // Nothing is done, and the reason recorded, for channels that something else reads or writes (a
 // graph input or output, Concat, Sigmoid ...), and when no s differs from 1 by more than
@@ -40,6 +42,7 @@
 #include "lib/graph/channel_groups.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
+#include "lib/graph/silent_channels.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -462,17 +465,38 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
   return count;
 }
 
-Status CheckFinite(const Graph& graph, const Equalizer& equalizer) {
-  for (const Layer& layer : equalizer.layers())
-    if (!graph::AllFinite(graph::ReadWeight(graph, layer.layer)))
-      return ModelError(StrCat("node ", layer.layer.node->DisplayName(), ": tensor '",
-                               layer.layer.weight(), "' holds NaN or infinity"));
+Status CheckFinite(const Graph& graph, const std::vector<ChannelGroup>& groups) {
+  const auto check = [&](const WeightedLayer& layer) {
+    if (graph::AllFinite(graph::ReadWeight(graph, layer))) return OkStatus();
+    return ModelError(StrCat("node ", layer.node->DisplayName(), ": tensor '", layer.weight(),
+                             "' holds NaN or infinity"));
+  };
+  for (const ChannelGroup& group : groups) {
+    for (const WeightedLayer& producer : group.producers) RETURN_IF_ERROR(check(producer));
+    for (const ChannelConsumer& consumer : group.consumers) RETURN_IF_ERROR(check(consumer.layer));
+  }
   return OkStatus();
 }
 
+// Clears channels that are always zero before their weights are compared with the others; returns
+// how many there were.
+int64_t ClearSilent(Session* session, const std::vector<ChannelGroup>& groups) {
+  int64_t count = 0;
+  for (const ChannelGroup& group : groups) {
+    const int64_t silent = graph::ClearSilentChannels(session->model.graph.get(), group);
+    if (silent > 0)
+      session->report->Add(GroupName(group), "cleared",
+                           StrCat(silent, " channels that the activation keeps at zero"));
+    count += silent;
+  }
+  return count;
+}
+
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
-  Equalizer equalizer(*session.model.graph, OpenGroups(&session, params));
-  RETURN_IF_ERROR(CheckFinite(*session.model.graph, equalizer));
+  std::vector<ChannelGroup> groups = OpenGroups(&session, params);
+  RETURN_IF_ERROR(CheckFinite(*session.model.graph, groups));
+  const int64_t silent = ClearSilent(&session, groups);
+  Equalizer equalizer(*session.model.graph, std::move(groups));
   double change = 0;
   // Far below `tolerance`, so that what is left over does not add up to it in another run.
   const int64_t sweeps =
@@ -486,9 +510,10 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   ASSIGN_OR_RETURN(const int64_t count, Apply(&session, params, &equalizer, reasons));
   session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));
   session.report->Metric("equalised", count);
+  session.report->Metric("cleared_channels", silent);
   session.report->Metric("sweeps", sweeps);
   session.report->Metric("last_change", change);
-  return count > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+  return count + silent > 0 ? Outcome::kChanged : Outcome::kUnchanged;
 }
 
 recipe::ParamSpecs Specs() {

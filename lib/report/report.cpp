@@ -1,8 +1,8 @@
 #include "lib/report/report.h"
 
-#include <sys/resource.h>
-
 #include <cmath>
+#include <cstdlib>
+#include <fstream>
 
 #include <nlohmann/json.hpp>
 
@@ -104,9 +104,11 @@ std::string ReportJson(const Report& report) {
 }
 
 int64_t PeakRssBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<int64_t>(usage.ru_maxrss) * 1024;  // Linux counts in KiB
+  // Not getrusage: its maximum survives exec, so that a child would report its parent's memory.
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::strtoll(line.c_str() + 6, nullptr, 10) * 1024;
+  return 0;
 }
 
 }  // namespace roundel::report

@@ -179,7 +179,7 @@ TEST_CASE("a plan needs neither data nor an output and writes nothing") {
   CHECK(full["passes_left_out"] == Json({"calibrate"}));
 }
 
-TEST_CASE("--print-recipe prints a recipe that reads back") {
+TEST_CASE("print-recipe prints a recipe that reads back") {
   const Bench bench;
   const CliResult first = Cli(bench.Args({"--print-recipe", "--count", "5", "--recipe",
                                           "int8_per_tensor", "--set", "cle.iterations=3"}));

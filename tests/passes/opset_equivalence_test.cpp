@@ -56,10 +56,6 @@ TEST_CASE("raised models compute the same") {
       {9, 25, "float32[5,6] x",
        "int64[2,3] i = {0,1,2,3,4,0}\nfloat32[2,3] u = {1,2,3,4,5,6}\n"
        "y = Scatter<axis=0>(x, i, u)\n"},
-      {7, 25, "float32[2,3] x",
-       "bool[] c = {1}\ny = If<then_branch=graph t () => (float32 z) {\n"
-       "z = Unsqueeze<axes=[0]>(x)\n}, else_branch=graph e () => (float32 s) {\n"
-       "s = Relu(x)\n}>(c)\n"},
       {7, 25, "float32[1,4,9,7] x",
        "float32[6,2,3,3] w = random(1)\nt = Conv<group=2, pads=[1,1,1,1]>(x, w)\n"
        "r = LeakyRelu(t)\nm = MaxPool<kernel_shape=[2,2], strides=[2,2]>(r)\n"
