@@ -19,9 +19,8 @@
 //   exact  Relu, and Min with the bound 6 / s_i per channel: the same function;
 //   relu   Relu alone: another function wherever the bound acts, as the paper has it;
 //   skip   leaves such groups alone;
-//   auto   relu if that costs little on the data: the SQNR of the outputs of the model with Relu
-//   against
-//          the original must reach `relu6_min_sqnr`; else, or without data, exact.
+//   auto   relu if that costs little on the data: the outputs of the model with Relu must reach
+//          an SQNR of `relu6_min_sqnr` against the original; else, or without data, exact.
 //
 // Guards: channels that the activation keeps at zero are cleared first
 // (lib/graph/silent_channels.h), for what training left in their weights may dwarf the others; a
@@ -61,8 +60,7 @@ constexpr double kOverRelaxation = 1.3;
 // A layer with scales on its input or output channels.
 struct Layer {
   WeightedLayer layer;
-  // max |W| over the kernel: [groups][out_per_group][in_per_group]. float halves the memory
-  // traffic.
+  // max |W| over the kernel: [groups][out_per_group][in_per_group]; float to halve the traffic.
   std::vector<float> magnitude;
   int input_group = -1, output_group = -1;  // -1: not scaled
   int64_t repeat = 1;                       // inputs per channel of the input group

@@ -26,9 +26,7 @@ bool Fits(const Shape& row, const Shape& model) {
   return true;
 }
 
-Layout Opposite(Layout layout) {
-  return layout == Layout::kNchw ? Layout::kNhwc : Layout::kNchw;
-}
+Layout Opposite(Layout layout) { return layout == Layout::kNchw ? Layout::kNhwc : Layout::kNchw; }
 
 // Interleaved to planar or back: a transpose of the [outer, inner] matrix of elements.
 void Transpose(const std::byte* from, int64_t outer, int64_t inner, int64_t width, std::byte* to) {

@@ -1,5 +1,5 @@
-// .npy and .npz files: samples along their first axis. Arrays stay mapped where possible; each batch
-// converts the rows that it takes.
+// .npy and .npz files: samples along their first axis. Arrays stay mapped where possible; each
+// batch converts the rows that it takes.
 
 #include <algorithm>
 #include <filesystem>
@@ -28,9 +28,9 @@ using Arrays = std::vector<Tensor>;  // by model input
 struct ArrayFile {
   std::string path, name;
   int64_t first_sample = 0, samples = 0;
-  std::vector<ArrayRows> rows;           // by model input
+  std::vector<ArrayRows> rows;  // by model input
   std::vector<std::pair<DType, Shape>> stored;
-  std::shared_ptr<const Arrays> held;    // null: read again when needed
+  std::shared_ptr<const Arrays> held;  // null: read again when needed
 };
 
 std::string ArrayKeys(const io::NamedTensors& arrays) {
@@ -105,9 +105,8 @@ Result<Arrays> ArrayLoader::Select(const io::NamedTensors& arrays) const {
     const bool single = arrays.size() == 1 && inputs_.size() == 1;
     if (array == nullptr && single && (is_npy || !named)) array = &arrays[0].second;
     if (array == nullptr)
-      return DataError(StrCat("no array '", key, "' for model input '", inputs_[i].name,
-                              "' among ", ArrayKeys(arrays), "; say input: ", inputs_[i].name,
-                              "=KEY"));
+      return DataError(StrCat("no array '", key, "' for model input '", inputs_[i].name, "' among ",
+                              ArrayKeys(arrays), "; say input: ", inputs_[i].name, "=KEY"));
     selected.push_back(*array);
   }
   return selected;
@@ -166,9 +165,10 @@ Result<std::shared_ptr<const Arrays>> ArrayLoader::ArraysOf(size_t index) {
 }
 
 size_t ArrayLoader::FileOf(int64_t sample) const {
-  const auto after = std::upper_bound(
-      files_.begin(), files_.end(), sample,
-      [](int64_t value, const ArrayFile& file) { return value < file.first_sample + file.samples; });
+  const auto after = std::upper_bound(files_.begin(), files_.end(), sample,
+                                      [](int64_t value, const ArrayFile& file) {
+                                        return value < file.first_sample + file.samples;
+                                      });
   return static_cast<size_t>(after - files_.begin());
 }
 
@@ -282,8 +282,7 @@ Result<std::unique_ptr<Loader>> OpenArrays(const Settings& settings, const FileC
   auto loader = std::make_unique<ArrayLoader>(settings, inputs, std::move(keys));
   for (const std::string& name : choice.files) {
     if (Interrupted()) return InterruptedError();
-    RETURN_IF_ERROR(
-        loader->AddFile((std::filesystem::path(choice.folder) / name).string(), name));
+    RETURN_IF_ERROR(loader->AddFile((std::filesystem::path(choice.folder) / name).string(), name));
   }
   RETURN_IF_ERROR(loader->Choose(facts, choice.all_files));
   return std::unique_ptr<Loader>(std::move(loader));

@@ -6,7 +6,8 @@
 
 namespace roundel::data {
 
-// Adds the samples of `more` behind those of `batch` (which may be empty). kData if their shapes differ.
+// Adds the samples of `more` behind those of `batch` (which may be empty). kData if their shapes
+// differ.
 Status AppendRows(engine::Batch more, engine::Batch* batch);
 
 // Removes and returns the first `count` samples; 0 < count <= batch->size.

@@ -20,7 +20,8 @@ struct Bfloat {
 };
 
 template <typename T>
-concept Floating = std::is_floating_point_v<T> || std::is_same_v<T, Half> || std::is_same_v<T, Bfloat>;
+concept Floating =
+    std::is_floating_point_v<T> || std::is_same_v<T, Half> || std::is_same_v<T, Bfloat>;
 
 double Value(Half value) { return HalfToFloat(value.bits); }
 double Value(Bfloat value) { return Bfloat16ToFloat(value.bits); }
@@ -52,8 +53,8 @@ Status FloatsToFloats(const From* from, int64_t count, To* to, DType to_type) {
       return DataError(StrCat("element ", i, " is ", std::isnan(value) ? "NaN" : "infinite"));
     to[i] = Rounded<To>(value);
     if (!std::isfinite(Value(to[i])))
-      return DataError(StrCat("element ", i, " is ", value, ", too large for ",
-                              DTypeName(to_type)));
+      return DataError(
+          StrCat("element ", i, " is ", value, ", too large for ", DTypeName(to_type)));
   }
   return OkStatus();
 }
@@ -66,8 +67,7 @@ Status IntegersToFloats(const From* from, int64_t count, To* to, DType to_type) 
     // 2^64 itself is no uint64, and no cast may leave the range of its type.
     const bool fits = back >= static_cast<double>(std::numeric_limits<From>::min()) &&
                       back < std::ldexp(1.0, std::numeric_limits<From>::digits);
-    if (!fits || static_cast<From>(back) != from[i])
-      return Misfit(i, StrCat(from[i]), to_type);
+    if (!fits || static_cast<From>(back) != from[i]) return Misfit(i, StrCat(from[i]), to_type);
   }
   return OkStatus();
 }
@@ -75,10 +75,10 @@ Status IntegersToFloats(const From* from, int64_t count, To* to, DType to_type) 
 template <typename From, typename To>
 Status IntegersToIntegers(const From* from, int64_t count, To* to, DType to_type) {
   for (int64_t i = 0; i < count; ++i) {
-    const bool fits = std::is_same_v<To, bool>
-                          ? from[i] == From{0} || from[i] == From{1}
-                          : std::in_range<std::conditional_t<std::is_same_v<To, bool>, int, To>>(
-                                +from[i]);
+    const bool fits =
+        std::is_same_v<To, bool>
+            ? from[i] == From{0} || from[i] == From{1}
+            : std::in_range<std::conditional_t<std::is_same_v<To, bool>, int, To>>(+from[i]);
     if (!fits) return Misfit(i, StrCat(+from[i]), to_type);
     to[i] = static_cast<To>(from[i]);
   }
@@ -105,20 +105,47 @@ Status Convert(const From* from, int64_t count, To* to, DType to_type) {
 template <typename With>
 bool Dispatch(DType type, const With& with) {
   switch (type) {
-    case DType::kFloat: with(float{}); return true;
-    case DType::kDouble: with(double{}); return true;
-    case DType::kFloat16: with(Half{}); return true;
-    case DType::kBfloat16: with(Bfloat{}); return true;
-    case DType::kBool: with(bool{}); return true;
-    case DType::kUint8: with(uint8_t{}); return true;
-    case DType::kInt8: with(int8_t{}); return true;
-    case DType::kUint16: with(uint16_t{}); return true;
-    case DType::kInt16: with(int16_t{}); return true;
-    case DType::kUint32: with(uint32_t{}); return true;
-    case DType::kInt32: with(int32_t{}); return true;
-    case DType::kUint64: with(uint64_t{}); return true;
-    case DType::kInt64: with(int64_t{}); return true;
-    default: return false;
+    case DType::kFloat:
+      with(float{});
+      return true;
+    case DType::kDouble:
+      with(double{});
+      return true;
+    case DType::kFloat16:
+      with(Half{});
+      return true;
+    case DType::kBfloat16:
+      with(Bfloat{});
+      return true;
+    case DType::kBool:
+      with(bool{});
+      return true;
+    case DType::kUint8:
+      with(uint8_t{});
+      return true;
+    case DType::kInt8:
+      with(int8_t{});
+      return true;
+    case DType::kUint16:
+      with(uint16_t{});
+      return true;
+    case DType::kInt16:
+      with(int16_t{});
+      return true;
+    case DType::kUint32:
+      with(uint32_t{});
+      return true;
+    case DType::kInt32:
+      with(int32_t{});
+      return true;
+    case DType::kUint64:
+      with(uint64_t{});
+      return true;
+    case DType::kInt64:
+      with(int64_t{});
+      return true;
+    default:
+      return false;
   }
 }
 

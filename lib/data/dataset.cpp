@@ -25,7 +25,8 @@ bool IsFolder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-// test_data_set_* folders in `folder`, in the order of their numbers; or `folder` itself if it is one.
+// test_data_set_* folders in `folder`, in the order of their numbers; or `folder` itself if it is
+// one.
 Result<std::vector<std::string>> FindTestSets(const std::string& folder) {
   constexpr std::string_view kPrefix = "test_data_set_";
   if (FileExists((fs::path(folder) / "input_0.pb").string()))
@@ -58,8 +59,8 @@ Result<DataKind> ChooseFiles(const Settings& settings, FileChoice* choice) {
     if (!settings.names.empty()) return UsageError("'names' needs a folder as path");
     if (HasExtension(settings.path, kImageExtensions)) return DataKind::kImages;
     if (HasExtension(settings.path, kArrayExtensions)) return DataKind::kArrays;
-    return UsageError(StrCat("'", settings.path,
-                             "' is neither a folder nor a .npy, .npz, JPEG or PNG file"));
+    return UsageError(
+        StrCat("'", settings.path, "' is neither a folder nor a .npy, .npz, JPEG or PNG file"));
   }
   choice->folder = settings.path;
   DataKind kind = DataKind::kImages;
@@ -69,8 +70,9 @@ Result<DataKind> ChooseFiles(const Settings& settings, FileChoice* choice) {
     ASSIGN_OR_RETURN(choice->all_files, ListFiles(settings.path, kArrayExtensions));
   }
   if (choice->all_files.empty())
-    return DataError(StrCat("no .jpg, .jpeg, .png, .npy or .npz file and no test_data_set_* folder in '",
-                            settings.path, "'"));
+    return DataError(
+        StrCat("no .jpg, .jpeg, .png, .npy or .npz file and no test_data_set_* folder in '",
+               settings.path, "'"));
   choice->files = choice->all_files;
   if (settings.names.empty()) return kind;
   ASSIGN_OR_RETURN(choice->files, ReadNames(settings.names, settings.path));

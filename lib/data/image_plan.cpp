@@ -55,9 +55,14 @@ Result<io::Image> ApplyResize(io::Image image, const Settings& settings, Size ta
   const SizeRule& rule = settings.resize;
   Size size;
   switch (rule.kind) {
-    case Kind::kNone: return image;
-    case Kind::kExact: size = {rule.height, rule.width}; break;
-    case Kind::kSide: size = Cover(image, rule.height, rule.width); break;
+    case Kind::kNone:
+      return image;
+    case Kind::kExact:
+      size = {rule.height, rule.width};
+      break;
+    case Kind::kSide:
+      size = Cover(image, rule.height, rule.width);
+      break;
     case Kind::kAuto: {
       if (target.height < 0 || target.width < 0 || Matches(image, target)) return image;
       // 0.875 = 224 / 256, the customary margin of ImageNet evaluation; without a crop there is no
@@ -66,7 +71,9 @@ Result<io::Image> ApplyResize(io::Image image, const Settings& settings, Size ta
         size = target;
         break;
       }
-      const auto margin = [](int64_t side) { return std::lround(static_cast<double>(side) / 0.875); };
+      const auto margin = [](int64_t side) {
+        return std::lround(static_cast<double>(side) / 0.875);
+      };
       size = Cover(image, margin(target.height), margin(target.width));
       break;
     }
@@ -131,9 +138,9 @@ Result<io::Image> PrepareImage(io::Image image, const Settings& settings, const 
   ASSIGN_OR_RETURN(image, ApplyResize(std::move(image), settings, target));
   ASSIGN_OR_RETURN(image, ApplyCrop(std::move(image), settings, target));
   if (!Matches(image, {input.height, input.width}))
-    return DataError(StrCat("image is ", SizeText(image.height, image.width), " (HxW), model input '",
-                            input_name, "' wants ", SizeText(input.height, input.width),
-                            ": set resize/crop"));
+    return DataError(StrCat("image is ", SizeText(image.height, image.width),
+                            " (HxW), model input '", input_name, "' wants ",
+                            SizeText(input.height, input.width), ": set resize/crop"));
   return image;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// How images become one model input: where its axes are, and which resize and crop lead to its size.
+// How images become one model input: where its axes are, and which resize and crop lead to its
+// size.
 
 #include "lib/base/status.h"
 #include "lib/data/dataset.h"
@@ -19,8 +20,8 @@ struct ImageInput {
 // kData if the input does not look like one of 1 or 3 channel images.
 Result<ImageInput> FindImageAxes(const InputInfo& input, Layout layout);
 
-// Decoded RGB to the pixels that the model sees: luma if it has one channel, resize, centre crop. kData
-// if that does not give the model's size.
+// Decoded RGB to the pixels that the model sees: luma if it has one channel, resize, centre crop.
+// kData if that does not give the model's size.
 Result<io::Image> PrepareImage(io::Image image, const Settings& settings, const ImageInput& input,
                                const std::string& input_name);
 

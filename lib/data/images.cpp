@@ -24,15 +24,18 @@ class ImageLoader final : public Loader {
  public:
   ImageLoader(const Settings& settings, const ImageInput& input, std::string input_name,
               Normalizer normalizer, DType type, int64_t batch)
-      : settings_(settings), input_(input), input_name_(std::move(input_name)),
-        normalizer_(std::move(normalizer)), type_(type), batch_(batch) {}
+      : settings_(settings),
+        input_(input),
+        input_name_(std::move(input_name)),
+        normalizer_(std::move(normalizer)),
+        type_(type),
+        batch_(batch) {}
 
   int64_t samples() const override { return static_cast<int64_t>(names_.size()); }
   int64_t chunks() const override { return (samples() + batch_ - 1) / batch_; }
   Result<Chunk> Load(int64_t chunk) override;
 
-  void SetSamples(std::string folder, std::vector<std::string> names,
-                  std::vector<int64_t> labels) {
+  void SetSamples(std::string folder, std::vector<std::string> names, std::vector<int64_t> labels) {
     folder_ = std::move(folder);
     names_ = std::move(names);
     labels_ = std::move(labels);
@@ -106,8 +109,8 @@ Status ImageLoader::FixSize() {
     last = image.status();
     if (unreadable.reason.ok() || settings_.strict) return last;
   }
-  return DataError(StrCat("no readable image in '", folder_, "'; the last error: ",
-                          last.message()));
+  return DataError(
+      StrCat("no readable image in '", folder_, "'; the last error: ", last.message()));
 }
 
 Result<Chunk> ImageLoader::Load(int64_t chunk) {
@@ -167,11 +170,11 @@ Result<std::unique_ptr<Loader>> OpenImages(const Settings& settings, const FileC
   }
   facts->samples = names;
   facts->has_labels = !labels.empty();
-  facts->description = StrCat("images of '", settings.path, "', ", names.size(), " of ",
-                              available, ", seed ", settings.seed);
-  auto loader = std::make_unique<ImageLoader>(settings, input, inputs[0].name,
-                                              std::move(normalizer), type,
-                                              ChooseBatchSize(settings, inputs).size);
+  facts->description = StrCat("images of '", settings.path, "', ", names.size(), " of ", available,
+                              ", seed ", settings.seed);
+  auto loader =
+      std::make_unique<ImageLoader>(settings, input, inputs[0].name, std::move(normalizer), type,
+                                    ChooseBatchSize(settings, inputs).size);
   loader->SetSamples(choice.folder, std::move(names), std::move(labels));
   RETURN_IF_ERROR(loader->FixSize());
   return std::unique_ptr<Loader>(std::move(loader));

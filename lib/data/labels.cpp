@@ -24,10 +24,10 @@ std::optional<int64_t> ParseInteger(std::string_view text) {
 Result<int64_t> Shifted(int64_t label, const Settings& settings, const std::string& where) {
   int64_t shifted = 0;
   if (__builtin_add_overflow(label, settings.labels_offset, &shifted) || shifted < 0)
-    return DataError(StrCat(where, ": label ", label, settings.labels_offset == 0
-                                                          ? std::string()
-                                                          : StrCat(" with labels_offset ",
-                                                                   settings.labels_offset),
+    return DataError(StrCat(where, ": label ", label,
+                            settings.labels_offset == 0
+                                ? std::string()
+                                : StrCat(" with labels_offset ", settings.labels_offset),
                             " is negative"));
   return shifted;
 }
@@ -104,7 +104,8 @@ Result<std::vector<int64_t>> LabelsFromNames(const Settings& settings,
                                              const std::vector<std::string>& all_names) {
   const bool by_folder = settings.labels == "folder";
   std::set<std::string> classes;
-  bool numeric = !by_folder;  // sub-folders are numbered in order, as torchvision's ImageFolder does
+  bool numeric =
+      !by_folder;  // sub-folders are numbered in order, as torchvision's ImageFolder does
   for (const std::string& name : all_names) {
     const Result<std::string> text = ClassOf(name, by_folder);
     if (!text.ok()) continue;  // matters only if it is chosen
@@ -139,8 +140,8 @@ Result<std::vector<int64_t>> FileLabels(const Settings& settings,
 Result<std::vector<int64_t>> LabelsFromTensor(const Settings& settings, const Tensor& tensor,
                                               int64_t count) {
   if (!IsInteger(tensor.dtype()))
-    return DataError(StrCat(settings.labels, ": labels must be integers, not ",
-                            DTypeName(tensor.dtype())));
+    return DataError(
+        StrCat(settings.labels, ": labels must be integers, not ", DTypeName(tensor.dtype())));
   RETURN_IF_ERROR(CheckCount(settings, static_cast<size_t>(tensor.size()), count));
   std::vector<int64_t> labels = tensor.ToInt64s();
   for (size_t i = 0; i < labels.size(); ++i) {

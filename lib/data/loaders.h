@@ -19,8 +19,9 @@ struct BatchSize {
 };
 BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>& inputs);
 
-// Which array (key of a .npz; "" for the only one) feeds each of `inputs`, after settings.inputs. An
-// input that nothing names is fed by the key of its own name. kUsage for an input that does not exist.
+// Which array (key of a .npz; "" for the only one) feeds each of `inputs`, after settings.inputs.
+// An input that nothing names is fed by the key of its own name. kUsage for an input that does not
+// exist.
 Result<std::vector<std::string>> KeysOfInputs(const Settings& settings,
                                               const std::vector<InputInfo>& inputs);
 

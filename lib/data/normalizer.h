@@ -1,5 +1,6 @@
 #pragma once
-// Pixels to tensor elements: (pixel * scale - mean) / std, type, layout and channel order in one walk.
+// Pixels to tensor elements: (pixel * scale - mean) / std, type, layout and channel order in one
+// walk.
 
 #include <cstdint>
 #include <vector>
@@ -11,9 +12,9 @@ namespace roundel::data {
 
 class Normalizer {
  public:
-  // For `channels` of the model's input (1, 3; or any number that settings with single values cover).
-  // kUsage if mean or std do not fit the channels, or if a pixel's value is not exact in an integer
-  // `type`.
+  // For `channels` of the model's input (1, 3; or any number that settings with single values
+  // cover). kUsage if mean or std do not fit the channels, or if a pixel's value is not exact in an
+  // integer `type`.
   static Result<Normalizer> Create(const Settings& settings, int64_t channels, DType type);
 
   // `pixels` times the channels; kNhwc or kNchw on both sides. `to` is aligned for the type.

@@ -137,10 +137,10 @@ io::Image Crop(const io::Image& image, int top, int left, int height, int width)
   const size_t row = static_cast<size_t>(width) * image.channels;
   out.pixels.resize(row * height);
   for (int y = 0; y < height; ++y)
-    std::memcpy(out.pixels.data() + row * y,
-                image.pixels.data() +
-                    (static_cast<size_t>(top + y) * image.width + left) * image.channels,
-                row);
+    std::memcpy(
+        out.pixels.data() + row * y,
+        image.pixels.data() + (static_cast<size_t>(top + y) * image.width + left) * image.channels,
+        row);
   return out;
 }
 

@@ -74,8 +74,8 @@ Result<std::vector<std::string>> ReadNames(const std::string& path, const std::s
 
 std::vector<int64_t> ChooseSubset(int64_t available, int64_t count, int64_t seed) {
   if (count > available)
-    LogWarning(StrCat("count is ", count, ", but there are only ", available,
-                      " samples: all are used"));
+    LogWarning(
+        StrCat("count is ", count, ", but there are only ", available, " samples: all are used"));
   std::vector<int64_t> chosen(static_cast<size_t>(available));
   std::iota(chosen.begin(), chosen.end(), 0);
   if (count == 0 || count >= available) return chosen;

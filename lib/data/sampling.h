@@ -13,22 +13,22 @@ namespace roundel::data {
 
 bool HasExtension(const std::string& name, const std::vector<std::string>& extensions);
 
-// Files below `folder` whose extension is one of `extensions` (lower case, with dot; any case matches),
-// as paths relative to it in byte order. Hidden files and linked folders are left out.
+// Files below `folder` whose extension is one of `extensions` (lower case, with dot; any case
+// matches), as paths relative to it in byte order. Hidden files and linked folders are left out.
 Result<std::vector<std::string>> ListFiles(const std::string& folder,
                                            const std::vector<std::string>& extensions);
 
-// The names that a text file lists, relative to `folder`, in its order. kData for a file that does not
-// exist or is listed twice.
+// The names that a text file lists, relative to `folder`, in its order. kData for a file that does
+// not exist or is listed twice.
 Result<std::vector<std::string>> ReadNames(const std::string& path, const std::string& folder);
 
 // Indices of `count` of `available` samples (0: all), ascending; the same for the same seed. Warns
 // if there are too few.
 std::vector<int64_t> ChooseSubset(int64_t available, int64_t count, int64_t seed);
 
-// Labels of `names` (files relative to the data's folder) after settings.labels, which is not empty.
-// `all_names`: every file of the folder, chosen or not, so that the numbering of classes by 'prefix' and
-// 'folder' does not depend on the choice. REQUIRES that `names` are among them.
+// Labels of `names` (files relative to the data's folder) after settings.labels, which is not
+// empty. `all_names`: every file of the folder, chosen or not, so that the numbering of classes by
+// 'prefix' and 'folder' does not depend on the choice. REQUIRES that `names` are among them.
 Result<std::vector<int64_t>> FileLabels(const Settings& settings,
                                         const std::vector<std::string>& names,
                                         const std::vector<std::string>& all_names);

@@ -116,10 +116,10 @@ Result<std::optional<engine::Batch>> Stream::Next() {
   if (!started_) Start();
   auto next = options_.fixed_batch > 0 ? NextOfFixedSize() : NextOfAnySize();
   if (next.ok() && !*next && !any_delivered_)
-    next = options_.fixed_batch > 1
-               ? DataError(StrCat("fewer samples than the model's batch size, ",
-                                  options_.fixed_batch))
-               : DataError("none of the samples could be read");
+    next =
+        options_.fixed_batch > 1
+            ? DataError(StrCat("fewer samples than the model's batch size, ", options_.fixed_batch))
+            : DataError("none of the samples could be read");
   if (!next.ok()) failed_ = next.status();
   any_delivered_ = true;
   return next;

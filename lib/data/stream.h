@@ -30,8 +30,8 @@ class Loader {
 };
 
 struct StreamOptions {
-  int threads = 1;  // 0: loads in Next()
-  int ahead = 3;    // chunks that may be loaded or being loaded, but not delivered
+  int threads = 1;          // 0: loads in Next()
+  int ahead = 3;            // chunks that may be loaded or being loaded, but not delivered
   int64_t fixed_batch = 0;  // > 0: every batch has exactly this size; what is left over is dropped
 };
 // One loading thread for four computing ones: decoding is several times faster than inference.

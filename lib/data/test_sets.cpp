@@ -70,8 +70,7 @@ class TestSetLoader final : public Loader {
     ASSIGN_OR_RETURN(out.batch.inputs, Read(set));
     out.batch.size = set.samples;
     for (int64_t i = 0; i < set.samples; ++i)
-      out.batch.sample_names.push_back(set.samples == 1 ? set.name
-                                                        : StrCat(set.name, "[", i, "]"));
+      out.batch.sample_names.push_back(set.samples == 1 ? set.name : StrCat(set.name, "[", i, "]"));
     return out;
   }
 

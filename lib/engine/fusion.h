@@ -18,10 +18,6 @@ struct ElementOps {
 };
 std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 
-// QuantizeLinear `q` followed by DequantizeLinear `dq` with the same constant scale and zero point for
-// the whole tensor, as one post-op.
-std::optional<PostOp> AsFakeQuantize(const Plan& plan, const PlanNode& q, const PlanNode& dq);
-
 // result[c] = scale[c] * linear[c] + shift[c] by output channel of a Conv, ConvTranspose, Gemm or
 // MatMul with constant weights; collected in double, applied to the weights at the end.
 class LinearFold {

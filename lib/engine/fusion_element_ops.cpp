@@ -85,32 +85,4 @@ std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node) {
   return ScalarArithmetic(plan, node);
 }
 
-std::optional<PostOp> AsFakeQuantize(const Plan& plan, const PlanNode& q, const PlanNode& dq) {
-  if (!q.node.Is("QuantizeLinear") || !dq.node.Is("DequantizeLinear")) return std::nullopt;
-  const auto equal = [](const Tensor* a, const Tensor* b) {
-    return a == b || (a && b && *a == *b);
-  };
-  const Tensor *scale = ConstantInput(plan, q, 1), *zero_point = ConstantInput(plan, q, 2);
-  const bool has_zero_point = q.inputs.size() > 2 && q.inputs[2] != kNoSlot;
-  if (!scale || scale->dtype() != DType::kFloat || scale->size() != 1 ||
-      !(*scale->data<float>() > 0) || has_zero_point != (zero_point != nullptr) ||
-      (zero_point && zero_point->size() != 1) || !equal(scale, ConstantInput(plan, dq, 1)) ||
-      !equal(zero_point, ConstantInput(plan, dq, 2)))
-    return std::nullopt;
-  DType type = zero_point ? zero_point->dtype() : DType::kUint8;
-  if (!zero_point && q.node.Int("output_dtype", 0) != 0)
-    type = static_cast<DType>(q.node.Int("output_dtype", 0));
-  if (dq.node.Int("output_dtype", 1) > 1 || q.node.Int("precision", 1) > 1) return std::nullopt;
-  const bool is_signed = type == DType::kInt4 || type == DType::kInt8 || type == DType::kInt16;
-  const bool is_unsigned = type == DType::kUint4 || type == DType::kUint8 || type == DType::kUint16;
-  if (!is_signed && !is_unsigned) return std::nullopt;
-  const quant::Grid grid{.bits = BitWidth(type), .is_signed = is_signed};
-  const int64_t zero = zero_point ? zero_point->ToInt64s()[0] : 0;
-  return PostOp{.kind = PostOpKind::kFakeQuantize,
-                .alpha = *scale->data<float>(),
-                .zero_point = static_cast<int32_t>(zero),
-                .qmin = grid.qmin(),
-                .qmax = grid.qmax()};
-}
-
 }  // namespace roundel::engine

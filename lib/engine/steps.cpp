@@ -102,7 +102,6 @@ class Chainer {
 
   void Grow(Chain* chain) {
     const PlanNode& main = plan_.nodes[chain->nodes[0]];
-    GrowQuantizer(chain);
     const bool element_wise = chain->spec.element_input >= 0;
     if (!OneOutput(main) || (!element_wise && !TakesPostOps(main.node))) return;
     if (IsLinear(main.node) && !chain->spec.weights.defined() && !main.node.Is("MatMul")) return;
@@ -116,19 +115,6 @@ class Chainer {
     taken_[node] = 1;
     chain->nodes.push_back(node);
     chain->outputs = plan_.nodes[node].outputs;
-  }
-
-  // A quantizer of an activation: the integers between its two nodes never come about.
-  void GrowQuantizer(Chain* chain) {
-    const PlanNode& main = plan_.nodes[chain->nodes[0]];
-    const std::vector<Use> readers = Readers(chain->output());
-    if (readers.size() != 1 || readers[0].input != 0) return;
-    const PlanNode& next = plan_.nodes[readers[0].node];
-    const auto op = AsFakeQuantize(plan_, main, next);
-    if (!op || !OneOutput(next)) return;
-    chain->spec.post_ops = {*op};
-    chain->spec.element_input = 0;
-    Take(chain, readers[0].node);
   }
 
   // What can be folded into the weights.

@@ -12,19 +12,32 @@ namespace {
 
 const char* NpyType(DType type) {
   switch (type) {
-    case DType::kFloat16: return "<f2";
-    case DType::kFloat: return "<f4";
-    case DType::kDouble: return "<f8";
-    case DType::kInt8: return "|i1";
-    case DType::kInt16: return "<i2";
-    case DType::kInt32: return "<i4";
-    case DType::kInt64: return "<i8";
-    case DType::kUint8: return "|u1";
-    case DType::kUint16: return "<u2";
-    case DType::kUint32: return "<u4";
-    case DType::kUint64: return "<u8";
-    case DType::kBool: return "|b1";
-    default: return nullptr;
+    case DType::kFloat16:
+      return "<f2";
+    case DType::kFloat:
+      return "<f4";
+    case DType::kDouble:
+      return "<f8";
+    case DType::kInt8:
+      return "|i1";
+    case DType::kInt16:
+      return "<i2";
+    case DType::kInt32:
+      return "<i4";
+    case DType::kInt64:
+      return "<i8";
+    case DType::kUint8:
+      return "|u1";
+    case DType::kUint16:
+      return "<u2";
+    case DType::kUint32:
+      return "<u4";
+    case DType::kUint64:
+      return "<u8";
+    case DType::kBool:
+      return "|b1";
+    default:
+      return nullptr;
   }
 }
 
@@ -64,7 +77,15 @@ Result<std::unique_ptr<AtomicFile>> StartNpy(const std::string& path, DType dtyp
   const size_t padding = (64 - (10 + header.size() + 1) % 64) % 64;
   header += std::string(padding, ' ') + '\n';
   const auto length = static_cast<uint16_t>(header.size());  // rank <= 64: far below 65536
-  const char start[10] = {'\x93', 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<char>(length & 0xff),
+  const char start[10] = {'\x93',
+                          'N',
+                          'U',
+                          'M',
+                          'P',
+                          'Y',
+                          1,
+                          0,
+                          static_cast<char>(length & 0xff),
                           static_cast<char>(length >> 8)};
   ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
   RETURN_IF_ERROR(file->Write(start, sizeof start));
@@ -99,7 +120,8 @@ Status NpyRows::Append(const Tensor& rows) {
 
 Status NpyRows::Commit() {
   if (written_ != total_)
-    return DataError(StrCat("'", path_, "': ", written_, " rows came, ", total_, " were announced"));
+    return DataError(
+        StrCat("'", path_, "': ", written_, " rows came, ", total_, " were announced"));
   return file_ ? file_->Commit() : OkStatus();
 }
 

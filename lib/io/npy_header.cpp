@@ -84,10 +84,10 @@ class DictionaryReader {
   }
   static Status ReadType(const std::string& type, NpyHeader* header) {
     static const std::pair<std::string_view, DType> kTypes[] = {
-        {"f2", DType::kFloat16}, {"f4", DType::kFloat},   {"f8", DType::kDouble},
-        {"i1", DType::kInt8},    {"i2", DType::kInt16},   {"i4", DType::kInt32},
-        {"i8", DType::kInt64},   {"u1", DType::kUint8},   {"u2", DType::kUint16},
-        {"u4", DType::kUint32},  {"u8", DType::kUint64},  {"b1", DType::kBool}};
+        {"f2", DType::kFloat16}, {"f4", DType::kFloat},  {"f8", DType::kDouble},
+        {"i1", DType::kInt8},    {"i2", DType::kInt16},  {"i4", DType::kInt32},
+        {"i8", DType::kInt64},   {"u1", DType::kUint8},  {"u2", DType::kUint16},
+        {"u4", DType::kUint32},  {"u8", DType::kUint64}, {"b1", DType::kBool}};
     if (type.size() == 3 && std::strchr("<>|=", type[0]) != nullptr) {
       header->big_endian = type[0] == '>';
       for (const auto& [name, dtype] : kTypes) {
@@ -134,8 +134,7 @@ void SwapBytes(Tensor* tensor) {
   const int64_t width = BitWidth(tensor->dtype()) / 8, bytes = tensor->byte_size();
   auto* data = static_cast<std::byte*>(tensor->mutable_raw());
   for (int64_t begin = 0; begin < bytes; begin += width)
-    for (int64_t i = 0; i < width / 2; ++i)
-      std::swap(data[begin + i], data[begin + width - 1 - i]);
+    for (int64_t i = 0; i < width / 2; ++i) std::swap(data[begin + i], data[begin + width - 1 - i]);
 }
 
 // Column-major to row-major: walks the output in order, the input along its strides.

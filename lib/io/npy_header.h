@@ -22,8 +22,8 @@ struct NpyHeader {
 // NumPy's own limit is 10000 characters; structured types, which need more, are not supported.
 inline constexpr size_t kMaxNpyHeaderBytes = 1 << 16;
 
-// `start` holds at least the first kMaxNpyHeaderBytes bytes of a file of `file_bytes`, or all of it.
-// kData unless the array fills the file exactly.
+// `start` holds at least the first kMaxNpyHeaderBytes bytes of a file of `file_bytes`, or all of
+// it. kData unless the array fills the file exactly.
 Result<NpyHeader> ParseNpyHeader(std::span<const std::byte> start, size_t file_bytes);
 
 // `stored` holds the array's bytes as they lie in the file, under the header's type and shape.

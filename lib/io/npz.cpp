@@ -34,8 +34,7 @@ constexpr uint64_t kMaxDeflateRatio = 1032;
 // Little-endian number of `width` bytes; the caller has checked the range.
 uint64_t Number(Bytes bytes, size_t offset, size_t width) {
   uint64_t value = 0;
-  for (size_t i = 0; i < width; ++i)
-    value |= static_cast<uint64_t>(bytes[offset + i]) << (8 * i);
+  for (size_t i = 0; i < width; ++i) value |= static_cast<uint64_t>(bytes[offset + i]) << (8 * i);
   return value;
 }
 
@@ -66,8 +65,8 @@ Result<uint64_t> FindEnd(Bytes zip) {
 Result<Directory> FindDirectory(Bytes zip) {
   ASSIGN_OR_RETURN(const uint64_t end, FindEnd(zip));
   Directory directory{Number(zip, end + 16, 4), Number(zip, end + 12, 4), Number(zip, end + 10, 2)};
-  const bool needs64 = directory.offset == kUnset32 || directory.size == kUnset32 ||
-                       directory.members == 0xffff;
+  const bool needs64 =
+      directory.offset == kUnset32 || directory.size == kUnset32 || directory.members == 0xffff;
   if (needs64 && end >= 20 && Number(zip, end - 20, 4) == kLocator64Signature) {
     const uint64_t end64 = Number(zip, end - 12, 8);
     if (!Fits(zip, end64, 56) || Number(zip, end64, 4) != kEnd64Signature)
@@ -78,8 +77,8 @@ Result<Directory> FindDirectory(Bytes zip) {
   if (!Fits(zip, directory.offset, directory.size))
     return DataError("damaged .npz: its directory lies outside of the file");
   if (directory.members > kMaxMembers)
-    return DataError(StrCat(".npz with ", directory.members, " members; at most ", kMaxMembers,
-                            " are read"));
+    return DataError(
+        StrCat(".npz with ", directory.members, " members; at most ", kMaxMembers, " are read"));
   return directory;
 }
 
@@ -234,7 +233,8 @@ Result<NamedTensors> ReadMembers(Bytes zip, const std::shared_ptr<const MappedFi
       return DataError("damaged .npz: its members are larger than the file");
     if (member.method != 0 &&
         (__builtin_add_overflow(inflated, member.size, &inflated) || inflated > kMaxInflated))
-      return DataError("the .npz inflates to more than 4 GiB; store it with numpy.savez or as .npy");
+      return DataError(
+          "the .npz inflates to more than 4 GiB; store it with numpy.savez or as .npy");
     Result<Tensor> tensor = ReadMember(zip, file, member);
     if (!tensor.ok()) return std::move(tensor).status().At(StrCat("array '", name, "'"));
     arrays.emplace_back(name, std::move(tensor).value());

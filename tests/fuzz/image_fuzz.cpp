@@ -1,4 +1,5 @@
-// JPEG and PNG from hostile bytes: no crash, no hang; an image that is accepted has all of its pixels.
+// JPEG and PNG from hostile bytes: no crash, no hang; an image that is accepted has all of its
+// pixels.
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// .npy and .npz from hostile bytes: no crash, no hang, no memory beyond what the input can justify; and
-// what is accepted has exactly the bytes that its shape says.
+// .npy and .npz from hostile bytes: no crash, no hang, no memory beyond what the input can justify;
+// and what is accepted has exactly the bytes that its shape says.
 
 #include <cstdint>
 #include <cstdlib>

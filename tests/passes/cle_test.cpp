@@ -342,6 +342,45 @@ TEST_CASE("dead channels keep their scale") {
   CHECK(OutputDifference(run.before, run.after()) < 1e-6);
 }
 
+TEST_CASE("channels that Relu keeps at zero are cleared") {
+  // Channel 0 is silent: -1 + 1000 * 1e-6 < 0. Channel 1 is not: its bias may be outweighed.
+  const PassRun run = RunPass("cle", Model("float32[N,1,3,3] x", R"(
+      float32[3,1,1,1] w = {1e-6, 0.5, 2}
+      float32[3] b = {-1, -1, 1}
+      float32[3,1,3,3] d = random(3)
+      float32[3] e = {0.5, 0.5, 0.5}
+      float32[1,3,1,1] v = {0.1, 1, 1}
+      [one] t = Conv(x, w, b)
+      r = Relu(t)
+      [two] u = Conv<group=3, pads=[1,1,1,1]>(r, d, e)
+      y = Conv(u, v)
+  )"));
+  CHECK(run.Metric("cleared_channels") == "1");
+  CHECK(run.Reason("'one'", "cleared") == "1 channels that the activation keeps at zero");
+  CHECK(run.Constant("w").span<float>()[0] == 0.0f);
+  CHECK(run.Constant("b").span<float>()[0] == 0.0f);
+  for (int i = 0; i < 9; ++i) CHECK(run.Constant("d").span<float>()[i] == 0.0f);
+  CHECK(run.Constant("d").span<float>()[9] != 0.0f);
+  CHECK(run.Constant("b").span<float>()[1] != 0.0f);
+  CHECK(run.Constant("e").span<float>()[0] == 0.5f);  // a constant channel, but not a silent one
+  CHECK(OutputDifference(run.before, run.after()) < 1e-6);
+}
+
+TEST_CASE("silent channels stay where something else than Relu reads the layer") {
+  const auto cleared = [](const std::string& between) {
+    return RunPass("cle", Model("float32[N,1,3,3] x",
+                                StrCat("float32[2,1,1,1] w = {1e-6, 0.5}\nfloat32[2] b = {-1, -1}\n"
+                                       "float32[1,2,1,1] v = {1, 1}\nt = Conv(x, w, b)\n",
+                                       between, "y = Conv(r, v)\n")))
+        .Metric("cleared_channels");
+  };
+  CHECK(cleared("r = Relu(t)\n") == "1");
+  CHECK(cleared("float32[] z = {0}\nfloat32[] m = {6}\nr = Clip(t, z, m)\n") == "1");
+  CHECK(cleared("r = LeakyRelu(t)\n") == "0");
+  CHECK(cleared("r = Identity(t)\n") == "0");
+  CHECK(cleared("q = Relu(t)\nr = Add(q, t)\n") == "0");
+}
+
 TEST_CASE("power_of_two rounds scales") {
   const PassRun run = RunPass("cle", Model("float32[N,1,2,2] x", R"(
       float32[2,1,1,1] w = {9, 0.7}

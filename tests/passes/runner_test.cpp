@@ -74,4 +74,13 @@ TEST_CASE("a pass that needs data says so when there is none") {
         "pass calibrate: needs calibration data: give --calib, or a data section in the recipe");
 }
 
+TEST_CASE("a pass that changes the float model is refused once grids are assigned") {
+  Session session = MakeSession();
+  session.encodings["c"] = {};
+  report::Report report;
+  const Status status = RunSteps({StepOf("bn_fold")}, {}, &session, &report);
+  CHECK(status.kind() == ErrorKind::kUsage);
+  CHECK(status.message().find("pass bn_fold: changes the float model, so it must come before") == 0);
+}
+
 }  // namespace roundel::passes

@@ -31,8 +31,8 @@ inline std::string EncodePng(int width, int height, const std::vector<uint8_t>& 
       nullptr);
   png_set_IHDR(png, info, static_cast<png_uint_32>(width), static_cast<png_uint_32>(height),
                kind.bit_depth, kind.color_type,
-               kind.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_BASE,
-               PNG_FILTER_TYPE_BASE);
+               kind.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
+               PNG_COMPRESSION_TYPE_BASE, PNG_FILTER_TYPE_BASE);
   if (!kind.palette.empty())
     png_set_PLTE(png, info, kind.palette.data(), static_cast<int>(kind.palette.size()));
   png_write_info(png, info);

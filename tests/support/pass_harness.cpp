@@ -154,8 +154,7 @@ std::vector<Tensor> RunModel(const graph::Model& model, uint64_t seed) {
   auto executor = engine::Executor::Create(model, options);
   INFO((executor.ok() ? "" : executor.status().message()));
   REQUIRE(executor.ok());
-  auto outputs =
-      (*executor)->Run(MakeInputs(*model.graph, (*executor)->input_names(), seed));
+  auto outputs = (*executor)->Run(MakeInputs(*model.graph, (*executor)->input_names(), seed));
   INFO((outputs.ok() ? "" : outputs.status().message()));
   REQUIRE(outputs.ok());
   return std::move(*outputs);

@@ -42,8 +42,8 @@ inline std::string Zip(const std::vector<ZipMember>& members, bool zip64_end = f
     const auto crc = crc32(0, reinterpret_cast<const Bytef*>(member.contents.data()),
                            static_cast<uInt>(member.contents.size()));
     const std::string offset = Le(out.size(), 4);
-    const std::string common = Le(20, 2) + Le(0, 2) + Le(member.deflate ? 8 : 0, 2) + Le(0, 4) +
-                               Le(crc, 4);
+    const std::string common =
+        Le(20, 2) + Le(0, 2) + Le(member.deflate ? 8 : 0, 2) + Le(0, 4) + Le(crc, 4);
     const std::string sizes = member.zip64 ? Le(0xffffffff, 4) + Le(0xffffffff, 4)
                                            : Le(data.size(), 4) + Le(member.contents.size(), 4);
     const std::string extra =

@@ -27,14 +27,12 @@ enum class PostOpKind {
   kExp,
   kAbs,
   kSqrt,
-  kAdd,           // x + input, of the same shape
-  kFakeQuantize,  // what QuantizeLinear and DequantizeLinear make of x; alpha: scale
+  kAdd,  // x + input, of the same shape
 };
 struct PostOp {
   PostOpKind kind = PostOpKind::kRelu;
   float alpha = 0, beta = 0;
-  int input = -1;                              // kAdd: index into the unit's inputs
-  int32_t zero_point = 0, qmin = 0, qmax = 0;  // kFakeQuantize
+  int input = -1;  // kAdd: index into the unit's inputs
 };
 
 struct KernelSpec {

@@ -7,7 +7,6 @@
 
 #include "lib/base/parallel.h"
 #include "lib/engine/fast/vectorize.h"
-#include "lib/quant/grid.h"
 
 namespace roundel::engine {
 namespace {
@@ -23,7 +22,6 @@ bool IsSimple(PostOpKind kind) {
     case PostOpKind::kAbs:
     case PostOpKind::kSqrt:
     case PostOpKind::kAdd:
-    case PostOpKind::kFakeQuantize:
       return true;
     default:
       return false;
@@ -93,8 +91,6 @@ void RunSimple(const PostOp& op, const float* from, float* to, int64_t n, const 
       return HardSwish(from, to, n);
     case PostOpKind::kAbs:
       return Abs(from, to, n);
-    case PostOpKind::kFakeQuantize:
-      return quant::FakeQuantize(from, to, n, {op.alpha, op.zero_point}, op.qmin, op.qmax);
     case PostOpKind::kSqrt:
       return Sqrt(from, to, n);
     default:

@@ -94,7 +94,6 @@ bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op) {
     case PostOpKind::kSqrt:
       return append(algorithm::eltwise_sqrt, 0, 0);
     case PostOpKind::kAdd:
-    case PostOpKind::kFakeQuantize:
       return false;
   }
   return false;

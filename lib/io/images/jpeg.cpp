@@ -21,8 +21,8 @@ tjhandle& ThreadDecompressor() {
   return owner.handle;
 }
 
-// The error, and a fresh decompressor for the next file: after an error in a header, libjpeg-turbo 2.1
-// leaves this one in a state in which every later file fails.
+// The error, and a fresh decompressor for the next file: after an error in a header,
+// libjpeg-turbo 2.1 leaves this one in a state in which every later file fails.
 Status Corrupt(const std::string& message) {
   tjhandle& decompressor = ThreadDecompressor();
   tjDestroy(decompressor);
@@ -30,8 +30,8 @@ Status Corrupt(const std::string& message) {
   return DataError(StrCat("corrupt JPEG: ", message));
 }
 
-// libjpeg repairs what it can and calls it a warning; the repaired pixels are then grey or noise. Only
-// stray bytes between whole segments are harmless, provided that the image does end.
+// libjpeg repairs what it can and calls it a warning; the repaired pixels are then grey or noise.
+// Only stray bytes between whole segments are harmless, provided that the image does end.
 bool IsHarmless(const std::string& warning, std::span<const std::byte> file) {
   if (warning.find("extraneous bytes before marker") == std::string::npos) return false;
   for (size_t i = file.size() - 1; i > 0; --i)
@@ -71,8 +71,8 @@ Result<Image> DecodeJpeg(std::span<const std::byte> file) {
   // The defaults of libjpeg-turbo (exact integer DCT, smooth chroma upsampling), which other tools'
   // pixels come from; a limit on scans bounds the time that a hostile progressive file can take.
   if (tjDecompress2(decompressor, data, size, cmyk ? inks.data() : image.pixels.data(), width, 0,
-                    height, cmyk ? TJPF_CMYK : TJPF_RGB, TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) !=
-      0) {
+                    height, cmyk ? TJPF_CMYK : TJPF_RGB,
+                    TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0) {
     const std::string message = tjGetErrorStr2(decompressor);
     if (tjGetErrorCode(decompressor) != TJERR_WARNING || !IsHarmless(message, file))
       return Corrupt(message);

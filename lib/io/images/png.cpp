@@ -10,8 +10,9 @@
 namespace roundel::io {
 namespace {
 
-// What libpng's callbacks share. libpng leaves errors by longjmp, so that no object with a destructor
-// may live in a frame that it jumps over: everything hangs here, and DecodePng() owns it.
+// What libpng's callbacks share. libpng leaves errors by longjmp, so that no object with a
+// destructor may live in a frame that it jumps over: everything hangs here, and DecodePng() owns
+// it.
 struct Decoder {
   std::span<const std::byte> file;
   size_t position = 0;
@@ -38,8 +39,8 @@ void OnRead(png_structp png, png_bytep to, size_t size) {
   decoder->position += size;
 }
 
-// Runs a step that libpng may leave by longjmp: false after an error. The only frame with setjmp, and
-// nothing in it has a destructor.
+// Runs a step that libpng may leave by longjmp: false after an error. The only frame with setjmp,
+// and nothing in it has a destructor.
 bool Run(Decoder* decoder, void (*step)(Decoder*)) {
   if (setjmp(png_jmpbuf(decoder->png)) != 0) return false;  // NOLINT: libpng's only way
   step(decoder);
@@ -74,8 +75,7 @@ Status Corrupt(const Decoder& decoder) {
 Result<Image> DecodePng(std::span<const std::byte> file) {
   Decoder decoder;
   decoder.file = file;
-  decoder.png =
-      png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, OnError, OnWarning);
+  decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, OnError, OnWarning);
   if (decoder.png != nullptr) decoder.info = png_create_info_struct(decoder.png);
   if (decoder.info == nullptr) return InternalError("out of memory: PNG decoder");
   if (!Run(&decoder, ReadHeader)) return Corrupt(decoder);

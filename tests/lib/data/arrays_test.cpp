@@ -111,7 +111,8 @@ TEST_CASE("arrays: 8-bit images in either layout take the image settings") {
         wanted.push_back(static_cast<float>((10 * n + 50 * c + p) * 0.5 - (c + 1)));
       }
   }
-  const std::string last = Save(folder, "last.npy", Tensor::FromVector<uint8_t>({2, 4, 5, 3}, nhwc));
+  const std::string last =
+      Save(folder, "last.npy", Tensor::FromVector<uint8_t>({2, 4, 5, 3}, nhwc));
   const std::string first =
       Save(folder, "first.npy", Tensor::FromVector<uint8_t>({2, 3, 4, 5}, nchw));
   const Tensor planes = Tensor::FromVector<float>({2, 3, 4, 5}, wanted);
@@ -197,7 +198,8 @@ TEST_CASE("arrays: faults of shape, type and value") {
   CHECK(failed.status().kind() == data);
   CHECK(failed.status().message() == "nan.npy[2]: element 1 is NaN");
   CheckFails({{"path", Save(folder, "big.npy", Tensor::FromVector<int64_t>({1, 1}, {1 << 20}))}},
-             {Input({-1, 1}, DType::kInt16)}, data, "element 0 is 1048576, which is no exact int16");
+             {Input({-1, 1}, DType::kInt16)}, data,
+             "element 0 is 1048576, which is no exact int16");
 }
 
 TEST_CASE("arrays: labels beside them, or under a key") {
@@ -207,10 +209,11 @@ TEST_CASE("arrays: labels beside them, or under a key") {
   const std::vector<InputInfo> input = {Input({-1, 1})};
   CHECK(LabelsOf(LoadAll({{"path", x}, {"labels", y}, {"batch", "3"}}, input)) ==
         Labels{5, 6, 7, 8});
-  CHECK(LabelsOf(LoadAll({{"path", x}, {"labels", folder.Write("y.txt", "3\n1\n2\n0\n")}}, input)) ==
-        Labels{3, 1, 2, 0});
-  const std::string z = SaveNpz(folder, "z.npz", {{"images", Counting<float>({2, 1})},
-                                                  {"classes", Counting<int64_t>({2}, 1)}});
+  CHECK(LabelsOf(LoadAll({{"path", x}, {"labels", folder.Write("y.txt", "3\n1\n2\n0\n")}},
+                         input)) == Labels{3, 1, 2, 0});
+  const std::string z =
+      SaveNpz(folder, "z.npz",
+              {{"images", Counting<float>({2, 1})}, {"classes", Counting<int64_t>({2}, 1)}});
   CHECK(LabelsOf(LoadAll({{"path", z}, {"input", "x=images"}, {"labels", "classes"}}, input)) ==
         Labels{1, 2});
   const auto data = ErrorKind::kData;
@@ -223,10 +226,10 @@ TEST_CASE("arrays: labels beside them, or under a key") {
 
 TEST_CASE("arrays: a .npz feeds several inputs by name") {
   const TempFolder folder;
-  const std::string path =
-      SaveNpz(folder, "m.npz", {{"mask", Counting<uint8_t>({3, 2}, 0)},
-                                {"ids", Counting<int64_t>({3, 4})},
-                                {"rate", Tensor::Scalar<int64_t>(16000)}});
+  const std::string path = SaveNpz(folder, "m.npz",
+                                   {{"mask", Counting<uint8_t>({3, 2}, 0)},
+                                    {"ids", Counting<int64_t>({3, 4})},
+                                    {"rate", Tensor::Scalar<int64_t>(16000)}});
   const InputInfo ids{"ids", DType::kInt64, {-1, -1}}, mask{"m", DType::kInt64, {-1, 2}},
       rate{"rate", DType::kInt64, {}};
   const auto batches =
@@ -275,8 +278,7 @@ TEST_CASE("arrays: a folder of files, batches never mix shapes") {
 TEST_CASE("conversion: exact integers, rounded floats") {
   const auto convert = [](const Tensor& from, DType type) -> Result<Tensor> {
     Tensor to = Tensor::Empty(type, from.shape());
-    RETURN_IF_ERROR(
-        ConvertElements(from.dtype(), from.raw(), from.size(), type, to.mutable_raw()));
+    RETURN_IF_ERROR(ConvertElements(from.dtype(), from.raw(), from.size(), type, to.mutable_raw()));
     return to;
   };
   const auto bad = [&](const Tensor& from, DType type, const std::string& part) {

@@ -170,8 +170,8 @@ TEST_CASE("images: resize and crop rules") {
   // The imagenet preset brings both rules along; its normalization is switched off here.
   check({{"preset", "imagenet"}, {"scale", "1"}, {"mean", "0"}, {"std", "1"}}, 14, 14,
         Crop(bilinear(16, 32), 1, 9, 14, 14));
-  check({{"preset", "imagenet"}, {"scale", "1"}, {"mean", "0"}, {"std", "1"}, {"resize", "none"}}, 14,
-        14, Crop(image, 3, 13, 14, 14));
+  check({{"preset", "imagenet"}, {"scale", "1"}, {"mean", "0"}, {"std", "1"}, {"resize", "none"}},
+        14, 14, Crop(image, 3, 13, 14, 14));
 
   const std::string& path = folder.path();
   const auto data = ErrorKind::kData, usage = ErrorKind::kUsage;
@@ -244,15 +244,14 @@ TEST_CASE("images: corrupt files are skipped and counted, in every sweep; strict
   for (int sweep = 0; sweep < 2; ++sweep) {
     const auto batches = Drain(source->get());
     REQUIRE(batches.ok());
-    CHECK(Names(*batches) ==
-          std::vector<std::string>{"000.png", "001.png", "003.png", "005.png"});
+    CHECK(Names(*batches) == std::vector<std::string>{"000.png", "001.png", "003.png", "005.png"});
     CHECK((*batches)[0].inputs[0].shape() == Shape{2, 3, 6, 4});
     CHECK((*source)->skipped() == 2);
     REQUIRE((*source)->Rewind().ok());
     CHECK((*source)->skipped() == 0);
   }
-  auto strict = Open({{"path", folder.path()}, {"batch", "1"}, {"strict", "true"}},
-                     {Nchw(-1, 3, 6, 4)});
+  auto strict =
+      Open({{"path", folder.path()}, {"batch", "1"}, {"strict", "true"}}, {Nchw(-1, 3, 6, 4)});
   REQUIRE(strict.ok());
   CHECK((*strict)->Next()->value().sample_names[0] == "000.png");
   CHECK((*strict)->Next()->value().sample_names[0] == "001.png");

@@ -32,9 +32,11 @@ TEST_CASE("resize: the pixels that Pillow 9.4 gives") {
   CHECK(Resize(Grey(), 3, 4, Interpolation::kBicubic).pixels ==
         Pixels{74, 131, 118, 88, 137, 127, 140, 138, 109, 118, 144, 110});
   CHECK(Resize(Colour(), 3, 2, Interpolation::kBilinear).pixels ==
-        Pixels{105, 88, 125, 136, 131, 82, 98, 119, 156, 151, 108, 113, 113, 150, 142, 144, 107, 144});
+        Pixels{105, 88, 125, 136, 131, 82, 98, 119, 156, 151, 108, 113, 113, 150, 142, 144, 107,
+               144});
   CHECK(Resize(Colour(), 3, 2, Interpolation::kBicubic).pixels ==
-        Pixels{108, 82, 121, 135, 133, 80, 94, 117, 160, 155, 109, 111, 114, 157, 141, 141, 102, 148});
+        Pixels{108, 82, 121, 135, 133, 80, 94, 117, 160, 155, 109, 111, 114, 157, 141, 141, 102,
+               148});
   const io::Image larger = Resize(Grey(), 8, 9, Interpolation::kBicubic);
   CHECK(larger.width == 9);
   CHECK(larger.height == 8);
@@ -43,8 +45,8 @@ TEST_CASE("resize: the pixels that Pillow 9.4 gives") {
 }
 
 TEST_CASE("resize: halving averages with the triangle filter, by hand") {
-  // Triangle of half-width 2 around 2.0: weights 1 3 3 1 over pixels 0..3 (out of 8); at the left edge
-  // around 1.0 over pixels 0..2: 3 3 1 (out of 7).
+  // Triangle of half-width 2 around 2.0: weights 1 3 3 1 over pixels 0..3 (out of 8); at the left
+  // edge around 1.0 over pixels 0..2: 3 3 1 (out of 7).
   const io::Image image{8, 1, 1, {10, 20, 30, 40, 50, 60, 70, 80}};
   const io::Image half = Resize(image, 1, 4, Interpolation::kBilinear);
   REQUIRE(half.pixels.size() == 4);
@@ -54,7 +56,8 @@ TEST_CASE("resize: halving averages with the triangle filter, by hand") {
 }
 
 TEST_CASE("resize: constants stay constant, ramps stay ramps, sizes of 1 work") {
-  for (const auto mode : {Interpolation::kNearest, Interpolation::kBilinear, Interpolation::kBicubic}) {
+  for (const auto mode :
+       {Interpolation::kNearest, Interpolation::kBilinear, Interpolation::kBicubic}) {
     for (const auto& [height, width] : {std::pair{1, 1}, {3, 50}, {40, 2}, {17, 13}, {100, 1}}) {
       const io::Image flat{13, 17, 3, Pixels(13 * 17 * 3, 201)};
       const io::Image out = Resize(flat, height, width, mode);
@@ -80,9 +83,8 @@ TEST_CASE("crop and luma") {
       for (int c = 0; c < 3; ++c)
         CHECK(crop.pixels[(y * 3 + x) * 3 + c] == colour.pixels[((y + 1) * 6 + x + 2) * 3 + c]);
   // Pillow's convert("L").
-  CHECK(Luma(colour).pixels ==
-        Pixels{30, 141, 73, 107, 189, 73, 184, 39, 150, 82, 116, 198,
-               82, 193, 48, 159, 91, 125, 207, 91, 202, 57, 168, 100});
+  CHECK(Luma(colour).pixels == Pixels{30, 141, 73, 107, 189, 73,  184, 39, 150, 82, 116, 198,
+                                      82, 193, 48, 159, 91,  125, 207, 91, 202, 57, 168, 100});
   CHECK(Luma({1, 1, 3, {123, 123, 123}}).pixels == Pixels{123});
 }
 

@@ -107,8 +107,8 @@ TEST_CASE("names: order of the list, columns, spaces, errors with their line") {
   check("a.png\nc.png\na.png\n", "list.txt:3: 'a.png' is listed twice");
   check("\n\n", "no names");
   CHECK(ReadNames(folder / "none.txt", folder.path()).status().kind() == ErrorKind::kUsage);
-  const auto batches = Load({{"path", folder.path()}, {"names", folder.Write("l", "c.png\na.png")}},
-                            kInput);
+  const auto batches =
+      Load({{"path", folder.path()}, {"names", folder.Write("l", "c.png\na.png")}}, kInput);
   REQUIRE(batches.ok());
   CHECK(Names(*batches) == Strings{"c.png", "a.png"});
 }

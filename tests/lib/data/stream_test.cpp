@@ -116,8 +116,8 @@ TEST_CASE("stream: lack of memory in a thread is an error like others") {
 
 TEST_CASE("stream: destruction in the middle of a sweep") {
   for (int taken : {0, 1, 5}) {
-    auto stream = std::make_unique<Stream>(std::make_unique<FakeLoader>(Ones(50)),
-                                           StreamOptions{4, 6, 0});
+    auto stream =
+        std::make_unique<Stream>(std::make_unique<FakeLoader>(Ones(50)), StreamOptions{4, 6, 0});
     for (int i = 0; i < taken; ++i) REQUIRE(stream->Next().ok());
     stream.reset();
     CHECK(stream == nullptr);
@@ -132,8 +132,7 @@ TEST_CASE("stream: samples are regrouped for a fixed batch size") {
     const auto batches = Drain(&stream);
     REQUIRE(batches.ok());
     REQUIRE(batches->size() == 5);  // 16 samples: one is left over
-    const std::vector<int64_t> labels = {0,  1,  2,  20, 21, 30, 31, 32,
-                                         40, 50, 51, 52, 53, 54, 55};
+    const std::vector<int64_t> labels = {0, 1, 2, 20, 21, 30, 31, 32, 40, 50, 51, 52, 53, 54, 55};
     CHECK(LabelsOf(*batches) == labels);
     for (size_t i = 0; i < 5; ++i) {
       const engine::Batch& batch = (*batches)[i];

@@ -39,8 +39,7 @@ const InputInfo kA{"a", DType::kFloat, {-1, 2}}, kB{"b", DType::kInt64, {}};
 
 void WriteSet(const TempFolder& folder, int number, int64_t samples) {
   const std::string set = StrCat("test_data_set_", number);
-  folder.Write(set + "/input_0.pb",
-               TensorProto(Floats({samples, 2}, static_cast<float>(number))));
+  folder.Write(set + "/input_0.pb", TensorProto(Floats({samples, 2}, static_cast<float>(number))));
   folder.Write(set + "/input_1.pb", TensorProto(Tensor::Scalar<int64_t>(100 + number)));
   folder.Write(set + "/output_0.pb", "ignored");
 }

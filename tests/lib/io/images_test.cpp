@@ -61,15 +61,16 @@ TEST_CASE("png: colour and grey at every depth, palette, alpha, interlacing") {
   CheckPixels(EncodePng(2, 1, {0x4f}, {PNG_COLOR_TYPE_GRAY, 4, false, {}}), 2, 1,
               {68, 68, 68, 255, 255, 255});
   // 16 bits: round(v / 257). 0x80ff = 33023 -> 128.49, 0x8100 = 33024 -> 128.498, 0x8180 -> 129.
-  CheckPixels(EncodePng(3, 1, {0x80, 0xff, 0x81, 0x00, 0x81, 0x80},
-                        {PNG_COLOR_TYPE_GRAY, 16, false, {}}),
-              3, 1, {128, 128, 128, 128, 128, 128, 129, 129, 129});
+  CheckPixels(
+      EncodePng(3, 1, {0x80, 0xff, 0x81, 0x00, 0x81, 0x80}, {PNG_COLOR_TYPE_GRAY, 16, false, {}}),
+      3, 1, {128, 128, 128, 128, 128, 128, 129, 129, 129});
   CheckPixels(EncodePng(2, 1, {1, 2, 3, 0, 4, 5, 6, 128}, {PNG_COLOR_TYPE_RGB_ALPHA, 8, false, {}}),
               2, 1, {1, 2, 3, 4, 5, 6});
   CheckPixels(EncodePng(1, 1, {77, 0}, {PNG_COLOR_TYPE_GRAY_ALPHA, 8, false, {}}), 1, 1,
               {77, 77, 77});
-  CheckPixels(EncodePng(3, 1, {1, 0, 1}, {PNG_COLOR_TYPE_PALETTE, 8, false, {{9, 8, 7}, {1, 2, 3}}}),
-              3, 1, {1, 2, 3, 9, 8, 7, 1, 2, 3});
+  CheckPixels(
+      EncodePng(3, 1, {1, 0, 1}, {PNG_COLOR_TYPE_PALETTE, 8, false, {{9, 8, 7}, {1, 2, 3}}}), 3, 1,
+      {1, 2, 3, 9, 8, 7, 1, 2, 3});
 }
 
 TEST_CASE("jpeg: colour, grey and Adobe CMYK") {
@@ -151,8 +152,8 @@ TEST_CASE("jpeg: a corrupt file does not spoil the next ones") {
 
 TEST_CASE("jpeg: stray bytes before the end marker are harmless, if the end is there") {
   const std::string jpeg = EncodeJpeg(16, 16, support::SmoothPixels(16, 16, 4));
-  const std::string stray = jpeg.substr(0, jpeg.size() - 2) + "\x11\x22\x33" +
-                            jpeg.substr(jpeg.size() - 2);
+  const std::string stray =
+      jpeg.substr(0, jpeg.size() - 2) + "\x11\x22\x33" + jpeg.substr(jpeg.size() - 2);
   const auto clean = Decode(jpeg);
   const auto image = Decode(stray);
   REQUIRE(clean.ok());

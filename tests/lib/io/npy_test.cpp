@@ -86,8 +86,8 @@ TEST_CASE("npy: bytes of a bool other than 0 and 1 count as true") {
 
 TEST_CASE("npy: big endian, Fortran order, as NumPy 1.24 writes them") {
   // np.asfortranarray(np.arange(6, dtype='>i2').reshape(2, 3))
-  const auto tensor = Parse(
-      Npy(Dict(">i2", "(2, 3)", true), std::string("\0\0\0\3\0\1\0\4\0\2\0\5", 12)));
+  const auto tensor =
+      Parse(Npy(Dict(">i2", "(2, 3)", true), std::string("\0\0\0\3\0\1\0\4\0\2\0\5", 12)));
   REQUIRE(tensor.ok());
   CHECK(*tensor == Tensor::FromVector<int16_t>({2, 3}, {0, 1, 2, 3, 4, 5}));
 }
@@ -116,8 +116,9 @@ TEST_CASE("npy: format versions, scalars, empty arrays, key order, Python 2 long
   }
   CHECK(Parse(Npy(Dict("<f8", "()"), Raw<double>({4})))->shape().empty());
   CHECK(Parse(Npy(Dict("<f8", "(0, 7)"), ""))->size() == 0);
-  CHECK(Parse(Npy("{\"shape\":(3L,),\"fortran_order\":False,\"descr\":\"<f8\"}", payload))->shape() ==
-        Shape{3});
+  CHECK(
+      Parse(Npy("{\"shape\":(3L,),\"fortran_order\":False,\"descr\":\"<f8\"}", payload))->shape() ==
+      Shape{3});
 }
 
 TEST_CASE("npy: malformed files are data errors that say what is wrong") {
@@ -176,8 +177,8 @@ TEST_CASE("npy: writing gives NumPy's bytes and reads back") {
   const std::string bytes(std::istreambuf_iterator<char>(file), {});
   std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 1), }";
   header.append(117 - header.size(), ' ');
-  CHECK(bytes == std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" +
-                     Raw<float>({1.5f, -3}));
+  CHECK(bytes ==
+        std::string("\x93NUMPY\x01\x00\x76\x00", 10) + header + "\n" + Raw<float>({1.5f, -3}));
   CHECK(*ReadNpy(folder / "x.npy") == tensor);
   const auto scalar = Tensor::Scalar<int64_t>(-5);
   REQUIRE(WriteNpy(scalar, folder / "s.npy").ok());
@@ -270,7 +271,8 @@ TEST_CASE("npz: damaged archives are data errors") {
   check(good.substr(0, good.size() - 1), "no zip directory");
   check(Zip({{"readme.txt", "x", false, false}}), "no arrays");
   check(Zip({{"a.npy", "junk", false, false}}), "array 'a': not a .npy");
-  check(Zip({{"a.npy", Array12(), false, false}, {"a.npy", Array12(), false, false}}), "two arrays");
+  check(Zip({{"a.npy", Array12(), false, false}, {"a.npy", Array12(), false, false}}),
+        "two arrays");
   // Byte positions: local header 30 bytes + 5 of name, then data; the directory follows.
   std::string broken = good;
   broken[40] ^= 0x55;
@@ -294,6 +296,33 @@ TEST_CASE("npz: damaged archives are data errors") {
   check(patched(24, Le(Array12().size() + 1, 4)), "ends early");
   check(patched(28, Le(60000, 2)), "broken zip directory");
   check(patched(0, "PK\1\3"), "broken zip directory");
+}
+
+TEST_CASE("npy, npz: every truncation and single-byte corruption gives an array or a data error") {
+  const std::string npy = Npy(Dict(">i2", "(2, 3)", true), std::string(12, 'x'));
+  const std::string deflated = Zip({{"a.npy", Array12(), true, true}}, true);
+  int accepted = 0, refused = 0;
+  const auto check = [&](const std::string& file) {
+    const auto array = Parse(file);
+    const auto arrays = ParseZ(file);
+    bool sound = array.ok() || array.status().kind() == ErrorKind::kData;
+    sound = sound && (arrays.ok() || arrays.status().kind() == ErrorKind::kData);
+    if (array.ok()) sound = sound && static_cast<size_t>(array->byte_size()) <= file.size();
+    if (!sound) FAIL("neither an array nor a data error");
+    ++(array.ok() || arrays.ok() ? accepted : refused);
+  };
+  for (const std::string& good : {npy, deflated, FromHex(kCompressed), FromHex(kStored)}) {
+    for (size_t size = 0; size < good.size(); ++size) check(good.substr(0, size));
+    for (size_t at = 0; at < good.size(); ++at) {
+      for (int value : {0x00, 0x01, 0x27, 0x7f, 0x80, 0xff}) {
+        std::string bad = good;
+        bad[at] = static_cast<char>(value);
+        check(bad);
+      }
+    }
+  }
+  CHECK(accepted > 0);  // bytes that do not matter: time stamps, values
+  CHECK(refused > accepted);
 }
 
 }  // namespace roundel::io
