@@ -45,7 +45,7 @@ Progress::~Progress() {
 
 void Progress::Advance(int64_t units) {
   done_ += units;
-  if (!enabled_) return;
+  if (!enabled_ || (total_ > 0 && done_ >= total_)) return;  // the destructor prints the last line
   const auto now = std::chrono::steady_clock::now();
   if (Seconds(now - last_print_) < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
   last_print_ = now;
