@@ -130,8 +130,7 @@ class PlanExecutor : public Executor {
 
   // A value has come into being.
   Status Made(int slot, const TapsBySlot& taps) {
-    if (const auto& encoding = plan_.slots[slot].encoding)
-      RETURN_IF_ERROR(state_.FakeQuantize(slot, *encoding));
+    RETURN_IF_ERROR(state_.Quantize(slot));
     return CallTaps(slot, taps);
   }
 

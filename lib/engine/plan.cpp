@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/engine/integer/kernels.h"
 #include "lib/engine/plain_run.h"
 #include "lib/graph/graph.h"
 
@@ -172,7 +173,9 @@ class Builder {
         status = ModelError(StrCat("codes of shape ", ShapeString(e.codes->shape()),
                                    " for a value of shape ", ShapeString(value.shape())));
       if (!status.ok()) return std::move(status).At(StrCat("encoding of '", name, "'"));
-      value = quant::FakeQuantizeTensor(value, e);
+      if (!e.codes) slot.encoding->codes = quant::QuantizeTensor(value, e);
+      value = quant::DequantizeTensor(*e.codes, e);
+      slot.constant_encoding = std::move(slot.encoding);
       slot.encoding.reset();
     }
     slot.constant = std::move(value);
@@ -259,9 +262,14 @@ class Builder {
     Status status = RunPlain(node, inputs, allocate, &outputs);
     if (too_large) return false;
     RETURN_IF_ERROR(std::move(status));
-    for (size_t i = 0; i < outputs.size(); ++i)
-      if (node.outputs[i] != kNoSlot)
-        RETURN_IF_ERROR(NewConstant(node.node.outputs[i], std::move(outputs[i])));
+    // Before new slots move the old ones.
+    const std::optional<quant::Encoding> stored = EncodingOfDequantize(node, inputs);
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      if (node.outputs[i] == kNoSlot) continue;
+      RETURN_IF_ERROR(NewConstant(node.node.outputs[i], std::move(outputs[i])));
+      Slot& slot = plan_.slots.back();
+      if (!slot.constant_encoding) slot.constant_encoding = stored;
+    }
     return true;
   }
 
@@ -274,6 +282,7 @@ class Builder {
     for (size_t i = 0; i < plan_.slots.size(); ++i) {
       Slot& slot = plan_.slots[i];
       if (slot.constant && !used[i] && !slot.is_output && !slot.tapped) slot.constant = Tensor();
+      if (slot.constant && !slot.constant->defined()) slot.constant_encoding.reset();
     }
   }
 
@@ -290,10 +299,19 @@ class Builder {
     for (size_t i = 0; i < plan_.steps.size(); ++i) {
       Step& step = plan_.steps[i];
       if (!OnlyFirst(step.whole.outputs)) continue;  // fast kernels have one result
-      step.whole.fast = MakeFastKernel(specs[i]);
+      if (auto integer = MakeIntegerKernel(specs[i])) {
+        for (int slot : step.whole.inputs)
+          if (slot != kNoSlot && plan_.slots[slot].encoding) plan_.slots[slot].as_codes = true;
+        step.whole.fast.push_back(std::move(integer));
+      }
+      AddFloatKernel(specs[i], &step.whole);
       for (Unit& member : step.members)
-        member.fast = MakeFastKernel(SingleSpec(plan_, member.nodes[0]));
+        AddFloatKernel(SingleSpec(plan_, member.nodes[0]), &member);
     }
+  }
+
+  static void AddFloatKernel(const KernelSpec& spec, Unit* unit) {
+    if (auto kernel = MakeFastKernel(spec)) unit->fast.push_back(std::move(kernel));
   }
 
   void FindDeaths() {

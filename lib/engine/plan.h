@@ -34,6 +34,9 @@ struct Slot {
   std::string name;
   std::optional<Tensor> constant;           // initializers and folded nodes, already fake-quantized
   std::optional<quant::Encoding> encoding;  // of values that are computed
+  // Of a constant that stands for codes: the grid and the codes it was made from.
+  std::optional<quant::Encoding> constant_encoding;
+  bool as_codes = false;  // held as codes: integer kernels read it
   bool is_input = false;
   bool is_output = false;
   bool tapped = false;
@@ -44,10 +47,10 @@ struct Slot {
 // What runs at once: one node, or several that one fast kernel computes. If that kernel declines
 // the shapes it is given, the members run one by one.
 struct Unit {
-  std::vector<int> nodes;            // indices into Plan::nodes, in order
-  std::vector<int> inputs;           // slots; of one node: its inputs, by position
-  std::vector<int> outputs;          // slots of the last node's outputs
-  std::unique_ptr<FastKernel> fast;  // may be null: plain kernel
+  std::vector<int> nodes;    // indices into Plan::nodes, in order
+  std::vector<int> inputs;   // slots; of one node: its inputs, by position
+  std::vector<int> outputs;  // slots of the last node's outputs
+  std::vector<std::unique_ptr<FastKernel>> fast;  // tried in this order, then the plain kernel
 };
 struct Step {
   Unit whole;
@@ -81,6 +84,11 @@ Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
 std::map<std::string, quant::Encoding> TakeQuantizerPairs(const graph::Graph& graph,
                                                           const std::set<std::string>& keep,
                                                           std::vector<FlatNode>* nodes);
+
+// What a DequantizeLinear of constants stands for: a grid of 8 bits, or int32 for a bias, per tensor or
+// per channel, with the codes. nullopt for any other node. `inputs`: nullptr where left out.
+std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
+                                                    const std::vector<const Tensor*>& inputs);
 
 // Cuts plan->nodes into steps (units without kernels): in fast mode, chains that one kernel can
 // compute become one step. `fused` receives, by step, what the kernel has to compute.

@@ -23,9 +23,9 @@ bool SameConstant(const std::unordered_map<std::string, const Tensor*>& constant
 }
 
 std::optional<quant::Grid> GridOf(DType type) {
-  if (!IsInteger(type) || BitWidth(type) > 16) return std::nullopt;
+  if (!IsInteger(type) || (BitWidth(type) > 16 && type != DType::kInt32)) return std::nullopt;
   const bool is_signed = type == DType::kInt2 || type == DType::kInt4 || type == DType::kInt8 ||
-                         type == DType::kInt16;
+                         type == DType::kInt16 || type == DType::kInt32;
   return quant::Grid{.bits = BitWidth(type), .is_signed = is_signed};
 }
 
@@ -81,7 +81,7 @@ class PairTaker {
       params.zero_point = static_cast<int32_t>(zero_point->second->ToInt64s()[0]);
     }
     const std::optional<quant::Grid> grid = GridOf(type);
-    if (!grid || !(params.scale > 0)) return std::nullopt;
+    if (!grid || grid->bits > 16 || !(params.scale > 0)) return std::nullopt;
     encoding.grid = *grid;
     encoding.params = {params};
     return encoding;
@@ -140,6 +140,31 @@ class PairTaker {
 };
 
 }  // namespace
+
+std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
+                                                    const std::vector<const Tensor*>& inputs) {
+  if (!IsQuantizer(node.node, "DequantizeLinear") || inputs.size() < 2 || !inputs[0] ||
+      !inputs[1] || inputs[1]->dtype() != DType::kFloat || node.node.Int("block_size", 0) != 0)
+    return std::nullopt;
+  const Tensor &codes = *inputs[0], &scales = *inputs[1];
+  const Tensor* zero_points = inputs.size() > 2 ? inputs[2] : nullptr;
+  const std::optional<quant::Grid> grid = GridOf(codes.dtype());
+  if (!grid || (grid->bits != 8 && grid->bits != 32) ||
+      (zero_points && zero_points->size() != scales.size()))
+    return std::nullopt;
+  quant::Encoding encoding{.grid = *grid, .codes = codes};
+  if (scales.size() != 1) {
+    encoding.granularity = quant::Granularity::kChannel;
+    encoding.axis = node.node.Int("axis", 1);
+    encoding.axis += encoding.axis < 0 ? codes.rank() : 0;
+  }
+  const std::vector<int64_t> zeros = zero_points ? zero_points->ToInt64s() : std::vector<int64_t>();
+  for (int64_t i = 0; i < scales.size(); ++i)
+    encoding.params.push_back({scales.data<float>()[i],
+                               zero_points ? static_cast<int32_t>(zeros[static_cast<size_t>(i)]) : 0});
+  if (!quant::CheckEncoding(encoding, codes.shape()).ok()) return std::nullopt;
+  return encoding;
+}
 
 std::map<std::string, quant::Encoding> TakeQuantizerPairs(const graph::Graph& graph,
                                                           const std::set<std::string>& keep,

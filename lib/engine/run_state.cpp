@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/engine/integer/codes.h"
 #include "lib/engine/plain_run.h"
 
 namespace roundel::engine {
@@ -35,6 +36,12 @@ void RunState::Drop(std::optional<Value>* value) {
   if (block >= 0) arena_.Release(block);
 }
 
+void RunState::Drop(std::list<Value>* values) {
+  for (const Value& value : *values)
+    if (value.block >= 0) arena_.Release(value.block);
+  values->clear();
+}
+
 void RunState::Release(int slot) {
   Drop(&entries_[slot].value);
   Drop(&entries_[slot].converted);
@@ -56,7 +63,7 @@ bool RunState::Has(int slot) const {
 const Value& RunState::value(int slot) const {
   return plan_.slots[slot].constant ? constants_[slot] : *entries_[slot].value;
 }
-DType RunState::dtype(int slot) const { return value(slot).data.dtype(); }
+DType RunState::dtype(int slot) const { return value(slot).dtype(); }
 const Shape& RunState::shape(int slot) const { return value(slot).shape; }
 
 Result<Value> RunState::NewValue(DType type, const Shape& shape, Layout layout) {
@@ -66,22 +73,56 @@ Result<Value> RunState::NewValue(DType type, const Shape& shape, Layout layout) 
                Tensor::Borrow(type, PhysicalShape(shape, layout), arena_.Data(block)), block};
 }
 
-Result<const Value*> RunState::InLayout(int slot, Layout layout) {
+Result<const Value*> RunState::InForm(int slot, Layout layout, bool codes) {
+  const auto fits = [&](const Value& v) {
+    return v.layout == layout && (v.codes_of != nullptr) == codes;
+  };
   const Value& source = value(slot);
-  if (source.layout == layout) return &source;
-  std::optional<Value>& converted = entries_[slot].converted;
-  if (converted) return &*converted;
-  if (LayoutsCoincide(source.shape)) {
-    converted = Value{source.shape, layout,
-                      source.data.Reshaped(PhysicalShape(source.shape, layout)), source.block};
-    if (source.block >= 0) arena_.Retain(source.block);
-    return &*converted;
+  if (fits(source)) return &source;
+  std::list<Value>& converted = entries_[slot].converted;
+  for (const Value& known : converted)
+    if (fits(known)) return &known;
+  if (codes && !source.codes_of) return InternalError("this value is not held as codes");
+  const Value* from = &source;
+  if (source.codes_of && !codes) {
+    // Bytes are cheaper to move than floats.
+    ASSIGN_OR_RETURN(from, InForm(slot, layout, true));
   }
-  ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, source.shape, layout));
-  ConvertLayout(source.shape, source.data.data<float>(), source.layout,
-                made.data.mutable_data<float>());
-  converted = std::move(made);
-  return &*converted;
+  ASSIGN_OR_RETURN(Value made, from->layout == layout ? ToFloats(*from) : ToLayout(*from, layout));
+  return &converted.emplace_back(std::move(made));
+}
+
+Result<Value> RunState::ToLayout(const Value& source, Layout layout) {
+  const DType type = source.data.dtype();
+  if (LayoutsCoincide(source.shape)) {
+    if (source.block >= 0) arena_.Retain(source.block);
+    return Value{source.shape, layout, source.data.Reshaped(PhysicalShape(source.shape, layout)),
+                 source.block, source.codes_of};
+  }
+  ASSIGN_OR_RETURN(Value made, NewValue(type, source.shape, layout));
+  made.codes_of = source.codes_of;
+  if (type == DType::kFloat)
+    ConvertLayout(source.shape, source.data.data<float>(), source.layout,
+                  made.data.mutable_data<float>());
+  else
+    ConvertLayout(source.shape, static_cast<const uint8_t*>(source.data.raw()), source.layout,
+                  static_cast<uint8_t*>(arena_.Data(made.block)));
+  return made;
+}
+
+Result<Value> RunState::ToFloats(const Value& source) {
+  ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, source.shape, source.layout));
+  DecodeBytes(source.data.raw(), *source.codes_of, made.data.size(),
+              made.data.mutable_data<float>());
+  return made;
+}
+
+Result<Value> RunState::ToCodes(const Value& source, const quant::Encoding& encoding) {
+  ASSIGN_OR_RETURN(Value made,
+                   NewValue(encoding.grid.storage_type(), source.shape, source.layout));
+  made.codes_of = &encoding;
+  EncodeBytes(source.data.data<float>(), encoding, made.data.size(), arena_.Data(made.block));
+  return made;
 }
 
 // ---- fast kernels
@@ -101,17 +142,19 @@ class RunState::Context : public FastContext {
   }
   const float* Data(size_t i, Layout layout) override {
     const Value* wanted = input(i);
-    if (!wanted || wanted->data.dtype() != DType::kFloat) return nullptr;
-    const auto rank = static_cast<int64_t>(wanted->shape.size());
-    if (layout == Layout::kChannelsLast &&
-        (rank < kMinChannelsLastRank || rank > kMaxChannelsLastRank))
-      return nullptr;
-    const Result<const Value*> found = state_.InLayout(unit_.inputs[i], layout);
+    if (!wanted || wanted->dtype() != DType::kFloat || !HasLayout(*wanted, layout)) return nullptr;
+    const Result<const Value*> found = state_.InForm(unit_.inputs[i], layout);
     return found.ok() ? (*found)->data.data<float>() : nullptr;
+  }
+  const uint8_t* Codes(size_t i, Layout layout) override {
+    const Value* wanted = input(i);
+    if (!wanted || !wanted->codes_of || !HasLayout(*wanted, layout)) return nullptr;
+    const Result<const Value*> found = state_.InForm(unit_.inputs[i], layout, true);
+    return found.ok() ? static_cast<const uint8_t*>((*found)->data.raw()) : nullptr;
   }
   bool CanOverwrite(size_t i) const override {
     const Value* wanted = input(i);
-    if (!wanted || wanted->block < 0 || state_.arena_.references(wanted->block) != 1) return false;
+    if (!wanted || wanted->block < 0 || wanted->codes_of || state_.arena_.references(wanted->block) != 1) return false;
     const int slot = unit_.inputs[i];
     return std::find(dies_.begin(), dies_.end(), slot) != dies_.end() &&
            std::count(unit_.inputs.begin(), unit_.inputs.end(), slot) == 1;
@@ -122,14 +165,22 @@ class RunState::Context : public FastContext {
     output_ = std::move(*made);
     return static_cast<float*>(state_.arena_.Data(output_->block));
   }
+  uint8_t* OutputCodes(const Shape& shape, Layout layout,
+                       const quant::Encoding& encoding) override {
+    Result<Value> made = state_.NewValue(encoding.grid.storage_type(), shape, layout);
+    if (!made.ok()) return nullptr;
+    output_ = std::move(*made);
+    output_->codes_of = &encoding;
+    return static_cast<uint8_t*>(state_.arena_.Data(output_->block));
+  }
   float* OutputOver(size_t i, const Shape& shape, Layout layout) override {
     OutputView(i, shape, layout);
     return static_cast<float*>(state_.arena_.Data(output_->block));
   }
   void OutputView(size_t i, const Shape& shape, Layout layout) override {
     const Value& source = *input(i);
-    output_ =
-        Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)), source.block};
+    output_ = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)),
+                    source.block, source.codes_of};
     if (source.block >= 0) state_.arena_.Retain(source.block);
   }
   void* Scratch(int64_t bytes) override {
@@ -141,6 +192,12 @@ class RunState::Context : public FastContext {
   std::optional<Value>& output() { return output_; }
 
  private:
+  static bool HasLayout(const Value& value, Layout layout) {
+    const auto rank = static_cast<int64_t>(value.shape.size());
+    return layout == Layout::kPlain ||
+           (rank >= kMinChannelsLastRank && rank <= kMaxChannelsLastRank);
+  }
+
   RunState& state_;
   const Unit& unit_;
   const std::vector<int>& dies_;
@@ -149,15 +206,17 @@ class RunState::Context : public FastContext {
 };
 
 bool RunState::RunFast(const Unit& unit, const std::vector<int>& dies) {
-  if (!unit.fast) return false;
-  Context context(this, unit, dies);
-  const bool done = unit.fast->Run(context);
-  INVARIANT(!done || context.output(), "a fast kernel put nothing out");
-  if (done)
-    Set(unit.outputs[0], std::move(*context.output()));
-  else
+  for (const std::unique_ptr<FastKernel>& kernel : unit.fast) {
+    Context context(this, unit, dies);
+    const bool done = kernel->Run(context);
+    INVARIANT(!done || context.output(), "a fast kernel put nothing out");
+    if (done) {
+      Set(unit.outputs[0], std::move(*context.output()));
+      return true;
+    }
     Drop(&context.output());
-  return done;
+  }
+  return false;
 }
 
 Status RunState::Run(const Unit& unit, const std::vector<int>& dies) {
@@ -173,7 +232,7 @@ Status RunState::RunPlainNode(const Unit& unit) {
       inputs.push_back(nullptr);
       continue;
     }
-    ASSIGN_OR_RETURN(const Value* plain, InLayout(slot, Layout::kPlain));
+    ASSIGN_OR_RETURN(const Value* plain, InForm(slot, Layout::kPlain));
     inputs.push_back(&plain->data);
   }
   std::vector<int> allocated;
@@ -200,16 +259,33 @@ Status RunState::RunPlainNode(const Unit& unit) {
 
 // ---- what the executor does with values
 
-Status RunState::FakeQuantize(int slot, const quant::Encoding& encoding) {
-  Value& current = *entries_[slot].value;
-  const auto where = [&] { return StrCat("encoding of '", plan_.slots[slot].name, "'"); };
-  if (current.data.dtype() != DType::kFloat)
-    return ModelError(StrCat(where(), ": holds ", DTypeName(current.data.dtype()),
+Status RunState::Quantize(int slot) {
+  const Slot& plan_slot = plan_.slots[slot];
+  if (!plan_slot.encoding) return OkStatus();
+  const quant::Encoding& encoding = *plan_slot.encoding;
+  if (const quant::Encoding* held = entries_[slot].value->codes_of) {
+    if (held->grid == encoding.grid && held->params == encoding.params) return OkStatus();
+    ASSIGN_OR_RETURN(Value floats, ToFloats(*entries_[slot].value));
+    Set(slot, std::move(floats));
+  }
+  const Value& current = *entries_[slot].value;
+  const auto where = [&] { return StrCat("encoding of '", plan_slot.name, "'"); };
+  if (current.dtype() != DType::kFloat)
+    return ModelError(StrCat(where(), ": holds ", DTypeName(current.dtype()),
                              ", only float32 can be quantized"));
   Status fits = quant::CheckEncoding(encoding, current.shape);
   if (!fits.ok()) return std::move(fits).At(where());
+  if (!plan_slot.as_codes) return QuantizeFloats(slot, encoding);
+  ASSIGN_OR_RETURN(Value codes, ToCodes(current, encoding));
+  Set(slot, std::move(codes));
+  return OkStatus();
+}
+
+// Floats that lie on the grid.
+Status RunState::QuantizeFloats(int slot, const quant::Encoding& encoding) {
+  const Value& current = *entries_[slot].value;
   if (encoding.granularity != quant::Granularity::kTensor) {
-    ASSIGN_OR_RETURN(const Value* plain, InLayout(slot, Layout::kPlain));
+    ASSIGN_OR_RETURN(const Value* plain, InForm(slot, Layout::kPlain));
     quant::Encoding without_codes = encoding;
     without_codes.codes.reset();
     Tensor quantized = quant::FakeQuantizeTensor(plain->data, without_codes);
@@ -233,18 +309,23 @@ Status RunState::FakeQuantize(int slot, const quant::Encoding& encoding) {
 
 Result<const float*> RunState::Elements(int slot, bool any_order) {
   const Layout layout = any_order ? value(slot).layout : Layout::kPlain;
-  ASSIGN_OR_RETURN(const Value* found, InLayout(slot, layout));
+  ASSIGN_OR_RETURN(const Value* found, InForm(slot, layout));
   return found->data.data<float>();
 }
 
 Result<Tensor> RunState::TakeOutput(int slot) {
-  const Value& result = value(slot);
-  if (result.block < 0 && result.layout == Layout::kPlain) return result.data;
-  Tensor copy = Tensor::Empty(result.data.dtype(), result.shape);
-  if (result.layout == Layout::kPlain)
-    std::memcpy(copy.mutable_raw(), result.data.raw(), static_cast<size_t>(copy.byte_size()));
+  const Value& own = value(slot);
+  if (own.block < 0 && own.layout == Layout::kPlain && !own.codes_of) return own.data;
+  // Moved straight into a tensor of the caller's, without a copy in between where there is none yet.
+  Tensor copy = Tensor::Empty(own.dtype(), own.shape);
+  const Value* result = &own;
+  if (own.codes_of) {
+    ASSIGN_OR_RETURN(result, InForm(slot, own.layout));
+  }
+  if (result->layout == Layout::kPlain)
+    std::memcpy(copy.mutable_raw(), result->data.raw(), static_cast<size_t>(copy.byte_size()));
   else
-    ConvertLayout(result.shape, result.data.data<float>(), result.layout,
+    ConvertLayout(result->shape, result->data.data<float>(), result->layout,
                   copy.mutable_data<float>());
   return copy;
 }

@@ -1,6 +1,7 @@
 #pragma once
 // The values of one run and the memory that they live in.
 
+#include <list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,8 +25,8 @@ class RunState {
   // Runs the fast kernel of a unit, if it has one; false if it declined.
   bool RunFast(const Unit& unit, const std::vector<int>& dies);
   void Release(int slot);
-  // Replaces the value by what its encoding represents.
-  Status FakeQuantize(int slot, const quant::Encoding& encoding);
+  // Brings a value that has just been made onto its slot's grid, as floats or as codes.
+  Status Quantize(int slot);
 
   bool Has(int slot) const;
   DType dtype(int slot) const;
@@ -40,16 +41,22 @@ class RunState {
 
   struct Entry {
     std::optional<Value> value;
-    std::optional<Value> converted;  // the same in the other layout, made for some reader
+    std::list<Value> converted;  // the same in other forms, made for some reader
   };
 
   const Value& value(int slot) const;
-  // The value in `layout`, converted if it is not; kept until the slot is released.
-  Result<const Value*> InLayout(int slot, Layout layout);
+  // The value in `layout`, as floats unless `codes` (which it then must be held as), converted if it
+  // is not; kept until the slot is released.
+  Result<const Value*> InForm(int slot, Layout layout, bool codes = false);
+  Result<Value> ToLayout(const Value& source, Layout layout);
+  Result<Value> ToFloats(const Value& source);
+  Result<Value> ToCodes(const Value& source, const quant::Encoding& encoding);
+  Status QuantizeFloats(int slot, const quant::Encoding& encoding);
   Result<Value> NewValue(DType type, const Shape& shape, Layout layout);
   Status RunPlainNode(const Unit& unit);
   void Set(int slot, Value value);
   void Drop(std::optional<Value>* value);
+  void Drop(std::list<Value>* values);
 
   const Plan& plan_;
   Arena arena_;

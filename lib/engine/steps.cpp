@@ -33,12 +33,20 @@ struct Chain {
   int output() const { return outputs.empty() ? kNoSlot : outputs[0]; }
 };
 
-void FillConstants(const Plan& plan, Chain* chain) {
-  chain->spec.constants.clear();
-  for (int slot : chain->inputs) {
-    const bool constant = slot != kNoSlot && plan.slots[slot].constant;
-    chain->spec.constants.push_back(constant ? &*plan.slots[slot].constant : nullptr);
+// What the spec says of the values that go in and out.
+void DescribeValues(const Plan& plan, Chain* chain) {
+  KernelSpec& spec = chain->spec;
+  spec.constants.clear();
+  spec.encodings.clear();
+  const auto address = [](const auto& optional) { return optional ? &*optional : nullptr; };
+  for (int id : chain->inputs) {
+    static const Slot kNone;
+    const Slot& slot = id == kNoSlot ? kNone : plan.slots[id];
+    spec.constants.push_back(address(slot.constant));
+    spec.encodings.push_back(address(slot.constant ? slot.constant_encoding : slot.encoding));
   }
+  spec.output_encoding =
+      chain->output() == kNoSlot ? nullptr : address(plan.slots[chain->output()].encoding);
 }
 
 Chain Start(const Plan& plan, int i) {
@@ -56,7 +64,7 @@ Chain Start(const Plan& plan, int i) {
     chain.spec.min_rank = element->min_rank;
     chain.spec.element_input = static_cast<int>(element->input);
   }
-  FillConstants(plan, &chain);
+  DescribeValues(plan, &chain);
   return chain;
 }
 
@@ -108,7 +116,7 @@ class Chainer {
     GrowLinear(chain);
     while (GrowSwish(chain) || GrowElementOps(chain) || GrowResidual(chain)) {
     }
-    FillConstants(plan_, chain);
+    DescribeValues(plan_, chain);
   }
 
   void Take(Chain* chain, int node) {
@@ -132,6 +140,7 @@ class Chainer {
     chain->spec.weights = fold->Weights();
     chain->spec.bias = fold->Bias();
     chain->spec.min_rank = fold->min_rank();
+    chain->spec.folded = true;
   }
 
   bool GrowElementOps(Chain* chain) {

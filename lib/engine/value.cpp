@@ -29,7 +29,8 @@ namespace {
 
 // [rows, columns] -> [columns, rows] for rows in [begin, end). Tiles of 16 x 16 floats: one cache
 // line of either side per tile row.
-void TransposeRows(const float* from, float* to, int64_t rows, int64_t columns, int64_t begin,
+template <typename T>
+void TransposeRows(const T* from, T* to, int64_t rows, int64_t columns, int64_t begin,
                    int64_t end) {
   constexpr int64_t kTile = 16;
   for (int64_t r0 = begin; r0 < end; r0 += kTile) {
@@ -42,9 +43,8 @@ void TransposeRows(const float* from, float* to, int64_t rows, int64_t columns, 
   }
 }
 
-}  // namespace
-
-void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, float* to) {
+template <typename T>
+void Convert(const Shape& shape, const T* from, Layout from_layout, T* to) {
   int64_t pixels = 1;
   for (size_t i = 2; i < shape.size(); ++i) pixels *= shape[i];
   const int64_t channels = shape[1], image = channels * pixels;
@@ -56,8 +56,8 @@ void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, fl
   ParallelFor(shape[0] * strips, 1, [&](int64_t begin, int64_t end) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t first = unit % strips * kStrip, last = std::min(pixels, first + kStrip);
-      const float* source = from + unit / strips * image;
-      float* target = to + unit / strips * image;
+      const T* source = from + unit / strips * image;
+      T* target = to + unit / strips * image;
       if (!to_last) {
         TransposeRows(source, target, pixels, channels, first, last);
         continue;
@@ -73,6 +73,15 @@ void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, fl
       }
     }
   });
+}
+
+}  // namespace
+
+void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, float* to) {
+  Convert(shape, from, from_layout, to);
+}
+void ConvertLayout(const Shape& shape, const uint8_t* from, Layout from_layout, uint8_t* to) {
+  Convert(shape, from, from_layout, to);
 }
 
 }  // namespace roundel::engine

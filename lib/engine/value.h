@@ -1,6 +1,8 @@
 #pragma once
-// A value during a run: its shape as the model sees it, and its elements in one of two orders.
+// A value during a run: its shape as the model sees it, its elements in one of two orders, as floats
+// or as the codes of its grid.
 
+#include "lib/quant/encodings.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::engine {
@@ -14,6 +16,10 @@ struct Value {
   Layout layout = Layout::kPlain;
   Tensor data;     // row-major over PhysicalShape(shape, layout)
   int block = -1;  // of the arena; -1: memory of its own (constants, graph inputs)
+  // Of a float value that is held as 8-bit codes (int8 or uint8 in `data`): how they are read.
+  const quant::Encoding* codes_of = nullptr;
+  // What the model sees.
+  DType dtype() const { return codes_of ? DType::kFloat : data.dtype(); }
 };
 
 inline constexpr int64_t kMinChannelsLastRank = 3, kMaxChannelsLastRank = 5;
@@ -27,5 +33,6 @@ bool LayoutsCoincide(const Shape& shape);
 
 // Copies elements of `shape` ([N, C, spatial...]) from one layout to the other.
 void ConvertLayout(const Shape& shape, const float* from, Layout from_layout, float* to);
+void ConvertLayout(const Shape& shape, const uint8_t* from, Layout from_layout, uint8_t* to);
 
 }  // namespace roundel::engine

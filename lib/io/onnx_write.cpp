@@ -5,6 +5,7 @@
 
 #include <google/protobuf/io/coded_stream.h>
 
+#include <algorithm>
 #include <climits>
 #include <filesystem>
 #include <functional>
@@ -379,9 +380,13 @@ Status WriteOnnx(const graph::Model& model, const std::string& path,
   if (outside.too_large())
     return ModelError(StrCat("'", path, "': more than 2 GB remain besides the external data"));
   RETURN_IF_ERROR(WriteModel(outside, file.get()));
-  ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> data, AtomicFile::Create(data_path));
-  RETURN_IF_ERROR(WriteData(*model.graph, places, data.get()));
-  RETURN_IF_ERROR(data->Commit());  // first: a model without its weights is worse than the reverse
+  const auto is_external = [](const Place& place) { return place.offset >= 0; };
+  if (std::any_of(places.begin(), places.end(), is_external)) {
+    ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> data, AtomicFile::Create(data_path));
+    RETURN_IF_ERROR(WriteData(*model.graph, places, data.get()));
+    RETURN_IF_ERROR(
+        data->Commit());  // first: a model without its weights is worse than the reverse
+  }
   return file->Commit();
 }
 

@@ -31,7 +31,7 @@ class BatchNormKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->data.dtype() != DType::kFloat || x->shape.size() < 2) return false;
+    if (!x || x->dtype() != DType::kFloat || x->shape.size() < 2) return false;
     const Shape shape = x->shape;
     const Layout layout = x->layout;
     const auto channels = static_cast<int64_t>(scale_.size());

@@ -58,7 +58,7 @@ class BinaryKernel : public FastKernel {
   bool Run(FastContext& context) override {
     const Value* operands[2] = {context.input(0), context.input(1)};
     for (const Value* operand : operands)
-      if (!operand || operand->data.dtype() != DType::kFloat) return false;
+      if (!operand || operand->dtype() != DType::kFloat) return false;
     // The operand in whose shape the result comes; of two equal ones, the one whose layout is less
     // work to keep and whose memory is free.
     size_t main = 0;

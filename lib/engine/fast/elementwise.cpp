@@ -15,7 +15,7 @@ class ElementKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(input_);
-    if (!x || x->data.dtype() != DType::kFloat) return false;
+    if (!x || x->dtype() != DType::kFloat) return false;
     if (static_cast<int64_t>(x->shape.size()) < min_rank_) return false;
     const float* from = context.Data(input_, x->layout);
     // A copy of the shape: the result may take the place of what it is read from.

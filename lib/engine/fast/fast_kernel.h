@@ -9,6 +9,7 @@
 
 #include "lib/engine/value.h"
 #include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::engine {
@@ -49,6 +50,11 @@ struct KernelSpec {
   // Constants of this rank have been folded in: a result of a lower rank would have been raised to
   // it.
   int64_t min_rank = 0;
+  bool folded = false;  // `weights` and `bias` hold more than the main node's own
+  // By input of the unit, and of its result: the grid that the value lies on, nullptr if on none. A
+  // constant's has its codes.
+  std::vector<const quant::Encoding*> encodings;
+  const quant::Encoding* output_encoding = nullptr;
 };
 
 // What a kernel sees of one execution. Pointers stay valid until the kernel returns.
@@ -60,11 +66,16 @@ class FastContext {
   // Elements of float input i in `layout`, converted first if they are in the other; nullptr if
   // there is no memory for that or the value has no such layout.
   virtual const float* Data(size_t i, Layout layout) = 0;
+  // The codes of input i in `layout`; nullptr unless it is held as codes.
+  virtual const uint8_t* Codes(size_t i, Layout layout) = 0;
   // True if nobody needs input i afterwards and it shares its memory with no other value.
   virtual bool CanOverwrite(size_t i) const = 0;
-  // The result, exactly one of: a new buffer (nullptr if absurdly large), the memory of input i
-  // (CanOverwrite; same bytes), or input i under another name.
+  // The result, exactly one of: a new buffer (nullptr if absurdly large), the same for codes (of a
+  // per-tensor grid of 8 bits, which outlives the run), the memory of input i (CanOverwrite; same
+  // bytes), or input i under another name.
   virtual float* Output(const Shape& shape, Layout layout) = 0;
+  virtual uint8_t* OutputCodes(const Shape& shape, Layout layout,
+                               const quant::Encoding& encoding) = 0;
   virtual float* OutputOver(size_t i, const Shape& shape, Layout layout) = 0;
   virtual void OutputView(size_t i, const Shape& shape, Layout layout) = 0;
   // Uninitialised memory until the kernel returns; nullptr if absurdly large.

@@ -15,7 +15,7 @@ class TransposeKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->data.dtype() != DType::kFloat || x->shape.size() != permutation_.size())
+    if (!x || x->dtype() != DType::kFloat || x->shape.size() != permutation_.size())
       return false;
     Shape shape;
     for (int64_t axis : permutation_) shape.push_back(x->shape[axis]);

@@ -26,6 +26,10 @@ dnnl::memory::desc AnyFloatDesc(const Shape& shape) {
 }
 
 dnnl::memory::desc FloatDesc(const Shape& shape, Layout layout) {
+  return LayoutDesc(shape, layout, dnnl::memory::data_type::f32);
+}
+
+dnnl::memory::desc LayoutDesc(const Shape& shape, Layout layout, dnnl::memory::data_type type) {
   std::vector<int64_t> strides(shape.size(), 1);
   int64_t step = 1;
   if (layout == Layout::kChannelsLast) {
@@ -37,7 +41,7 @@ dnnl::memory::desc FloatDesc(const Shape& shape, Layout layout) {
     strides[axis] = step;
     step *= shape[axis];
   }
-  return StridedFloatDesc(shape, strides);
+  return {shape, type, strides};
 }
 
 bool DimsFit(const Shape& shape) {
@@ -49,11 +53,15 @@ bool DimsFit(const Shape& shape) {
   return true;
 }
 
-dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data) {
-  return dnnl::memory(desc, OneDnnEngine(), const_cast<float*>(data));
+dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data) {
+  return dnnl::memory(desc, OneDnnEngine(), const_cast<void*>(data));
 }
 
-dnnl::memory Packed(const dnnl::memory::desc& from_desc, const float* from,
+dnnl::memory::data_type ByteType(const quant::Encoding& encoding) {
+  return encoding.grid.is_signed ? dnnl::memory::data_type::s8 : dnnl::memory::data_type::u8;
+}
+
+dnnl::memory Packed(const dnnl::memory::desc& from_desc, const void* from,
                     const dnnl::memory::desc& to_desc) {
   dnnl::memory source = Wrap(from_desc, from);
   dnnl::memory target(to_desc, OneDnnEngine());

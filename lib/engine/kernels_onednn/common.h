@@ -18,7 +18,8 @@ dnnl::stream& OneDnnStream();  // one per thread
 
 using DnnlArguments = std::unordered_map<int, dnnl::memory>;
 
-// A float value of logical shape `shape`; any format with `any`.
+// A value of logical shape `shape`; any format with `any`.
+dnnl::memory::desc LayoutDesc(const Shape& shape, Layout layout, dnnl::memory::data_type type);
 dnnl::memory::desc FloatDesc(const Shape& shape, Layout layout);
 dnnl::memory::desc AnyFloatDesc(const Shape& shape);
 // Explicit strides, in elements.
@@ -27,9 +28,11 @@ dnnl::memory::desc StridedFloatDesc(const Shape& shape, const std::vector<int64_
 bool DimsFit(const Shape& shape);
 
 // Copies `from`, laid out as `from_desc`, into new memory laid out as `to_desc`.
-dnnl::memory Packed(const dnnl::memory::desc& from_desc, const float* from,
+dnnl::memory Packed(const dnnl::memory::desc& from_desc, const void* from,
                     const dnnl::memory::desc& to_desc);
-dnnl::memory Wrap(const dnnl::memory::desc& desc, const float* data);
+dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data);
+// The element type of codes of 8 bits.
+dnnl::memory::data_type ByteType(const quant::Encoding& encoding);
 
 // Appends an element-wise post-op; false for kinds that are none (kAdd).
 bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op);

@@ -41,7 +41,7 @@ class ConvTransposeKernel : public FastKernel {
  private:
   bool Fits(const Value& x) const {
     const int64_t rank = weights_.rank();
-    return x.data.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank &&
+    return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank &&
            static_cast<int64_t>(x.shape.size()) == rank && min_rank_ <= rank && groups_ >= 1 &&
            weights_.dim(0) == x.shape[1] && x.shape[1] % groups_ == 0 && DimsFit(weights_.shape());
   }

@@ -75,7 +75,7 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
   const float* addend = nullptr;
   if (residual >= 0) {
     const Value* other = context.input(static_cast<size_t>(residual));
-    if (!other || other->shape != shape || other->data.dtype() != DType::kFloat) return false;
+    if (!other || other->shape != shape || other->dtype() != DType::kFloat) return false;
     if (!prepared.sums) {
       addend = context.Data(static_cast<size_t>(residual), layout);
       if (!addend) return false;
@@ -97,7 +97,7 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
     if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
     if (scratch)
       arguments.insert(
-          {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+          {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
     prepared.primitive.execute(OneDnnStream(), arguments);
     OneDnnStream().wait();
   } catch (const std::exception&) {

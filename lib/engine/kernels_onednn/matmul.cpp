@@ -23,7 +23,7 @@ class InnerProductKernel : public FastKernel {
     const Value* x = context.input(0);
     const int64_t inner = weights_.dim(transposed_ ? 1 : 0);
     const int64_t columns = weights_.dim(transposed_ ? 0 : 1);
-    if (!x || x->data.dtype() != DType::kFloat || x->shape.size() < 2 || x->shape.back() != inner ||
+    if (!x || x->dtype() != DType::kFloat || x->shape.size() < 2 || x->shape.back() != inner ||
         (gemm_ && x->shape.size() != 2) || min_rank_ > static_cast<int64_t>(x->shape.size()))
       return false;
     const Shape flat = {inner == 0 ? 0 : NumElements(x->shape) / inner, inner};
@@ -76,7 +76,7 @@ class MatMulKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value *a = context.input(0), *b = context.input(1);
-    if (!a || !b || a->data.dtype() != DType::kFloat || b->data.dtype() != DType::kFloat)
+    if (!a || !b || a->dtype() != DType::kFloat || b->dtype() != DType::kFloat)
       return false;
     const size_t rank = std::max(a->shape.size(), b->shape.size());
     if (a->shape.size() < 2 || b->shape.size() < 2 || rank > DNNL_MAX_NDIMS ||

@@ -1,9 +1,12 @@
-// MaxPool, AveragePool and their global forms (ReduceMean over all pixels is one), channels-last.
+// MaxPool, AveragePool and their global forms (ReduceMean over all pixels is one), channels-last; MaxPool
+// also of codes.
 
 #include <algorithm>
 #include <numeric>
 
 #include "lib/engine/kernels/spatial.h"
+#include "lib/engine/integer/codes.h"
+#include "lib/engine/integer/kernels.h"
 #include "lib/engine/kernels_onednn/common.h"
 #include "lib/engine/kernels_onednn/kernels.h"
 
@@ -18,9 +21,10 @@ struct PreparedPool {
 
 class PoolKernel : public FastKernel {
  public:
-  // `axes`: those of a ReduceMean.
-  PoolKernel(const graph::Node& node, std::vector<int64_t> axes)
+  // `axes`: those of a ReduceMean. `codes`: the grid whose codes are pooled; nullptr: floats.
+  PoolKernel(const graph::Node& node, std::vector<int64_t> axes, const quant::Encoding* codes)
       : node_(node),
+        codes_(codes),
         axes_(std::move(axes)),
         reduce_(node.op_type == "ReduceMean"),
         global_(reduce_ || node.op_type.starts_with("Global")),
@@ -29,7 +33,7 @@ class PoolKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->data.dtype() != DType::kFloat || !DimsFit(x->shape)) return false;
+    if (!x || x->dtype() != DType::kFloat || !DimsFit(x->shape)) return false;
     const auto rank = static_cast<int64_t>(x->shape.size());
     if (rank < kMinChannelsLastRank || rank > kMaxChannelsLastRank) return false;
     if (reduce_ && !ReducesPixels(rank)) return false;
@@ -88,8 +92,9 @@ class PoolKernel : public FastKernel {
       dnnl::primitive_attr attributes;
       attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
       const dnnl::pooling_v2_forward::primitive_desc descriptor(
-          {dnnl::prop_kind::forward_inference, algorithm, FloatDesc(x, Layout::kChannelsLast),
-           FloatDesc(y, Layout::kChannelsLast), window.strides, window.kernel, dilations,
+          {dnnl::prop_kind::forward_inference, algorithm,
+           LayoutDesc(x, Layout::kChannelsLast, Type()),
+           LayoutDesc(y, Layout::kChannelsLast, Type()), window.strides, window.kernel, dilations,
            window.pads_begin, window.pads_end},
           attributes, OneDnnEngine());
       if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;
@@ -104,20 +109,26 @@ class PoolKernel : public FastKernel {
     return prepared;
   }
 
-  static bool Execute(FastContext& context, const PreparedPool& prepared, const Shape& shape) {
-    const float* source = context.Data(0, Layout::kChannelsLast);
+  dnnl::memory::data_type Type() const {
+    return codes_ ? ByteType(*codes_) : dnnl::memory::data_type::f32;
+  }
+
+  bool Execute(FastContext& context, const PreparedPool& prepared, const Shape& shape) const {
+    const void* source = codes_
+                             ? static_cast<const void*>(context.Codes(0, Layout::kChannelsLast))
+                             : context.Data(0, Layout::kChannelsLast);
     const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
     void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
     if (!source || (scratch_bytes > 0 && !scratch)) return false;
-    float* destination =
-        context.Output(shape, shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast);
+    const Layout layout = shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast;
+    void* destination = codes_ ? static_cast<void*>(context.OutputCodes(shape, layout, *codes_))
+                               : context.Output(shape, layout);
     if (!destination) return false;
     try {
       DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
                                  {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
       if (scratch)
-        arguments.insert(
-            {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, static_cast<const float*>(scratch))});
+        arguments.insert({DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
       prepared.primitive.execute(OneDnnStream(), arguments);
       OneDnnStream().wait();
       return true;
@@ -127,6 +138,7 @@ class PoolKernel : public FastKernel {
   }
 
   const graph::Node node_;
+  const quant::Encoding* codes_;
   const std::vector<int64_t> axes_;
   const bool reduce_, global_, max_, include_padding_;
   PreparedCache<PreparedPool> cache_;
@@ -141,7 +153,12 @@ std::unique_ptr<FastKernel> MakePoolKernel(const KernelSpec& spec) {
     if (!input || input->dtype() != DType::kInt64) return nullptr;
     axes = input->ToInt64s();
   }
-  return std::make_unique<PoolKernel>(*spec.main, std::move(axes));
+  return std::make_unique<PoolKernel>(*spec.main, std::move(axes), nullptr);
+}
+
+std::unique_ptr<FastKernel> MakeIntegerMaxPool(const KernelSpec& spec) {
+  if (!FitsBytes(spec.encodings[0]) || spec.constants[0] || !spec.post_ops.empty()) return nullptr;
+  return std::make_unique<PoolKernel>(*spec.main, std::vector<int64_t>{}, spec.encodings[0]);
 }
 
 }  // namespace roundel::engine

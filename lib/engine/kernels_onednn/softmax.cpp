@@ -21,7 +21,7 @@ class SoftmaxKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->data.dtype() != DType::kFloat || x->shape.empty() || !DimsFit(x->shape))
+    if (!x || x->dtype() != DType::kFloat || x->shape.empty() || !DimsFit(x->shape))
       return false;
     const auto rank = static_cast<int64_t>(x->shape.size());
     const int64_t axis = axis_ < 0 ? axis_ + rank : axis_;

@@ -204,6 +204,13 @@ TEST_CASE("large weights go to a file beside the model on request") {
   CHECK(*SerializeOnnx(*read) == *SerializeOnnx(model));
 }
 
+TEST_CASE("without large weights there is no file beside the model") {
+  const TempFolder folder;
+  REQUIRE(WriteOnnx(SmallModel(), folder / "m.onnx", {.external_data = true}).ok());
+  CHECK_FALSE(FileExists(folder / "m.onnx.data"));
+  CHECK(*ReadOnnx(folder / "m.onnx")->graph->Constant("w") == kExpected);
+}
+
 TEST_CASE("typed data becomes external data, too") {
   const TempFolder folder;
   onnx::ModelProto proto = AddModel();

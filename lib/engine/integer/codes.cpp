@@ -1,0 +1,74 @@
+#pragma GCC optimize("O3")
+
+#include "lib/engine/integer/codes.h"
+
+#include "lib/base/parallel.h"
+#include "lib/engine/fast/vectorize.h"
+
+namespace roundel::engine {
+namespace {
+
+constexpr int64_t kGrain = 1 << 14;
+
+template <typename T>
+inline __attribute__((always_inline)) void EncodeLoop(const float* from, float scale,
+                                                      int32_t zero_point, float low, float high,
+                                                      T* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) {
+    float q = __builtin_nearbyintf(from[i] / scale);
+    q = q > low ? q : low;
+    q = q < high ? q : high;
+    to[i] = static_cast<T>(static_cast<int32_t>(q) + zero_point);
+  }
+}
+
+ROUNDEL_VECTORIZE void Encode(const float* from, float scale, int32_t zero_point, float low,
+                              float high, void* to, bool is_signed, int64_t n) {
+  if (is_signed)
+    EncodeLoop(from, scale, zero_point, low, high, static_cast<int8_t*>(to), n);
+  else
+    EncodeLoop(from, scale, zero_point, low, high, static_cast<uint8_t*>(to), n);
+}
+
+template <typename T>
+inline __attribute__((always_inline)) void DecodeLoop(const T* from, float scale,
+                                                      int32_t zero_point, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    to[i] = static_cast<float>(static_cast<int32_t>(from[i]) - zero_point) * scale;
+}
+
+ROUNDEL_VECTORIZE void Decode(const void* from, float scale, int32_t zero_point, float* to,
+                              bool is_signed, int64_t n) {
+  if (is_signed)
+    DecodeLoop(static_cast<const int8_t*>(from), scale, zero_point, to, n);
+  else
+    DecodeLoop(static_cast<const uint8_t*>(from), scale, zero_point, to, n);
+}
+
+}  // namespace
+
+bool FitsBytes(const quant::Encoding* encoding) {
+  return encoding && encoding->granularity == quant::Granularity::kTensor &&
+         encoding->grid.bits == 8 && encoding->params.size() == 1 &&
+         encoding->params[0].scale > 0 && !encoding->codes;
+}
+
+void EncodeBytes(const float* from, const quant::Encoding& encoding, int64_t n, void* to) {
+  const quant::QParams p = encoding.params[0];
+  const auto low = static_cast<float>(encoding.grid.qmin() - p.zero_point);
+  const auto high = static_cast<float>(encoding.grid.qmax() - p.zero_point);
+  ParallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+    Encode(from + begin, p.scale, p.zero_point, low, high, static_cast<char*>(to) + begin,
+           encoding.grid.is_signed, end - begin);
+  });
+}
+
+void DecodeBytes(const void* from, const quant::Encoding& encoding, int64_t n, float* to) {
+  const quant::QParams p = encoding.params[0];
+  ParallelFor(n, kGrain, [&](int64_t begin, int64_t end) {
+    Decode(static_cast<const char*>(from) + begin, p.scale, p.zero_point, to + begin,
+           encoding.grid.is_signed, end - begin);
+  });
+}
+
+}  // namespace roundel::engine

@@ -1,0 +1,207 @@
+// Conv on codes, channels-last.
+
+#include <cstring>
+
+#include "lib/base/parallel.h"
+#include "lib/engine/integer/kernels.h"
+#include "lib/engine/integer/linear.h"
+#include "lib/engine/kernels/spatial.h"
+#include "lib/engine/kernels_onednn/common.h"
+
+namespace roundel::engine {
+namespace {
+
+using dnnl::memory;
+
+struct PreparedConv {
+  bool usable = false;
+  bool direct = false;  // the primitive puts out codes, not sums
+  dnnl::primitive primitive;
+  memory::desc source, destination, scratchpad;
+  memory weights;
+  Shape padded;  // of the source, if it has to be padded by hand
+};
+
+class IntegerConv : public FastKernel {
+ public:
+  IntegerConv(const KernelSpec& spec, IntegerLinear linear)
+      : node_(*spec.main), groups_(spec.main->Int("group", 1)), linear_(std::move(linear)) {}
+
+  bool Run(FastContext& context) override {
+    const Value* x = context.input(0);
+    if (!x || !Fits(*x)) return false;
+    const Shape& w = linear_.weights.shape();
+    const Shape kernel(w.begin() + 2, w.end());
+    if (node_.Ints("kernel_shape", kernel) != kernel) return false;
+    const Result<Window> window =
+        ResolveWindow(node_, Shape(x->shape.begin() + 2, x->shape.end()), kernel, false);
+    if (!window.ok()) return false;
+    Shape shape = {x->shape[0], w[0]};
+    shape.insert(shape.end(), window->output.begin(), window->output.end());
+    if (!DimsFit(x->shape) || !DimsFit(shape)) return false;
+    const Shape source = x->shape;
+    PreparedConv& prepared =
+        cache_.Get(ShapeKey({&source}), [&] { return Prepare(source, shape, *window); });
+    return prepared.usable && Execute(context, prepared, source, shape, *window);
+  }
+
+ private:
+  bool Fits(const Value& x) const {
+    const Tensor& w = linear_.weights;
+    return w.rank() >= 3 && w.rank() <= 4 && static_cast<int64_t>(x.shape.size()) == w.rank() &&
+           groups_ >= 1 && w.dim(0) % groups_ == 0 && x.shape[1] % groups_ == 0 &&
+           w.dim(1) == x.shape[1] / groups_ && DimsFit(w.shape());
+  }
+
+  // Outside the image lie zeros, whose code is the zero point; the primitive pads with the code 0.
+  bool PadsByHand(const Window& window) const {
+    bool any = false;
+    for (size_t i = 0; i < window.pads_begin.size(); ++i)
+      any |= window.pads_begin[i] > 0 || window.pads_end[i] > 0;
+    return any && linear_.source->params[0].zero_point != 0;
+  }
+
+  PreparedConv Prepare(const Shape& x, const Shape& y, const Window& window) {
+    // With codes as results the primitive rounds sum * multiplier as we do, and stores saturated.
+    const Requantizer& r = linear_.requantizer;
+    const bool direct = linear_.exact_in_float && r.zero_point == 0 && !r.is_signed && r.low == 0 &&
+                        r.high == 255;
+    for (const bool codes : {direct, false}) {
+      PreparedConv prepared;
+      prepared.direct = codes;
+      try {
+        prepared.usable = Make(x, y, window, &prepared);
+      } catch (const std::exception&) {
+        prepared.usable = false;
+      }
+      if (prepared.usable) return prepared;
+    }
+    return {};
+  }
+
+  bool Make(const Shape& x, const Shape& y, Window window, PreparedConv* out) {
+    Shape source = x;
+    if (PadsByHand(window)) {
+      for (size_t i = 0; i < window.pads_begin.size(); ++i) {
+        window.input[i] += window.pads_begin[i] + std::max<int64_t>(0, window.pads_end[i]);
+        window.pads_begin[i] = 0;
+        source[i + 2] = window.input[i];
+      }
+      if (!DimsFit(source)) return false;
+      out->padded = source;
+    }
+    Shape grouped = linear_.weights.shape();
+    if (groups_ > 1) {
+      grouped[0] /= groups_;
+      grouped.insert(grouped.begin(), groups_);
+    }
+    std::vector<int64_t> dilations = window.dilations;
+    for (int64_t& dilation : dilations) --dilation;  // oneDNN counts the gaps
+    for (size_t i = 0; i < window.pads_end.size(); ++i)
+      window.pads_end[i] = (window.output[i] - 1) * window.strides[i] +
+                           (window.kernel[i] - 1) * window.dilations[i] + 1 - window.input[i] -
+                           window.pads_begin[i];
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (out->direct) attributes.set_output_scales(1 << 1, linear_.requantizer.multiplier);
+    const auto result = out->direct ? memory::data_type::u8 : memory::data_type::s32;
+    const dnnl::convolution_forward::primitive_desc descriptor(
+        {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
+         LayoutDesc(source, Layout::kChannelsLast, ByteType(*linear_.source)),
+         memory::desc(grouped, memory::data_type::s8, memory::format_tag::any),
+         out->direct ? BiasDesc() : memory::desc(), LayoutDesc(y, Layout::kChannelsLast, result), window.strides, dilations,
+         window.pads_begin, window.pads_end},
+        attributes, OneDnnEngine());
+    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
+    out->primitive = dnnl::convolution_forward(descriptor);
+    out->source = descriptor.src_desc();
+    out->destination = descriptor.dst_desc();
+    out->scratchpad = descriptor.scratchpad_desc();
+    out->weights = WeightsIn(descriptor.weights_desc(), grouped);
+    return true;
+  }
+
+  memory::desc BiasDesc() const {
+    return {{static_cast<int64_t>(linear_.requantizer.bias.size())},
+            memory::data_type::s32,
+            memory::format_tag::a};
+  }
+
+  const memory& WeightsIn(const memory::desc& to_desc, const Shape& grouped) {
+    for (const memory& known : packed_)
+      if (known.get_desc() == to_desc) return known;
+    return packed_.emplace_back(
+        Packed(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8), linear_.weights.raw(),
+               to_desc));
+  }
+
+  bool Execute(FastContext& context, PreparedConv& prepared, const Shape& x, const Shape& y,
+               const Window& window) {
+    const uint8_t* source = context.Codes(0, Layout::kChannelsLast);
+    if (source && !prepared.padded.empty()) source = Pad(context, source, x, window, prepared);
+    const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
+    void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
+    if (!source || (scratch_bytes > 0 && !scratch)) return false;
+    uint8_t* codes = context.OutputCodes(y, Layout::kChannelsLast, *linear_.result);
+    void* destination = prepared.direct || !codes ? codes : context.Scratch(NumElements(y) * 4);
+    if (!destination) return false;
+    try {
+      DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                                 {DNNL_ARG_WEIGHTS, prepared.weights},
+                                 {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
+      if (prepared.direct)
+        arguments.insert({DNNL_ARG_BIAS, Wrap(BiasDesc(), linear_.requantizer.bias.data())});
+      if (scratch) arguments.insert({DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
+      prepared.primitive.execute(OneDnnStream(), arguments);
+      OneDnnStream().wait();
+    } catch (const std::exception&) {
+      return false;
+    }
+    if (!prepared.direct)
+      linear_.requantizer.Run(static_cast<const int32_t*>(destination), NumElements(y) / y[1],
+                              codes);
+    return true;
+  }
+
+  // A copy of the source with the zero point around it.
+  const uint8_t* Pad(FastContext& context, const uint8_t* from, const Shape& x,
+                     const Window& window, const PreparedConv& prepared) const {
+    const Shape& padded = prepared.padded;
+    auto* to = static_cast<uint8_t*>(context.Scratch(NumElements(padded)));
+    if (!to) return nullptr;
+    const bool image = x.size() == 4;
+    const int64_t rows = image ? x[2] : 1, padded_rows = image ? padded[2] : 1;
+    const int64_t top = image ? window.pads_begin[0] : 0;
+    const auto row_bytes = static_cast<size_t>(x.back() * x[1]);
+    const auto padded_bytes = static_cast<size_t>(padded.back() * x[1]);
+    const auto left = static_cast<size_t>(window.pads_begin.back() * x[1]);
+    const int zero = linear_.source->params[0].zero_point & 0xff;
+    ParallelFor(x[0] * padded_rows, 64, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t n = i / padded_rows, row = i % padded_rows - top;
+        uint8_t* line = to + static_cast<size_t>(i) * padded_bytes;
+        std::memset(line, zero, padded_bytes);
+        if (row >= 0 && row < rows)
+          std::memcpy(line + left, from + static_cast<size_t>(n * rows + row) * row_bytes,
+                      row_bytes);
+      }
+    });
+    return to;
+  }
+
+  const graph::Node node_;
+  const int64_t groups_;
+  const IntegerLinear linear_;
+  std::vector<memory> packed_;
+  PreparedCache<PreparedConv> cache_;
+};
+
+}  // namespace
+
+std::unique_ptr<FastKernel> MakeIntegerConv(const KernelSpec& spec) {
+  auto linear = IntegerLinear::Of(spec, 0);
+  if (!linear) return nullptr;
+  return std::make_unique<IntegerConv>(spec, std::move(*linear));
+}
+
+}  // namespace roundel::engine

@@ -1,0 +1,22 @@
+#pragma once
+// Kernels that compute on 8-bit codes with 32-bit sums. What they simulate is what ONNX Runtime's
+// integer kernels do with the exported model, bit for bit, where the machine has exact dot products;
+// elsewhere, and for all other grids, values are simulated in float.
+
+#include <memory>
+
+#include "lib/engine/fast/fast_kernel.h"
+
+namespace roundel::engine {
+
+// nullptr if the unit's values do not all lie on such grids, or its op has no integer kernel.
+std::unique_ptr<FastKernel> MakeIntegerKernel(const KernelSpec& spec);
+
+std::unique_ptr<FastKernel> MakeIntegerAdd(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerConcat(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerConv(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerMatMul(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerMaxPool(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerMean(const KernelSpec& spec);
+
+}  // namespace roundel::engine

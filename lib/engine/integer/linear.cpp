@@ -1,0 +1,120 @@
+#include "lib/engine/integer/linear.h"
+
+#include <cmath>
+#include <cstdlib>
+
+#include "lib/engine/integer/codes.h"
+#include "lib/engine/kernels_onednn/common.h"
+
+namespace roundel::engine {
+namespace {
+
+// Longer sums of products of bytes could leave 32 bits.
+constexpr int64_t kMaxTerms = 1 << 16;
+
+// Bounds that activations after the product set, as codes of the result; false for other post-ops.
+bool ClampCodes(const std::vector<PostOp>& ops, const quant::Encoding& result, Requantizer* r) {
+  const auto code = [&](float x) {
+    return quant::Quantize(x, result.params[0], result.grid.qmin(), result.grid.qmax());
+  };
+  for (const PostOp& op : ops) {
+    // Rounding is monotone: the code of a clipped value is the clipped code.
+    if (op.kind == PostOpKind::kRelu && op.alpha == 0) {
+      r->low = std::max(r->low, code(0));
+    } else if (op.kind == PostOpKind::kClip) {
+      r->low = std::max(r->low, code(op.alpha));
+      r->high = std::min(r->high, code(op.beta));
+    } else {
+      return false;
+    }
+  }
+  return r->low <= r->high;
+}
+
+// The codes of the bias if they count in units of source scale * weight scale, as runtimes assume.
+bool ReadBias(const KernelSpec& spec, const std::vector<float>& unit, std::vector<int32_t>* bias) {
+  if (spec.encodings.size() < 3 || !spec.constants[2])
+    return spec.constants.size() < 3;
+  const quant::Encoding* e = spec.encodings[2];
+  if (!e || !e->codes || e->codes->dtype() != DType::kInt32 || e->codes->rank() != 1 ||
+      e->codes->size() != static_cast<int64_t>(bias->size()))
+    return false;
+  for (size_t c = 0; c < bias->size(); ++c) {
+    const quant::QParams& p = e->params[e->params.size() == 1 ? 0 : c];
+    if (p.zero_point != 0 || !(std::fabs(p.scale - unit[c]) <= 1e-5f * unit[c])) return false;
+    (*bias)[c] = e->codes->data<int32_t>()[c];
+  }
+  return true;
+}
+
+// Subtracts what the source's zero point adds to the sums.
+bool MoveZeroPointToBias(const std::vector<int64_t>& sum, const std::vector<int64_t>& magnitude,
+                         IntegerLinear* linear) {
+  const int64_t zero_point = linear->source->params[0].zero_point;
+  linear->exact_in_float = true;
+  for (size_t c = 0; c < sum.size(); ++c) {
+    const int64_t bias = linear->requantizer.bias[c] - zero_point * sum[c];
+    if (bias < INT32_MIN || bias > INT32_MAX) return false;
+    linear->requantizer.bias[c] = static_cast<int32_t>(bias);
+    linear->exact_in_float &= 255 * magnitude[c] + std::abs(bias) < int64_t{1} << 24;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool HasExactDotProduct() {
+#if defined(__x86_64__)
+  // Older instructions add pairs of products in 16 bits first.
+  static const bool exact =
+      __builtin_cpu_supports("avx512vnni") &&
+      dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_vnni;
+  return exact;
+#else
+  return false;
+#endif
+}
+
+std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t channel_axis) {
+  if (!HasExactDotProduct() || spec.folded || spec.min_rank > 0 || spec.encodings.size() < 2)
+    return std::nullopt;
+  IntegerLinear linear{.source = spec.encodings[0], .result = spec.output_encoding};
+  const quant::Encoding* w = spec.encodings[1];
+  if (!FitsBytes(linear.source) || !FitsBytes(linear.result) || spec.constants[0] ||
+      !spec.constants[1] || !w || !w->codes || w->codes->dtype() != DType::kInt8 ||
+      w->codes->size() == 0)
+    return std::nullopt;
+  linear.weights = *w->codes;
+  const Shape& shape = linear.weights.shape();
+  if (channel_axis >= linear.weights.rank()) return std::nullopt;
+  const int64_t channels = shape[channel_axis];
+  const bool per_channel = w->granularity == quant::Granularity::kChannel;
+  const int64_t axis = w->axis < 0 ? w->axis + linear.weights.rank() : w->axis;
+  if (w->granularity == quant::Granularity::kBlock || (per_channel && axis != channel_axis) ||
+      linear.weights.size() / channels > kMaxTerms)
+    return std::nullopt;
+  for (const quant::QParams& p : w->params)
+    if (p.zero_point != 0) return std::nullopt;
+
+  linear.requantizer = Requantizer::For(*linear.result, static_cast<size_t>(channels));
+  std::vector<float> unit(static_cast<size_t>(channels));
+  for (size_t c = 0; c < unit.size(); ++c) {
+    unit[c] = linear.source->params[0].scale * w->params[per_channel ? c : 0].scale;
+    linear.requantizer.multiplier[c] = unit[c] / linear.result->params[0].scale;
+  }
+  int64_t inner = 1;
+  for (int64_t i = channel_axis + 1; i < linear.weights.rank(); ++i) inner *= shape[i];
+  std::vector<int64_t> sum(unit.size()), magnitude(unit.size());
+  const int8_t* codes = linear.weights.data<int8_t>();
+  for (int64_t i = 0; i < linear.weights.size(); ++i) {
+    sum[i / inner % channels] += codes[i];
+    magnitude[i / inner % channels] += std::abs(codes[i]);
+  }
+  if (!ClampCodes(spec.post_ops, *linear.result, &linear.requantizer) ||
+      !ReadBias(spec, unit, &linear.requantizer.bias) ||
+      !MoveZeroPointToBias(sum, magnitude, &linear))
+    return std::nullopt;
+  return linear;
+}
+
+}  // namespace roundel::engine
