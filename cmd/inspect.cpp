@@ -76,7 +76,7 @@ std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   session.model = graph::Clone(model);
   std::vector<Findings::PassResult> results;
   for (const passes::PassInfo& info : passes::AllPasses()) {
-    if (info.needs_data) continue;
+    if (info.needs_data || info.needs_grids) continue;
     report::Report report;
     const recipe::Step step{.pass = info.name, .params = recipe::Params(info.params)};
     const Status status = passes::RunSteps({step}, {.verify_samples = 0}, &session, &report);

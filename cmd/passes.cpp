@@ -23,6 +23,7 @@ struct Options {
 std::string Properties(const PassInfo& pass) {
   std::vector<std::string> properties;
   if (pass.float_equivalent) properties.push_back("keeps the float function");
+  if (pass.needs_grids) properties.push_back("comes after calibrate");
   properties.push_back(pass.needs_data ? "needs data" : "needs no data");
   return Join(properties);
 }
@@ -48,6 +49,7 @@ Json ToJson(const PassInfo& pass) {
   return {{"name", pass.name},
           {"summary", pass.summary},
           {"needs_data", pass.needs_data},
+          {"needs_grids", pass.needs_grids},
           {"float_equivalent", pass.float_equivalent},
           {"params", std::move(params)}};
 }

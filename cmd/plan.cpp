@@ -46,7 +46,8 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   plan.bytes_before = InitializerBytes(session->model);
   std::vector<recipe::Step> steps;
   for (const recipe::Step& step : recipe.steps) {
-    if (passes::FindPass(step.pass)->needs_data)
+    const passes::PassInfo& pass = *passes::FindPass(step.pass);
+    if (pass.needs_data || pass.needs_grids)
       plan.skipped.push_back(step.pass);
     else
       steps.push_back(step);
@@ -107,7 +108,7 @@ void PrintPlan(const JobInputs& inputs, const Plan& plan, std::ostream& out) {
   out << "quantized  " << CountText(plan.counts[0], plan.counts[1], plan.counts[2]) << "\n";
   out << "weights    " << HumanBytes(plan.bytes_before) << " -> about "
       << HumanBytes(plan.bytes_after) << "\n";
-  if (!plan.skipped.empty()) out << "data       needed by " << Join(plan.skipped) << "\n";
+  if (!plan.skipped.empty()) out << "left out   without data: " << Join(plan.skipped) << "\n";
   out << "float      " << plan.placement.float_nodes.size() << " of " << plan.nodes << " nodes\n";
   std::vector<report::Record> records;
   for (const target::FloatNode& node : plan.placement.float_nodes)

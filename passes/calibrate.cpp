@@ -14,6 +14,9 @@
 // channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
 // raised until it fits, at the cost of resolution in weights that do not matter there.
 //
+// Along the way the sweep takes the mean of every layer's input (Session::input_means), which
+// bias_correct needs.
+//
 // Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost:
 // one forward pass over the data.
 
@@ -25,6 +28,8 @@
 #include "lib/base/progress.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
+#include "lib/graph/layer.h"
+#include "lib/quant/channel_mean.h"
 #include "lib/quant/observers.h"
 #include "lib/quant/observers/tensor_ranges.h"
 #include "passes/pass.h"
@@ -41,6 +46,8 @@ using target::QuantPoint;
 
 // Half of int32: products and the bias meet in one int32 accumulator.
 constexpr double kMaxBiasCode = 0x1p30;
+// Enough for the mean of a channel.
+constexpr int64_t kMeanSamples = 32, kMeanValues = 4096;
 // Below 2^-24 of its neighbours a channel adds nothing that a float32 sum would keep either.
 constexpr double kScaleFloor = 0x1p-24;
 
@@ -81,9 +88,15 @@ class Sweep {
     }
     if (values.empty()) return OkStatus();
     if (!session_.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");
+    const std::map<std::string, bool> inputs = LayerInputs();
+    for (const auto& [value, convolution] : inputs) TapMean(value, convolution);
+    std::vector<std::string> tapped = values;
+    for (const auto& [value, unused] : inputs) tapped.push_back(value);
     ASSIGN_OR_RETURN(executor_,
-                     engine::Executor::Create(session_.model, {.tapped_values = values}));
+                     engine::Executor::Create(session_.model, {.tapped_values = tapped}));
     RETURN_IF_ERROR(Feed());
+    for (const auto& [value, m] : means_)
+      session_.input_means[value] = {m.channels.mean(), m.shape};
     for (const auto& [value, observer] : observers_)
       if (observer->count() == 0)
         return DataError(
@@ -98,6 +111,45 @@ class Sweep {
   int64_t samples() const { return samples_; }
 
  private:
+  struct Mean {
+    quant::ChannelMean channels;
+    Shape shape;
+    int64_t samples = 0;
+  };
+
+  // Inputs of layers with weights, and whether their channels lie on axis 1.
+  std::map<std::string, bool> LayerInputs() const {
+    std::map<std::string, bool> inputs;
+    const graph::Graph& graph = *session_.model.graph;
+    for (const graph::NodePtr& node : graph.nodes())
+      if (graph::IsLayerOp(*node) && graph.Constant(node->input(1)) &&
+          !graph.Constant(node->input(0)))
+        inputs.emplace(node->input(0), node->Is("Conv") || node->Is("ConvTranspose"));
+    return inputs;
+  }
+
+  // A mean is known well after some thousand values of some samples.
+  void TapMean(const std::string& value, bool convolution) {
+    taps_.push_back({value, true, [this, convolution](const engine::TapView& view) {
+                       Mean& m = means_[view.name];
+                       const auto rank = view.shape.size();
+                       if (rank < 2 || (m.samples >= kMeanSamples &&
+                                        m.channels.count() >= kMeanValues))
+                         return OkStatus();
+                       const size_t axis = convolution ? 1 : rank - 1;
+                       const int64_t channels = view.shape[axis];
+                       int64_t inner = 1;
+                       for (size_t i = axis + 1; i < rank; ++i) inner *= view.shape[i];
+                       if (view.channels_last) inner = 1;
+                       const int64_t block = channels * inner;
+                       const int64_t outer = block == 0 ? 0 : std::ssize(view.data) / block;
+                       m.channels.Observe(view.data, outer, channels, inner);
+                       m.shape = view.shape;
+                       m.samples += view.shape[0];
+                       return OkStatus();
+                     }});
+  }
+
   Status Feed() {
     const int64_t limit = params_.Int("samples");
     const int64_t available = session_.data->size();
@@ -146,6 +198,7 @@ class Sweep {
   Session& session_;
   const recipe::Params& params_;
   std::map<std::string, std::unique_ptr<quant::Observer>> observers_;
+  std::map<std::string, Mean> means_;
   std::vector<engine::Tap> taps_;
   std::unique_ptr<engine::Executor> executor_;
   int64_t samples_ = 0;
@@ -371,7 +424,7 @@ PassInfo calibrate_pass() {
                .help = "how activation ranges follow from the data",
                .choices = quant::ObserverMethods()},
               {.name = "percentile",
-               .default_value = 99.99,
+               .default_value = 99.995,
                .help = "share of the values that the range keeps (method percentile)",
                .min = 50.001,
                .max = 100,

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,13 @@ struct ChannelStatistics {
   std::vector<double> mean, deviation;
 };
 
+// What a layer's input holds on average, over the calibration data: by channel, which lies on axis 1
+// for convolutions and on the last axis for matrix products.
+struct InputMean {
+  std::vector<double> mean;
+  Shape shape;  // of one batch
+};
+
 // The only thing that passes share.
 struct Session {
   graph::Model model;                          // float
@@ -36,6 +44,8 @@ struct Session {
   std::optional<target::Placement> placement;  // set by the pass that assigns grids
   engine::DataSource* data = nullptr;          // not owned; nullptr if the recipe needs none
   std::map<std::string, ChannelStatistics> statistics;  // by the layer's output value
+  std::map<std::string, InputMean> input_means;         // by value; of layers with weights
+  std::set<std::string> corrected_biases;               // by the layer's output value
   Random random{0};
   report::PassReport* report = nullptr;        // of the running pass
 };
@@ -47,6 +57,7 @@ struct PassInfo {
   std::string summary;                   // one line
   recipe::ParamSpecs params;
   bool needs_data = false;
+  bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
   // The model computes the same function after it; the runner proves that on data.
   bool float_equivalent = false;
   std::function<Result<Outcome>(Session&, const recipe::Params&)> run;

@@ -143,8 +143,9 @@ class PlanExecutor : public Executor {
                                  ": only float32 values can be tapped"));
       ASSIGN_OR_RETURN(const float* data, state_.Elements(slot, tap->any_order));
       const Shape& shape = state_.shape(slot);
-      RETURN_IF_ERROR(
-          tap->callback({tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}}));
+      const bool last = tap->any_order && state_.layout(slot) == Layout::kChannelsLast;
+      RETURN_IF_ERROR(tap->callback(
+          {tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}, last}));
     }
     return OkStatus();
   }

@@ -21,6 +21,8 @@ struct TapView {
   const Shape& shape;
   // Every element exactly once; row-major unless the tap said any_order.
   std::span<const float> data;
+  // With any_order, of values [N, C, spatial...]: they lie as [N, spatial..., C].
+  bool channels_last = false;
 };
 
 struct Tap {

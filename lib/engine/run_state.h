@@ -31,6 +31,7 @@ class RunState {
   bool Has(int slot) const;
   DType dtype(int slot) const;
   const Shape& shape(int slot) const;
+  Layout layout(int slot) const { return value(slot).layout; }
   // Elements of a float value; row-major, or as they lie in memory. Valid until the slot changes.
   Result<const float*> Elements(int slot, bool any_order);
   // The value as a tensor of its own.

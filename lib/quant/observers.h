@@ -17,7 +17,7 @@ struct Range {
 };
 
 struct ObserverOptions {
-  double percentile = 99.99;  // per cent of the mass kept (percentile)
+  double percentile = 99.995;  // per cent of the mass kept (percentile)
 };
 
 class Observer {

@@ -260,6 +260,7 @@ class Placer {
                           !IsExcluded(*reader) && IsFloat32(reader->output(0));
       const bool is_clamp = plans_[reader].kind == Kind::kClamp && reader->input(0) == value;
       if (!is_clamp && !is_min) break;
+      if (is_min) QuantizeBefore(*reader, value);
       plans_[reader] = {Kind::kClamp, ""};
       fused_.insert(reader);
       value = reader->output(0);
@@ -267,6 +268,15 @@ class Placer {
         placement_.absorbable.push_back(value);
     }
     return value;
+  }
+
+  // A Min with bounds per channel is no clamp that an integer kernel could do on the way out: the
+  // value before it lies on the same grid, so that the layer runs in integers and the Min behind
+  // it. Saturating at the end of that grid, which no bound exceeds, loses nothing.
+  void QuantizeBefore(const Node& min, const std::string& value) {
+    wanted_.insert(value);
+    derived_.insert(value);
+    groups_.Union(min.output(0), value);
   }
 
   bool IsExcluded(const Node& node) { return plans_[&node].reason.starts_with("excluded"); }
@@ -348,6 +358,11 @@ class Placer {
     for (const auto& input : g_.inputs) EmitActivation(input.name);
     for (const auto& node : g_.nodes())
       for (const std::string& output : node->outputs) EmitActivation(output);
+    // Where the interface rules took away what values derive from, they are observed themselves.
+    std::set<int> observed;
+    for (const QuantPoint& point : placement_.points)
+      if (!point.derived) observed.insert(point.group);
+    for (QuantPoint& point : placement_.points) point.derived &= observed.contains(point.group);
   }
 
   void EmitWeights() {

@@ -180,8 +180,12 @@ class Exporter {
         const auto clamp = FindClamp(g_, *node);
         const std::string& input = node->input(MinDataInput(g_, *node).value_or(0));
         const Node* before = g_.Producer(input);
-        const bool alone = before && g_.OnlyConsumer(input) == node && !table_.contains(input) &&
-                           !g_.IsInput(input);
+        // An input on the same grid is clamped by its own quantizer already.
+        const auto own = table_.find(input);
+        const bool free = own == table_.end() ||
+                          (own->second.grid == e.grid && own->second.params == e.params);
+        const bool alone =
+            before && g_.OnlyConsumer(input) == node && free && !g_.IsInput(input);
         if (!clamp || !alone || !ClampsAlike(e, *clamp)) break;
         dropped_.insert(node);
         absorbed_into_[input] = value;
@@ -209,10 +213,17 @@ class Exporter {
     const auto it = reads_.find(value);
     return it == reads_.end() ? value : it->second;
   }
+  // The encoded value that takes the place of one in front of dropped clamps.
+  const std::string& Target(const std::string& value) const {
+    const std::string* target = &value;
+    for (auto it = absorbed_into_.find(value); it != absorbed_into_.end();
+         it = absorbed_into_.find(*target))
+      target = &it->second;
+    return *target;
+  }
   // The name under which its producer writes a value.
   std::string WriteName(const std::string& value) const {
-    const auto absorbed = absorbed_into_.find(value);
-    const std::string& target = absorbed == absorbed_into_.end() ? value : absorbed->second;
+    const std::string& target = Target(value);
     const auto it = writes_.find(target);
     return it == writes_.end() ? target : it->second;
   }
@@ -240,10 +251,7 @@ class Exporter {
     for (std::string& output : copy.outputs)
       if (!output.empty()) output = WriteName(output);
     out_->AddNode(std::move(copy));
-    for (const std::string& output : node.outputs) {
-      const auto absorbed = absorbed_into_.find(output);
-      AddPair(absorbed == absorbed_into_.end() ? output : absorbed->second);
-    }
+    for (const std::string& output : node.outputs) AddPair(Target(output));
   }
 
   // Scale and zero point initializers; returns their names.

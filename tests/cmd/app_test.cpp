@@ -104,14 +104,14 @@ TEST_CASE("a stream that cannot be written to is an error") {
 
 TEST_CASE("passes are listed, described and written as Markdown") {
   const std::string list = Cli({"passes"}).out;
-  for (const char* pass : {"bn_fold", "calibrate", "cle", "high_bias_absorb"})
+  for (const char* pass : {"bias_correct", "bn_fold", "calibrate", "cle", "high_bias_absorb"})
     CHECK(list.find("\n" + std::string(pass) + " ") != std::string::npos);
   const std::string one = Cli({"passes", "calibrate"}).out;
   CHECK(one.find("percentile") != std::string::npos);
   CHECK(one.find("passes:\n  - calibrate: {") != std::string::npos);
   CHECK(ErrorOf({"passes", "calibrat"}, 2) ==
         "error: no pass 'calibrat'; did you mean 'calibrate'?\n");
-  CHECK(ErrorOf({"passes", "zzzzzzzzzz"}, 2).find("; there are bn_fold, ") != std::string::npos);
+  CHECK(ErrorOf({"passes", "zzzzzzzzzz"}, 2).find("; there are bias_correct, ") != std::string::npos);
   const auto json = nlohmann::json::parse(Cli({"passes", "--json"}).out);
   CHECK(json["passes"].size() >= 4);
   for (const auto& pass : json["passes"]) {

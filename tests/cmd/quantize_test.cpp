@@ -78,7 +78,7 @@ TEST_CASE("quantize writes model, encodings, recipe and report") {
   CHECK(report["facts"]["tool"].get<std::string>().rfind("roundel ", 0) == 0);
   for (const char* hash : {"model_hash", "data_hash", "recipe_hash"})
     CHECK(report["facts"][hash].get<std::string>().size() == 16);
-  CHECK(report["passes"].size() == 2);
+  CHECK(report["passes"].size() == 3);
 }
 
 TEST_CASE("quantize gives the same bytes again, with any number of threads") {
@@ -182,7 +182,7 @@ TEST_CASE("a plan needs neither data nor an output and writes nothing") {
   // 6 weights of one byte, 3 scales; 3 biases of 4 bytes, 3 scales.
   const Json full = Json::parse(Cli({"quantize", model, "--dry-run", "--json"}).out);
   CHECK(full["weight_bytes_after_estimate"] == 6 + 12 + 12 + 12);
-  CHECK(full["passes_left_out"] == Json({"calibrate"}));
+  CHECK(full["passes_left_out"] == Json({"calibrate", "bias_correct"}));
 }
 
 TEST_CASE("print-recipe prints a recipe that reads back") {

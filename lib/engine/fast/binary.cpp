@@ -1,4 +1,4 @@
-// Add, Sub, Mul, Div of two values, the result in the shape and layout of one of them.
+// Add, Sub, Mul, Div, Min, Max of two values, the result in the shape and layout of one of them.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-enum class BinaryOp { kAdd, kSub, kMul, kDiv };
+enum class BinaryOp { kAdd, kSub, kMul, kDiv, kMin, kMax };
 
 template <BinaryOp op>
 inline float Apply(float a, float b) {
@@ -19,6 +19,9 @@ inline float Apply(float a, float b) {
   if constexpr (op == BinaryOp::kSub) return a - b;
   if constexpr (op == BinaryOp::kMul) return a * b;
   if constexpr (op == BinaryOp::kDiv) return a / b;
+  // NaN goes through from either side.
+  if constexpr (op == BinaryOp::kMin) return a < b || a != a ? a : b;
+  if constexpr (op == BinaryOp::kMax) return a > b || a != a ? a : b;
 }
 
 // step: 1 along the operand, 0 for one value all along.
@@ -47,6 +50,10 @@ ROUNDEL_VECTORIZE void Combine(BinaryOp op, const float* a, int64_t a_step, cons
       return Rows<BinaryOp::kMul>(a, a_step, b, b_step, to, n);
     case BinaryOp::kDiv:
       return Rows<BinaryOp::kDiv>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kMin:
+      return Rows<BinaryOp::kMin>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kMax:
+      return Rows<BinaryOp::kMax>(a, a_step, b, b_step, to, n);
   }
 }
 
@@ -121,12 +128,15 @@ class BinaryKernel : public FastKernel {
 }  // namespace
 
 std::unique_ptr<FastKernel> MakeBinaryKernel(const KernelSpec& spec) {
-  if (spec.opset < 7 || spec.constants.size() != 2) return nullptr;  // other broadcasting rules
   const std::string& name = spec.main->op_type;
+  const int64_t broadcasts_since = name == "Min" || name == "Max" ? 8 : 7;
+  if (spec.opset < broadcasts_since || spec.constants.size() != 2) return nullptr;
   const BinaryOp op = name == "Add"   ? BinaryOp::kAdd
                       : name == "Sub" ? BinaryOp::kSub
                       : name == "Mul" ? BinaryOp::kMul
-                                      : BinaryOp::kDiv;
+                      : name == "Div" ? BinaryOp::kDiv
+                      : name == "Min" ? BinaryOp::kMin
+                                      : BinaryOp::kMax;
   return std::make_unique<BinaryKernel>(op, spec);
 }
 

@@ -18,5 +18,6 @@ std::unique_ptr<FastKernel> MakeIntegerConv(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerMatMul(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerMaxPool(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerMean(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeIntegerMin(const KernelSpec& spec);
 
 }  // namespace roundel::engine

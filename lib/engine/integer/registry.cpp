@@ -15,7 +15,7 @@ std::unique_ptr<FastKernel> MakeIntegerKernel(const KernelSpec& spec) {
       {"Add", &MakeIntegerAdd},       {"Concat", &MakeIntegerConcat},
       {"Conv", &MakeIntegerConv},     {"Gemm", &MakeIntegerMatMul},
       {"MatMul", &MakeIntegerMatMul}, {"MaxPool", &MakeIntegerMaxPool},
-      {"GlobalAveragePool", &MakeIntegerMean},
+      {"Min", &MakeIntegerMin},       {"GlobalAveragePool", &MakeIntegerMean},
   };
   for (const Row& row : kRows)
     if (spec.main->op_type == row.op_type) return row.make(spec);

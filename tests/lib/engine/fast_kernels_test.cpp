@@ -83,7 +83,7 @@ graph g (float32[] x) => (float32 y) {
 }
 
 TEST_CASE("Two values of one shape, whatever their layouts") {
-  for (const char* op : {"Add", "Sub", "Mul", "Div"})
+  for (const char* op : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
     for (const char* operands : {"c, x", "x, c", "c, c", "c, d"}) {
       const std::string text = AfterConv(
           StrCat("  c = Conv(x, w)\n  d = Sigmoid(x)\n  e = MaxPool<kernel_shape=[1,1]>(c)"

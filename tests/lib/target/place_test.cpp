@@ -89,7 +89,7 @@ weight w: int8 symmetric narrow, per channel of axis 0
 )");
 }
 
-TEST_CASE("a Clip per channel, written as Relu and Min, belongs to its Conv") {
+TEST_CASE("a Clip per channel, written as Relu and Min, has its Conv's grid on either side") {
   CHECK(PlaceText(R"(opset 13
 graph g (float32[N,2,8,8] x) => (float32[N,2,8,8] y) {
   float32[2,2,1,1] w = ones
@@ -98,6 +98,7 @@ graph g (float32[N,2,8,8] x) => (float32[N,2,8,8] y) {
   r = Relu(t)
   y = Min(r, top)
 })") == R"(activation x: uint8, group 0
+activation r: uint8, group 1, derived
 activation y: uint8, group 1
 weight w: int8 symmetric narrow, per channel of axis 0
 absorbable r

@@ -139,7 +139,9 @@ graph g (float32[1,1,1,2] x) => (float32[1,1,1,2] y) {
 }
 
 TEST_CASE("Relu and Min are dropped together, or only the one in reach") {
-  const auto left = [](float bound) {
+  const auto left = [](float bound, std::vector<std::string> encoded = {"y"}) {
+    quant::EncodingTable table;
+    for (const std::string& value : encoded) table[value] = Activation(4.0f / 255, 0);
     const graph::Model out = Export(StrCat(R"(opset 13
 graph g (float32[1,2,1,1] x) => (float32[1,2,1,1] y) {
   float32[2,2,1,1] w = {1, 0, 0, 1}
@@ -149,9 +151,12 @@ graph g (float32[1,2,1,1] x) => (float32[1,2,1,1] y) {
   r = Relu(t)
   y = Min(r, top)
 })"),
-                                    {{"y", Activation(4.0f / 255, 0)}});
+                                    table);
     return std::pair(CountNodes(out, "Relu"), CountNodes(out, "Min"));
   };
+  // With the same grid in front of the Min, the Relu is always in reach.
+  CHECK(left(5, {"r", "y"}) == std::pair<int64_t, int64_t>(0, 0));
+  CHECK(left(3, {"r", "y"}) == std::pair<int64_t, int64_t>(0, 1));
   CHECK(left(5) == std::pair<int64_t, int64_t>(0, 0));
   CHECK(left(3) ==
         std::pair<int64_t, int64_t>(1, 1));  // 3 < 4: the Min still cuts, behind its Relu

@@ -1,0 +1,181 @@
+// Takes out of the bias what rounding the weights adds to a layer's output on average.
+//
+//   b'[o] = b[o] - sum_{i,k} (Wq - W)[o,i,k] * mean(x[i]) * share[k]
+//
+// Rounding errors of weights do not average out over inputs that are not centred, such as those
+// behind a Relu: the output is shifted, by channel, at every position alike (Nagel et al. 2019,
+// Data-free quantization, section 4.2, with means that are measured instead of derived from batch
+// normalisation). share[k] is the share of output positions at which tap k of a convolution lies
+// within the input, the rest seeing padding; the mean is that of the float model, so that every layer
+// answers for its own weights and no correction is made twice.
+//
+// calibrate measures the means in its sweep; this pass reads no data. It changes biases alone, on the
+// grid that calibrate gave them, and gives a layer without one a bias. Layers whose bias has codes
+// or is frozen, and MatMul, which has none, are declined.
+
+#include <cmath>
+
+#include "lib/base/text.h"
+#include "lib/engine/kernels/spatial.h"
+#include "lib/graph/layer.h"
+#include "passes/pass.h"
+
+namespace roundel::passes {
+namespace {
+
+using graph::WeightedLayer;
+using quant::Encoding;
+
+// By tap of the kernel, row-major: how often it takes part in an output value.
+Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& weight,
+                                      const Shape& input) {
+  if (!graph::IsConvolution(layer)) return std::vector<double>{1};
+  const Shape kernel(weight.begin() + 2, weight.end());
+  if (layer.node->Is("ConvTranspose")) {
+    // Every input position feeds each tap once: outputs share them by the strides.
+    double share = 1;
+    for (int64_t stride : layer.node->Ints("strides", Shape(kernel.size(), 1)))
+      share /= static_cast<double>(stride);
+    return std::vector<double>(static_cast<size_t>(NumElements(kernel)), share);
+  }
+  ASSIGN_OR_RETURN(const engine::Window window,
+                   engine::ResolveWindow(*layer.node, Shape(input.begin() + 2, input.end()), kernel,
+                                         false));
+  std::vector<double> shares = {1};
+  for (size_t d = 0; d < kernel.size(); ++d) {
+    std::vector<double> next;
+    for (const double outer : shares)
+      for (int64_t k = 0; k < kernel[d]; ++k) {
+        int64_t inside = 0;
+        for (int64_t o = 0; o < window.output[d]; ++o) {
+          const int64_t at =
+              o * window.strides[d] - window.pads_begin[d] + k * window.dilations[d];
+          inside += at >= 0 && at < window.input[d];
+        }
+        next.push_back(outer * static_cast<double>(inside) /
+                       static_cast<double>(std::max<int64_t>(1, window.output[d])));
+      }
+    shares = std::move(next);
+  }
+  return shares;
+}
+
+// The mean of what the rounding of the weights adds to each output channel.
+std::vector<double> MeanShift(const WeightedLayer& layer, const std::vector<double>& error,
+                              const std::vector<double>& mean, const std::vector<double>& shares) {
+  std::vector<double> shift;
+  for (int64_t g = 0; g < layer.groups; ++g)
+    for (int64_t o = 0; o < layer.out_per_group; ++o) {
+      double sum = 0;
+      for (int64_t i = 0; i < layer.in_per_group; ++i)
+        for (int64_t k = 0; k < layer.kernel; ++k)
+          sum += error[layer.Index(g, o, i, k)] * mean[g * layer.in_per_group + i] * shares[k];
+      shift.push_back(sum * layer.weight_factor);
+    }
+  return shift;
+}
+
+// The grid of a bias that did not exist: the unit of the accumulator.
+Encoding BiasEncoding(const Encoding& source, const Encoding& weight,
+                      const WeightedLayer& layer) {
+  Encoding e{.role = quant::Role::kBias,
+             .grid = {.bits = 32, .is_signed = true, .symmetric = true},
+             .granularity = quant::Granularity::kChannel};
+  for (int64_t c = 0; c < layer.out_channels(); ++c) {
+    const double scale = weight.params[weight.params.size() == 1 ? 0 : c].scale;
+    e.params.push_back(
+        {static_cast<float>(source.params[0].scale * layer.weight_factor * scale), 0});
+  }
+  e.decided_by = "bias_correct";
+  return e;
+}
+
+bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
+  for (size_t c = 0; c < bias.size(); ++c)
+    if (!(std::fabs(bias[c] / e.params[e.params.size() == 1 ? 0 : c].scale) < 0x1p31 - 256))
+      return false;
+  return true;
+}
+
+// Empty if the layer was corrected; else why not.
+Result<std::string> Correct(Session& session, WeightedLayer layer) {
+  graph::Graph& graph = *session.model.graph;
+  const Encoding& weight = session.encodings.at(layer.weight());
+  const auto source = session.encodings.find(layer.input());
+  const auto known = session.input_means.find(layer.input());
+  const Tensor& values = *graph.Constant(layer.weight());
+  if (session.corrected_biases.contains(layer.output()))
+    return std::string("its bias was corrected before");
+  if (layer.node->Is("MatMul")) return std::string("a MatMul has no bias");
+  if (layer.node->Is("Gemm") && layer.node->Float("beta", 1) != 1)
+    return std::string("its Gemm scales the bias (beta)");
+  if (known == session.input_means.end() || source == session.encodings.end())
+    return std::string("the mean of its input was not measured");
+  if (values.dtype() != DType::kFloat || weight.granularity == quant::Granularity::kBlock)
+    return std::string("its weight is not of a kind that has an int32 bias");
+  const InputMean& input = known->second;
+  if (static_cast<int64_t>(input.mean.size()) != layer.in_channels())
+    return std::string("its input has another number of channels than its weight");
+
+  const Tensor rounded = quant::FakeQuantizeTensor(values, weight);
+  std::vector<double> error(static_cast<size_t>(values.size()));
+  for (size_t i = 0; i < error.size(); ++i)
+    error[i] = static_cast<double>(rounded.data<float>()[i]) - values.data<float>()[i];
+  ASSIGN_OR_RETURN(const auto shares, TapShares(layer, values.shape(), input.shape));
+  const std::vector<double> shift = MeanShift(layer, error, input.mean, shares);
+  std::vector<double> bias = graph::ReadBias(graph, layer);
+  for (size_t c = 0; c < bias.size(); ++c) bias[c] -= shift[c];
+
+  std::optional<Encoding> grid;
+  if (const auto old = session.encodings.find(layer.node->input(2));
+      !layer.node->input(2).empty() && old != session.encodings.end()) {
+    if (old->second.frozen || old->second.codes) return std::string("its bias is fixed");
+    grid = old->second;
+  } else if (layer.node->input(2).empty()) {
+    grid = BiasEncoding(source->second, weight, layer);
+  }
+  if (grid && (static_cast<int64_t>(grid->params.size()) > layer.out_channels() ||
+               !FitsGrid(*grid, bias)))
+    return std::string("the corrected bias would not fit int32");
+  const std::string old_bias = layer.node->input(2);
+  graph::WriteBias(&graph, &layer, bias);
+  // WriteBias leaves a bias that others read as it was.
+  if (!graph.Constant(old_bias)) session.encodings.erase(old_bias);
+  session.corrected_biases.insert(layer.output());
+  if (grid) session.encodings[layer.node->input(2)] = *grid;
+  double largest = 0;
+  for (double s : shift) largest = std::max(largest, std::fabs(s));
+  session.report->Add(layer.node->DisplayName(), "corrected", StrCat("by up to ", largest));
+  return std::string();
+}
+
+Result<Outcome> Run(Session& session, const recipe::Params&) {
+  int64_t corrected = 0, declined = 0;
+  for (const graph::NodePtr& node : session.model.graph->nodes()) {
+    if (!graph::IsLayerOp(*node) || !session.encodings.contains(node->input(1))) continue;
+    std::string why;
+    const auto layer = graph::MatchLayer(*session.model.graph, node.get(), &why);
+    if (layer) {
+      ASSIGN_OR_RETURN(why, Correct(session, *layer));
+    }
+    ++(why.empty() ? corrected : declined);
+    if (!why.empty()) session.report->Add(node->DisplayName(), "declined", why);
+  }
+  session.report->Metric("corrected", corrected);
+  session.report->Metric("declined", declined);
+  return corrected > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+}
+
+}  // namespace
+
+PassInfo bias_correct_pass() {
+  return {
+      .name = "bias_correct",
+      .summary = "Takes the mean error of rounded weights out of the biases",
+      .params = {},
+      .needs_grids = true,
+      .run = Run,
+  };
+}
+
+}  // namespace roundel::passes
