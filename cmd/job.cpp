@@ -175,7 +175,8 @@ class Job {
     const Params& section = recipe_.Section("export");
     const target::QdqOptions options = {
         .absorb_relu = session_.target.absorb_relu,
-        .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq)};
+        .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
+        .min_opset = session_.target.min_opset};
     ASSIGN_OR_RETURN(quantized_, target::ExportQdq(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
     quantized_.SetMetadata("roundel.target", session_.target.name);

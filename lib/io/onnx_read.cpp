@@ -17,7 +17,7 @@
 namespace roundel::io {
 namespace {
 
-constexpr int64_t kOldestOpset = 7, kNewestIr = 13;
+constexpr int64_t kOldestOpset = 1, kNewestIr = 13;
 // Sparse initializers are expanded, and a few bytes can claim any size.
 constexpr int64_t kSparseBudget = int64_t{1} << 28;
 
@@ -200,8 +200,7 @@ Status CheckImports(const std::vector<std::pair<std::string, int64_t>>& imports)
   for (const auto& [domain, version] : imports) {
     if (!domain.empty() && domain != "ai.onnx") continue;
     if (version < kOldestOpset)
-      return ModelError(StrCat("opset ", version, " is older than ", kOldestOpset,
-                               ": convert the model with ONNX's version converter first"));
+      return ModelError(StrCat("opset ", version, " is not a version of ai.onnx"));
     if (version > graph::kNewestOpset)
       return ModelError(StrCat("opset ", version, " is newer than ", graph::kNewestOpset,
                                ", the newest that this program knows: export an older one"));

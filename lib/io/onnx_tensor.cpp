@@ -1,5 +1,6 @@
 #include "lib/io/onnx_tensor.h"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -8,6 +9,15 @@
 
 namespace roundel::io {
 namespace {
+
+// To read another byte as a bool would be undefined behaviour.
+Result<Tensor> CheckBools(Result<Tensor> tensor) {
+  if (!tensor.ok() || tensor->dtype() != DType::kBool) return tensor;
+  const auto* bytes = static_cast<const uint8_t*>(tensor->raw());
+  if (std::all_of(bytes, bytes + tensor->byte_size(), [](uint8_t byte) { return byte < 2; }))
+    return tensor;
+  return ModelError("a bool is neither 0 nor 1");
+}
 
 // The note: bit 0 = the data was in a typed field, bit 1 = the initializer was sparse; the element
 // type above, because the note is void once a pass has changed the type.
@@ -107,7 +117,7 @@ Result<Tensor> TakeTyped(DType type, const Shape& shape, int64_t count, onnx::Te
       break;
   }
   RETURN_IF_ERROR(std::move(status));
-  return Tensor::FromBytes(type, shape, std::move(data));
+  return CheckBools(Tensor::FromBytes(type, shape, std::move(data)));
 }
 
 Result<Tensor> TakeStrings(const Shape& shape, int64_t count, onnx::TensorProto* proto) {
@@ -189,7 +199,7 @@ Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files) {
   if (DataFields(*proto) + external > 1) return ModelError("the tensor holds its data twice");
   proto->clear_dims();
   proto->clear_data_type();
-  if (external) return TakeExternal(type, shape, count, proto, files);
+  if (external) return CheckBools(TakeExternal(type, shape, count, proto, files));
   if (type == DType::kString && !proto->has_raw_data()) return TakeStrings(shape, count, proto);
   if (BitWidth(type) == 0 && type != DType::kString)
     return Tensor::Empty(type, shape);  // a newer type: its data stays in the leftover
@@ -204,7 +214,7 @@ Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files) {
                              ShapeString(shape), " of ", DTypeName(type), " needs ", bytes));
   std::string data = std::move(*proto->mutable_raw_data());
   proto->clear_raw_data();
-  return Tensor::FromBytes(type, shape, std::move(data));
+  return CheckBools(Tensor::FromBytes(type, shape, std::move(data)));
 }
 
 namespace {

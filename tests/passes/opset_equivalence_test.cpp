@@ -26,6 +26,7 @@ TEST_CASE("raised models compute the same") {
       {7, 25, "float32[2,5] x", "y = Softmax(x)\n"},
       {7, 25, "float32[1,2,3,3] x", "y = Upsample<scales=[1.0,1.0,2.0,3.0]>(x)\n"},
       {7, 25, "float32[1,2,3,4] x", "y = Upsample<mode=\"linear\", scales=[1.0,1.0,2.0,2.5]>(x)\n"},
+      {10, 25, "float32[1,2,8,8] x", "float32[4] s = {1,1,0.6,0.5}\ny = Resize(x, s)\n"},
       {10, 25, "float32[1,2,8,8] x", "float32[4] s = {1,1,1.7,2.3}\ny = Resize(x, s)\n"},
       {11, 25, "float32[1,2,8,8] x",
        "float32[0] e = {}\nint64[4] z = {1,2,5,9}\n"

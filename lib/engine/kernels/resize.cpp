@@ -109,6 +109,12 @@ Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x)
   return taps;
 }
 
+// Before opset 11: the pixel below where the axis grows, the one above where it shrinks.
+std::string NearestMode(const Settings& settings, const AxisSpec& axis) {
+  if (settings.nearest != "by_direction") return settings.nearest;
+  return axis.scale < 1 ? "ceil" : "floor";
+}
+
 Taps TapsAt(const Settings& settings, const AxisSpec& axis, int64_t o) {
   // Coordinates come from hostile scales too: keep them where int64 arithmetic is safe.
   const double limit = static_cast<double>(axis.from) * 4 + 4;
@@ -116,7 +122,7 @@ Taps TapsAt(const Settings& settings, const AxisSpec& axis, int64_t o) {
   x = x == x ? std::clamp(x, -limit, limit) : 0;
   Taps taps;
   if (settings.mode == "nearest") {
-    const auto p = static_cast<int64_t>(RoundNearest(settings.nearest, x));
+    const auto p = static_cast<int64_t>(RoundNearest(NearestMode(settings, axis), x));
     taps = {{std::clamp<int64_t>(p, 0, axis.from - 1)}, {1.0f}, false};
   } else {
     taps = InterpolationTaps(settings, axis, x);
@@ -314,10 +320,10 @@ Result<Settings> ReadSettings(const OpContext& context) {
   Settings s;
   s.mode = node.String("mode", "nearest");
   if (s.mode == "bilinear") s.mode = "linear";  // Upsample 1
-  // Before opset 11 coordinates were what is now called asymmetric, with floor.
+  // Before opset 11 coordinates were what is now called asymmetric.
   const bool old = context.opset() < 11;
   s.coordinates = old ? "asymmetric" : node.String("coordinate_transformation_mode", "half_pixel");
-  s.nearest = old ? "floor" : node.String("nearest_mode", "round_prefer_floor");
+  s.nearest = old ? "by_direction" : node.String("nearest_mode", "round_prefer_floor");
   s.cubic_a = node.Float("cubic_coeff_a", -0.75f);
   s.extrapolation = node.Float("extrapolation_value", 0);
   s.exclude_outside = node.Int("exclude_outside", 0) != 0;

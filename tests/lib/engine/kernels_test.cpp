@@ -139,6 +139,10 @@ TEST_CASE("Resize: antialias, axes and aspect ratio as in the specification's ex
              {{"mode", std::string("linear")},
               {"coordinate_transformation_mode", std::string("asymmetric")}}}) ==
         Floats({4}, {1, 1.5f, 2, 2}));
+  // Before opset 11, as ONNX Runtime does it: up where an axis shrinks, down where it grows.
+  const Tensor ramp = Floats({8}, {0, 1, 2, 3, 4, 5, 6, 7});
+  CHECK(Run({"Resize", 10, {ramp, Floats({1}, {0.6f})}}) == Floats({4}, {0, 2, 4, 5}));
+  CHECK(Run({"Resize", 10, {Floats({2}, {1, 2}), Floats({1}, {1.7f})}}) == Floats({3}, {1, 1, 2}));
   CHECK_THAT(Error({"Resize", 18, {x, Tensor(), Floats({2}, {1, 1})}}),
              Catch::Contains("2 scales"));
   CHECK_THAT(Error({"Resize", 18, {x, Tensor(), Floats({4}, {1, 1, 1e30f, 1})}}),

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/zip.h"
@@ -223,6 +224,22 @@ const std::string& Array12() {
 }
 
 }  // namespace
+
+TEST_CASE("npy: a file that grows by rows is the file written at once") {
+  const TempFolder folder;
+  const Tensor whole = Tensor::FromVector<float>({5, 2}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+  NpyRows rows(folder / "rows.npy", 5);
+  REQUIRE(rows.Append(Tensor::FromVector<float>({2, 2}, {0, 1, 2, 3})).ok());
+  CHECK_FALSE(FileExists(folder / "rows.npy"));
+  CHECK(rows.Append(Tensor::FromVector<float>({1, 3}, {0, 1, 2})).kind() == ErrorKind::kData);
+  CHECK(rows.Append(Tensor::FromVector<int64_t>({1, 2}, {0, 1})).kind() == ErrorKind::kData);
+  CHECK(rows.Commit().kind() == ErrorKind::kData);  // rows are missing
+  REQUIRE(rows.Append(Tensor::FromVector<float>({3, 2}, {4, 5, 6, 7, 8, 9})).ok());
+  REQUIRE(rows.Commit().ok());
+  REQUIRE(WriteNpy(whole, folder / "whole.npy").ok());
+  CHECK(*ReadTextFile(folder / "rows.npy") == *ReadTextFile(folder / "whole.npy"));
+  CHECK(*ReadNpy(folder / "rows.npy") == whole);
+}
 
 TEST_CASE("npz: what NumPy writes, stored and deflated") {
   const auto compressed = ParseZ(FromHex(kCompressed));

@@ -62,8 +62,8 @@ TEST_CASE("broken models name what is wrong") {
        "IR version 14 is newer than 13, the newest that this program knows: export an older one"},
       {[](M& m) { m.mutable_opset_import(0)->set_version(26); },
        "opset 26 is newer than 25, the newest that this program knows: export an older one"},
-      {[](M& m) { m.mutable_opset_import(0)->set_version(6); },
-       "opset 6 is older than 7: convert the model with ONNX's version converter first"},
+      {[](M& m) { m.mutable_opset_import(0)->set_version(0); },
+       "opset 0 is not a version of ai.onnx"},
       {[](M& m) { m.clear_opset_import(); },
        "the model imports no ai.onnx opset, but node Add producing 'y' needs one"},
       {[](M& m) {
@@ -71,6 +71,11 @@ TEST_CASE("broken models name what is wrong") {
          m.mutable_opset_import(1)->set_version(14);
        },
        "the model imports opsets 13 and 14 of ai.onnx"},
+      {[](M& m) {
+         W(m)->set_data_type(onnx::TensorProto::BOOL);
+         W(m)->set_raw_data(std::string("\1\2", 2));
+       },
+       "initializer 'w': a bool is neither 0 nor 1"},
       {[](M& m) { W(m)->set_raw_data("1234567"); },
        "initializer 'w': raw_data has 7 bytes where shape [2] of float32 needs 8"},
       {[](M& m) { W(m)->set_dims(0, -2); }, "initializer 'w': negative dimension in shape [-2]"},
