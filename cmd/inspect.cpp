@@ -9,6 +9,7 @@
 #include "cmd/loading.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/graph/opset.h"
 #include "lib/report/report.h"
 #include "passes/runner.h"
 
@@ -74,6 +75,7 @@ void CountParameters(const graph::Graph& graph, Findings* findings) {
 std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   passes::Session session;
   session.model = graph::Clone(model);
+  graph::MakeInitializersConstant(&session.model);
   std::vector<Findings::PassResult> results;
   for (const passes::PassInfo& info : passes::AllPasses()) {
     if (info.needs_data || info.needs_grids) continue;

@@ -12,6 +12,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/graph/opset.h"
 #include "lib/target/qdq.h"
 #include "passes/runner.h"
 
@@ -251,6 +252,7 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
   ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
   RETURN_IF_ERROR(CheckRunnable(inputs.loaded.model, inputs.loaded.path));
+  graph::MakeInitializersConstant(&inputs.loaded.model);
   return inputs;
 }
 

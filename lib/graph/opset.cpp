@@ -126,4 +126,13 @@ Status RaiseOpset(Model* model, int64_t version) {
   return OkStatus();
 }
 
+void MakeInitializersConstant(Model* model) {
+  if (model->ir_version >= 4) return;
+  Graph& graph = *model->graph;
+  std::erase_if(graph.inputs,
+                [&](const ValueInfo& input) { return graph.FindInitializer(input.name); });
+  graph.InvalidateIndex();
+  model->ir_version = 4;
+}
+
 }  // namespace roundel::graph

@@ -192,6 +192,8 @@ class Placer {
   // MatMul multiplies activations too; the others have no integer kernel without a constant weight.
   std::string LayerProblem(const Node& node) const {
     const Tensor* weight = g_.Constant(node.input(1));
+    if (!weight && g_.FindInitializer(node.input(1)) && g_.IsInput(node.input(1)))
+      return "weight is a graph input, which a caller may replace";
     if (!weight) return node.Is("MatMul") ? "" : "weight is not constant";
     const bool fits =
         node.Is("Gemm") ? weight->rank() == 2 : node.Is("MatMul") || weight->rank() >= 3;

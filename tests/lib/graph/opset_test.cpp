@@ -310,5 +310,27 @@ graph g (float32[2,3] x) => (float32 y) {
         "attribute 'axes' is set by the caller of a function");
 }
 
+TEST_CASE("initializers that old models list as inputs become constants, newer defaults do not") {
+  const char* const text = R"(ir_version 3
+    opset 7
+    graph g (float32[2,2] x, float32[2,2] w) => (float32[2,2] y) {
+      float32[2,2] w = ones
+      y = MatMul(x, w)
+    })";
+  Model old = Parse(text).value();
+  REQUIRE(old.ir_version == 3);
+  CHECK(old.graph->Constant("w") == nullptr);
+  MakeInitializersConstant(&old);
+  CHECK(old.ir_version == 4);
+  CHECK(old.graph->inputs.size() == 1);
+  CHECK(old.graph->Constant("w") != nullptr);
+
+  Model newer = Parse(text).value();
+  newer.ir_version = 4;
+  MakeInitializersConstant(&newer);
+  CHECK(newer.graph->inputs.size() == 2);
+  CHECK(newer.graph->Constant("w") == nullptr);
+}
+
 }  // namespace
 }  // namespace roundel::graph
