@@ -18,7 +18,8 @@ const model = path.join(b.assets, 'models/mobilenetv2.onnx');
 async function main() {
   b.requireFiles([b.roundelBinary, b.runtime, images, model]);
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'roundel-bench-'));
-  const out = path.join(scratch, 'out.onnx');
+  const out = path.join(scratch, 'out.onnx'), recipe = path.join(scratch, 'given.yaml');
+  fs.writeFileSync(recipe, 'passes:\n  - bn_fold\n  - calibrate: {method: min_max}\n');
   const data = ['--names', images + '.calib.txt', '--preset', 'imagenet'];
   b.roundel(['dump', model, '--data', images, ...data, '--inputs', '-o', scratch, '-q']);
   const decoded = path.join(scratch, fs.readdirSync(scratch).filter(f => f.startsWith('input.'))[0]);
@@ -26,7 +27,7 @@ async function main() {
   let peak = 0;
   for (let i = 0; i < runs; i++) {
     theirs.push((await b.ortOutputs(model, decoded, {threads, batch: 1})).seconds);
-    const run = b.roundel(['quantize', model, '--calib', images, ...data, '-o', out, '--threads', String(threads), '-q']);
+    const run = b.roundel(['quantize', model, '--calib', images, ...data, '--recipe', recipe, '-o', out, '--threads', String(threads), '-q']);
     ours.push(run.seconds);
     theirsBatched.push((await b.ortOutputs(model, decoded, {threads, batch: 16})).seconds);
     const report = JSON.parse(fs.readFileSync(out.replace(/\.onnx$/, '.report.json'), 'utf8'));
@@ -36,7 +37,7 @@ async function main() {
   b.printTable([['what', 'seconds', 'ratio'],
     ['ONNX Runtime, float run, batch 1', b.median(theirs).toFixed(2), '1.00'],
     ['ONNX Runtime, float run, batch 16', b.median(theirsBatched).toFixed(2), (b.median(theirsBatched) / b.median(theirs)).toFixed(2)],
-    ['roundel quantize (decode, fold, calibrate, export)', b.median(ours).toFixed(2), (b.median(ours) / b.median(theirs)).toFixed(2)]]);
+    ['roundel quantize (decode, fold, calibrate with min_max, export)', b.median(ours).toFixed(2), (b.median(ours) / b.median(theirs)).toFixed(2)]]);
   console.log(`\nPeak memory of roundel quantize: ${(peak / 1e6).toFixed(0)} MB`);
   fs.rmSync(scratch, {recursive: true});
 }

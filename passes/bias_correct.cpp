@@ -171,7 +171,7 @@ Result<Outcome> Run(Session& session, const recipe::Params&) {
 PassInfo bias_correct_pass() {
   return {
       .name = "bias_correct",
-      .summary = "Takes the mean error of rounded weights out of the biases",
+      .summary = "takes the mean error of rounded weights out of the biases",
       .params = {},
       .needs_grids = true,
       .run = Run,

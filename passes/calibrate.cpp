@@ -416,7 +416,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 PassInfo calibrate_pass() {
   return {
       .name = "calibrate",
-      .summary = "Places quantizers and sets their ranges from calibration data",
+      .summary = "places quantizers and sets their ranges from calibration data",
       .params =
           {
               {.name = "method",
