@@ -18,6 +18,12 @@ function requireFiles(files) {
   process.exit(2);
 }
 
+// What follows --name on the command line.
+function argument(name, fallback) {
+  const i = process.argv.indexOf('--' + name);
+  return i < 0 ? fallback : process.argv[i + 1];
+}
+
 const assets = process.env.ROUNDEL_ASSETS || path.join(root, 'assets');
 const roundelBinary = process.env.ROUNDEL || path.join(root, 'build/release/roundel');
 
@@ -120,5 +126,5 @@ function printTable(rows) {
 const machine = () => `${os.cpus().length} cores, ${os.cpus()[0].model.trim()}, ` +
   `${Math.round(os.totalmem() / 2 ** 30)} GiB, ONNX Runtime ${require(path.join(runtime, 'package.json')).version}`;
 
-module.exports = {root, runtime, assets, roundelBinary, requireFiles, roundel, readRows, ortSession,
+module.exports = {root, runtime, assets, roundelBinary, requireFiles, argument, roundel, readRows, ortSession,
   ortOutputs, top1, agreement, sqnr, maxDifference, range, median, printTable, machine, argmax};
