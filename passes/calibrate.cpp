@@ -32,6 +32,7 @@
 #include "lib/quant/channel_mean.h"
 #include "lib/quant/observers.h"
 #include "lib/quant/observers/tensor_ranges.h"
+#include "lib/target/op_facts.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -81,10 +82,7 @@ class Sweep {
       ASSIGN_OR_RETURN(observers_[value],
                        quant::MakeObserver(params_.String("method"),
                                            {.percentile = params_.Float("percentile")}));
-      taps_.push_back({value, true, [this](const engine::TapView& view) {
-                         return observers_.at(view.name)->Observe(view.data).At(
-                             StrCat("value '", view.name, "'"));
-                       }});
+      TapRange(value, observers_[value].get());
     }
     if (values.empty()) return OkStatus();
     if (!session_.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");
@@ -111,6 +109,22 @@ class Sweep {
   int64_t samples() const { return samples_; }
 
  private:
+  // What a Clip has bounded on both sides need not be looked at any more once it has touched both:
+  // min_max then stays what it is. In networks with Relu6 that is most of what flows.
+  void TapRange(const std::string& value, quant::Observer* observer) {
+    const graph::Node* producer = session_.model.graph->Producer(value);
+    std::optional<target::Clamp> bounds;
+    if (producer && params_.String("method") == "min_max")
+      bounds = target::FindClamp(*session_.model.graph, *producer);
+    taps_.push_back({value, true, [observer, bounds](const engine::TapView& view) {
+                       const quant::Range seen = observer->seen();
+                       if (bounds && observer->count() > 0 && seen.min == bounds->low &&
+                           seen.max == bounds->high)
+                         return OkStatus();
+                       return observer->Observe(view.data).At(StrCat("value '", view.name, "'"));
+                     }});
+  }
+
   struct Mean {
     quant::ChannelMean channels;
     Shape shape;
