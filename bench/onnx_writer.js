@@ -150,4 +150,4 @@ function writeRandom(fd, {count, spread, center}, random) {
   }
 }
 
-module.exports = {Graph};
+module.exports = {Graph, generator};
