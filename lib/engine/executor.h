@@ -61,6 +61,9 @@ class Executor {
   // node, op and shapes), with what a tap returned, or with kInterrupted. Not re-entrant.
   virtual Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
                                           const std::vector<Tap>& taps = {}) = 0;
+
+  // What the activations of the runs so far have been given.
+  virtual int64_t activation_bytes() const = 0;
 };
 
 // Nodes that cannot run, one line each ("NonMaxSuppression (ai.onnx, opset 11), node 'nms'"), found
