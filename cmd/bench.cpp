@@ -26,6 +26,7 @@ struct Options {
   std::string model;
   int64_t batch = 1;
   int runs = 20, warm_up = 3;
+  bool by_op = false;
   std::vector<std::string> shapes, inputs;  // NAME=1,3,224,224 and NAME=FILE.npy
 };
 
@@ -130,29 +131,62 @@ Result<Timing> Measure(engine::Executor& executor, const std::vector<Tensor>& in
   return timing;
 }
 
+// What the steps of equal make took, most first.
+struct OpTime {
+  std::string ops;
+  int64_t steps = 0;
+  double milliseconds = 0;  // per run
+};
+std::vector<OpTime> ByOp(const engine::Executor& executor, int runs) {
+  std::map<std::string, OpTime> by_name;
+  for (const engine::StepTime& step : executor.profile()) {
+    const std::string name = step.ops + (step.fast ? "" : " (plain)");
+    OpTime& entry = by_name[name];
+    entry.ops = name;
+    ++entry.steps;
+    entry.milliseconds += 1e3 * step.seconds / runs;
+  }
+  std::vector<OpTime> times;
+  for (auto& [name, entry] : by_name) times.push_back(std::move(entry));
+  std::sort(times.begin(), times.end(),
+            [](const OpTime& a, const OpTime& b) { return a.milliseconds > b.milliseconds; });
+  return times;
+}
+
+void PrintByOp(const std::vector<OpTime>& times, std::ostream& out) {
+  std::vector<std::vector<std::string>> rows = {{"steps", "ms a run", "ops"}};
+  for (const OpTime& time : times)
+    rows.push_back({StrCat(time.steps), StrCat(time.milliseconds), time.ops});
+  out << "\n" << report::TextTable(rows);
+}
+
 Status RunBench(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
   ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, MakeInputs(*loaded.model.graph, options));
-  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model));
+  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model, {.profile = options.by_op}));
   ASSIGN_OR_RETURN(const Timing timing, Measure(*executor, inputs, options));
   const int64_t items =
       inputs.empty() || inputs[0].rank() == 0 ? 1 : std::max<int64_t>(1, inputs[0].dim(0));
   const int64_t peak = report::PeakRssBytes();
+  const std::vector<OpTime> by_op = ByOp(*executor, options.runs + options.warm_up);
   if (console.json) {
-    console.out << nlohmann::ordered_json{{"median_ms", timing.median()},
-                                          {"min_ms", timing.milliseconds.front()},
-                                          {"runs", options.runs},
-                                          {"items_per_run", items},
-                                          {"peak_rss_bytes", peak}}
-                       .dump(2)
-                << "\n";
+    nlohmann::ordered_json json = {{"median_ms", timing.median()},
+                                   {"min_ms", timing.milliseconds.front()},
+                                   {"runs", options.runs},
+                                   {"items_per_run", items},
+                                   {"peak_rss_bytes", peak}};
+    for (const OpTime& time : by_op)
+      json["by_op"].push_back(
+          {{"ops", time.ops}, {"steps", time.steps}, {"ms_per_run", time.milliseconds}});
+    console.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
     return OkStatus();
   }
   console.out << "time    " << timing.median() << " ms a run (median of " << options.runs
               << "; best " << timing.milliseconds.front() << " ms)\nspeed   "
               << 1000.0 * static_cast<double>(items) / timing.median() << " items/s, " << items
               << " a run\nmemory  " << HumanBytes(peak) << " at most\n";
+  if (options.by_op) PrintByOp(by_op, console.out);
   return OkStatus();
 }
 
@@ -170,6 +204,7 @@ CommandRun SetupBench(CLI::App& app) {
   app.add_option("--warm-up", options->warm_up, "Runs before those [3]")
       ->option_text("N")
       ->check(CLI::Range(0, 1 << 20));
+  app.add_flag("--by-op", options->by_op, "Show what takes the time (a little slower)");
   app.add_option("--shape", options->shapes, "Shape of an input (repeatable)")
       ->option_text("NAME=1,3,224,224");
   app.add_option("--input", options->inputs, "Values of an input (repeatable)")

@@ -1,6 +1,7 @@
 #include "lib/engine/executor.h"
 
 #include <algorithm>
+#include <chrono>
 #include <unordered_map>
 #include <utility>
 
@@ -40,11 +41,19 @@ using TapsBySlot = std::unordered_map<int, std::vector<const Tap*>>;
 
 class PlanExecutor : public Executor {
  public:
-  explicit PlanExecutor(Plan plan) : plan_(std::move(plan)), state_(plan_) {}
+  PlanExecutor(Plan plan, bool profile) : plan_(std::move(plan)), state_(plan_) {
+    if (!profile) return;
+    for (const Step& step : plan_.steps) {
+      std::vector<std::string> ops;
+      for (int node : step.whole.nodes) ops.push_back(plan_.nodes[node].node.op_type);
+      profile_.push_back({.ops = Join(ops, "+")});
+    }
+  }
 
   const std::vector<std::string>& input_names() const override { return plan_.input_names; }
   const std::vector<std::string>& output_names() const override { return plan_.output_names; }
   int64_t activation_bytes() const override { return state_.activation_bytes(); }
+  std::vector<StepTime> profile() const override { return profile_; }
 
   Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
                                   const std::vector<Tap>& taps) override {
@@ -99,7 +108,7 @@ class PlanExecutor : public Executor {
     }
     for (const Step& step : plan_.steps) {
       if (Interrupted()) return InterruptedError();
-      RETURN_IF_ERROR(RunStep(step));
+      RETURN_IF_ERROR(profile_.empty() ? RunStep(step) : RunTimed(step));
       // Inputs go first: a result that took over their memory is then its only owner.
       const auto is_output = [&](int slot) {
         return std::find(step.whole.outputs.begin(), step.whole.outputs.end(), slot) !=
@@ -119,9 +128,23 @@ class PlanExecutor : public Executor {
     return OkStatus();
   }
 
+  Status RunTimed(const Step& step) {
+    StepTime& entry = profile_[static_cast<size_t>(&step - plan_.steps.data())];
+    const auto start = std::chrono::steady_clock::now();
+    entry.fast = state_.RunFast(step.whole, step.dies);
+    Status status = entry.fast ? OkStatus() : RunSlowly(step);
+    entry.seconds +=
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return status;
+  }
+
   Status RunStep(const Step& step) {
-    if (step.members.empty()) return state_.Run(step.whole, step.dies);
-    if (state_.RunFast(step.whole, step.dies)) return OkStatus();
+    return state_.RunFast(step.whole, step.dies) ? OkStatus() : RunSlowly(step);
+  }
+
+  // What no kernel computes as a whole.
+  Status RunSlowly(const Step& step) {
+    if (step.members.empty()) return state_.RunPlainNode(step.whole);
     for (const Unit& member : step.members) RETURN_IF_ERROR(state_.Run(member, {}));
     for (size_t i = 0; i + 1 < step.members.size(); ++i)
       for (int slot : step.members[i].outputs)
@@ -153,6 +176,7 @@ class PlanExecutor : public Executor {
 
   const Plan plan_;
   RunState state_;
+  std::vector<StepTime> profile_;  // by step
 };
 
 }  // namespace
@@ -160,7 +184,8 @@ class PlanExecutor : public Executor {
 Result<std::unique_ptr<Executor>> Executor::Create(const graph::Model& model,
                                                    const ExecutorOptions& options) {
   ASSIGN_OR_RETURN(Plan plan, BuildPlan(model, options));
-  return std::unique_ptr<Executor>(std::make_unique<PlanExecutor>(std::move(plan)));
+  return std::unique_ptr<Executor>(
+      std::make_unique<PlanExecutor>(std::move(plan), options.profile));
 }
 
 }  // namespace roundel::engine

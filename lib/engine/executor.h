@@ -42,6 +42,15 @@ struct ExecutorOptions {
   bool fast_kernels = true;
   // Graph outputs to compute; empty = all.
   std::vector<std::string> outputs;
+  // Keeps the time that every step takes: Executor::profile().
+  bool profile = false;
+};
+
+// What one step of the plan took so far, over all runs.
+struct StepTime {
+  std::string ops;  // "Conv+Relu", what one kernel computes together
+  bool fast = false;  // by a fast kernel, the last time at least
+  double seconds = 0;
 };
 
 class Executor {
@@ -64,6 +73,8 @@ class Executor {
 
   // What the activations of the runs so far have been given.
   virtual int64_t activation_bytes() const = 0;
+  // In the order of execution; empty unless asked for by ExecutorOptions.
+  virtual std::vector<StepTime> profile() const = 0;
 };
 
 // Nodes that cannot run, one line each ("NonMaxSuppression (ai.onnx, opset 11), node 'nms'"), found

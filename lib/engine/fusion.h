@@ -18,6 +18,11 @@ struct ElementOps {
 };
 std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 
+// The constant that `node`, a binary `op`, combines its input `input` with, if it is one value (of a
+// rank that raises no other).
+std::optional<float> ScalarOperand(const Plan& plan, const PlanNode& node, const char* op,
+                                   size_t input);
+
 // result[c] = scale[c] * linear[c] + shift[c] by output channel of a Conv, ConvTranspose, Gemm or
 // MatMul with constant weights; collected in double, applied to the weights at the end.
 class LinearFold {

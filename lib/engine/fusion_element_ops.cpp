@@ -53,6 +53,16 @@ std::optional<ElementOps> ScalarArithmetic(const Plan& plan, const PlanNode& nod
 
 }  // namespace
 
+std::optional<float> ScalarOperand(const Plan& plan, const PlanNode& node, const char* op,
+                                   size_t input) {
+  if (!node.node.Is(op) || node.opset < 7 || node.inputs.size() != 2) return std::nullopt;
+  const Tensor* constant = ConstantInput(plan, node, 1 - input);
+  if (!constant || constant->dtype() != DType::kFloat || constant->size() != 1 ||
+      constant->rank() > 1)
+    return std::nullopt;
+  return *constant->data<float>();
+}
+
 std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node) {
   const graph::Node& n = node.node;
   if (!n.domain.empty() || node.inputs.empty() || node.inputs[0] == kNoSlot) return std::nullopt;
@@ -67,6 +77,7 @@ std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node) {
   if (op == "Elu") return one(PostOpKind::kElu, n.Float("alpha", 1));
   if (op == "HardSwish") return one(PostOpKind::kHardSwish);
   if (op == "Exp") return one(PostOpKind::kExp);
+  if (op == "Erf") return one(PostOpKind::kErf);
   if (op == "Abs") return one(PostOpKind::kAbs);
   if (op == "Sqrt") return one(PostOpKind::kSqrt);
   if (op == "Neg") return one(PostOpKind::kLinear, -1, 0);

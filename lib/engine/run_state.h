@@ -22,6 +22,7 @@ class RunState {
   void SetInput(int slot, const Tensor& tensor);
   // Runs a unit of one node; `dies`: slots whose memory it may take over.
   Status Run(const Unit& unit, const std::vector<int>& dies);
+  Status RunPlainNode(const Unit& unit);
   // Runs the fast kernel of a unit, if it has one; false if it declined.
   bool RunFast(const Unit& unit, const std::vector<int>& dies);
   void Release(int slot);
@@ -55,7 +56,6 @@ class RunState {
   Result<Value> ToCodes(const Value& source, const quant::Encoding& encoding);
   Status QuantizeFloats(int slot, const quant::Encoding& encoding);
   Result<Value> NewValue(DType type, const Shape& shape, Layout layout);
-  Status RunPlainNode(const Unit& unit);
   void Set(int slot, Value value);
   void Drop(std::optional<Value>* value);
   void Drop(std::list<Value>* values);

@@ -2,6 +2,7 @@
 // post-ops, and grows along values that have a single reader and need not exist by themselves.
 
 #include <algorithm>
+#include <cmath>
 
 #include "lib/engine/fusion.h"
 
@@ -114,7 +115,7 @@ class Chainer {
     if (!OneOutput(main) || (!element_wise && !TakesPostOps(main.node))) return;
     if (IsLinear(main.node) && !chain->spec.weights.defined() && !main.node.Is("MatMul")) return;
     GrowLinear(chain);
-    while (GrowSwish(chain) || GrowElementOps(chain) || GrowResidual(chain)) {
+    while (GrowSwish(chain) || GrowGelu(chain) || GrowElementOps(chain) || GrowResidual(chain)) {
     }
     DescribeValues(plan_, chain);
   }
@@ -180,6 +181,65 @@ class Chainer {
     chain->spec.post_ops.push_back(op);
     Take(chain, gate);
     Take(chain, product);
+    return true;
+  }
+
+  // The only reader of the first output of `node`; nullopt if there are others.
+  std::optional<Use> OnlyReader(int node) const {
+    const std::vector<int>& outputs = plan_.nodes[node].outputs;
+    const std::vector<Use> readers = Readers(outputs.empty() ? kNoSlot : outputs[0]);
+    return readers.size() == 1 ? std::optional(readers[0]) : std::nullopt;
+  }
+  bool Scales(int node, const char* op, size_t input, float factor) const {
+    const auto scalar = ScalarOperand(plan_, plan_.nodes[node], op, input);
+    return scalar && std::fabs(*scalar - factor) <= 1e-5f * factor;
+  }
+
+  // x / 2 * (1 + erf(x / sqrt(2))) as exporters write it: the factor 1/2 on x, on the sum, or on
+  // their product.
+  bool GrowGelu(Chain* chain) {
+    constexpr float kRoot2 = 1.41421356f;
+    const std::vector<Use> readers = Readers(chain->output());
+    if (readers.size() != 2) return false;
+    const bool first = Scales(readers[0].node, "Div", readers[0].input, kRoot2) ||
+                       Scales(readers[0].node, "Mul", readers[0].input, 1 / kRoot2);
+    const Use root = readers[first ? 0 : 1], other = readers[first ? 1 : 0];
+    if (!Scales(root.node, "Div", root.input, kRoot2) &&
+        !Scales(root.node, "Mul", root.input, 1 / kRoot2))
+      return false;
+    const auto erf = OnlyReader(root.node);
+    if (!erf || !plan_.nodes[erf->node].node.Is("Erf")) return false;
+    const auto sum = OnlyReader(erf->node);
+    if (!sum || !Scales(sum->node, "Add", sum->input, 1)) return false;
+    std::vector<int> nodes = {root.node, erf->node, sum->node};
+    bool halved = false;
+    const auto halve = [&](int* node) {
+      const auto reader = halved ? std::nullopt : OnlyReader(*node);
+      if (!reader || !Scales(reader->node, "Mul", reader->input, 0.5f)) return;
+      nodes.push_back(*node = reader->node);
+      halved = true;
+    };
+    int gate = sum->node, half = other.node;
+    halve(&gate);
+    std::optional<Use> product = OnlyReader(gate);
+    if (!halved && Scales(half, "Mul", other.input, 0.5f)) {
+      const auto reader = OnlyReader(half);
+      if (!reader || !product || reader->node != product->node) return false;
+      nodes.push_back(half);
+      halved = true;
+    } else if (product && product->node != half) {
+      return false;
+    }
+    if (!product || !plan_.nodes[product->node].node.Is("Mul") ||
+        plan_.nodes[product->node].opset < 7)
+      return false;
+    int last = product->node;
+    nodes.push_back(last);
+    halve(&last);
+    chain->spec.post_ops.push_back({PostOpKind::kGelu, 0, 0});
+    if (!halved) chain->spec.post_ops.push_back({PostOpKind::kLinear, 2, 0});
+    std::sort(nodes.begin(), nodes.end());
+    for (int node : nodes) Take(chain, node);
     return true;
   }
 

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "tests/cmd/cli.h"
 
@@ -34,6 +35,14 @@ TEST_CASE("bench times runs on inputs of the shapes that it is told") {
   CHECK(json["items_per_run"] == 5);
   CHECK(json["median_ms"] >= json["min_ms"]);
   CHECK(json["peak_rss_bytes"] > 0);
+  CHECK_FALSE(json.contains("by_op"));
+  const CliResult by_op = Cli({"bench", model, "--shape", "x=5,7,4", "--input", "i=" + index,
+                               "--runs", "1", "--by-op", "--json"});
+  std::set<std::string> ops;
+  const auto timed = nlohmann::json::parse(by_op.out);
+  for (const auto& entry : timed["by_op"])
+    ops.insert(entry["ops"].get<std::string>());
+  CHECK(ops == std::set<std::string>{"Gather (plain)", "MatMul", "Relu"});
   CHECK(Cli({"bench", model, "--shape", "x=5,7,4", "--input", "i=" + index, "--runs", "1"})
             .out.find("items/s") != std::string::npos);
 }

@@ -26,6 +26,7 @@ enum class PostOpKind {
   kSwish,      // x / (1 + exp(-alpha * x))
   kGelu,       // x * normal_cdf(x)
   kExp,
+  kErf,
   kAbs,
   kSqrt,
   kAdd,  // x + input, of the same shape

@@ -1,4 +1,4 @@
-#pragma GCC optimize("O3")
+#pragma GCC optimize("O3", "no-trapping-math")
 #include "lib/engine/fast/post_ops.h"
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/engine/fast/vectorize.h"
+#include "lib/engine/kernels/vector_math.h"
 
 namespace roundel::engine {
 namespace {
@@ -21,6 +22,7 @@ bool IsSimple(PostOpKind kind) {
     case PostOpKind::kHardSwish:
     case PostOpKind::kAbs:
     case PostOpKind::kSqrt:
+    case PostOpKind::kErf:
     case PostOpKind::kAdd:
       return true;
     default:
@@ -56,6 +58,9 @@ ROUNDEL_VECTORIZE void Abs(const float* from, float* to, int64_t n) {
 }
 ROUNDEL_VECTORIZE void Sqrt(const float* from, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = std::sqrt(from[i]);
+}
+ROUNDEL_VECTORIZE void Erf(const float* from, float* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = ErfFloat(from[i]);
 }
 ROUNDEL_VECTORIZE void Add(const float* from, const float* other, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = from[i] + other[i];
@@ -93,6 +98,8 @@ void RunSimple(const PostOp& op, const float* from, float* to, int64_t n, const 
       return Abs(from, to, n);
     case PostOpKind::kSqrt:
       return Sqrt(from, to, n);
+    case PostOpKind::kErf:
+      return Erf(from, to, n);
     default:
       return Add(from, addend, to, n);
   }

@@ -101,6 +101,7 @@ bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op) {
       return append(algorithm::eltwise_abs, 0, 0);
     case PostOpKind::kSqrt:
       return append(algorithm::eltwise_sqrt, 0, 0);
+    case PostOpKind::kErf:
     case PostOpKind::kAdd:
       return false;
   }

@@ -34,7 +34,8 @@ dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data);
 // The element type of codes of 8 bits.
 dnnl::memory::data_type ByteType(const quant::Encoding& encoding);
 
-// Appends an element-wise post-op; false for kinds that are none (kAdd).
+// Appends an element-wise post-op; false for kinds that oneDNN does not have (kErf) or that are none
+// (kAdd).
 bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op);
 // False for the reference implementations, which are slower than plain kernels.
 bool IsFastImplementation(const char* name);

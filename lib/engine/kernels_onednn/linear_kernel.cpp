@@ -19,15 +19,17 @@ LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
 }
 
 // oneDNN 2.6 applies the parameters of the first to all element-wise post-ops of one kind.
-bool LinearPostOps::RepeatsKind() const {
-  for (size_t i = 0; i < ops_.size(); ++i)
+bool LinearPostOps::CanFuse() const {
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (ops_[i].kind == PostOpKind::kErf) return false;
     for (size_t k = 0; k < i; ++k)
-      if (ops_[i].kind == ops_[k].kind) return true;
-  return false;
+      if (ops_[i].kind == ops_[k].kind) return false;
+  }
+  return true;
 }
 
 PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
-  for (const bool fuse : {!RepeatsKind(), false}) {
+  for (const bool fuse : {CanFuse(), false}) {
     PreparedLinear prepared;
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);

@@ -46,7 +46,7 @@ class LinearPostOps {
   PreparedLinear Prepare(const MakePrimitive& make) const;
 
  private:
-  bool RepeatsKind() const;
+  bool CanFuse() const;
 
   std::vector<PostOp> ops_;
   int residual_ = -1;

@@ -43,6 +43,30 @@ TEST_CASE("Element-wise nodes run fast, alone and in chains") {
     CheckOneFastStep(
         StrCat("opset 14\ngraph g (float32[3,7] x) => (float32 y) {\n  y = ", node, "(x)\n}"),
         {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
+  // Gelu as exporters write it out, behind a layer.
+  for (const char* gelu :
+       {"  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  m = Mul(t, a)\n  y = Mul(m, half)\n",
+        "  h = Mul(t, half)\n  d = Mul(t, q)\n  e = Erf(d)\n  a = Add(one, e)\n  y = Mul(h, a)\n",
+        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  g = Mul(half, a)\n  y = Mul(g, t)\n",
+        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  y = Mul(t, a)\n",
+        "  y = Erf(t)\n"})
+    CheckOneFastStep(
+        StrCat("opset 13\ngraph g (float32[3,7] x) => (float32 y) {\n  float32[7,5] w = random(3)\n"
+               "  float32[] r = {1.4142135}\n  float32[] q = {0.70710677}\n  float32[] one = {1}\n"
+               "  float32[1] half = {0.5}\n  t = MatMul(x, w)\n",
+               gelu, "}"),
+        {RandomTensor({3, 7}, 1, -3, 3)}, 4e-6);
+  // Not quite: another divisor, or a value that something else reads.
+  for (const char* other :
+       {"  d = Div(t, half)\n  e = Erf(d)\n  a = Add(e, one)\n  y = Mul(t, a)\n",
+        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  m = Mul(t, a)\n  y = Add(m, e)\n",
+        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  y = Mul(x, a)\n"})
+    CheckFastEqualsPlain(
+        ParseModel(StrCat("opset 13\ngraph g (float32[3,5] x) => (float32 y) {\n"
+                          "  float32[5,5] w = random(3)\n  float32[] r = {1.4142135}\n"
+                          "  float32[] one = {1}\n  float32[1] half = {0.5}\n  t = MatMul(x, w)\n",
+                          other, "}")),
+        {RandomTensor({3, 5}, 1, -3, 3)}, {}, 4e-6);
   CheckOneFastStep("opset 20\ngraph g (float32[3,7] x) => (float32 y) {\n  y = Gelu(x)\n}",
                    {RandomTensor({3, 7}, 1, -4, 4)}, 1e-5);
   CheckOneFastStep(R"(opset 14
