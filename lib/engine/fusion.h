@@ -2,6 +2,7 @@
 // How nodes read as parts of one kernel: activations as post-ops, and what can be folded into the
 // weights of a convolution or matrix product.
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -22,6 +23,26 @@ std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 // rank that raises no other).
 std::optional<float> ScalarOperand(const Plan& plan, const PlanNode& node, const char* op,
                                    size_t input);
+
+// Who reads a value: which node, as which input.
+struct Reader {
+  int node;
+  size_t input;
+};
+// The readers of a slot if it need not exist by itself, else none.
+using ReaderList = std::function<std::vector<Reader>(int slot)>;
+
+// A normalisation over the last axis that is written out in several nodes.
+struct NormPattern {
+  std::vector<int> nodes;  // sorted
+  int x = kNoSlot;         // what is normalised
+  int last = -1;           // the node that makes the result
+  bool centred = true;     // false: RMS
+  float epsilon = 0;
+  const Tensor *gamma = nullptr, *beta = nullptr;
+};
+// The pattern whose first node is `start`.
+std::optional<NormPattern> MatchNorm(const Plan& plan, int start, const ReaderList& readers);
 
 // result[c] = scale[c] * linear[c] + shift[c] by output channel of a Conv, ConvTranspose, Gemm or
 // MatMul with constant weights; collected in double, applied to the weights at the end.

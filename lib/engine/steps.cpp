@@ -9,11 +9,6 @@
 namespace roundel::engine {
 namespace {
 
-struct Use {
-  int node;
-  size_t input;
-};
-
 bool TakesPostOps(const graph::Node& node) {
   if (!node.domain.empty()) return false;
   for (const char* op : {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add",
@@ -83,6 +78,7 @@ class Chainer {
     std::vector<Chain> chains;
     for (size_t i = 0; i < plan_.nodes.size(); ++i) {
       if (taken_[i]) continue;
+      if (fuse && AddNorm(static_cast<int>(i), &chains)) continue;
       taken_[i] = 1;
       chains.push_back(Start(plan_, static_cast<int>(i)));
       if (fuse) Grow(&chains.back());
@@ -95,10 +91,32 @@ class Chainer {
   }
 
  private:
+  bool AddNorm(int start, std::vector<Chain>* chains) {
+    const auto norm =
+        MatchNorm(plan_, start, [this](int slot) { return Readers(slot); });
+    if (!norm) return false;
+    Chain chain{.nodes = norm->nodes,
+                .inputs = {norm->x},
+                .outputs = plan_.nodes[norm->last].outputs};
+    // Units run one by one if the kernel declines: they, too, need what the nodes read.
+    for (int node : norm->nodes) {
+      taken_[node] = 1;
+      for (int slot : plan_.nodes[node].inputs)
+        if (slot != kNoSlot && plan_.slots[slot].constant) chain.inputs.push_back(slot);
+    }
+    chain.spec.main = &plan_.nodes[start].node;
+    chain.spec.opset = plan_.nodes[start].opset;
+    chain.spec.norm = NormSpec{norm->centred, norm->epsilon, norm->gamma ? *norm->gamma : Tensor(),
+                               norm->beta ? *norm->beta : Tensor()};
+    DescribeValues(plan_, &chain);
+    chains->push_back(std::move(chain));
+    return true;
+  }
+
   // Readers of the chain's result if no one else needs it, else none.
-  std::vector<Use> Readers(int slot) const {
+  std::vector<Reader> Readers(int slot) const {
     if (slot == kNoSlot || plan_.slots[slot].pinned()) return {};
-    for (const Use& use : uses_[slot])
+    for (const Reader& use : uses_[slot])
       if (taken_[use.node]) return {};
     return uses_[slot];
   }
@@ -132,7 +150,7 @@ class Chainer {
     if (!IsLinear(main.node) || !chain->spec.weights.defined()) return;
     auto fold = LinearFold::Of(plan_, main);
     while (true) {
-      const std::vector<Use> readers = Readers(chain->output());
+      const std::vector<Reader> readers = Readers(chain->output());
       if (readers.size() != 1 || !OneOutput(plan_.nodes[readers[0].node])) break;
       if (!fold->Append(plan_, plan_.nodes[readers[0].node], readers[0].input)) break;
       Take(chain, readers[0].node);
@@ -145,7 +163,7 @@ class Chainer {
   }
 
   bool GrowElementOps(Chain* chain) {
-    const std::vector<Use> readers = Readers(chain->output());
+    const std::vector<Reader> readers = Readers(chain->output());
     if (readers.size() != 1) return false;
     const PlanNode& node = plan_.nodes[readers[0].node];
     const auto element = AsElementOps(plan_, node);
@@ -159,7 +177,7 @@ class Chainer {
 
   // x -> Sigmoid -> Mul(x, .) is swish; with HardSigmoid(1/6, 1/2) it is hard swish.
   bool GrowSwish(Chain* chain) {
-    const std::vector<Use> readers = Readers(chain->output());
+    const std::vector<Reader> readers = Readers(chain->output());
     if (readers.size() != 2) return false;
     const bool first = !plan_.nodes[readers[0].node].node.Is("Mul");
     const int gate = readers[first ? 0 : 1].node, product = readers[first ? 1 : 0].node;
@@ -176,7 +194,7 @@ class Chainer {
       return false;
     }
     const int gated = gate_node.outputs.empty() ? kNoSlot : gate_node.outputs[0];
-    const std::vector<Use> gate_readers = Readers(gated);
+    const std::vector<Reader> gate_readers = Readers(gated);
     if (gate_readers.size() != 1 || gate_readers[0].node != product) return false;
     chain->spec.post_ops.push_back(op);
     Take(chain, gate);
@@ -185,9 +203,9 @@ class Chainer {
   }
 
   // The only reader of the first output of `node`; nullopt if there are others.
-  std::optional<Use> OnlyReader(int node) const {
+  std::optional<Reader> OnlyReader(int node) const {
     const std::vector<int>& outputs = plan_.nodes[node].outputs;
-    const std::vector<Use> readers = Readers(outputs.empty() ? kNoSlot : outputs[0]);
+    const std::vector<Reader> readers = Readers(outputs.empty() ? kNoSlot : outputs[0]);
     return readers.size() == 1 ? std::optional(readers[0]) : std::nullopt;
   }
   bool Scales(int node, const char* op, size_t input, float factor) const {
@@ -199,11 +217,11 @@ class Chainer {
   // their product.
   bool GrowGelu(Chain* chain) {
     constexpr float kRoot2 = 1.41421356f;
-    const std::vector<Use> readers = Readers(chain->output());
+    const std::vector<Reader> readers = Readers(chain->output());
     if (readers.size() != 2) return false;
     const bool first = Scales(readers[0].node, "Div", readers[0].input, kRoot2) ||
                        Scales(readers[0].node, "Mul", readers[0].input, 1 / kRoot2);
-    const Use root = readers[first ? 0 : 1], other = readers[first ? 1 : 0];
+    const Reader root = readers[first ? 0 : 1], other = readers[first ? 1 : 0];
     if (!Scales(root.node, "Div", root.input, kRoot2) &&
         !Scales(root.node, "Mul", root.input, 1 / kRoot2))
       return false;
@@ -221,7 +239,7 @@ class Chainer {
     };
     int gate = sum->node, half = other.node;
     halve(&gate);
-    std::optional<Use> product = OnlyReader(gate);
+    std::optional<Reader> product = OnlyReader(gate);
     if (!halved && Scales(half, "Mul", other.input, 0.5f)) {
       const auto reader = OnlyReader(half);
       if (!reader || !product || reader->node != product->node) return false;
@@ -248,7 +266,7 @@ class Chainer {
     if (!IsLinear(plan_.nodes[chain->nodes[0]].node)) return false;
     for (const PostOp& op : chain->spec.post_ops)
       if (op.kind == PostOpKind::kAdd) return false;
-    const std::vector<Use> readers = Readers(chain->output());
+    const std::vector<Reader> readers = Readers(chain->output());
     if (readers.size() != 1) return false;
     const PlanNode& add = plan_.nodes[readers[0].node];
     if (!add.node.Is("Add") || add.opset < 7 || add.inputs.size() != 2 || !OneOutput(add))
@@ -263,7 +281,7 @@ class Chainer {
   }
 
   const Plan& plan_;
-  std::vector<std::vector<Use>> uses_;  // by slot
+  std::vector<std::vector<Reader>> uses_;  // by slot
   std::vector<char> taken_;             // by node
 };
 

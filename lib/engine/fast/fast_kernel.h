@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "lib/engine/value.h"
@@ -37,6 +38,14 @@ struct PostOp {
   int input = -1;  // kAdd: index into the unit's inputs
 };
 
+// A normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * gamma + beta, without
+// the mean if not centred.
+struct NormSpec {
+  bool centred = true;
+  float epsilon = 0;
+  Tensor gamma, beta;  // [C], may be undefined
+};
+
 struct KernelSpec {
   const graph::Node* main = nullptr;  // the first node of the chain
   int64_t opset = 0;
@@ -51,7 +60,8 @@ struct KernelSpec {
   // Constants of this rank have been folded in: a result of a lower rank would have been raised to
   // it.
   int64_t min_rank = 0;
-  bool folded = false;  // `weights` and `bias` hold more than the main node's own
+  std::optional<NormSpec> norm;  // the chain is this, and reads input 0 only
+  bool folded = false;           // `weights` and `bias` hold more than the main node's own
   // By input of the unit, and of its result: the grid that the value lies on, nullptr if on none. A
   // constant's has its codes.
   std::vector<const quant::Encoding*> encodings;

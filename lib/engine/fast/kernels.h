@@ -10,6 +10,7 @@ namespace roundel::engine {
 std::unique_ptr<FastKernel> MakeBatchNormKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeBinaryKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeConcatKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeNormalizeKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeElementKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeTransposeKernel(const KernelSpec& spec);
 

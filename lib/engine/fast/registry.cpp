@@ -6,6 +6,7 @@
 namespace roundel::engine {
 
 std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
+  if (spec.norm) return MakeNormalizeKernel(spec);
   if (spec.element_input >= 0) return MakeElementKernel(spec);
   if (!spec.main->domain.empty()) return nullptr;
   using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
@@ -24,6 +25,7 @@ std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
       {"Gemm", &MakeMatMulKernel},
       {"GlobalAveragePool", &MakePoolKernel},
       {"GlobalMaxPool", &MakePoolKernel},
+      {"LayerNormalization", &MakeNormalizeKernel},
       {"LogSoftmax", &MakeSoftmaxKernel},
       {"MatMul", &MakeMatMulKernel},
       {"Max", &MakeBinaryKernel},

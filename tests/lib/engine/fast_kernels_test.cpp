@@ -137,6 +137,51 @@ TEST_CASE("Broadcasting against channels-last values") {
   CheckFastEqualsPlain(ParseModel(gate), {RandomTensor({2, 5, 4, 6}, 1)});
 }
 
+// (x - mean) / sqrt(variance + epsilon) as exporters write it out.
+std::string WrittenNorm(const char* square, const char* quotient, const char* axes) {
+  return StrCat("opset 13\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
+                "  float32[] e = {0.00001}\n  float32[] one = {1}\n  float32[20] gamma = random(3)\n"
+                "  float32[20] beta = random(4)\n  m = ReduceMean<axes=[",
+                axes, "]>(x)\n  d = Sub(x, m)\n  s = ", square, "\n  v = ReduceMean<axes=[", axes,
+                "]>(s)\n  a = Add(v, e)\n  r = Sqrt(a)\n  ", quotient,
+                "\n  g = Mul(n, gamma)\n  y = Add(g, beta)\n}");
+}
+
+TEST_CASE("Layer normalisation, as one operator and written out") {
+  const Tensor x = RandomTensor({2, 3, 20}, 1, 4, 6);
+  for (const char* square : {"Pow(d, two)", "Mul(d, d)"})
+    for (const char* quotient :
+         {"n = Div(d, r)", "q = Reciprocal(r)\n  n = Mul(d, q)", "q = Div(one, r)\n  n = Mul(q, d)"})
+      CheckOneFastStep(WrittenNorm(square, quotient, "-1"), {x}, 1e-5);
+  CheckOneFastStep(R"(opset 17
+graph g (float32[2,3,20] x) => (float32 y) {
+  float32[20] gamma = random(3)
+  float32[20] beta = random(4)
+  y = LayerNormalization<epsilon=0.001>(x, gamma, beta)
+})",
+                   {x}, 1e-5);
+  // Other axes, a value that something else reads, or that is no square: left in pieces.
+  CheckFastEqualsPlain(ParseModel(WrittenNorm("Pow(d, two)", "n = Div(d, r)", "1")), {x}, {}, 1e-5);
+  CheckFastEqualsPlain(ParseModel(WrittenNorm("Mul(d, x)", "n = Div(d, r)", "-1")),
+                       {RandomTensor({2, 3, 20}, 1, 4, 40)}, {}, 1e-4);
+  CheckFastEqualsPlain(ParseModel(WrittenNorm("Mul(d, d)", "k = Div(d, r)\n  n = Add(k, m)", "-1")),
+                       {x}, {}, 1e-5);
+}
+
+TEST_CASE("RMS normalisation written out, with and without a scale") {
+  const Tensor x = RandomTensor({2, 3, 20}, 1, -6, 6);
+  for (const char* scale : {"  y = Mul(gamma, n)\n", "  y = Identity(n)\n", "  y = Mul(n, wide)\n"}) {
+    const std::string text =
+        StrCat("opset 18\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
+               "  int64[1] last = {-1}\n  float32[] e = {0.00001}\n  float32[20] gamma = random(3)\n"
+               "  float32[3,1] wide = random(3)\n  s = Pow(x, two)\n  v = ReduceMean(s, last)\n"
+               "  a = Add(v, e)\n  r = Sqrt(a)\n  n = Div(x, r)\n",
+               scale, "}");
+    CheckFastEqualsPlain(ParseModel(text), {x}, {}, 1e-5);
+    CHECK(FastCoverage(ParseModel(text), {x}).steps <= 2);
+  }
+}
+
 TEST_CASE("Both operands broadcast") {
   CheckFastEqualsPlain(ParseModel(R"(opset 14
 graph g (float32[3,1] a, float32[1,4] b) => (float32 y) {
