@@ -101,7 +101,7 @@ class PairTaker {
     if (!encoding) return;
     const auto producer = producer_.find(from);
     if (producer != producer_.end()) {
-      if (!MakesFloats(nodes_[producer->second].node)) return;
+      if (!MakesFloats(nodes_[producer->second])) return;
       auto& outputs = nodes_[producer->second].node.outputs;
       std::replace(outputs.begin(), outputs.end(), from, to);
       producer_[to] = producer->second;
@@ -115,9 +115,11 @@ class PairTaker {
     gone_.insert(found->second);
   }
 
-  // QuantizeLinear takes int32 as well, which only these make.
-  static bool MakesFloats(const Node& node) {
-    return !node.Is("Cast") && !node.Is("MatMulInteger") && !node.Is("ConvInteger");
+  // QuantizeLinear takes int32 as well, which only these make, or hand on.
+  static bool MakesFloats(const FlatNode& flat) {
+    const OpEntry* op = FindOp(flat.node.domain, flat.node.op_type, flat.opset);
+    return !flat.node.Is("Cast") && !flat.node.Is("MatMulInteger") &&
+           !flat.node.Is("ConvInteger") && (!op || !op->any_kind || flat.node.Is("Identity"));
   }
 
   void RenameReads() {
