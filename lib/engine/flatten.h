@@ -1,6 +1,6 @@
 #pragma once
-// Nodes as the engine sees them: calls of local functions replaced by the functions' bodies, and what
-// sub-graphs read from around them listed as inputs.
+// Nodes as the engine sees them: calls of local functions replaced by the functions' bodies, and
+// what sub-graphs read from around them listed as inputs.
 
 #include <cstdint>
 #include <string>
@@ -23,8 +23,8 @@ struct FlatNode {
   size_t own_inputs() const { return node.inputs.size() - captured.size(); }
 };
 
-// How far a model may still unfold: functions call functions and sub-graphs hold calls, and a hostile
-// file makes that exponential.
+// How far a model may still unfold: functions call functions and sub-graphs hold calls, and a
+// hostile file makes that exponential.
 struct UnfoldBudget {
   int64_t nodes = 1 << 21;
   int64_t folded_bytes = int64_t{1} << 30;  // of constants that are computed beforehand

@@ -61,7 +61,8 @@ Result<NodeOrder> OrderNodes(const std::vector<FlatNode>& nodes,
       const auto it = producers.find(input);
       if (it == producers.end()) continue;
       if (state[it->second] == 1)
-        return ModelError(StrCat("the graph has a cycle through node ", nodes[i].node.DisplayName()));
+        return ModelError(
+            StrCat("the graph has a cycle through node ", nodes[i].node.DisplayName()));
       if (state[it->second] == 0) stack.push_back(it->second);
     }
   }

@@ -41,9 +41,7 @@ class PlainContext : public OpContext {
     if (i < outputs_->size()) (*outputs_)[i].tensor = std::move(value);
   }
 
-  Datum datum(size_t i) const override {
-    return i < input_count() ? AsDatum(inputs_[i]) : Datum();
-  }
+  Datum datum(size_t i) const override { return i < input_count() ? AsDatum(inputs_[i]) : Datum(); }
   void SetDatum(size_t i, Datum value) override {
     if (i < outputs_->size()) (*outputs_)[i] = std::move(value);
   }

@@ -66,8 +66,8 @@ Status PlanBuilder::CheckNode(const FlatNode& flat) const {
     return ModelError(StrCat("operator not supported: ", DescribeNode(flat.node, flat.opset)));
   for (const std::string& input : flat.node.inputs)
     if (!input.empty() && !producer_.contains(input) && !IsSource(input))
-      return ModelError(StrCat("node ", flat.node.DisplayName(), " reads '", input,
-                               "', which nothing produces"));
+      return ModelError(
+          StrCat("node ", flat.node.DisplayName(), " reads '", input, "', which nothing produces"));
   return OkStatus();
 }
 
@@ -134,8 +134,7 @@ Status PlanBuilder::AddSources() {
     plan_.slots.back().constant_encoding = captured.constant_encoding;
   }
   for (const graph::Initializer& initializer : graph_.initializers())
-    if (Wanted(initializer.name))
-      RETURN_IF_ERROR(NewConstant(initializer.name, initializer.value));
+    if (Wanted(initializer.name)) RETURN_IF_ERROR(NewConstant(initializer.name, initializer.value));
   return OkStatus();
 }
 

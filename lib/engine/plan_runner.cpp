@@ -48,8 +48,7 @@ Result<std::vector<Datum>> PlanRunner::Run(const std::vector<Datum>& inputs,
 
 Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& inputs, size_t own) {
   if (own != plan_.inputs.size())
-    return ModelError(
-        StrCat("the sub-graph takes ", plan_.inputs.size(), " inputs, given ", own));
+    return ModelError(StrCat("the sub-graph takes ", plan_.inputs.size(), " inputs, given ", own));
   std::string signature = StrCat(Threads());
   for (size_t i = 0; i < inputs.size(); ++i) {
     // Declared shapes are no promise here: those of loop-carried values may change on the way.
@@ -59,7 +58,8 @@ Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& input
       return ModelError(StrCat("sub-graph input '", plan_.inputs[i].name, "' ", mismatch));
     if (inputs[i].is_tensor()) signature += ShapeString(inputs[i].tensor.shape());
   }
-  // A loop whose shapes grow never sees a signature twice: laying out its memory would be for nothing.
+  // A loop whose shapes grow never sees a signature twice: laying out its memory would be for
+  // nothing.
   const bool recurs = signature == last_signature_;
   last_signature_ = signature;
   return Run(inputs, signature, recurs, {});
@@ -121,8 +121,8 @@ Status PlanRunner::CallTaps(int slot, const TapsBySlot& taps) {
     ASSIGN_OR_RETURN(const float* data, state_.Elements(slot, tap->any_order));
     const Shape& shape = state_.shape(slot);
     const bool last = tap->any_order && state_.layout(slot) == Layout::kChannelsLast;
-    RETURN_IF_ERROR(tap->callback(
-        {tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}, last}));
+    RETURN_IF_ERROR(
+        tap->callback({tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}, last}));
   }
   return OkStatus();
 }

@@ -22,8 +22,8 @@ class PlanRunner {
 
   const Plan& plan() const { return plan_; }
 
-  // `inputs` by plan().input_slots, checked by the caller. `signature`: what the sizes and the order
-  // of allocations depend on; `recurs`: whether it is likely to come again.
+  // `inputs` by plan().input_slots, checked by the caller. `signature`: what the sizes and the
+  // order of allocations depend on; `recurs`: whether it is likely to come again.
   Result<std::vector<Datum>> Run(const std::vector<Datum>& inputs, const std::string& signature,
                                  bool recurs, const TapsBySlot& taps);
   // As the sub-graph of a node: the first `own` inputs are the sub-graph's, the others captured.

@@ -1,6 +1,6 @@
 #pragma once
-// What a value of a model can be: a tensor, a sequence of tensors, or nothing (an optional without a
-// value).
+// What a value of a model can be: a tensor, a sequence of tensors, or nothing (an optional without
+// a value).
 
 #include <memory>
 #include <utility>

@@ -37,15 +37,16 @@ Result<bool> Condition(const Datum& datum) {
 
 Status If(OpContext& context) {
   ASSIGN_OR_RETURN(const bool condition, Condition(context.datum(0)));
-  ASSIGN_OR_RETURN(std::vector<Datum> results,
-                   RunBody(context, condition ? "then_branch" : "else_branch", {},
-                           context.output_count()));
+  ASSIGN_OR_RETURN(
+      std::vector<Datum> results,
+      RunBody(context, condition ? "then_branch" : "else_branch", {}, context.output_count()));
   for (size_t i = 0; i < results.size(); ++i) context.SetDatum(i, std::move(results[i]));
   return OkStatus();
 }
 
-// ---- Loop: inputs are trip count, condition and N carried values; the body takes iteration number,
-// condition and the N, and gives the condition, the N, and what is collected over the iterations.
+// ---- Loop: inputs are trip count, condition and N carried values; the body takes iteration
+// number, condition and the N, and gives the condition, the N, and what is collected over the
+// iterations.
 
 constexpr size_t kFirstCarried = 2;
 
@@ -78,9 +79,8 @@ Status Iterate(OpContext& context, int64_t iteration, LoopState* loop) {
                                Tensor::Scalar<bool>(loop->go_on)};
   inputs.insert(inputs.end(), loop->carried.begin(), loop->carried.end());
   const size_t carried = loop->carried.size();
-  ASSIGN_OR_RETURN(
-      std::vector<Datum> results,
-      RunBody(context, "body", inputs, 1 + carried + loop->collected.size()));
+  ASSIGN_OR_RETURN(std::vector<Datum> results,
+                   RunBody(context, "body", inputs, 1 + carried + loop->collected.size()));
   ASSIGN_OR_RETURN(loop->go_on, Condition(results[0]));
   for (size_t i = 0; i < carried; ++i) loop->carried[i] = std::move(results[1 + i]);
   for (size_t i = 0; i < loop->collected.size(); ++i)

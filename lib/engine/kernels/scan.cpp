@@ -54,8 +54,8 @@ Result<ScanSpec> ReadSpec(const OpContext& context, size_t first, const std::str
     return ModelError(StrCat("num_scan_inputs is ", scanned, ", with ", inputs, " inputs"));
   spec.states = inputs - first - static_cast<size_t>(scanned);
   if (spec.declared.size() < spec.states)
-    return ModelError(StrCat("the body gives ", spec.declared.size(), " outputs for ", spec.states,
-                             " states"));
+    return ModelError(
+        StrCat("the body gives ", spec.declared.size(), " outputs for ", spec.states, " states"));
   ASSIGN_OR_RETURN(spec.scanned, ReadTracks(context, static_cast<size_t>(scanned),
                                             "scan_input_axes", directions));
   ASSIGN_OR_RETURN(spec.collected, ReadTracks(context, spec.declared.size() - spec.states,
@@ -87,8 +87,8 @@ Result<ScanResult> RunScan(OpContext& context, ScanSpec spec, std::vector<Datum>
     std::vector<Datum> inputs = states;
     for (size_t i = 0; i < scanned.size(); ++i) {
       const Track& track = spec.scanned[i];
-      ASSIGN_OR_RETURN(Tensor slice, TakeSlice(scanned[i], track.axis,
-                                               track.reverse ? length - 1 - t : t));
+      ASSIGN_OR_RETURN(Tensor slice,
+                       TakeSlice(scanned[i], track.axis, track.reverse ? length - 1 - t : t));
       inputs.emplace_back(std::move(slice));
     }
     ASSIGN_OR_RETURN(std::vector<Datum> results,
@@ -101,8 +101,8 @@ Result<ScanResult> RunScan(OpContext& context, ScanSpec spec, std::vector<Datum>
   ScanResult result{std::move(states), {}};
   for (size_t i = 0; i < stackers.size(); ++i) {
     const Track& track = spec.collected[i];
-    ASSIGN_OR_RETURN(Tensor all, stackers[i].Finish(track.axis, track.reverse,
-                                                    spec.declared[spec.states + i]));
+    ASSIGN_OR_RETURN(Tensor all,
+                     stackers[i].Finish(track.axis, track.reverse, spec.declared[spec.states + i]));
     result.collected.push_back(std::move(all));
   }
   return result;

@@ -19,11 +19,11 @@ constexpr int64_t kItemBytes = 128;
 Status CheckSequenceSize(int64_t items, int64_t bytes) {
   if (items <= kMaxTensorBytes / kItemBytes && bytes <= kMaxTensorBytes - items * kItemBytes)
     return OkStatus();
-  return ModelError(StrCat("a sequence of ", items, " items exceeds the limit of ",
-                           HumanBytes(kMaxTensorBytes)));
+  return ModelError(
+      StrCat("a sequence of ", items, " items exceeds the limit of ", HumanBytes(kMaxTensorBytes)));
 }
 
-Status PutSequence(OpContext& context, size_t i, std::vector<Tensor> items) {
+Status CheckItems(const std::vector<Tensor>& items) {
   int64_t bytes = 0;
   for (const Tensor& item : items) {
     if (item.dtype() != items[0].dtype())
@@ -32,6 +32,11 @@ Status PutSequence(OpContext& context, size_t i, std::vector<Tensor> items) {
     bytes += item.byte_size();
     RETURN_IF_ERROR(CheckSequenceSize(static_cast<int64_t>(items.size()), bytes));
   }
+  return OkStatus();
+}
+
+Status PutSequence(OpContext& context, size_t i, std::vector<Tensor> items) {
+  RETURN_IF_ERROR(CheckItems(items));
   context.SetDatum(i, Datum::Sequence(std::move(items)));
   return OkStatus();
 }
@@ -83,7 +88,6 @@ Status SequenceErase(OpContext& context) {
   const auto count = static_cast<int64_t>(from->size());
   ASSIGN_OR_RETURN(const int64_t position, Position(context, 1, count, count, count - 1));
   std::vector<Tensor> items = *from;
-  if (items.empty()) return ModelError("the sequence is empty");
   items.erase(items.begin() + position);
   return PutSequence(context, 0, std::move(items));
 }
@@ -175,6 +179,7 @@ Status SequenceMap(OpContext& context) {
       return ModelError(StrCat("sequences of ", first->size(), " and ", other->size(), " items"));
   }
   std::vector<std::vector<Tensor>> results(declared.size());
+  int64_t bytes = 0;
   for (size_t k = 0; k < first->size(); ++k) {
     std::vector<Datum> inputs;
     for (size_t i = 0; i < context.input_count(); ++i) {
@@ -184,8 +189,11 @@ Status SequenceMap(OpContext& context) {
     ASSIGN_OR_RETURN(const std::vector<Datum> made,
                      RunBody(context, "body", inputs, declared.size()));
     for (size_t i = 0; i < made.size(); ++i) {
-      if (!made[i].is_tensor()) return ModelError(StrCat("output ", i, " of the body is no tensor"));
+      if (!made[i].is_tensor())
+        return ModelError(StrCat("output ", i, " of the body is no tensor"));
       ASSIGN_OR_RETURN(Tensor item, OwnCopy(made[i].tensor));
+      bytes += item.byte_size();
+      RETURN_IF_ERROR(CheckSequenceSize(static_cast<int64_t>(k), bytes));
       results[i].push_back(std::move(item));
     }
   }

@@ -16,13 +16,12 @@ class Stacker {
   Status Append(const Datum& slice);
   int64_t count() const { return count_; }
 
-  // The slices along a new `axis` of the result (negative: from its end), from the last to the first
-  // if `reverse`. Without any slice: as `declared` describes one, unknown dimensions zero. Ends the
-  // collection.
+  // The slices along a new `axis` of the result (negative: from its end), from the last to the
+  // first if `reverse`. Without any slice: as `declared` describes one, unknown dimensions zero.
+  // Ends the collection.
   Result<Tensor> Finish(int64_t axis, bool reverse, const graph::ValueInfo& declared);
 
  private:
-
   DType type_ = DType::kUndefined;
   Shape shape_;  // of a slice
   int64_t count_ = 0;
