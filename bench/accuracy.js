@@ -6,15 +6,11 @@ const os = require('os');
 const path = require('path');
 const b = require('./common.js');
 
-const argument = (name, fallback) => {
-  const i = process.argv.indexOf('--' + name);
-  return i < 0 ? fallback : process.argv[i + 1];
-};
-const scratch = argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
+const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
 const images = path.join(b.assets, 'data/imagenet_jpeg');
 const extra = path.join(b.assets, 'data/nips2017_jpeg');
 const MODELS = {'mobilenetv2': 'imagenet', 'mobilenetv1_0.75': 'tf', 'squeezenet1.1': 'imagenet'};
-const wanted = argument('models', Object.keys(MODELS).join(',')).split(',');
+const wanted = b.argument('models', Object.keys(MODELS).join(',')).split(',');
 
 // What is made of each float model: name in the table, recipe (of roundel, or text), settings.
 const PLAIN = 'passes:\n  - bn_fold\n  - calibrate: {method: min_max}\n';

@@ -18,6 +18,12 @@ function requireFiles(files) {
   process.exit(2);
 }
 
+// What follows --name on the command line.
+function argument(name, fallback) {
+  const i = process.argv.indexOf('--' + name);
+  return i < 0 ? fallback : process.argv[i + 1];
+}
+
 const assets = process.env.ROUNDEL_ASSETS || path.join(root, 'assets');
 const roundelBinary = process.env.ROUNDEL || path.join(root, 'build/release/roundel');
 
@@ -46,14 +52,24 @@ function readRows(file, from, to) {
   const text = head.toString('latin1');
   const [type, Array] = TYPES[/'descr': '([^']+)'/.exec(text)[1]];
   const dims = /'shape': \(([^)]*)\)/.exec(text)[1].split(',').map(s => s.trim()).filter(s => s).map(Number);
-  to = Math.min(to === undefined ? dims[0] : to, dims[0]);
+  const total = dims.length ? dims[0] : 1;  // a scalar is one row
+  to = Math.min(to === undefined ? total : to, total);
   from = from || 0;
   const row = dims.slice(1).reduce((a, b) => a * b, 1);
   const data = new Array((to - from) * row);
   const bytes = Buffer.from(data.buffer);
   fs.readSync(fd, bytes, 0, bytes.length, start + from * row * Array.BYTES_PER_ELEMENT);
   fs.closeSync(fd);
-  return {type, data, dims: [to - from, ...dims.slice(1)], total: dims[0]};
+  return {type, data, dims: dims.length ? [to - from, ...dims.slice(1)] : [], total};
+}
+
+// An .npy file of a typed array, for readRows and for roundel.
+function writeArray(file, dims, data) {
+  const descr = Object.keys(TYPES).find(key => data instanceof TYPES[key][1]);
+  const text = `{'descr': '${descr}', 'fortran_order': False, 'shape': (${dims.map(d => d + ',').join(' ')}), }`;
+  const head = Buffer.from(text.padEnd(Math.ceil((text.length + 11) / 64) * 64 - 11) + '\n', 'latin1');
+  const lead = Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, head.length & 255, head.length >> 8]);
+  fs.writeFileSync(file, Buffer.concat([lead, head, Buffer.from(data.buffer, data.byteOffset, data.byteLength)]));
 }
 
 async function ortSession(model, threads, optimize = 'all') {
@@ -120,5 +136,5 @@ function printTable(rows) {
 const machine = () => `${os.cpus().length} cores, ${os.cpus()[0].model.trim()}, ` +
   `${Math.round(os.totalmem() / 2 ** 30)} GiB, ONNX Runtime ${require(path.join(runtime, 'package.json')).version}`;
 
-module.exports = {root, runtime, assets, roundelBinary, requireFiles, roundel, readRows, ortSession,
-  ortOutputs, top1, agreement, sqnr, maxDifference, range, median, printTable, machine, argmax};
+module.exports = {root, runtime, assets, roundelBinary, requireFiles, argument, roundel, readRows, writeArray,
+  ortSession, ortOutputs, top1, agreement, sqnr, maxDifference, range, median, printTable, machine, argmax};

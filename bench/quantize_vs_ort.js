@@ -7,11 +7,7 @@ const os = require('os');
 const path = require('path');
 const b = require('./common.js');
 
-const argument = (name, fallback) => {
-  const i = process.argv.indexOf('--' + name);
-  return i < 0 ? fallback : process.argv[i + 1];
-};
-const runs = +argument('runs', 5), threads = +argument('threads', 2);
+const runs = +b.argument('runs', 5), threads = +b.argument('threads', 2);
 const images = path.join(b.assets, 'data/imagenet_jpeg');
 const model = path.join(b.assets, 'models/mobilenetv2.onnx');
 

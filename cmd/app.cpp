@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
     {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval},
     {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare},
     {"dump", "Write what a model gets and what it gives as .npy files", SetupDump},
+    {"bench", "Time the engine on random inputs", SetupBench},
     {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},

@@ -35,6 +35,7 @@ CommandRun SetupInspect(CLI::App& app);
 CommandRun SetupEval(CLI::App& app);
 CommandRun SetupCompare(CLI::App& app);
 CommandRun SetupDump(CLI::App& app);
+CommandRun SetupBench(CLI::App& app);
 CommandRun SetupExport(CLI::App& app);
 CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -18,10 +19,18 @@ void LimitSpinning(char** argv) {
   execv("/proc/self/exe", argv);  // returns only on failure: then go on as we are
 }
 
+// Batches come and go by the megabyte. By default each would be given back to the system and fetched
+// again, page by page.
+void KeepFreedMemory() {
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 128 << 20);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   LimitSpinning(argv);
+  KeepFreedMemory();
   roundel::InstallInterruptHandler();
   return roundel::cmd::RunMain({argv + 1, argv + argc}, std::cout, std::cerr);
 }

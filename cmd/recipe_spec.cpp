@@ -68,7 +68,7 @@ ParamSpecs TopLevelParams() {
        .default_value = Strings{},
        .help = "nodes that stay float: node names, op types, or re:regex on either"},
       {.name = "verify_samples",
-       .default_value = int64_t{4},
+       .default_value = int64_t{2},
        .help = "samples that prove that float passes keep the function; 0 = no proof",
        .min = 0,
        .max = 1e6,

@@ -24,14 +24,9 @@
 #include <cmath>
 #include <limits>
 
-#include "lib/base/interrupt.h"
-#include "lib/base/progress.h"
 #include "lib/base/text.h"
-#include "lib/engine/executor.h"
-#include "lib/graph/layer.h"
-#include "lib/quant/channel_mean.h"
-#include "lib/quant/observers.h"
 #include "lib/quant/observers/tensor_ranges.h"
+#include "passes/observe.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -46,8 +41,6 @@ using target::QuantPoint;
 
 // Half of int32: products and the bias meet in one int32 accumulator.
 constexpr double kMaxBiasCode = 0x1p30;
-// Enough for the mean of a channel.
-constexpr int64_t kMeanSamples = 32, kMeanValues = 4096;
 // Below 2^-24 of its neighbours a channel adds nothing that a float32 sum would keep either.
 constexpr double kScaleFloor = 0x1p-24;
 
@@ -70,139 +63,6 @@ bool SameEncodings(const EncodingTable& a, const EncodingTable& b) {
                   e.codes == f.codes && e.frozen == f.frozen;
          });
 }
-
-// One sweep over the data: observers, by value, of what flows through the float model.
-class Sweep {
- public:
-  Sweep(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
-
-  Status Run(const std::vector<std::string>& values) {
-    for (const std::string& value : values) {
-      ASSIGN_OR_RETURN(observers_[value],
-                       quant::MakeObserver(params_.String("method"),
-                                           {.percentile = params_.Float("percentile")}));
-      taps_.push_back({value, true, [this](const engine::TapView& view) {
-                         return observers_.at(view.name)->Observe(view.data).At(
-                             StrCat("value '", view.name, "'"));
-                       }});
-    }
-    if (values.empty()) return OkStatus();
-    if (!session_.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");
-    const std::map<std::string, bool> inputs = LayerInputs();
-    for (const auto& [value, convolution] : inputs) TapMean(value, convolution);
-    std::vector<std::string> tapped = values;
-    for (const auto& [value, unused] : inputs) tapped.push_back(value);
-    ASSIGN_OR_RETURN(executor_,
-                     engine::Executor::Create(session_.model, {.tapped_values = tapped}));
-    RETURN_IF_ERROR(Feed());
-    for (const auto& [value, m] : means_)
-      session_.input_means[value] = {m.channels.mean(), m.shape};
-    for (const auto& [value, observer] : observers_)
-      if (observer->count() == 0)
-        return DataError(
-            StrCat("value '", value, "' received no data from ", samples_,
-                   " samples; exclude the nodes around it or add data that reaches it"));
-    return OkStatus();
-  }
-
-  std::unique_ptr<quant::Observer> Take(const std::string& value) {
-    return std::move(observers_.at(value));
-  }
-  int64_t samples() const { return samples_; }
-
- private:
-  struct Mean {
-    quant::ChannelMean channels;
-    Shape shape;
-    int64_t samples = 0;
-  };
-
-  // Inputs of layers with weights, and whether their channels lie on axis 1.
-  std::map<std::string, bool> LayerInputs() const {
-    std::map<std::string, bool> inputs;
-    const graph::Graph& graph = *session_.model.graph;
-    for (const graph::NodePtr& node : graph.nodes())
-      if (graph::IsLayerOp(*node) && graph.Constant(node->input(1)) &&
-          !graph.Constant(node->input(0)))
-        inputs.emplace(node->input(0), node->Is("Conv") || node->Is("ConvTranspose"));
-    return inputs;
-  }
-
-  // A mean is known well after some thousand values of some samples.
-  void TapMean(const std::string& value, bool convolution) {
-    taps_.push_back({value, true, [this, convolution](const engine::TapView& view) {
-                       Mean& m = means_[view.name];
-                       const auto rank = view.shape.size();
-                       if (rank < 2 || (m.samples >= kMeanSamples &&
-                                        m.channels.count() >= kMeanValues))
-                         return OkStatus();
-                       const size_t axis = convolution ? 1 : rank - 1;
-                       const int64_t channels = view.shape[axis];
-                       int64_t inner = 1;
-                       for (size_t i = axis + 1; i < rank; ++i) inner *= view.shape[i];
-                       if (view.channels_last) inner = 1;
-                       const int64_t block = channels * inner;
-                       const int64_t outer = block == 0 ? 0 : std::ssize(view.data) / block;
-                       m.channels.Observe(view.data, outer, channels, inner);
-                       m.shape = view.shape;
-                       m.samples += view.shape[0];
-                       return OkStatus();
-                     }});
-  }
-
-  Status Feed() {
-    const int64_t limit = params_.Int("samples");
-    const int64_t available = session_.data->size();
-    const int64_t wanted = limit > 0 ? std::min(limit, available) : available;
-    Progress progress("calibrate", wanted);
-    RETURN_IF_ERROR(session_.data->Rewind());
-    while (limit == 0 || samples_ < limit) {
-      if (Interrupted()) return InterruptedError();
-      ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, session_.data->Next());
-      if (!batch) break;
-      const auto out = executor_->Run(batch->inputs, taps_);
-      if (!out.ok()) return Explain(out.status(), *batch);
-      samples_ += batch->size;
-      progress.Advance(batch->size);
-    }
-    if (samples_ == 0) return DataError("the calibration data has no samples");
-    return OkStatus();
-  }
-
-  // Adds the sample to an error: runs the batch again in row-major order and looks which sample
-  // holds the first value that is not finite.
-  Status Explain(Status error, const engine::Batch& batch) {
-    if (error.kind() != ErrorKind::kData || batch.sample_names.empty()) return error;
-    int64_t sample = 0;
-    if (batch.size > 1) {
-      sample = -1;
-      std::vector<engine::Tap> taps;
-      for (const engine::Tap& tap : taps_)
-        taps.push_back({tap.value, false, [&](const engine::TapView& view) {
-                          const auto bad =
-                              std::find_if_not(view.data.begin(), view.data.end(),
-                                               [](float x) { return std::isfinite(x); });
-                          if (bad == view.data.end()) return OkStatus();
-                          const bool by_sample = !view.shape.empty() && view.shape[0] == batch.size;
-                          if (by_sample)
-                            sample = (bad - view.data.begin()) * batch.size / std::ssize(view.data);
-                          return DataError("found");
-                        }});
-      if (executor_->Run(batch.inputs, taps).ok()) return error;
-    }
-    const bool known = sample >= 0 && sample < std::ssize(batch.sample_names);
-    return std::move(error).At(known ? StrCat("sample '", batch.sample_names[sample], "'")
-                                     : StrCat("samples from '", batch.sample_names[0], "' on"));
-  }
-
-  Session& session_;
-  const recipe::Params& params_;
-  std::map<std::string, std::unique_ptr<quant::Observer>> observers_;
-  std::map<std::string, Mean> means_;
-  std::vector<engine::Tap> taps_;
-  std::unique_ptr<engine::Executor> executor_;
-  int64_t samples_ = 0;
-};
 
 // Turns a placement and what the sweep saw into encodings.
 class GridMaker {
@@ -252,15 +112,23 @@ class GridMaker {
       for (const QuantPoint* point : group)
         if (NeedsData(*point)) observed.push_back(point->value);
     }
-    Sweep sweep(session_, params_);
-    RETURN_IF_ERROR(sweep.Run(observed));
-    samples_ = sweep.samples();
+    Observation seen;
+    if (!observed.empty()) {
+      if (!session_.data)
+        return UsageError("calibrate needs data: set 'path' in the section 'data'");
+      const ObservationOptions options = {
+          .method = params_.String("method"),
+          .observer = {.percentile = params_.Float("percentile")},
+          .samples = params_.Int("samples")};
+      ASSIGN_OR_RETURN(seen, Observe(session_, observed, options));
+      samples_ = seen.samples;
+    }
     for (const auto& [number, group] : groups_) {
       QParams params;
       if (const Encoding* frozen = FrozenMember(group)) {
         params = frozen->params.at(0);
       } else {
-        ASSIGN_OR_RETURN(const quant::Range range, GroupRange(group, sweep));
+        ASSIGN_OR_RETURN(const quant::Range range, GroupRange(group, seen));
         params = quant::ParamsFromRange(range.min, range.max, group[0]->grid);
       }
       for (const QuantPoint* point : group)
@@ -273,7 +141,7 @@ class GridMaker {
     return point.role == Role::kActivation && !point.derived && !point.fixed_range;
   }
 
-  Result<quant::Range> GroupRange(const std::vector<const QuantPoint*>& group, Sweep& sweep) {
+  Result<quant::Range> GroupRange(const std::vector<const QuantPoint*>& group, Observation& seen) {
     std::unique_ptr<quant::Observer> merged;
     quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     const auto widen = [&range](double low, double high) {
@@ -287,15 +155,15 @@ class GridMaker {
         widen(ranges[0].min, ranges[0].max);
       }
       if (!NeedsData(*point)) continue;
-      auto observer = sweep.Take(point->value);
+      auto observer = std::move(seen.observers.at(point->value));
       if (merged)
         merged->Merge(*observer);
       else
         merged = std::move(observer);
     }
     if (merged) {
-      const quant::Range seen = merged->Compute(group[0]->grid);
-      widen(seen.min, seen.max);
+      const quant::Range found = merged->Compute(group[0]->grid);
+      widen(found.min, found.max);
     }
     return range;
   }

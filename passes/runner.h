@@ -11,7 +11,7 @@ namespace roundel::passes {
 
 struct RunnerOptions {
   // Float-equivalent passes are checked on this many samples (0: not at all).
-  int64_t verify_samples = 4;
+  int64_t verify_samples = 2;
   // Largest difference allowed, relative to the output's range.
   double verify_tolerance = 1e-4;
 };

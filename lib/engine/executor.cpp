@@ -17,6 +17,7 @@ class PlanExecutor : public Executor {
 
   const std::vector<std::string>& input_names() const override { return plan_.input_names; }
   const std::vector<std::string>& output_names() const override { return plan_.output_names; }
+  int64_t activation_bytes() const override { return runner_.activation_bytes(); }
 
   Result<std::vector<Datum>> RunAny(const std::vector<Datum>& inputs,
                                     const std::vector<Tap>& taps) override {

@@ -65,6 +65,9 @@ class Executor {
   // The same for models that take or give sequences and optionals.
   virtual Result<std::vector<Datum>> RunAny(const std::vector<Datum>& inputs,
                                             const std::vector<Tap>& taps = {}) = 0;
+
+  // What the activations of the runs so far have been given.
+  virtual int64_t activation_bytes() const = 0;
 };
 
 // Nodes that cannot run, one line each ("NonMaxSuppression (ai.onnx, opset 11), node 'nms'"), found

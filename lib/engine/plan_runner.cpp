@@ -35,6 +35,13 @@ std::string InputMismatch(const graph::ValueInfo& declared, const Datum& given, 
   return StrCat("takes shape ", DimsString(dims), ", given ", ShapeString(given.tensor.shape()));
 }
 
+int64_t PlanRunner::activation_bytes() const {
+  int64_t bytes = state_.activation_bytes();
+  for (const PlanNode& node : plan_.nodes)
+    for (const Subgraph& subgraph : node.subgraphs) bytes += subgraph.runner->activation_bytes();
+  return bytes;
+}
+
 Result<std::vector<Datum>> PlanRunner::Run(const std::vector<Datum>& inputs,
                                            const std::string& signature, bool recurs,
                                            const TapsBySlot& taps) {

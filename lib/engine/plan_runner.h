@@ -21,6 +21,8 @@ class PlanRunner {
   PlanRunner& operator=(const PlanRunner&) = delete;
 
   const Plan& plan() const { return plan_; }
+  // Of this plan and those nested in it.
+  int64_t activation_bytes() const;
 
   // `inputs` by plan().input_slots, checked by the caller. `signature`: what the sizes and the
   // order of allocations depend on; `recurs`: whether it is likely to come again.

@@ -34,11 +34,16 @@ class PairTaker {
   PairTaker(const graph::Graph& graph, const std::set<std::string>& keep,
             std::vector<FlatNode>* nodes)
       : keep_(keep), nodes_(*nodes) {
-    for (const graph::ValueInfo& input : graph.inputs)
+    // Not through the graph's index, which is built on demand: several threads may compile one
+    // model.
+    std::unordered_set<std::string> inputs;
+    for (const graph::ValueInfo& input : graph.inputs) {
+      inputs.insert(input.name);
       if (input.dtype == DType::kFloat && !graph.FindInitializer(input.name))
         float_inputs_.insert(input.name);
+    }
     for (const graph::Initializer& initializer : graph.initializers())
-      if (!graph.IsInput(initializer.name)) constants_[initializer.name] = &initializer.value;
+      if (!inputs.contains(initializer.name)) constants_[initializer.name] = &initializer.value;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i].node;
       if (node.Is("Constant") && node.TensorAttribute("value"))
@@ -162,8 +167,9 @@ std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
   }
   const std::vector<int64_t> zeros = zero_points ? zero_points->ToInt64s() : std::vector<int64_t>();
   for (int64_t i = 0; i < scales.size(); ++i)
-    encoding.params.push_back({scales.data<float>()[i],
-                               zero_points ? static_cast<int32_t>(zeros[static_cast<size_t>(i)]) : 0});
+    encoding.params.push_back(
+        {scales.data<float>()[i],
+         zero_points ? static_cast<int32_t>(zeros[static_cast<size_t>(i)]) : 0});
   if (!quant::CheckEncoding(encoding, codes.shape()).ok()) return std::nullopt;
   return encoding;
 }

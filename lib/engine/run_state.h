@@ -35,6 +35,7 @@ class RunState {
   Layout layout(int slot) const { return value(slot).layout; }
   // Elements of a float value; row-major, or as they lie in memory. Valid until the slot changes.
   Result<const float*> Elements(int slot, bool any_order);
+  int64_t activation_bytes() const { return arena_.planned_bytes(); }
   // The value, outside of the arena.
   Result<Datum> TakeOutput(int slot);
 

@@ -61,6 +61,12 @@ void ChannelMean::Observe(std::span<const float> values, int64_t outer, int64_t 
   count_ += outer * inner;
 }
 
+void ChannelMean::Add(const ChannelMean& other) {
+  if (sum_.size() < other.sum_.size()) sum_.resize(other.sum_.size());
+  for (size_t c = 0; c < other.sum_.size(); ++c) sum_[c] += other.sum_[c];
+  count_ += other.count_;
+}
+
 std::vector<double> ChannelMean::mean() const {
   std::vector<double> mean = sum_;
   for (double& m : mean) m /= static_cast<double>(count_ > 0 ? count_ : 1);

@@ -6,84 +6,18 @@
 // directions, G gates. Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
 
 #include <algorithm>
-#include <cctype>
-#include <cmath>
 #include <functional>
-#include <optional>
 
 #include "lib/engine/kernels/common.h"
+#include "lib/engine/kernels/dot_rows.h"
 #include "lib/engine/kernels/kernels.h"
-#include "lib/engine/kernels/matrix_product.h"
+#include "lib/engine/kernels/recurrent_activations.h"
 #include "lib/engine/kernels/strided_copy.h"
 #include "lib/engine/kernels/via_float.h"
+#include "lib/engine/kernels_onednn/sgemm.h"
 
 namespace roundel::engine {
 namespace {
-
-// ---- activations
-
-using Activation = std::function<float(float)>;
-
-// `a` and `b` are alpha and beta.
-Result<Activation> MakeActivation(std::string name, float a, float b) {
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (name == "tanh") return Activation([](float x) { return std::tanh(x); });
-  if (name == "sigmoid") return Activation([](float x) { return 1 / (1 + std::exp(-x)); });
-  if (name == "relu") return Activation([](float x) { return std::max(x, 0.0f); });
-  if (name == "affine") return Activation([a, b](float x) { return a * x + b; });
-  if (name == "leakyrelu") return Activation([a](float x) { return x < 0 ? a * x : x; });
-  if (name == "thresholdedrelu") return Activation([a](float x) { return x > a ? x : 0; });
-  if (name == "scaledtanh") return Activation([a, b](float x) { return a * std::tanh(b * x); });
-  if (name == "hardsigmoid")
-    return Activation([a, b](float x) { return std::clamp(a * x + b, 0.0f, 1.0f); });
-  if (name == "elu") return Activation([a](float x) { return x < 0 ? a * std::expm1(x) : x; });
-  if (name == "softsign") return Activation([](float x) { return x / (1 + std::fabs(x)); });
-  if (name == "softplus") return Activation([](float x) { return std::log1p(std::exp(x)); });
-  return ModelError(StrCat("there is no activation '", name, "'"));
-}
-
-// alpha and beta where the node gives none, nullopt where the function has no such parameter (ONNX
-// RNN, "activation_alpha").
-struct ActivationParameters {
-  std::optional<float> alpha, beta;
-};
-ActivationParameters DefaultParameters(std::string name) {
-  for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  if (name == "leakyrelu") return {0.01f, std::nullopt};
-  if (name == "hardsigmoid") return {0.2f, 0.5f};
-  if (name == "affine" || name == "scaledtanh") return {1.0f, name == "affine" ? 0.0f : 1.0f};
-  if (name == "elu" || name == "thresholdedrelu") return {1.0f, std::nullopt};
-  return {};
-}
-
-// The functions of each direction; activation_alpha and _beta are consumed in order by the
-// functions that have such a parameter.
-Result<std::vector<Activation>> ReadActivations(const graph::Node& node, int64_t directions,
-                                                const std::vector<std::string>& defaults) {
-  std::vector<std::string> names;
-  const graph::Attribute* attribute = node.FindAttribute("activations");
-  if (attribute)
-    if (const auto* given = std::get_if<std::vector<std::string>>(&attribute->value))
-      names = *given;
-  if (names.empty())
-    for (int64_t d = 0; d < directions; ++d)
-      names.insert(names.end(), defaults.begin(), defaults.end());
-  if (names.size() != defaults.size() * static_cast<size_t>(directions))
-    return ModelError(StrCat(names.size(), " activations for ", directions, " directions"));
-  const std::vector<float> alphas = node.Floats("activation_alpha");
-  const std::vector<float> betas = node.Floats("activation_beta");
-  std::vector<Activation> result;
-  size_t next_alpha = 0, next_beta = 0;
-  for (const std::string& name : names) {
-    ActivationParameters p = DefaultParameters(name);
-    if (p.alpha && next_alpha < alphas.size()) p.alpha = alphas[next_alpha++];
-    if (p.beta && next_beta < betas.size()) p.beta = betas[next_beta++];
-    ASSIGN_OR_RETURN(Activation activation,
-                     MakeActivation(name, p.alpha.value_or(0), p.beta.value_or(0)));
-    result.push_back(std::move(activation));
-  }
-  return result;
-}
 
 // ---- what all three have in common
 
@@ -95,6 +29,8 @@ struct Recurrence {
   std::vector<int64_t> lengths;  // per batch entry
   std::vector<Activation> activations;
   size_t functions;  // activations per direction
+  // The first gates, whose recurrent products need nothing but the last state.
+  int64_t recurrent_gates;
 };
 
 // kModel unless the optional input has this shape.
@@ -144,7 +80,7 @@ Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
   rec.reverse_first = direction == "reverse";
   rec.batch_major = node.Int("layout", 0) != 0;
   rec.clip = node.Float("clip", 0);
-  rec.gates = gates;
+  rec.gates = rec.recurrent_gates = gates;
   rec.hidden = r.dim(2);
   rec.inputs = x.dim(2);
   if (rec.batch_major) {
@@ -185,20 +121,12 @@ std::vector<float> InitialState(const OpContext& context, const Recurrence& rec,
   return state;
 }
 
-// [rows, columns] -> [columns, rows], so that products run along memory.
-std::vector<float> TransposedMatrix(const float* matrix, int64_t rows, int64_t columns) {
-  std::vector<float> result(static_cast<size_t>(rows * columns));
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j) result[j * rows + i] = matrix[i * columns + j];
-  return result;
-}
-
 // Parameters and states of one direction.
 struct Direction {
   int64_t index;
   bool reverse;
   std::vector<float> from_input;  // X W^T + Wb: [T, N, G*H]
-  std::vector<float> recurrent;   // R^T: [H, G*H]
+  const float* recurrent;         // R: [G*H, H]
   std::vector<float> bias;        // Rb: [G*H], zeros without B
   std::vector<float> h, c;        // [N, H]
   const Activation* f;            // this direction's activations
@@ -210,12 +138,9 @@ Direction PrepareDirection(const OpContext& context, const Recurrence& rec, int6
   dir.index = d;
   dir.reverse = rec.reverse_first || d == 1;
   const float* w = context.input(1)->data<float>() + d * rows * rec.inputs;
-  const std::vector<float> weights = TransposedMatrix(w, rows, rec.inputs);
   dir.from_input.resize(static_cast<size_t>(samples * rows));
-  Multiply<float>(samples, rec.inputs, rows, {rec.x.data<float>(), rec.inputs, 1}, weights.data(),
-                  dir.from_input.data());
-  const float* r = context.input(2)->data<float>() + d * rows * rec.hidden;
-  dir.recurrent = TransposedMatrix(r, rows, rec.hidden);
+  MultiplyTransposed(samples, rows, rec.inputs, rec.x.data<float>(), w, dir.from_input.data());
+  dir.recurrent = context.input(2)->data<float>() + d * rows * rec.hidden;
   dir.bias.assign(static_cast<size_t>(rows), 0.0f);
   if (const Tensor* b = context.input(3)) {
     const float* both = b->data<float>() + d * 2 * rows;
@@ -228,12 +153,15 @@ Direction PrepareDirection(const OpContext& context, const Recurrence& rec, int6
   return dir;
 }
 
-float Clipped(float x, float clip) { return clip > 0 ? std::clamp(x, -clip, clip) : x; }
+void Clip(float clip, float* x, int64_t n) {
+  if (clip > 0)
+    for (int64_t i = 0; i < n; ++i) x[i] = std::clamp(x[i], -clip, clip);
+}
 
 // One time step of one batch entry: `input` and `hidden_part` are its [G*H] rows of X W^T + Wb and
-// H R^T + Rb; updates h (and c) in place.
-using Cell = std::function<void(const Direction&, const float* input, const float* hidden_part,
-                                float* h, float* c)>;
+// H R^T + Rb, the latter free to be written to; updates h (and c) in place.
+using Cell = std::function<void(const Direction&, const float* input, float* hidden_part, float* h,
+                                float* c)>;
 
 struct Outputs {
   float *y = nullptr, *y_h = nullptr, *y_c = nullptr;
@@ -245,8 +173,8 @@ void RunDirection(const Recurrence& rec, Direction& dir, const Cell& cell, const
   const bool has_cell_state = !dir.c.empty();
   std::vector<float> hidden_part(static_cast<size_t>(rec.batch * rows));
   for (int64_t step = 0; step < rec.steps; ++step) {
-    Multiply<float>(rec.batch, h, rows, {dir.h.data(), h, 1}, dir.recurrent.data(),
-                    hidden_part.data());
+    DotRows(dir.recurrent, rec.recurrent_gates * h, h, dir.h.data(), rec.batch, hidden_part.data(),
+            rows);
     for (int64_t n = 0; n < rec.batch; ++n) {
       const int64_t length = rec.lengths[n];
       const int64_t t = dir.reverse && step < length ? length - 1 - step : step;
@@ -256,7 +184,7 @@ void RunDirection(const Recurrence& rec, Direction& dir, const Cell& cell, const
         continue;
       }
       float* part = hidden_part.data() + n * rows;
-      for (int64_t i = 0; i < rows; ++i) part[i] += dir.bias[i];
+      for (int64_t i = 0; i < rec.recurrent_gates * h; ++i) part[i] += dir.bias[i];
       cell(dir, dir.from_input.data() + (t * rec.batch + n) * rows, part, dir.h.data() + n * h,
            has_cell_state ? dir.c.data() + n * h : nullptr);
       if (y) std::copy_n(dir.h.data() + n * h, h, y);
@@ -321,33 +249,38 @@ Status Rnn(OpContext& context) {
   ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 1, {"Tanh"}));
   return RunRecurrence(
       context, rec, false,
-      [&rec](const Direction& dir, const float* in, const float* part, float* h, float*) {
-        for (int64_t i = 0; i < rec.hidden; ++i)
-          h[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
+      [&rec](const Direction& dir, const float* in, float* part, float* h, float*) {
+        for (int64_t i = 0; i < rec.hidden; ++i) h[i] = in[i] + part[i];
+        Clip(rec.clip, h, rec.hidden);
+        dir.f[0].Apply(h, rec.hidden);
       });
 }
 
 // Gates z, r, h. The candidate's recurrent product uses r * h, or with linear_before_reset
 // r * (h R + Rb), which needs no second product.
 Status Gru(OpContext& context) {
-  ASSIGN_OR_RETURN(const Recurrence rec, ResolveRecurrence(context, 3, {"Sigmoid", "Tanh"}));
+  ASSIGN_OR_RETURN(Recurrence rec, ResolveRecurrence(context, 3, {"Sigmoid", "Tanh"}));
   const bool linear_before_reset = context.node().Int("linear_before_reset", 0) != 0;
-  const int64_t size = rec.hidden, rows = 3 * size;
+  if (!linear_before_reset) rec.recurrent_gates = 2;
+  const int64_t size = rec.hidden;
+  std::vector<float> kept(static_cast<size_t>(size));
   return RunRecurrence(
       context, rec, false,
-      [=, &rec](const Direction& dir, const float* in, const float* part, float* h, float*) {
-        std::vector<float> update(size), reset(size), candidate(size);
-        for (int64_t i = 0; i < size; ++i) {
-          update[i] = dir.f[0](Clipped(in[i] + part[i], rec.clip));
-          reset[i] = dir.f[0](Clipped(in[size + i] + part[size + i], rec.clip));
+      [&, size](const Direction& dir, const float* in, float* part, float* h, float*) {
+        float *update = part, *reset = part + size, *candidate = part + 2 * size;
+        for (int64_t i = 0; i < 2 * size; ++i) part[i] += in[i];
+        Clip(rec.clip, part, 2 * size);
+        dir.f[0].Apply(part, 2 * size);
+        if (linear_before_reset) {
+          for (int64_t i = 0; i < size; ++i) candidate[i] *= reset[i];
+        } else {
+          for (int64_t i = 0; i < size; ++i) kept[i] = reset[i] * h[i];
+          DotRows(dir.recurrent + 2 * size * size, size, size, kept.data(), 1, candidate, size);
+          for (int64_t i = 0; i < size; ++i) candidate[i] += dir.bias[2 * size + i];
         }
-        for (int64_t i = 0; i < size; ++i) {
-          double sum = linear_before_reset ? reset[i] * part[2 * size + i] : dir.bias[2 * size + i];
-          if (!linear_before_reset)
-            for (int64_t k = 0; k < size; ++k)
-              sum += static_cast<double>(reset[k] * h[k]) * dir.recurrent[k * rows + 2 * size + i];
-          candidate[i] = dir.f[1](Clipped(in[2 * size + i] + static_cast<float>(sum), rec.clip));
-        }
+        for (int64_t i = 0; i < size; ++i) candidate[i] += in[2 * size + i];
+        Clip(rec.clip, candidate, size);
+        dir.f[1].Apply(candidate, size);
         for (int64_t i = 0; i < size; ++i) h[i] = (1 - update[i]) * candidate[i] + update[i] * h[i];
       });
 }
@@ -361,23 +294,31 @@ Status Lstm(OpContext& context) {
   const int64_t size = rec.hidden;
   return RunRecurrence(
       context, rec, true,
-      [=, &rec](const Direction& dir, const float* in, const float* part, float* h, float* c) {
+      [=, &rec](const Direction& dir, const float* in, float* part, float* h, float* c) {
         const float* p = peepholes ? peepholes->data<float>() + dir.index * 3 * size : nullptr;
-        const auto gate = [&](int64_t g, int64_t i) {
-          return in[g * size + i] + part[g * size + i];
+        float *input = part, *output = part + size, *forget = part + 2 * size,
+              *candidate = part + 3 * size;
+        for (int64_t i = 0; i < 4 * size; ++i) part[i] += in[i];
+        const auto peep = [&](float* gate, int64_t which) {
+          if (p)
+            for (int64_t i = 0; i < size; ++i) gate[i] += p[which * size + i] * c[i];
         };
-        for (int64_t i = 0; i < size; ++i) {
-          const float old = c[i];
-          const float input_gate = dir.f[0](Clipped(gate(0, i) + (p ? p[i] * old : 0), rec.clip));
-          const float forget_gate =
-              input_forget
-                  ? 1 - input_gate
-                  : dir.f[0](Clipped(gate(2, i) + (p ? p[2 * size + i] * old : 0), rec.clip));
-          c[i] = forget_gate * old + input_gate * dir.f[1](Clipped(gate(3, i), rec.clip));
-          const float output_gate =
-              dir.f[0](Clipped(gate(1, i) + (p ? p[size + i] * c[i] : 0), rec.clip));
-          h[i] = output_gate * dir.f[2](c[i]);
-        }
+        peep(input, 0);
+        peep(forget, 2);
+        for (float* gate : {input, forget, candidate}) Clip(rec.clip, gate, size);
+        dir.f[0].Apply(input, size);
+        dir.f[1].Apply(candidate, size);
+        if (input_forget)
+          for (int64_t i = 0; i < size; ++i) forget[i] = 1 - input[i];
+        else
+          dir.f[0].Apply(forget, size);
+        for (int64_t i = 0; i < size; ++i) c[i] = forget[i] * c[i] + input[i] * candidate[i];
+        peep(output, 1);
+        Clip(rec.clip, output, size);
+        dir.f[0].Apply(output, size);
+        std::copy_n(c, size, h);
+        dir.f[2].Apply(h, size);
+        for (int64_t i = 0; i < size; ++i) h[i] *= output[i];
       });
 }
 

@@ -1,0 +1,181 @@
+// How fast the engine runs a model, on random inputs: median and best time of a run, and peak memory.
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <map>
+#include <memory>
+
+#include "cmd/command.h"
+#include "cmd/loading.h"
+#include "lib/base/interrupt.h"
+#include "lib/base/progress.h"
+#include "lib/base/random.h"
+#include "lib/base/text.h"
+#include "lib/engine/executor.h"
+#include "lib/io/npy.h"
+#include "lib/report/report.h"
+
+namespace roundel::cmd {
+namespace {
+
+struct Options {
+  std::string model;
+  int64_t batch = 1;
+  int runs = 20, warm_up = 3;
+  std::vector<std::string> shapes, inputs;  // NAME=1,3,224,224 and NAME=FILE.npy
+};
+
+struct Timing {
+  std::vector<double> milliseconds;  // sorted
+  double median() const { return milliseconds[milliseconds.size() / 2]; }
+};
+
+Result<std::map<std::string, std::string>> ByName(const std::vector<std::string>& assignments,
+                                                  const char* flag) {
+  std::map<std::string, std::string> values;
+  for (const std::string& assignment : assignments) {
+    const size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return UsageError(StrCat(flag, ": '", assignment, "' is not NAME=VALUE"));
+    values[assignment.substr(0, equals)] = assignment.substr(equals + 1);
+  }
+  return values;
+}
+
+Result<Shape> ParseShape(const std::string& text) {
+  Shape shape;
+  for (const std::string& part : Split(text, ',')) {
+    int64_t dim = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), dim);
+    if (error != std::errc() || end != part.data() + part.size() || dim < 0)
+      return UsageError(StrCat("--shape: '", text, "' is no list of sizes"));
+    shape.push_back(dim);
+  }
+  return shape;
+}
+
+Result<Shape> ShapeOf(const graph::ValueInfo& input, int64_t batch) {
+  if (!input.shape)
+    return UsageError(StrCat("input '", input.name, "' declares no shape: give --shape ",
+                             input.name, "=..."));
+  Shape shape;
+  for (const graph::Dim& dim : *input.shape) {
+    if (!dim.value && !shape.empty())
+      return UsageError(StrCat("input '", input.name, "' leaves axis ", shape.size(),
+                               " open: give --shape ", input.name, "=..."));
+    shape.push_back(dim.value ? *dim.value : batch);
+  }
+  return shape;
+}
+
+constexpr int64_t kMaxInputBytes = int64_t{1} << 33;
+
+// Normal values for floats; small numbers, which suit indices, for integers.
+Result<Tensor> RandomInput(DType type, const Shape& shape, Random& random) {
+  ASSIGN_OR_RETURN(const int64_t count, CheckedNumElements(shape, type));
+  if (ByteSize(type, count) > kMaxInputBytes)
+    return UsageError(StrCat("an input of shape ", ShapeString(shape), " is too large to make up"));
+  if (type == DType::kInt64) {
+    Tensor tensor = Tensor::Empty(type, shape);
+    for (int64_t i = 0; i < count; ++i)
+      tensor.mutable_data<int64_t>()[i] = static_cast<int64_t>(random.Below(10));
+    return tensor;
+  }
+  if (!IsFloating(type)) return Tensor::Zeros(type, shape);
+  Tensor tensor = Tensor::Empty(DType::kFloat, shape);
+  for (int64_t i = 0; i < count; ++i)
+    tensor.mutable_data<float>()[i] = static_cast<float>(random.Normal());
+  return type == DType::kFloat ? tensor : tensor.FromFloatTo(type);
+}
+
+Result<std::vector<Tensor>> MakeInputs(const graph::Graph& graph, const Options& options) {
+  ASSIGN_OR_RETURN(const auto shapes, ByName(options.shapes, "--shape"));
+  ASSIGN_OR_RETURN(const auto files, ByName(options.inputs, "--input"));
+  Random random(1);
+  std::vector<Tensor> inputs;
+  for (const graph::ValueInfo& input : graph.inputs) {
+    if (graph.FindInitializer(input.name)) continue;
+    if (const auto file = files.find(input.name); file != files.end()) {
+      ASSIGN_OR_RETURN(Tensor tensor, io::ReadNpy(file->second));
+      inputs.push_back(std::move(tensor));
+      continue;
+    }
+    const auto given = shapes.find(input.name);
+    ASSIGN_OR_RETURN(const Shape shape, given != shapes.end() ? ParseShape(given->second)
+                                                              : ShapeOf(input, options.batch));
+    ASSIGN_OR_RETURN(Tensor tensor, RandomInput(input.dtype, shape, random));
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+Result<Timing> Measure(engine::Executor& executor, const std::vector<Tensor>& inputs,
+                       const Options& options) {
+  Timing timing;
+  Progress progress("bench", options.runs);
+  for (int i = -options.warm_up; i < options.runs; ++i) {
+    if (Interrupted()) return InterruptedError();
+    const auto start = std::chrono::steady_clock::now();
+    RETURN_IF_ERROR(executor.Run(inputs).status());
+    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
+    if (i < 0) continue;
+    timing.milliseconds.push_back(time.count());
+    progress.Advance(1);
+  }
+  std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
+  return timing;
+}
+
+Status RunBench(const Options& options, Console& console) {
+  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
+  RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
+  ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, MakeInputs(*loaded.model.graph, options));
+  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model));
+  ASSIGN_OR_RETURN(const Timing timing, Measure(*executor, inputs, options));
+  const int64_t items =
+      inputs.empty() || inputs[0].rank() == 0 ? 1 : std::max<int64_t>(1, inputs[0].dim(0));
+  const int64_t peak = report::PeakRssBytes();
+  if (console.json) {
+    console.out << nlohmann::ordered_json{{"median_ms", timing.median()},
+                                          {"min_ms", timing.milliseconds.front()},
+                                          {"runs", options.runs},
+                                          {"items_per_run", items},
+                                          {"peak_rss_bytes", peak}}
+                       .dump(2)
+                << "\n";
+    return OkStatus();
+  }
+  console.out << "time    " << timing.median() << " ms a run (median of " << options.runs
+              << "; best " << timing.milliseconds.front() << " ms)\nspeed   "
+              << 1000.0 * static_cast<double>(items) / timing.median() << " items/s, " << items
+              << " a run\nmemory  " << HumanBytes(peak) << " at most\n";
+  return OkStatus();
+}
+
+}  // namespace
+
+CommandRun SetupBench(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("MODEL", options->model, "ONNX model, float or quantized")->required();
+  app.add_option("--batch", options->batch, "Size of an open first axis [1]")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--runs", options->runs, "Runs to time [20]")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1 << 20));
+  app.add_option("--warm-up", options->warm_up, "Runs before those [3]")
+      ->option_text("N")
+      ->check(CLI::Range(0, 1 << 20));
+  app.add_option("--shape", options->shapes, "Shape of an input (repeatable)")
+      ->option_text("NAME=1,3,224,224");
+  app.add_option("--input", options->inputs, "Values of an input (repeatable)")
+      ->option_text("NAME=FILE.npy");
+  app.footer("Example: roundel bench model.onnx --batch 16 --threads 2");
+  return [options](Console& console) { return RunBench(*options, console); };
+}
+
+}  // namespace roundel::cmd
