@@ -103,7 +103,7 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
   if (Interrupted()) return InterruptedError();
   if (pass.needs_data && session->data == nullptr)
     return UsageError("needs calibration data: give --calib, or a data section in the recipe");
-  if (pass.needs_grids && session->encodings.empty())
+  if (pass.needs_grids && session->encodings.empty() && !session->placement)
     return UsageError("works on grids, so it must come after calibrate");
   if (pass.float_equivalent && !session->encodings.empty())
     return UsageError("changes the float model, so it must come before the passes that assign grids");

@@ -51,11 +51,12 @@ Arena::~Arena() {
   std::free(buffer_);
 }
 
-void Arena::Begin(const std::string& signature) {
+void Arena::Begin(const std::string& signature, bool record) {
   INVARIANT(live_.empty(), "the last run left blocks behind");
   blocks_.clear();
   events_.clear();
   signature_ = signature;
+  record_ = record;
   plan_ = nullptr;
   const auto known = std::find_if(layouts_.begin(), layouts_.end(),
                                   [&](const Layout& l) { return l.signature == signature; });
@@ -159,7 +160,7 @@ void Arena::End(bool complete) {
   live_.clear();
   live_bytes_ = 0;
   const bool followed = plan_ && plan_->events.size() == events_.size();
-  if (complete && !followed && blocks_.size() <= kMaxPlannedBlocks) {
+  if (complete && record_ && !followed && blocks_.size() <= kMaxPlannedBlocks) {
     std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });
     layouts_.push_front(MakeLayout());
     if (layouts_.size() > kMaxLayouts) layouts_.pop_back();

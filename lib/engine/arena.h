@@ -20,8 +20,9 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // `signature`: everything that the sizes of a run depend on, as far as known beforehand.
-  void Begin(const std::string& signature);
+  // `signature`: everything that the sizes of a run depend on, as far as known beforehand. `record`:
+  // whether such a run is likely to come again.
+  void Begin(const std::string& signature, bool record = true);
   // A block with one reference, 64-byte aligned; kModel if it is larger than this machine's memory.
   Result<int> Allocate(int64_t bytes);
   void* Data(int block) const { return blocks_[block].data; }
@@ -61,6 +62,7 @@ class Arena {
   int64_t live_bytes_ = 0;
   std::vector<Event> events_;
   std::string signature_;
+  bool record_ = true;
   std::list<Layout> layouts_;  // most recently used first
   const Layout* plan_ = nullptr;
   char* buffer_ = nullptr;

@@ -11,6 +11,7 @@
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
+#include "lib/tensor/datum.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::engine {
@@ -68,8 +69,11 @@ class Executor {
 
   // `inputs` in the order of input_names(). Fails with kModel for shapes that do not fit (naming
   // node, op and shapes), with what a tap returned, or with kInterrupted. Not re-entrant.
-  virtual Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
-                                          const std::vector<Tap>& taps = {}) = 0;
+  Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
+                                  const std::vector<Tap>& taps = {});
+  // The same for models that take or give sequences and optionals.
+  virtual Result<std::vector<Datum>> RunAny(const std::vector<Datum>& inputs,
+                                            const std::vector<Tap>& taps = {}) = 0;
 
   // What the activations of the runs so far have been given.
   virtual int64_t activation_bytes() const = 0;

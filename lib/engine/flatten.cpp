@@ -1,42 +1,50 @@
-// Local functions (FunctionProto) are replaced by their bodies, so that the rest of the engine sees
-// operators only.
+#include "lib/engine/flatten.h"
 
 #include <unordered_map>
 #include <utility>
 
 #include "lib/base/text.h"
-#include "lib/engine/plan.h"
 
 namespace roundel::engine {
 namespace {
 
-// Functions call functions; a hostile file makes that exponential.
-constexpr int kMaxDepth = 32;
-constexpr size_t kMaxNodes = 1 << 20;
+constexpr int kMaxCallDepth = 32;
 
 class Flattener {
  public:
-  explicit Flattener(const graph::Model& model) : model_(model) {}
+  Flattener(const graph::Model& model, UnfoldBudget* budget) : model_(model), budget_(*budget) {}
 
-  Status Append(const graph::Node& node, int64_t opset, int depth) {
-    const graph::Function* function = model_.FindFunction(node.domain, node.op_type);
-    if (!function) {
-      flat_.push_back({node, opset});
-      if (flat_.size() > kMaxNodes)
-        return ModelError(StrCat("the model unfolds to more than ", kMaxNodes, " nodes"));
-      return OkStatus();
-    }
-    if (depth >= kMaxDepth)
-      return ModelError(StrCat("function ", function->name,
-                               " calls itself, or functions are nested ", kMaxDepth, " deep"));
-    return Inline(node, *function, depth);
+  Status AppendNode(const graph::Node& node, const graph::Function* function) {
+    FlatNode flat{.node = node, .captured = graph::OuterReads(node), .function = function};
+    flat.node.inputs.insert(flat.node.inputs.end(), flat.captured.begin(), flat.captured.end());
+    return Append(std::move(flat), 0);
   }
   std::vector<FlatNode> Take() { return std::move(flat_); }
 
  private:
-  Status Inline(const graph::Node& call, const graph::Function& function, int depth) {
+  Status Spend() {
+    if (--budget_.nodes >= 0) return OkStatus();
+    return ModelError("the model unfolds to too many nodes: functions that call functions?");
+  }
+
+  Status Append(FlatNode flat, int depth) {
+    const graph::Function* called = model_.FindFunction(flat.node.domain, flat.node.op_type);
+    if (!called) {
+      flat.opset = OpsetOf(flat.node.domain, flat.function);
+      flat_.push_back(std::move(flat));
+      return Spend();
+    }
+    if (depth >= kMaxCallDepth)
+      return ModelError(StrCat("function ", called->name, " calls itself, or functions are nested ",
+                               kMaxCallDepth, " deep"));
+    return Inline(flat, *called, depth);
+  }
+
+  Status Inline(const FlatNode& flat_call, const graph::Function& function, int depth) {
+    const graph::Node& call = flat_call.node;
     std::unordered_map<std::string, std::string> names = {{"", ""}};
-    for (size_t i = 0; i < function.inputs.size(); ++i) names[function.inputs[i]] = call.input(i);
+    for (size_t i = 0; i < function.inputs.size(); ++i)
+      names[function.inputs[i]] = i < flat_call.own_inputs() ? call.input(i) : "";
     for (size_t i = 0; i < function.outputs.size(); ++i)
       if (!call.output(i).empty()) names[function.outputs[i]] = call.output(i);
     const std::string prefix =
@@ -45,52 +53,77 @@ class Flattener {
       return names.try_emplace(name, prefix + name).first->second;
     };
     for (const graph::NodePtr& inner : function.nodes) {
-      graph::Node copy = *inner;
-      for (const graph::Attribute& attribute : copy.attributes)
-        if (std::holds_alternative<graph::GraphPtr>(attribute.value))
-          return ModelError(StrCat("function ", function.name, ": node ", inner->DisplayName(),
-                                   " has a sub-graph, which is not supported inside functions"));
+      FlatNode flat{.node = *inner, .captured = {}, .function = &function};
+      graph::Node& copy = flat.node;
+      Status bound = BindAttributes(call, &copy);
+      if (!bound.ok()) return std::move(bound).At(StrCat("function ", function.name));
+      // Inside of sub-graphs the function's names stay: only where they come from is renamed.
+      flat.captured = graph::OuterReads(copy);
+      copy.inputs.insert(copy.inputs.end(), flat.captured.begin(), flat.captured.end());
       for (std::string& input : copy.inputs) input = renamed(input);
       for (std::string& output : copy.outputs) output = renamed(output);
       copy.name = prefix + copy.name;
-      BindAttributes(call, &copy);
-      RETURN_IF_ERROR(Append(copy, FunctionOpset(function, copy.domain), depth + 1));
+      RETURN_IF_ERROR(Append(std::move(flat), depth + 1));
     }
     return OkStatus();
   }
 
   // Attributes that refer to the function's take their values from the call; absent ones vanish.
-  static void BindAttributes(const graph::Node& call, graph::Node* node) {
+  Status BindAttributes(const graph::Node& call, graph::Node* node) {
+    RETURN_IF_ERROR(Spend());
     std::vector<graph::Attribute> bound;
     for (graph::Attribute& attribute : node->attributes) {
       if (attribute.ref_name.empty()) {
+        RETURN_IF_ERROR(BindSubgraphs(call, &attribute));
         bound.push_back(std::move(attribute));
       } else if (const graph::Attribute* given = call.FindAttribute(attribute.ref_name)) {
+        if (std::holds_alternative<graph::GraphPtr>(given->value))
+          return ModelError(StrCat("attribute ", given->name,
+                                   " hands a sub-graph to a function, which is not supported"));
         bound.push_back(*given);
         bound.back().name = attribute.name;
       }
     }
     node->attributes = std::move(bound);
+    return OkStatus();
   }
 
-  int64_t FunctionOpset(const graph::Function& function, const std::string& domain) const {
-    for (const auto& [name, version] : function.opset_imports)
-      if (name == domain || (domain.empty() && name == "ai.onnx")) return version;
+  // Sub-graphs are shared between the copies of a node: each call binds a copy of its own.
+  Status BindSubgraphs(const graph::Node& call, graph::Attribute* attribute) {
+    auto* shared = std::get_if<graph::GraphPtr>(&attribute->value);
+    if (!shared) return OkStatus();
+    *shared = graph::Clone(**shared);
+    for (const graph::NodePtr& node : (*shared)->nodes())
+      RETURN_IF_ERROR(BindAttributes(call, node.get()));
+    return OkStatus();
+  }
+
+  int64_t OpsetOf(const std::string& domain, const graph::Function* function) const {
+    if (function)
+      for (const auto& [name, version] : function->opset_imports)
+        if (name == domain || (domain.empty() && name == "ai.onnx")) return version;
     return model_.Opset(domain);
   }
 
   const graph::Model& model_;
+  UnfoldBudget& budget_;
   std::vector<FlatNode> flat_;
   int64_t calls_ = 0;
 };
 
 }  // namespace
 
-Result<std::vector<FlatNode>> Flatten(const graph::Model& model) {
-  Flattener flattener(model);
-  for (const graph::NodePtr& node : model.graph->nodes())
-    RETURN_IF_ERROR(flattener.Append(*node, model.Opset(node->domain), 0));
+Result<std::vector<FlatNode>> Flatten(const graph::Model& model, const graph::Graph& graph,
+                                      const graph::Function* function, UnfoldBudget* budget) {
+  Flattener flattener(model, budget);
+  for (const graph::NodePtr& node : graph.nodes())
+    RETURN_IF_ERROR(flattener.AppendNode(*node, function));
   return flattener.Take();
+}
+
+Result<std::vector<FlatNode>> Flatten(const graph::Model& model) {
+  UnfoldBudget budget;
+  return Flatten(model, *model.graph, nullptr, &budget);
 }
 
 }  // namespace roundel::engine

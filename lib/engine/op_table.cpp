@@ -12,12 +12,13 @@ namespace {
 std::vector<OpEntry> CollectRows() {
   std::vector<OpEntry> rows;
   for (const auto family :
-       {ActivationRows, BinaryRows,   CastRows,      ConvRows,      ConvTransposeRows,
-        CumulativeRows, EinsumRows,   GatherRows,    GeneratorRows, IntegerRows,
-        LogicRows,      LossRows,     MatMulRows,    MiscRows,      NormalizationRows,
-        PadRows,        PoolRows,     QuantizeRows,  RecurrentRows, ReduceRows,
-        ResizeRows,     SamplingRows, SearchRows,    ShapeRows,     SignalRows,
-        SliceRows,      SoftmaxRows,  TransposeRows, UnaryRows}) {
+       {ActivationRows, BinaryRows, CastRows, ControlFlowRows, ConvRows,
+        ConvTransposeRows, CumulativeRows, EinsumRows, GatherRows, GeneratorRows,
+        IntegerRows, LogicRows, LossRows, MatMulRows, MiscRows,
+        NormalizationRows, PadRows, PoolRows, QuantizeRows, RecurrentRows,
+        ReduceRows, ResizeRows, SamplingRows, ScanRows, SearchRows,
+        SequenceRows, ShapeRows, SignalRows, SliceRows, SoftmaxRows,
+        TransposeRows, UnaryRows}) {
     const std::vector<OpEntry> more = family();
     rows.insert(rows.end(), more.begin(), more.end());
   }

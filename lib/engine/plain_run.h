@@ -5,14 +5,23 @@
 #include <vector>
 
 #include "lib/engine/plan.h"
+#include "lib/tensor/datum.h"
 
 namespace roundel::engine {
 
 using AllocateOutput = std::function<Result<Tensor>(DType, const Shape&)>;
 
-// `inputs`: nullptr where left out. `outputs` has one entry per output of the node, undefined where
-// the kernel gave none. The status names node, op and input shapes.
-Status RunPlain(const PlanNode& node, const std::vector<const Tensor*>& inputs,
-                const AllocateOutput& allocate, std::vector<Tensor>* outputs);
+// At most one of the two; neither: left out, or an empty optional.
+struct PlainInput {
+  PlainInput(const Tensor* value) : tensor(value) {}  // NOLINT: implicit on purpose
+  PlainInput(const Tensor* value, const SequencePtr* list) : tensor(value), items(list) {}
+  const Tensor* tensor = nullptr;
+  const SequencePtr* items = nullptr;
+};
+
+// `inputs` follow node.inputs, captured ones included. `outputs` has one entry per output of the
+// node, nothing where the kernel gave none. The status names node, op and input shapes.
+Status RunPlain(const PlanNode& node, const std::vector<PlainInput>& inputs,
+                const AllocateOutput& allocate, std::vector<Datum>* outputs);
 
 }  // namespace roundel::engine

@@ -13,6 +13,7 @@
 #include "lib/base/status.h"
 #include "lib/engine/executor.h"
 #include "lib/engine/fast/fast_kernel.h"
+#include "lib/engine/flatten.h"
 #include "lib/engine/op.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
@@ -22,12 +23,23 @@ namespace roundel::engine {
 
 inline constexpr int kNoSlot = -1;  // an optional input left out, an output that nobody wants
 
+class PlanRunner;
+
+// A sub-graph of a node (If, Loop, Scan, SequenceMap), compiled.
+struct Subgraph {
+  std::string attribute;               // "then_branch"
+  std::shared_ptr<PlanRunner> runner;  // of its own inputs, then the captured ones
+  std::vector<size_t> captured;        // indices into PlanNode::inputs
+};
+
 // One node, functions inlined; only the slots say what it reads and writes.
 struct PlanNode {
   graph::Node node;
   int64_t opset = 0;
   const OpEntry* op = nullptr;
   std::vector<int> inputs, outputs;
+  size_t captured = 0;  // so many of the last inputs are what sub-graphs read from outside
+  std::vector<Subgraph> subgraphs = {};
 };
 
 struct Slot {
@@ -63,19 +75,13 @@ struct Plan {
   std::vector<Slot> slots;
   std::vector<Step> steps;
   std::vector<graph::ValueInfo> inputs;  // those that a caller feeds
+  std::vector<std::string> captured;     // of a sub-graph: values from outside, fed behind those
   std::vector<int> input_slots, output_slots;
   std::vector<std::string> input_names, output_names;
   std::unordered_map<std::string, int> slot_of;  // by name; of values that no fusion swallowed
 };
 
 Result<Plan> BuildPlan(const graph::Model& model, const ExecutorOptions& options);
-
-// Nodes in file order with local functions inlined; kModel for a function that contains itself.
-struct FlatNode {
-  graph::Node node;
-  int64_t opset = 0;
-};
-Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
 
 // A quantized model's QuantizeLinear -> DequantizeLinear pairs on activations, taken out of `nodes` and
 // handed back as encodings of the values that are left: one fake quantization in place, in whatever

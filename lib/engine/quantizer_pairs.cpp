@@ -34,11 +34,16 @@ class PairTaker {
   PairTaker(const graph::Graph& graph, const std::set<std::string>& keep,
             std::vector<FlatNode>* nodes)
       : keep_(keep), nodes_(*nodes) {
-    for (const graph::ValueInfo& input : graph.inputs)
+    // Not through the graph's index, which is built on demand: several threads may compile one
+    // model.
+    std::unordered_set<std::string> inputs;
+    for (const graph::ValueInfo& input : graph.inputs) {
+      inputs.insert(input.name);
       if (input.dtype == DType::kFloat && !graph.FindInitializer(input.name))
         float_inputs_.insert(input.name);
+    }
     for (const graph::Initializer& initializer : graph.initializers())
-      if (!graph.IsInput(initializer.name)) constants_[initializer.name] = &initializer.value;
+      if (!inputs.contains(initializer.name)) constants_[initializer.name] = &initializer.value;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i].node;
       if (node.Is("Constant") && node.TensorAttribute("value"))
@@ -101,7 +106,7 @@ class PairTaker {
     if (!encoding) return;
     const auto producer = producer_.find(from);
     if (producer != producer_.end()) {
-      if (!MakesFloats(nodes_[producer->second].node)) return;
+      if (!MakesFloats(nodes_[producer->second])) return;
       auto& outputs = nodes_[producer->second].node.outputs;
       std::replace(outputs.begin(), outputs.end(), from, to);
       producer_[to] = producer->second;
@@ -115,9 +120,11 @@ class PairTaker {
     gone_.insert(found->second);
   }
 
-  // QuantizeLinear takes int32 as well, which only these make.
-  static bool MakesFloats(const Node& node) {
-    return !node.Is("Cast") && !node.Is("MatMulInteger") && !node.Is("ConvInteger");
+  // QuantizeLinear takes int32 as well, which only these make, or hand on.
+  static bool MakesFloats(const FlatNode& flat) {
+    const OpEntry* op = FindOp(flat.node.domain, flat.node.op_type, flat.opset);
+    return !flat.node.Is("Cast") && !flat.node.Is("MatMulInteger") &&
+           !flat.node.Is("ConvInteger") && (!op || !op->any_kind || flat.node.Is("Identity"));
   }
 
   void RenameReads() {
@@ -160,8 +167,9 @@ std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
   }
   const std::vector<int64_t> zeros = zero_points ? zero_points->ToInt64s() : std::vector<int64_t>();
   for (int64_t i = 0; i < scales.size(); ++i)
-    encoding.params.push_back({scales.data<float>()[i],
-                               zero_points ? static_cast<int32_t>(zeros[static_cast<size_t>(i)]) : 0});
+    encoding.params.push_back(
+        {scales.data<float>()[i],
+         zero_points ? static_cast<int32_t>(zeros[static_cast<size_t>(i)]) : 0});
   if (!quant::CheckEncoding(encoding, codes.shape()).ok()) return std::nullopt;
   return encoding;
 }

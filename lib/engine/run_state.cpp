@@ -10,14 +10,14 @@
 
 namespace roundel::engine {
 
-void RunState::Begin(const std::string& signature) {
+void RunState::Begin(const std::string& signature, bool recurs) {
   if (constants_.empty()) {
     constants_.resize(plan_.slots.size());
     for (size_t i = 0; i < plan_.slots.size(); ++i)
       if (const auto& constant = plan_.slots[i].constant; constant && constant->defined())
         constants_[i] = {.shape = constant->shape(), .data = *constant};
   }
-  arena_.Begin(signature);
+  arena_.Begin(signature, recurs);
   entries_.assign(plan_.slots.size(), {});
 }
 
@@ -52,8 +52,8 @@ void RunState::Set(int slot, Value value) {
   entries_[slot].value = std::move(value);
 }
 
-void RunState::SetInput(int slot, const Tensor& tensor) {
-  Set(slot, {.shape = tensor.shape(), .data = tensor});
+void RunState::SetInput(int slot, const Datum& datum) {
+  Set(slot, {.shape = datum.tensor.shape(), .data = datum.tensor, .items = datum.items});
 }
 
 bool RunState::Has(int slot) const {
@@ -226,14 +226,16 @@ Status RunState::Run(const Unit& unit, const std::vector<int>& dies) {
 // ---- plain kernels
 
 Status RunState::RunPlainNode(const Unit& unit) {
-  std::vector<const Tensor*> inputs;
+  std::vector<PlainInput> inputs;
+  inputs.reserve(unit.inputs.size());
   for (int slot : unit.inputs) {
     if (slot == kNoSlot) {
       inputs.push_back(nullptr);
       continue;
     }
     ASSIGN_OR_RETURN(const Value* plain, InForm(slot, Layout::kPlain));
-    inputs.push_back(&plain->data);
+    inputs.emplace_back(plain->data.defined() ? &plain->data : nullptr,
+                        plain->items ? &plain->items : nullptr);
   }
   std::vector<int> allocated;
   const auto allocate = [&](DType type, const Shape& shape) -> Result<Tensor> {
@@ -241,20 +243,23 @@ Status RunState::RunPlainNode(const Unit& unit) {
     allocated.push_back(made.block);
     return made.data;
   };
-  std::vector<Tensor> outputs;
+  std::vector<Datum> outputs;
   const Status status = RunPlain(plan_.nodes[unit.nodes[0]], inputs, allocate, &outputs);
-  if (status.ok()) {
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      if (unit.outputs[i] == kNoSlot) continue;
-      // A kernel may hand on an input under another shape: then the block has two owners.
-      const int block = outputs[i].dtype() == DType::kString ? -1 : arena_.Find(outputs[i].raw());
-      if (block >= 0) arena_.Retain(block);
-      const Shape shape = outputs[i].shape();
-      Set(unit.outputs[i], {shape, Layout::kPlain, std::move(outputs[i]), block});
-    }
-  }
+  if (status.ok())
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (unit.outputs[i] != kNoSlot) SetPlain(unit.outputs[i], std::move(outputs[i]));
   for (int block : allocated) arena_.Release(block);
   return status;
+}
+
+void RunState::SetPlain(int slot, Datum made) {
+  if (!made.is_tensor()) return SetInput(slot, made);
+  // A kernel may hand on an input under another shape: then the block has two owners.
+  Tensor& data = made.tensor;
+  const int block = data.dtype() == DType::kString ? -1 : arena_.Find(data.raw());
+  if (block >= 0) arena_.Retain(block);
+  const Shape shape = data.shape();
+  Set(slot, {shape, Layout::kPlain, std::move(data), block});
 }
 
 // ---- what the executor does with values
@@ -313,9 +318,10 @@ Result<const float*> RunState::Elements(int slot, bool any_order) {
   return found->data.data<float>();
 }
 
-Result<Tensor> RunState::TakeOutput(int slot) {
+Result<Datum> RunState::TakeOutput(int slot) {
   const Value& own = value(slot);
-  if (own.block < 0 && own.layout == Layout::kPlain && !own.codes_of) return own.data;
+  if (own.block < 0 && own.layout == Layout::kPlain && !own.codes_of)
+    return Datum(own.data, own.items);
   // Moved straight into a tensor of the caller's, without a copy in between where there is none yet.
   Tensor copy = Tensor::Empty(own.dtype(), own.shape);
   const Value* result = &own;
@@ -327,7 +333,7 @@ Result<Tensor> RunState::TakeOutput(int slot) {
   else
     ConvertLayout(result->shape, result->data.data<float>(), result->layout,
                   copy.mutable_data<float>());
-  return copy;
+  return Datum(std::move(copy));
 }
 
 }  // namespace roundel::engine

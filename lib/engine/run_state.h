@@ -16,10 +16,11 @@ class RunState {
  public:
   explicit RunState(const Plan& plan) : plan_(plan) {}
 
-  void Begin(const std::string& signature);
+  // `recurs`: such a run is worth a memory layout of its own.
+  void Begin(const std::string& signature, bool recurs = true);
   void End(bool complete);
 
-  void SetInput(int slot, const Tensor& tensor);
+  void SetInput(int slot, const Datum& datum);
   // Runs a unit of one node; `dies`: slots whose memory it may take over.
   Status Run(const Unit& unit, const std::vector<int>& dies);
   Status RunPlainNode(const Unit& unit);
@@ -36,8 +37,8 @@ class RunState {
   // Elements of a float value; row-major, or as they lie in memory. Valid until the slot changes.
   Result<const float*> Elements(int slot, bool any_order);
   int64_t activation_bytes() const { return arena_.planned_bytes(); }
-  // The value as a tensor of its own.
-  Result<Tensor> TakeOutput(int slot);
+  // The value, outside of the arena.
+  Result<Datum> TakeOutput(int slot);
 
  private:
   class Context;
@@ -56,6 +57,7 @@ class RunState {
   Result<Value> ToCodes(const Value& source, const quant::Encoding& encoding);
   Status QuantizeFloats(int slot, const quant::Encoding& encoding);
   Result<Value> NewValue(DType type, const Shape& shape, Layout layout);
+  void SetPlain(int slot, Datum made);
   void Set(int slot, Value value);
   void Drop(std::optional<Value>* value);
   void Drop(std::list<Value>* values);

@@ -3,6 +3,7 @@
 // or as the codes of its grid.
 
 #include "lib/quant/encodings.h"
+#include "lib/tensor/datum.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::engine {
@@ -18,6 +19,8 @@ struct Value {
   int block = -1;  // of the arena; -1: memory of its own (constants, graph inputs)
   // Of a float value that is held as 8-bit codes (int8 or uint8 in `data`): how they are read.
   const quant::Encoding* codes_of = nullptr;
+  // Of a sequence, which has no `data`; an empty optional has neither.
+  SequencePtr items = nullptr;
   // What the model sees.
   DType dtype() const { return codes_of ? DType::kFloat : data.dtype(); }
 };

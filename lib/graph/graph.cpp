@@ -107,6 +107,12 @@ void CollectOuterReads(const Graph& graph, std::set<std::string>& reads) {
 }
 }  // namespace
 
+std::vector<std::string> OuterReads(const Node& node) {
+  std::set<std::string> reads;
+  ForEachSubgraph(node, [&](Graph& sub) { CollectOuterReads(sub, reads); });
+  return {reads.begin(), reads.end()};
+}
+
 const Graph::Index& Graph::index() const {
   if (index_) return *index_;
   auto made = std::make_shared<Index>();
@@ -118,9 +124,8 @@ const Graph::Index& Graph::index() const {
     for (size_t i = 0; i < node->inputs.size(); ++i)
       if (!node->inputs[i].empty())
         made->uses[node->inputs[i]].push_back({node.get(), static_cast<int>(i)});
-    std::set<std::string> outer;
-    ForEachSubgraph(*node, [&](Graph& sub) { CollectOuterReads(sub, outer); });
-    for (const std::string& name : outer) made->uses[name].push_back({node.get(), -1});
+    for (const std::string& name : OuterReads(*node))
+      made->uses[name].push_back({node.get(), -1});
   }
   index_ = std::move(made);
   return *index_;

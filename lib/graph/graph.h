@@ -167,4 +167,7 @@ Model Clone(const Model& model);
 // Calls f on every tensor-carrying node attribute's sub-graph of `node`.
 void ForEachSubgraph(const Node& node, const std::function<void(Graph&)>& f);
 
+// The names that the sub-graphs of `node` read from the graphs around them, at any depth; sorted.
+std::vector<std::string> OuterReads(const Node& node);
+
 }  // namespace roundel::graph

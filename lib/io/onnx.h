@@ -6,6 +6,7 @@
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
+#include "lib/tensor/datum.h"
 
 namespace roundel::io {
 
@@ -28,5 +29,7 @@ Result<std::string> SerializeOnnx(const graph::Model& model);
 
 // A serialised TensorProto (ONNX test_data_set_*/input_0.pb).
 Result<Tensor> ReadTensorProto(const std::string& path);
+// The same for whatever `declared` is: a sequence or an optional, too.
+Result<Datum> ReadDatum(const std::string& path, const graph::ValueInfo& declared);
 
 }  // namespace roundel::io

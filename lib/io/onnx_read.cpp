@@ -3,7 +3,6 @@
 // stays in the structs' `unknown` (onnx_message.h).
 
 #include <climits>
-#include <filesystem>
 #include <unordered_map>
 
 #include "lib/base/text.h"
@@ -257,18 +256,6 @@ Result<graph::Model> TakeModel(onnx::ModelProto* proto, const std::string& folde
   return model;
 }
 
-// Parse errors come back as Status; protobuf's own lines on stderr would only repeat them.
-template <typename Message>
-bool ParseQuietly(const void* data, size_t bytes, Message* message) {
-  static const bool quiet = (google::protobuf::SetLogHandler(nullptr), true);
-  return quiet && message->ParsePartialFromArray(data, static_cast<int>(bytes));
-}
-
-std::string FolderOf(const std::string& path) {
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
 }  // namespace
 
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder) {
@@ -288,19 +275,6 @@ Result<graph::Model> ReadOnnx(const std::string& path) {
   auto model = ParseOnnx(file->bytes().data(), file->bytes().size(), FolderOf(path));
   if (!model.ok()) return std::move(model).status().At(StrCat("'", path, "'"));
   return model;
-}
-
-Result<Tensor> ReadTensorProto(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
-  onnx::TensorProto proto;
-  const std::string place = StrCat("'", path, "'");
-  if (file->bytes().empty() || file->bytes().size() > INT_MAX ||
-      !ParseQuietly(file->bytes().data(), file->bytes().size(), &proto))
-    return DataError("not a serialised tensor").At(place);
-  ExternalFiles files(FolderOf(path));
-  auto tensor = TakeTensor(&proto, &files);
-  if (!tensor.ok()) return DataError(tensor.status().message()).At(place);
-  return tensor;
 }
 
 }  // namespace roundel::io

@@ -11,6 +11,7 @@ namespace roundel::engine {
 std::vector<OpEntry> ActivationRows();
 std::vector<OpEntry> BinaryRows();
 std::vector<OpEntry> CastRows();
+std::vector<OpEntry> ControlFlowRows();
 std::vector<OpEntry> ConvRows();
 std::vector<OpEntry> ConvTransposeRows();
 std::vector<OpEntry> CumulativeRows();
@@ -30,7 +31,9 @@ std::vector<OpEntry> RecurrentRows();
 std::vector<OpEntry> ReduceRows();
 std::vector<OpEntry> ResizeRows();
 std::vector<OpEntry> SamplingRows();
+std::vector<OpEntry> ScanRows();
 std::vector<OpEntry> SearchRows();
+std::vector<OpEntry> SequenceRows();
 std::vector<OpEntry> ShapeRows();
 std::vector<OpEntry> SignalRows();
 std::vector<OpEntry> SliceRows();

@@ -14,8 +14,8 @@ Status SetReshaped(OpContext& context, const Shape& shape) {
 }
 
 Status Identity(OpContext& context) {
-  RETURN_IF_ERROR(RequireInputs(context, 1));
-  context.SetOutput(0, *context.input(0));
+  if (context.node().input(0).empty()) return ModelError("input 0 is missing");
+  context.SetDatum(0, context.datum(0));
   return OkStatus();
 }
 
@@ -141,7 +141,7 @@ Status Size(OpContext& context) {
 
 std::vector<OpEntry> ShapeRows() {
   return {
-      {"Flatten", "", 1, kLatest, &Flatten},     {"Identity", "", 1, kLatest, &Identity},
+      {"Flatten", "", 1, kLatest, &Flatten},     {"Identity", "", 1, kLatest, &Identity, true},
       {"Reshape", "", 1, kLatest, &Reshape},     {"Shape", "", 1, kLatest, &ShapeOf},
       {"Size", "", 1, kLatest, &Size},           {"Squeeze", "", 1, kLatest, &Squeeze},
       {"Unsqueeze", "", 1, kLatest, &Unsqueeze},

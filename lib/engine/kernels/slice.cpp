@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "lib/engine/kernels/broadcast.h"
+#include "lib/engine/kernels/concat.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/strided_copy.h"
 
@@ -80,15 +81,14 @@ Status Slice(OpContext& context) {
 
 // ---- Concat
 
-Status Concat(OpContext& context) {
-  const size_t count = context.input_count();
-  RETURN_IF_ERROR(RequireInputs(context, std::max<size_t>(count, 1)));
-  const Tensor& first = *context.input(0);
-  ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(context.node().Int("axis", 1), first.rank()));
+}  // namespace
+
+Status PutConcat(OpContext& context, const std::vector<Tensor>& parts, int64_t axis) {
+  const Tensor& first = parts[0];
+  ASSIGN_OR_RETURN(axis, NormalAxis(axis, first.rank()));
   Shape shape = first.shape();
   shape[axis] = 0;
-  for (size_t k = 0; k < count; ++k) {
-    const Tensor& x = *context.input(k);
+  for (const Tensor& x : parts) {
     Shape same = x.shape();
     if (x.rank() == first.rank()) same[axis] = first.dim(axis);
     if (same != first.shape() || x.dtype() != first.dtype())
@@ -100,12 +100,21 @@ Status Concat(OpContext& context) {
   }
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, first.dtype(), shape));
   View target = WholeView(shape);
-  for (size_t k = 0; k < count; ++k) {
-    const Tensor& x = *context.input(k);
+  for (const Tensor& x : parts) {
     RETURN_IF_ERROR(CopyStrided(x.shape(), x, WholeView(x.shape()), y, target));
     target.offset += x.dim(axis) * target.strides[axis];
   }
   return OkStatus();
+}
+
+namespace {
+
+Status Concat(OpContext& context) {
+  const size_t count = context.input_count();
+  RETURN_IF_ERROR(RequireInputs(context, std::max<size_t>(count, 1)));
+  std::vector<Tensor> parts;
+  for (size_t k = 0; k < count; ++k) parts.push_back(*context.input(k));
+  return PutConcat(context, parts, context.node().Int("axis", 1));
 }
 
 // ---- Split: sizes from an attribute (below 13) or input, or equal parts

@@ -60,38 +60,54 @@ std::string Difference(const Tensor& actual, const Tensor& expected) {
   return "";
 }
 
+std::string DatumDifference(const Datum& actual, const Datum& expected) {
+  if (actual.is_tensor() != expected.is_tensor() || actual.is_sequence() != expected.is_sequence())
+    return "is of another kind";
+  if (expected.is_tensor()) return Difference(actual.tensor, expected.tensor);
+  if (expected.is_nothing()) return "";
+  if (actual.items->size() != expected.items->size())
+    return StrCat("has ", actual.items->size(), " items instead of ", expected.items->size());
+  for (size_t i = 0; i < expected.items->size(); ++i) {
+    const std::string difference = Difference((*actual.items)[i], (*expected.items)[i]);
+    if (!difference.empty()) return StrCat("item ", i, " ", difference);
+  }
+  return "";
+}
+
 // input_0.pb, input_1.pb, ... (or output_*) of a data set.
-Result<std::vector<Tensor>> ReadTensors(const fs::path& folder, const std::string& prefix) {
-  std::vector<Tensor> tensors;
-  for (int i = 0;; ++i) {
+Result<std::vector<Datum>> ReadData(const fs::path& folder, const std::string& prefix,
+                                    const std::vector<graph::ValueInfo>& infos) {
+  std::vector<Datum> data;
+  for (size_t i = 0;; ++i) {
     const fs::path file = folder / StrCat(prefix, "_", i, ".pb");
-    if (!fs::exists(file)) return tensors;
-    ASSIGN_OR_RETURN(Tensor tensor, io::ReadTensorProto(file.string()));
-    tensors.push_back(std::move(tensor));
+    if (!fs::exists(file)) return data;
+    const graph::ValueInfo info = i < infos.size() ? infos[i] : graph::ValueInfo();
+    ASSIGN_OR_RETURN(Datum datum, io::ReadDatum(file.string(), info));
+    data.push_back(std::move(datum));
   }
 }
 
 // The suite's generator knew no bfloat16 and stored its bits as uint16.
-void RestoreBfloat16(const std::vector<graph::ValueInfo>& infos, std::vector<Tensor>& tensors) {
-  for (size_t i = 0; i < std::min(infos.size(), tensors.size()); ++i) {
-    if (infos[i].dtype != DType::kBfloat16 || tensors[i].dtype() != DType::kUint16) continue;
-    Tensor restored = Tensor::Empty(DType::kBfloat16, tensors[i].shape());
-    std::memcpy(restored.mutable_raw(), tensors[i].raw(),
-                static_cast<size_t>(tensors[i].byte_size()));
-    tensors[i] = restored;
+void RestoreBfloat16(const std::vector<graph::ValueInfo>& infos, std::vector<Datum>& data) {
+  for (size_t i = 0; i < std::min(infos.size(), data.size()); ++i) {
+    Tensor& tensor = data[i].tensor;
+    if (infos[i].dtype != DType::kBfloat16 || tensor.dtype() != DType::kUint16) continue;
+    Tensor restored = Tensor::Empty(DType::kBfloat16, tensor.shape());
+    std::memcpy(restored.mutable_raw(), tensor.raw(), static_cast<size_t>(tensor.byte_size()));
+    tensor = restored;
   }
 }
 
 Status RunDataSet(const graph::Model& model, Executor& executor, const fs::path& folder) {
-  ASSIGN_OR_RETURN(std::vector<Tensor> inputs, ReadTensors(folder, "input"));
-  ASSIGN_OR_RETURN(std::vector<Tensor> expected, ReadTensors(folder, "output"));
+  ASSIGN_OR_RETURN(std::vector<Datum> inputs, ReadData(folder, "input", model.graph->inputs));
+  ASSIGN_OR_RETURN(std::vector<Datum> expected, ReadData(folder, "output", model.graph->outputs));
   RestoreBfloat16(model.graph->inputs, inputs);
   RestoreBfloat16(model.graph->outputs, expected);
-  ASSIGN_OR_RETURN(const std::vector<Tensor> actual, executor.Run(inputs));
+  ASSIGN_OR_RETURN(const std::vector<Datum> actual, executor.RunAny(inputs));
   if (actual.size() != expected.size())
     return ModelError(StrCat(actual.size(), " outputs instead of ", expected.size()));
   for (size_t i = 0; i < expected.size(); ++i) {
-    const std::string difference = Difference(actual[i], expected[i]);
+    const std::string difference = DatumDifference(actual[i], expected[i]);
     if (!difference.empty()) return ModelError(StrCat("output ", i, " ", difference));
   }
   return OkStatus();

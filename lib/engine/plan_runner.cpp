@@ -1,0 +1,160 @@
+#include "lib/engine/plan_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "lib/base/interrupt.h"
+#include "lib/base/parallel.h"
+#include "lib/base/text.h"
+
+namespace roundel::engine {
+namespace {
+
+std::string DimsString(const std::vector<graph::Dim>& dims) {
+  std::vector<std::string> parts;
+  for (const graph::Dim& dim : dims)
+    parts.push_back(dim.value ? StrCat(*dim.value) : dim.symbol.empty() ? "?" : dim.symbol);
+  return "[" + Join(parts) + "]";
+}
+
+}  // namespace
+
+std::string InputMismatch(const graph::ValueInfo& declared, const Datum& given, bool shapes) {
+  if (!declared.type_bytes.empty()) return "";  // a sequence or an optional: its readers check it
+  if (declared.dtype == DType::kUndefined && !declared.shape) return "";
+  if (!given.is_tensor())
+    return StrCat("takes a tensor, given ", given.is_sequence() ? "a sequence" : "nothing");
+  if (declared.dtype != DType::kUndefined && declared.dtype != given.tensor.dtype())
+    return StrCat("takes ", DTypeName(declared.dtype), ", given ", DTypeName(given.tensor.dtype()));
+  if (!shapes || !declared.shape) return "";
+  const std::vector<graph::Dim>& dims = *declared.shape;
+  bool fits = static_cast<int64_t>(dims.size()) == given.tensor.rank();
+  for (size_t i = 0; fits && i < dims.size(); ++i)
+    fits = !dims[i].value || *dims[i].value == given.tensor.shape()[i];
+  if (fits) return "";
+  return StrCat("takes shape ", DimsString(dims), ", given ", ShapeString(given.tensor.shape()));
+}
+
+PlanRunner::PlanRunner(Plan plan, bool profile) : plan_(std::move(plan)), state_(plan_) {
+  if (!profile) return;
+  for (const Step& step : plan_.steps) {
+    std::vector<std::string> ops;
+    for (int node : step.whole.nodes) ops.push_back(plan_.nodes[node].node.op_type);
+    profile_.push_back({.ops = Join(ops, "+")});
+  }
+}
+
+int64_t PlanRunner::activation_bytes() const {
+  int64_t bytes = state_.activation_bytes();
+  for (const PlanNode& node : plan_.nodes)
+    for (const Subgraph& subgraph : node.subgraphs) bytes += subgraph.runner->activation_bytes();
+  return bytes;
+}
+
+Result<std::vector<Datum>> PlanRunner::Run(const std::vector<Datum>& inputs,
+                                           const std::string& signature, bool recurs,
+                                           const TapsBySlot& taps) {
+  state_.Begin(signature, recurs);
+  std::vector<Datum> outputs;
+  const Status status = RunSteps(inputs, taps, &outputs);
+  state_.End(status.ok());
+  if (!status.ok()) return status;
+  return outputs;
+}
+
+Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& inputs, size_t own) {
+  if (own != plan_.inputs.size())
+    return ModelError(StrCat("the sub-graph takes ", plan_.inputs.size(), " inputs, given ", own));
+  std::string signature = StrCat(Threads());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    // Declared shapes are no promise here: those of loop-carried values may change on the way.
+    const std::string mismatch =
+        i < own ? InputMismatch(plan_.inputs[i], inputs[i], false) : std::string();
+    if (!mismatch.empty())
+      return ModelError(StrCat("sub-graph input '", plan_.inputs[i].name, "' ", mismatch));
+    if (inputs[i].is_tensor()) signature += ShapeString(inputs[i].tensor.shape());
+  }
+  // A loop whose shapes grow never sees a signature twice: laying out its memory would be for
+  // nothing.
+  const bool recurs = signature == last_signature_;
+  last_signature_ = signature;
+  return Run(inputs, signature, recurs, {});
+}
+
+Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,
+                            std::vector<Datum>* outputs) {
+  for (const auto& [slot, unused] : taps)
+    if (plan_.slots[slot].constant) RETURN_IF_ERROR(CallTaps(slot, taps));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    state_.SetInput(plan_.input_slots[i], inputs[i]);
+    RETURN_IF_ERROR(Made(plan_.input_slots[i], taps));
+  }
+  for (const Step& step : plan_.steps) {
+    if (Interrupted()) return InterruptedError();
+    RETURN_IF_ERROR(profile_.empty() ? RunStep(step) : RunTimed(step));
+    // Inputs go first: a result that took over their memory is then its only owner.
+    const auto is_output = [&](int slot) {
+      return std::find(step.whole.outputs.begin(), step.whole.outputs.end(), slot) !=
+             step.whole.outputs.end();
+    };
+    for (int slot : step.dies)
+      if (!is_output(slot)) state_.Release(slot);
+    for (int slot : step.whole.outputs)
+      if (slot != kNoSlot) RETURN_IF_ERROR(Made(slot, taps));
+    for (int slot : step.dies)
+      if (is_output(slot)) state_.Release(slot);
+  }
+  for (int slot : plan_.output_slots) {
+    ASSIGN_OR_RETURN(Datum output, state_.TakeOutput(slot));
+    outputs->push_back(std::move(output));
+  }
+  return OkStatus();
+}
+
+Status PlanRunner::RunTimed(const Step& step) {
+  StepTime& entry = profile_[static_cast<size_t>(&step - plan_.steps.data())];
+  const auto start = std::chrono::steady_clock::now();
+  entry.fast = state_.RunFast(step.whole, step.dies);
+  Status status = entry.fast ? OkStatus() : RunSlowly(step);
+  entry.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return status;
+}
+
+Status PlanRunner::RunStep(const Step& step) {
+  return state_.RunFast(step.whole, step.dies) ? OkStatus() : RunSlowly(step);
+}
+
+// What no kernel computes as a whole.
+Status PlanRunner::RunSlowly(const Step& step) {
+  if (step.members.empty()) return state_.RunPlainNode(step.whole);
+  for (const Unit& member : step.members) RETURN_IF_ERROR(state_.Run(member, {}));
+  for (size_t i = 0; i + 1 < step.members.size(); ++i)
+    for (int slot : step.members[i].outputs)
+      if (slot != kNoSlot) state_.Release(slot);
+  return OkStatus();
+}
+
+// A value has come into being.
+Status PlanRunner::Made(int slot, const TapsBySlot& taps) {
+  RETURN_IF_ERROR(state_.Quantize(slot));
+  return CallTaps(slot, taps);
+}
+
+Status PlanRunner::CallTaps(int slot, const TapsBySlot& taps) {
+  const auto it = taps.find(slot);
+  if (it == taps.end()) return OkStatus();
+  for (const Tap* tap : it->second) {
+    if (state_.dtype(slot) != DType::kFloat)
+      return ModelError(StrCat("value '", tap->value, "' holds ", DTypeName(state_.dtype(slot)),
+                               ": only float32 values can be tapped"));
+    ASSIGN_OR_RETURN(const float* data, state_.Elements(slot, tap->any_order));
+    const Shape& shape = state_.shape(slot);
+    const bool last = tap->any_order && state_.layout(slot) == Layout::kChannelsLast;
+    RETURN_IF_ERROR(
+        tap->callback({tap->value, shape, {data, static_cast<size_t>(NumElements(shape))}, last}));
+  }
+  return OkStatus();
+}
+
+}  // namespace roundel::engine

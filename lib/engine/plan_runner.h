@@ -1,0 +1,54 @@
+#pragma once
+// Executes the steps of a plan, and of the plans nested in it.
+
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "lib/engine/executor.h"
+#include "lib/engine/plan.h"
+#include "lib/engine/run_state.h"
+#include "lib/tensor/datum.h"
+
+namespace roundel::engine {
+
+using TapsBySlot = std::unordered_map<int, std::vector<const Tap*>>;
+
+class PlanRunner {
+ public:
+  explicit PlanRunner(Plan plan, bool profile = false);
+  PlanRunner(const PlanRunner&) = delete;
+  PlanRunner& operator=(const PlanRunner&) = delete;
+
+  const Plan& plan() const { return plan_; }
+  const std::vector<StepTime>& profile() const { return profile_; }
+  // Of this plan and those nested in it.
+  int64_t activation_bytes() const;
+
+  // `inputs` by plan().input_slots, checked by the caller. `signature`: what the sizes and the
+  // order of allocations depend on; `recurs`: whether it is likely to come again.
+  Result<std::vector<Datum>> Run(const std::vector<Datum>& inputs, const std::string& signature,
+                                 bool recurs, const TapsBySlot& taps);
+  // As the sub-graph of a node: the first `own` inputs are the sub-graph's, the others captured.
+  // A tensor among the results may be one of the inputs under another shape.
+  Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own);
+
+ private:
+  Status RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,
+                  std::vector<Datum>* outputs);
+  Status RunStep(const Step& step);
+  Status RunTimed(const Step& step);
+  Status RunSlowly(const Step& step);
+  Status Made(int slot, const TapsBySlot& taps);
+  Status CallTaps(int slot, const TapsBySlot& taps);
+
+  const Plan plan_;
+  RunState state_;
+  std::vector<StepTime> profile_;  // by step, if wanted
+  std::string last_signature_;  // of nested runs
+};
+
+// What is declared against what is given; empty if it fits. `shapes`: compare them, too.
+std::string InputMismatch(const graph::ValueInfo& declared, const Datum& given, bool shapes);
+
+}  // namespace roundel::engine
