@@ -9,15 +9,24 @@
 namespace roundel::engine {
 namespace {
 
+using Family = std::vector<OpEntry> (*)();
+
+// clang-format off
+constexpr Family kFamilies[] = {
+    ActivationRows, AttentionRows, BinaryRows, CastRows, Col2ImRows,
+    ConvRows, ConvTransposeRows, CumulativeRows,
+    DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
+    IntegerRows, LogicRows, LossRows, MatMulRows,
+    MiscRows, NormalizationRows, PadRows, PoolRows,
+    QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
+    SearchRows, ShapeRows, SignalRows, SliceRows, SoftmaxRows, TransposeRows,
+    UnaryRows,
+};
+// clang-format on
+
 std::vector<OpEntry> CollectRows() {
   std::vector<OpEntry> rows;
-  for (const auto family :
-       {ActivationRows, BinaryRows,   CastRows,      ConvRows,      ConvTransposeRows,
-        CumulativeRows, EinsumRows,   GatherRows,    GeneratorRows, IntegerRows,
-        LogicRows,      LossRows,     MatMulRows,    MiscRows,      NormalizationRows,
-        PadRows,        PoolRows,     QuantizeRows,  RecurrentRows, ReduceRows,
-        ResizeRows,     SamplingRows, SearchRows,    ShapeRows,     SignalRows,
-        SliceRows,      SoftmaxRows,  TransposeRows, UnaryRows}) {
+  for (const Family family : kFamilies) {
     const std::vector<OpEntry> more = family();
     rows.insert(rows.end(), more.begin(), more.end());
   }

@@ -9,12 +9,16 @@
 namespace roundel::engine {
 
 std::vector<OpEntry> ActivationRows();
+std::vector<OpEntry> AttentionRows();
 std::vector<OpEntry> BinaryRows();
 std::vector<OpEntry> CastRows();
+std::vector<OpEntry> Col2ImRows();
 std::vector<OpEntry> ConvRows();
 std::vector<OpEntry> ConvTransposeRows();
 std::vector<OpEntry> CumulativeRows();
+std::vector<OpEntry> DeformConvRows();
 std::vector<OpEntry> EinsumRows();
+std::vector<OpEntry> ExperimentalRows();
 std::vector<OpEntry> GatherRows();
 std::vector<OpEntry> GeneratorRows();
 std::vector<OpEntry> IntegerRows();
@@ -29,6 +33,8 @@ std::vector<OpEntry> QuantizeRows();
 std::vector<OpEntry> RecurrentRows();
 std::vector<OpEntry> ReduceRows();
 std::vector<OpEntry> ResizeRows();
+std::vector<OpEntry> RoiPoolRows();
+std::vector<OpEntry> RotaryRows();
 std::vector<OpEntry> SamplingRows();
 std::vector<OpEntry> SearchRows();
 std::vector<OpEntry> ShapeRows();
