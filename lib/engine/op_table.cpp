@@ -13,13 +13,13 @@ using Family = std::vector<OpEntry> (*)();
 
 // clang-format off
 constexpr Family kFamilies[] = {
-    ActivationRows, AttentionRows, BinaryRows, CastRows, Col2ImRows,
-    ConvRows, ConvTransposeRows, CumulativeRows,
+    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, CastRows, Col2ImRows,
+    ContribAttentionRows, ContribFusedRows, ConvRows, ConvTransposeRows, CumulativeRows,
     DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
-    IntegerRows, LogicRows, LossRows, MatMulRows,
-    MiscRows, NormalizationRows, PadRows, PoolRows,
+    GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,
+    MiscRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
     QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
-    SearchRows, ShapeRows, SignalRows, SliceRows, SoftmaxRows, TransposeRows,
+    SearchRows, ShapeRows, SignalRows, SkipNormRows, SliceRows, SoftmaxRows, TransposeRows,
     UnaryRows,
 };
 // clang-format on
