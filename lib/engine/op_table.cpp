@@ -9,16 +9,24 @@
 namespace roundel::engine {
 namespace {
 
+using Family = std::vector<OpEntry> (*)();
+
+// clang-format off
+constexpr Family kFamilies[] = {
+    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, CastRows, Col2ImRows,
+    ContribAttentionRows, ContribFusedRows, ControlFlowRows, ConvRows, ConvTransposeRows, CumulativeRows,
+    DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
+    GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,
+    MiscRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
+    QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
+    ScanRows, SearchRows, SequenceRows, ShapeRows, SignalRows, SkipNormRows, SliceRows, SoftmaxRows, TransposeRows,
+    UnaryRows,
+};
+// clang-format on
+
 std::vector<OpEntry> CollectRows() {
   std::vector<OpEntry> rows;
-  for (const auto family :
-       {ActivationRows, BinaryRows, CastRows, ControlFlowRows, ConvRows,
-        ConvTransposeRows, CumulativeRows, EinsumRows, GatherRows, GeneratorRows,
-        IntegerRows, LogicRows, LossRows, MatMulRows, MiscRows,
-        NormalizationRows, PadRows, PoolRows, QuantizeRows, RecurrentRows,
-        ReduceRows, ResizeRows, SamplingRows, ScanRows, SearchRows,
-        SequenceRows, ShapeRows, SignalRows, SliceRows, SoftmaxRows,
-        TransposeRows, UnaryRows}) {
+  for (const Family family : kFamilies) {
     const std::vector<OpEntry> more = family();
     rows.insert(rows.end(), more.begin(), more.end());
   }

@@ -34,10 +34,12 @@ Result<nlohmann::json> WriteJob(const OrtJob& job, const std::string& folder) {
     RETURN_IF_ERROR(io::WriteNpy(job.inputs[i].second, file));
     inputs[job.inputs[i].first] = file;
   }
-  return nlohmann::json{{"model", job.model},
-                        {"optimize", job.optimize ? "all" : "disabled"},
-                        {"inputs", inputs},
-                        {"outputs", folder}};
+  nlohmann::json json{{"model", job.model},
+                      {"optimize", job.optimize ? "all" : "disabled"},
+                      {"inputs", inputs},
+                      {"outputs", folder}};
+  if (!job.optimized.empty()) json["fused"] = job.optimized;
+  return json;
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ Result<Tensor> FromStrings(const Tensor& x, DType type) {
     if (!ParseNumber(x.strings()[i], to + i))
       return ModelError(
           StrCat("cannot cast the string '", x.strings()[i], "' to ", DTypeName(type)));
-  return CastTensor(values, type, true);
+  return CastTensor(values, type, {});
 }
 
 // The shortest decimal form that reads back to the same value; integers without a point.
@@ -81,10 +81,18 @@ Result<Tensor> ToStrings(const Tensor& x) {
 // ---- the operators
 
 Status CastTo(OpContext& context, DType type) {
-  const bool saturate = context.node().Int("saturate", 1) != 0;
+  CastRules rules;
+  rules.saturate = context.node().Int("saturate", 1) != 0;
+  const std::string round_mode = context.node().String("round_mode", "up");
+  if (round_mode == "down")
+    rules.rounding = CastRules::kDown;
+  else if (round_mode == "nearest")
+    rules.rounding = CastRules::kNearest;
+  else if (round_mode != "up")
+    return ModelError(StrCat("Cast has no round_mode '", round_mode, "'"));
   const Tensor& x = *context.input(0);
   RETURN_IF_ERROR(CheckSize(type, x.shape()));
-  ASSIGN_OR_RETURN(Tensor y, CastTensor(x, type, saturate));
+  ASSIGN_OR_RETURN(Tensor y, CastTensor(x, type, rules));
   context.SetOutput(0, std::move(y));
   return OkStatus();
 }
@@ -109,7 +117,7 @@ Status CastLike(OpContext& context) {
 
 }  // namespace
 
-Result<Tensor> CastTensor(const Tensor& x, DType type, bool saturate) {
+Result<Tensor> CastTensor(const Tensor& x, DType type, const CastRules& rules) {
   if (x.dtype() == type) return x;
   if (x.dtype() == DType::kString) return FromStrings(x, type);
   if (type == DType::kString) {
@@ -120,7 +128,7 @@ Result<Tensor> CastTensor(const Tensor& x, DType type, bool saturate) {
   if (IsSmallType(type)) {
     const DType step = IsFloating(type) ? DType::kFloat : DType::kInt64;
     ASSIGN_OR_RETURN(const Tensor values, ConvertWhole(whole, step));
-    return FromWholeBytes(values, type, saturate);
+    return FromWholeBytes(values, type, rules);
   }
   return ConvertWhole(whole, type);
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "lib/engine/kernels/kernels.h"
+#include "lib/engine/kernels/small_types.h"
 #include "lib/engine/kernels/vector_math.h"
 
 namespace roundel::engine {
@@ -182,23 +183,32 @@ Status NumericKernel(OpContext& context) {
 
 // ---- tests and bits
 
-Status IsNanKernel(OpContext& context) {
+// output 0 = test(x) for floating x of any width.
+template <typename Test>
+Status TestFloats(OpContext& context, const Test& test) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
-  return VisitFloat(context.input(0)->dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::Type;
-    return MapElements<T, bool>(context, [](auto x) { return x != x; });
-  });
+  const Tensor& x = *context.input(0);
+  if (!IsFloating(x.dtype()) || !IsSmallType(x.dtype())) {
+    return VisitFloat(x.dtype(), [&](auto tag) {
+      return MapElements<typename decltype(tag)::Type, bool>(context, test);
+    });
+  }
+  const Tensor values = x.ToFloat();  // exact, with infinities and NaN
+  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kBool, x.shape()));
+  for (int64_t i = 0; i < values.size(); ++i)
+    y->mutable_data<bool>()[i] = test(values.data<float>()[i]);
+  return OkStatus();
+}
+
+Status IsNanKernel(OpContext& context) {
+  return TestFloats(context, [](auto x) { return x != x; });
 }
 
 Status IsInfKernel(OpContext& context) {
-  RETURN_IF_ERROR(RequireInputs(context, 1));
   const bool positive = context.node().Int("detect_positive", 1) != 0;
   const bool negative = context.node().Int("detect_negative", 1) != 0;
-  return VisitFloat(context.input(0)->dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::Type;
-    return MapElements<T, bool>(
-        context, [=](auto x) { return std::isinf(x) && (x > 0 ? positive : negative); });
-  });
+  return TestFloats(context,
+                    [=](auto x) { return std::isinf(x) && (x > 0 ? positive : negative); });
 }
 
 Status NotKernel(OpContext& context) {

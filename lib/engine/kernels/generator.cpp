@@ -156,7 +156,7 @@ Status WindowFunction(OpContext& context, double a0, double a1, double a2) {
   }
   const int64_t wanted = context.node().Int("output_datatype", 1);
   const DType type = wanted > 0 && wanted < 64 ? static_cast<DType>(wanted) : DType::kUndefined;
-  ASSIGN_OR_RETURN(Tensor result, CastTensor(values, type, true));
+  ASSIGN_OR_RETURN(Tensor result, CastTensor(values, type, {}));
   context.SetOutput(0, std::move(result));
   return OkStatus();
 }

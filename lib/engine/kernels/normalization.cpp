@@ -80,16 +80,21 @@ Status BatchNormalization(OpContext& context) {
   RETURN_IF_ERROR(RequireRank(context, 0, 1));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 3, 4}));
   const Tensor& x = *context.input(0);
-  if (context.opset() < 9 && context.node().Int("spatial", 1) == 0)
-    return ModelError("BatchNormalization with spatial = 0 is not supported");
-  const int64_t channels = x.rank() > 1 ? x.dim(1) : 1;
-  const int64_t plane = Product(x.shape(), 2, x.rank());
-  for (size_t i = 1; i < 5; ++i) RETURN_IF_ERROR(CheckVector(context, i, channels));
+  // Before opset 9 every element of a sample could have statistics of its own.
+  const bool by_element = context.opset() < 9 && context.node().Int("spatial", 1) == 0;
+  const Shape per_sample(x.shape().begin() + 1, x.shape().end());
+  const int64_t channels = by_element     ? Product(x.shape(), 1, x.rank())
+                           : x.rank() > 1 ? x.dim(1)
+                                          : 1;
+  const int64_t plane = by_element ? 1 : Product(x.shape(), 2, x.rank());
+  for (size_t i = 1; i < 5; ++i)
+    if (!by_element || context.input(i)->shape() != per_sample)
+      RETURN_IF_ERROR(CheckVector(context, i, channels));
   const auto running_mean = context.input(3)->span<float>();
   const auto running_variance = context.input(4)->span<float>();
   std::vector<double> mean(running_mean.begin(), running_mean.end());
   std::vector<double> variance(running_variance.begin(), running_variance.end());
-  if (context.node().Int("training_mode", 0) != 0) {
+  if (!by_element && context.node().Int("training_mode", 0) != 0) {
     BatchMoments(x, channels, mean, variance);
     RETURN_IF_ERROR(UpdateRunning(context, 1, *context.input(3), mean));
     RETURN_IF_ERROR(UpdateRunning(context, 2, *context.input(4), variance));
@@ -242,6 +247,11 @@ Status RmsNormalization(OpContext& context) {
   ASSIGN_OR_RETURN(const std::vector<float> scale, InnerParameter(context, 1, axes.inner, 1));
   const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, x.shape()));
+  float* inverses = nullptr;  // an output of SimplifiedLayerNormalization alone
+  if (context.wants(1)) {
+    ASSIGN_OR_RETURN(Tensor * out, NewOutput(context, 1, DType::kFloat, axes.statistics));
+    inverses = out->mutable_data<float>();
+  }
   const float* from = x.data<float>();
   float* to = y->mutable_data<float>();
   const double epsilon = context.node().Float("epsilon", 1e-5f);
@@ -253,6 +263,7 @@ Status RmsNormalization(OpContext& context) {
       const auto inverse =
           static_cast<float>(1.0 / std::sqrt(squares / static_cast<double>(n) + epsilon));
       for (int64_t i = 0; i < n; ++i) to[row * n + i] = line[i] * inverse * scale[i];
+      if (inverses) inverses[row] = inverse;
     }
   });
   return OkStatus();
@@ -367,10 +378,13 @@ std::vector<OpEntry> NormalizationRows() {
       {"GroupNormalization", "", 18, kLatest, &ViaFloat<&GroupNormalization>},
       {"InstanceNormalization", "", 1, kLatest, &ViaFloat<&InstanceNormalization>},
       {"LRN", "", 1, kLatest, &ViaFloat<&Lrn>},
-      {"LayerNormalization", "", 17, kLatest, &ViaFloat<&LayerNormalization>},
+      // ONNX Runtime writes it into models of older operator sets too.
+      {"LayerNormalization", "", 1, kLatest, &ViaFloat<&LayerNormalization>},
       {"LpNormalization", "", 1, kLatest, &ViaFloat<&LpNormalization>},
       {"MeanVarianceNormalization", "", 9, kLatest, &ViaFloat<&MeanVarianceNormalization>},
       {"RMSNormalization", "", 23, kLatest, &ViaFloat<&RmsNormalization>},
+      // The name ONNX Runtime has for it, in the default domain.
+      {"SimplifiedLayerNormalization", "", 1, kLatest, &ViaFloat<&RmsNormalization>},
   };
 }
 

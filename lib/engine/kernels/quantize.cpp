@@ -148,7 +148,9 @@ Result<Tensor> QuantizeToFloat(const Tensor& x, const ScaleLayout& layout, const
   ForEachScale(layout, [&](int64_t begin, int64_t end, int64_t p) {
     for (int64_t i = begin; i < end; ++i) to[i] = from[i] / scales[p];
   });
-  return FromWholeBytes(quotients, type, saturate);
+  CastRules rules;
+  rules.saturate = saturate;
+  return FromWholeBytes(quotients, type, rules);
 }
 
 Result<Tensor> QuantizeAs(DType type, const Tensor& x, const ScaleLayout& layout,

@@ -192,7 +192,7 @@ Status MelWeightMatrix(OpContext& context) {
   }
   const int64_t wanted = context.node().Int("output_datatype", 1);
   const DType type = wanted > 0 && wanted < 64 ? static_cast<DType>(wanted) : DType::kUndefined;
-  ASSIGN_OR_RETURN(Tensor result, CastTensor(weights, type, true));
+  ASSIGN_OR_RETURN(Tensor result, CastTensor(weights, type, {}));
   context.SetOutput(0, std::move(result));
   return OkStatus();
 }

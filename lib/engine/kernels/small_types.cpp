@@ -71,25 +71,30 @@ int EncodeFloat(const SmallFormat& format, float value, bool saturate) {
   return negative && (code != 0 || format.negative_zero) ? code | format.sign_bit : code;
 }
 
-// float8e8m0: a power of two without sign; rounds to the nearest, halves up.
-int EncodePowerOfTwo(float value, bool saturate) {
-  if (!(value >= 0)) return 0xff;
-  if (std::isinf(value)) return saturate ? 0xfe : 0xff;
-  if (value == 0) return 0;
+// float8e8m0: a power of two without sign, 2^(code - 127).
+int EncodePowerOfTwo(float value, const CastRules& rules) {
+  constexpr int kNan = 0xff, kLast = 0xfe;
+  if (!(value >= 0)) return kNan;
+  if (std::isinf(value)) return rules.saturate ? kLast : kNan;
+  if (value == 0) return rules.saturate ? 0 : kNan;
   int exponent = 0;
   const float fraction = std::frexp(value, &exponent);  // value = fraction * 2^exponent, >= 0.5
-  const int code = exponent - 1 + 127 + (fraction >= 0.75f ? 1 : 0);
-  return std::clamp(code, 0, 0xfe);
+  const bool up = rules.rounding == CastRules::kUp        ? fraction > 0.5f
+                  : rules.rounding == CastRules::kNearest ? fraction >= 0.75f
+                                                          : false;
+  const int code = exponent - 1 + 127 + (up ? 1 : 0);
+  if (code >= 0 && code <= kLast) return code;
+  return rules.saturate ? std::clamp(code, 0, kLast) : kNan;
 }
 
-Tensor PackFloats(const Tensor& values, DType type, bool saturate) {
+Tensor PackFloats(const Tensor& values, DType type, const CastRules& rules) {
   Tensor packed = Tensor::Zeros(type, values.shape());
   auto* bytes = static_cast<uint8_t*>(packed.mutable_raw());
   const float* from = values.data<float>();
   const SmallFormat format = FormatOf(type);
   for (int64_t i = 0; i < values.size(); ++i) {
-    const int code = type == DType::kFloat8E8M0 ? EncodePowerOfTwo(from[i], saturate)
-                                                : EncodeFloat(format, from[i], saturate);
+    const int code = type == DType::kFloat8E8M0 ? EncodePowerOfTwo(from[i], rules)
+                                                : EncodeFloat(format, from[i], rules.saturate);
     if (type == DType::kFloat4E2M1)
       bytes[i / 2] |= static_cast<uint8_t>(code << (i % 2 * 4));
     else
@@ -123,9 +128,9 @@ Result<Tensor> ToWholeBytes(const Tensor& x) {
   return IsFloating(x.dtype()) ? x.ToFloat() : quant::UnpackCodes(x);
 }
 
-Result<Tensor> FromWholeBytes(const Tensor& values, DType type, bool saturate) {
+Result<Tensor> FromWholeBytes(const Tensor& values, DType type, const CastRules& rules) {
   INVARIANT(IsSmallType(type), DTypeName(type));
-  return IsFloating(type) ? PackFloats(values, type, saturate) : PackIntegers(values, type);
+  return IsFloating(type) ? PackFloats(values, type, rules) : PackIntegers(values, type);
 }
 
 }  // namespace roundel::engine

@@ -14,11 +14,18 @@ bool IsSmallType(DType type);
 // types that are not numbers.
 Result<Tensor> ToWholeBytes(const Tensor& x);
 
+// Attributes of Cast.
+struct CastRules {
+  // What exceeds a float8's range becomes its largest value instead of NaN or infinity.
+  bool saturate = true;
+  // Of float8e8m0 alone; the others round half to even.
+  enum { kUp, kDown, kNearest } rounding = kUp;
+};
+
 // float32 values -> small float, int64 values -> packed integer (the low bits, as C converts).
-// `saturate`: what exceeds a float8's range becomes its largest value instead of NaN or infinity.
-Result<Tensor> FromWholeBytes(const Tensor& values, DType type, bool saturate);
+Result<Tensor> FromWholeBytes(const Tensor& values, DType type, const CastRules& rules);
 
 // Any type to any type as ONNX Cast defines it.
-Result<Tensor> CastTensor(const Tensor& x, DType type, bool saturate);
+Result<Tensor> CastTensor(const Tensor& x, DType type, const CastRules& rules);
 
 }  // namespace roundel::engine
