@@ -21,10 +21,15 @@ async function main() {
   const decoded = path.join(scratch, fs.readdirSync(scratch).filter(f => f.startsWith('input.'))[0]);
   const ours = [], theirs = [], theirsBatched = [];
   let peak = 0;
+  // Threads of the one runtime that still wait busily must not disturb the other.
+  const settle = () => new Promise(resolve => setTimeout(resolve, 300));
   for (let i = 0; i < runs; i++) {
+    await settle();
     theirs.push((await b.ortOutputs(model, decoded, {threads, batch: 1})).seconds);
+    await settle();
     const run = b.roundel(['quantize', model, '--calib', images, ...data, '--recipe', recipe, '-o', out, '--threads', String(threads), '-q']);
     ours.push(run.seconds);
+    await settle();
     theirsBatched.push((await b.ortOutputs(model, decoded, {threads, batch: 16})).seconds);
     const report = JSON.parse(fs.readFileSync(out.replace(/\.onnx$/, '.report.json'), 'utf8'));
     peak = Math.max(peak, report.timing.peak_rss_bytes);

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "lib/base/interrupt.h"
+#include "lib/base/lanes.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
@@ -13,16 +14,11 @@
 namespace roundel::passes {
 namespace {
 
-// What the model computes on the first samples of the data, kept to compare a rewritten model with.
-struct Probe {
-  std::vector<std::vector<Tensor>> inputs;   // per batch
-  std::vector<std::vector<Tensor>> outputs;  // per batch
-};
+using Batches = std::vector<std::vector<Tensor>>;  // by batch, then by input or output
 
-Result<std::vector<std::vector<Tensor>>> RunProbe(const graph::Model& model,
-                                                  const std::vector<std::vector<Tensor>>& inputs) {
+Result<Batches> RunBatches(const graph::Model& model, const Batches& inputs) {
   ASSIGN_OR_RETURN(auto executor, engine::Executor::Create(model));
-  std::vector<std::vector<Tensor>> outputs;
+  Batches outputs;
   for (const std::vector<Tensor>& batch : inputs) {
     ASSIGN_OR_RETURN(auto out, executor->Run(batch));
     outputs.push_back(std::move(out));
@@ -46,22 +42,20 @@ std::vector<Tensor> FirstSamples(const engine::Batch& batch, int64_t count) {
   return cut;
 }
 
-Result<Probe> MakeProbe(const graph::Model& model, engine::DataSource* data, int64_t samples) {
-  Probe probe;
+Result<Batches> FirstBatches(engine::DataSource* data, int64_t samples) {
+  Batches inputs;
   RETURN_IF_ERROR(data->Rewind());
   for (int64_t taken = 0; taken < samples;) {
     ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, data->Next());
     if (!batch) break;
-    probe.inputs.push_back(FirstSamples(*batch, samples - taken));
+    inputs.push_back(FirstSamples(*batch, samples - taken));
     taken += std::min(batch->size, samples - taken);
   }
-  ASSIGN_OR_RETURN(probe.outputs, RunProbe(model, probe.inputs));
-  return probe;
+  return inputs;
 }
 
 // The largest |after - before| over all float outputs, relative to each output's range.
-double LargestDifference(const std::vector<std::vector<Tensor>>& before,
-                         const std::vector<std::vector<Tensor>>& after) {
+double LargestDifference(const Batches& before, const Batches& after) {
   double largest = 0;
   for (size_t batch = 0; batch < before.size(); ++batch) {
     for (size_t i = 0; i < before[batch].size(); ++i) {
@@ -88,9 +82,16 @@ bool IsApproximate(const report::PassReport& report) {
   return false;
 }
 
-Status Verify(const Probe& probe, const RunnerOptions& options, Session* session) {
-  ASSIGN_OR_RETURN(const auto outputs, RunProbe(session->model, probe.inputs));
-  const double difference = LargestDifference(probe.outputs, outputs);
+// What the pass made of `before` must compute the same on the first samples. The two models run side
+// by side.
+Status Verify(const graph::Model& before, const RunnerOptions& options, Session* session) {
+  ASSIGN_OR_RETURN(const Batches inputs, FirstBatches(session->data, options.verify_samples));
+  const graph::Model* models[2] = {&before, &session->model};
+  std::optional<Result<Batches>> outputs[2];
+  Lanes(2).Run(2, [&](int i) { outputs[i] = RunBatches(*models[i], inputs); });
+  for (const auto& side : outputs)
+    if (!side->ok()) return side->status();
+  const double difference = LargestDifference(**outputs[0], **outputs[1]);
   session->report->Metric("output_difference", difference);
   if (IsApproximate(*session->report) || difference <= options.verify_tolerance) return OkStatus();
   return InternalError(StrCat("the pass changed the model's outputs by ", difference,
@@ -109,15 +110,13 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
     return UsageError("changes the float model, so it must come before the passes that assign grids");
   const bool verify =
       pass.float_equivalent && session->data != nullptr && options.verify_samples > 0;
-  Probe probe;
-  if (verify) {
-    ASSIGN_OR_RETURN(probe, MakeProbe(session->model, session->data, options.verify_samples));
-  }
+  // Tensors are shared until the pass writes to them.
+  const graph::Model before = verify ? graph::Clone(session->model) : graph::Model();
   ASSIGN_OR_RETURN(const Outcome outcome, pass.run(*session, step.params));
   session->report->outcome = outcome == Outcome::kChanged ? "changed" : "unchanged";
   if (outcome == Outcome::kUnchanged) return OkStatus();
   RETURN_IF_ERROR(graph::CheckModel(&session->model));
-  return verify ? Verify(probe, options, session) : OkStatus();
+  return verify ? Verify(before, options, session) : OkStatus();
 }
 
 }  // namespace

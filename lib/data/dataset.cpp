@@ -109,7 +109,18 @@ Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
 BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>& inputs) {
   for (const InputInfo& input : inputs)
     if (!input.shape.empty() && input.shape[0] > 0) return {input.shape[0], true};
-  return {settings.batch, false};
+  if (settings.batch > 0) return {settings.batch, false};
+  // Large samples one at a time, whose activations are the likelier to stay in cache; of small ones
+  // enough to be worth the way through all layers.
+  constexpr int64_t kElements = 1 << 16, kMost = 16;
+  int64_t elements = 1;
+  for (const InputInfo& input : inputs) {
+    int64_t own = 1;
+    for (size_t i = 1; i < input.shape.size(); ++i)
+      own = std::min(own * std::max<int64_t>(1, input.shape[i]), kElements);
+    elements = std::max(elements, own);
+  }
+  return {std::clamp<int64_t>(kElements / elements, 1, kMost), false};
 }
 
 Result<std::vector<std::string>> KeysOfInputs(const Settings& settings,

@@ -12,7 +12,8 @@
 
 namespace roundel::data {
 
-// Samples that the model takes at once: its fixed batch dimension, else settings.batch.
+// Samples that the model takes at once: its fixed batch dimension, else settings.batch, else what their
+// size suggests.
 struct BatchSize {
   int64_t size = 1;
   bool fixed = false;

@@ -158,9 +158,10 @@ const recipe::ParamSpecs& DataSpecs() {
        {"auto", "float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "int32",
         "int64", "bool"}},
       {"batch",
-       int64_t{4},  // cheapest per image on two cores: activations stay in cache
-       "samples fed at once; a fixed batch size of the model wins",
-       1,
+       int64_t{0},
+       "samples fed at once (0: few of large ones, more of small ones); a fixed batch size of the "
+       "model wins",
+       0,
        4096,
        {},
        "samples"},
