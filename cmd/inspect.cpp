@@ -80,7 +80,11 @@ std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   for (const passes::PassInfo& info : passes::AllPasses()) {
     if (info.needs_data || info.needs_grids) continue;
     report::Report report;
-    const recipe::Step step{.pass = info.name, .params = recipe::Params(info.params)};
+    recipe::Step step{.pass = info.name, .params = recipe::Params(info.params)};
+    // What matches shows in the first round; how far it would converge is not asked for.
+    for (const recipe::ParamSpec& param : info.params)
+      if (param.name == "max_iterations")
+        INVARIANT(step.params.SetFromText(info.params, param.name, "1").ok(), "1 is a count");
     const Status status = passes::RunSteps({step}, {.verify_samples = 0}, &session, &report);
     if (!status.ok()) {
       LogDebug(StrCat("inspect: ", status.message()));
