@@ -174,6 +174,7 @@ PassInfo bias_correct_pass() {
       .summary = "takes the mean error of rounded weights out of the biases",
       .params = {},
       .needs_grids = true,
+      .needs_input_means = true,
       .run = Run,
   };
 }

@@ -63,6 +63,7 @@ class Observing {
   // Inputs of layers with weights, and whether their channels lie on axis 1.
   std::map<std::string, bool> LayerInputs() const {
     std::map<std::string, bool> inputs;
+    if (!session_.wants_input_means) return inputs;
     const graph::Graph& graph = *session_.model.graph;
     for (const graph::NodePtr& node : graph.nodes())
       if (graph::IsLayerOp(*node) && graph.Constant(node->input(1)) &&

@@ -23,7 +23,7 @@ struct Observation {
   int64_t samples = 0;
 };
 
-// Fills session.input_means, too. Memory does not grow with the number of samples; the result does not
+// Fills session.input_means, too, if they are wanted. Memory does not grow with the number of samples; the result does not
 // depend on the number of threads. kData for NaN or infinity (which value, which sample) and for
 // values that received nothing.
 Result<Observation> Observe(Session& session, const std::vector<std::string>& values,

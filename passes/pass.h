@@ -45,6 +45,7 @@ struct Session {
   engine::DataSource* data = nullptr;          // not owned; nullptr if the recipe needs none
   std::map<std::string, ChannelStatistics> statistics;  // by the layer's output value
   std::map<std::string, InputMean> input_means;         // by value; of layers with weights
+  bool wants_input_means = true;                        // some pass of the recipe reads them
   std::set<std::string> corrected_biases;               // by the layer's output value
   Random random{0};
   report::PassReport* report = nullptr;        // of the running pass
@@ -58,6 +59,7 @@ struct PassInfo {
   recipe::ParamSpecs params;
   bool needs_data = false;
   bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
+  bool needs_input_means = false;
   // The model computes the same function after it; the runner proves that on data.
   bool float_equivalent = false;
   std::function<Result<Outcome>(Session&, const recipe::Params&)> run;

@@ -123,6 +123,11 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
 
 Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
                 Session* session, report::Report* report) {
+  session->wants_input_means =
+      std::any_of(steps.begin(), steps.end(), [](const recipe::Step& step) {
+        const PassInfo* pass = FindPass(step.pass);
+        return pass && pass->needs_input_means;
+      });
   for (const recipe::Step& step : steps) {
     const PassInfo* pass = FindPass(step.pass);
     INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
