@@ -164,7 +164,8 @@ Status RunBench(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
   ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, MakeInputs(*loaded.model.graph, options));
-  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model, {.profile = options.by_op}));
+  ASSIGN_OR_RETURN(const auto executor,
+                   engine::Executor::Create(loaded.model, {.profile = options.by_op}));
   ASSIGN_OR_RETURN(const Timing timing, Measure(*executor, inputs, options));
   const int64_t items =
       inputs.empty() || inputs[0].rank() == 0 ? 1 : std::max<int64_t>(1, inputs[0].dim(0));

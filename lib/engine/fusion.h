@@ -10,6 +10,11 @@
 
 namespace roundel::engine {
 
+// Input `i` of the node if it is constant; nullptr if it is not, or left out.
+const Tensor* ConstantInput(const Plan& plan, const PlanNode& node, size_t i);
+// The same if it is float32, too.
+const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i);
+
 // The node as operations on every element of its float input `*input`; nullopt if it is none.
 // `min_rank` is raised to the rank of a constant that takes part.
 struct ElementOps {

@@ -6,13 +6,18 @@
 #include "lib/engine/fusion.h"
 
 namespace roundel::engine {
-namespace {
-
 const Tensor* ConstantInput(const Plan& plan, const PlanNode& node, size_t i) {
   if (i >= node.inputs.size() || node.inputs[i] == kNoSlot) return nullptr;
   const std::optional<Tensor>& constant = plan.slots[node.inputs[i]].constant;
   return constant ? &*constant : nullptr;
 }
+
+const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i) {
+  const Tensor* constant = ConstantInput(plan, node, i);
+  return constant && constant->dtype() == DType::kFloat ? constant : nullptr;
+}
+
+namespace {
 
 // Bound `i` of a Clip: an attribute below opset 11, an input (which must be constant) from there
 // on.

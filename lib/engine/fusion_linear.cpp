@@ -7,12 +7,6 @@
 namespace roundel::engine {
 namespace {
 
-const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i) {
-  if (i >= node.inputs.size() || node.inputs[i] == kNoSlot) return nullptr;
-  const std::optional<Tensor>& constant = plan.slots[node.inputs[i]].constant;
-  return constant && constant->dtype() == DType::kFloat ? &*constant : nullptr;
-}
-
 bool HasInput(const PlanNode& node, size_t i) {
   return i < node.inputs.size() && node.inputs[i] != kNoSlot;
 }

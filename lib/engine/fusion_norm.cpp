@@ -13,12 +13,6 @@
 namespace roundel::engine {
 namespace {
 
-const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i) {
-  if (i >= node.inputs.size() || node.inputs[i] == kNoSlot) return nullptr;
-  const std::optional<Tensor>& constant = plan.slots[node.inputs[i]].constant;
-  return constant && constant->dtype() == DType::kFloat ? &*constant : nullptr;
-}
-
 class NormMatcher {
  public:
   NormMatcher(const Plan& plan, const ReaderList& readers) : plan_(plan), readers_(readers) {}

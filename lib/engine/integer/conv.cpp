@@ -5,8 +5,8 @@
 #include "lib/base/parallel.h"
 #include "lib/engine/integer/kernels.h"
 #include "lib/engine/integer/linear.h"
-#include "lib/engine/kernels/spatial.h"
-#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/conv_shape.h"
+#include "lib/engine/kernels_onednn/linear_kernel.h"
 
 namespace roundel::engine {
 namespace {
@@ -29,30 +29,17 @@ class IntegerConv : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || !Fits(*x)) return false;
-    const Shape& w = linear_.weights.shape();
-    const Shape kernel(w.begin() + 2, w.end());
-    if (node_.Ints("kernel_shape", kernel) != kernel) return false;
-    const Result<Window> window =
-        ResolveWindow(node_, Shape(x->shape.begin() + 2, x->shape.end()), kernel, false);
-    if (!window.ok()) return false;
-    Shape shape = {x->shape[0], w[0]};
-    shape.insert(shape.end(), window->output.begin(), window->output.end());
-    if (!DimsFit(x->shape) || !DimsFit(shape)) return false;
+    // Padding by hand knows rows and columns.
+    if (!x || linear_.weights.rank() < 3 || linear_.weights.rank() > 4) return false;
     const Shape source = x->shape;
+    const auto conv = ResolveConv(node_, groups_, source, linear_.weights.shape());
+    if (!conv) return false;
     PreparedConv& prepared =
-        cache_.Get(ShapeKey({&source}), [&] { return Prepare(source, shape, *window); });
-    return prepared.usable && Execute(context, prepared, source, shape, *window);
+        cache_.Get(ShapeKey({&source}), [&] { return Prepare(source, conv->result, conv->window); });
+    return prepared.usable && Run(context, prepared, source, *conv);
   }
 
  private:
-  bool Fits(const Value& x) const {
-    const Tensor& w = linear_.weights;
-    return w.rank() >= 3 && w.rank() <= 4 && static_cast<int64_t>(x.shape.size()) == w.rank() &&
-           groups_ >= 1 && w.dim(0) % groups_ == 0 && x.shape[1] % groups_ == 0 &&
-           w.dim(1) == x.shape[1] / groups_ && DimsFit(w.shape());
-  }
-
   // Outside the image lie zeros, whose code is the zero point; the primitive pads with the code 0.
   bool PadsByHand(const Window& window) const {
     bool any = false;
@@ -90,17 +77,7 @@ class IntegerConv : public FastKernel {
       if (!DimsFit(source)) return false;
       out->padded = source;
     }
-    Shape grouped = linear_.weights.shape();
-    if (groups_ > 1) {
-      grouped[0] /= groups_;
-      grouped.insert(grouped.begin(), groups_);
-    }
-    std::vector<int64_t> dilations = window.dilations;
-    for (int64_t& dilation : dilations) --dilation;  // oneDNN counts the gaps
-    for (size_t i = 0; i < window.pads_end.size(); ++i)
-      window.pads_end[i] = (window.output[i] - 1) * window.strides[i] +
-                           (window.kernel[i] - 1) * window.dilations[i] + 1 - window.input[i] -
-                           window.pads_begin[i];
+    const Shape grouped = GroupedShape(linear_.weights.shape(), groups_);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     if (out->direct) attributes.set_output_scales(1 << 1, linear_.requantizer.multiplier);
@@ -109,15 +86,16 @@ class IntegerConv : public FastKernel {
         {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
          LayoutDesc(source, Layout::kChannelsLast, ByteType(*linear_.source)),
          memory::desc(grouped, memory::data_type::s8, memory::format_tag::any),
-         out->direct ? BiasDesc() : memory::desc(), LayoutDesc(y, Layout::kChannelsLast, result), window.strides, dilations,
-         window.pads_begin, window.pads_end},
+         out->direct ? BiasDesc() : memory::desc(), LayoutDesc(y, Layout::kChannelsLast, result),
+         window.strides, Gaps(window.dilations), window.pads_begin, ExactEndPads(window)},
         attributes, OneDnnEngine());
     if (!IsFastImplementation(descriptor.impl_info_str())) return false;
     out->primitive = dnnl::convolution_forward(descriptor);
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = WeightsIn(descriptor.weights_desc(), grouped);
+    out->weights = packed_.Get(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8),
+                               linear_.weights.raw(), descriptor.weights_desc());
     return true;
   }
 
@@ -127,36 +105,22 @@ class IntegerConv : public FastKernel {
             memory::format_tag::a};
   }
 
-  const memory& WeightsIn(const memory::desc& to_desc, const Shape& grouped) {
-    for (const memory& known : packed_)
-      if (known.get_desc() == to_desc) return known;
-    return packed_.emplace_back(
-        Packed(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8), linear_.weights.raw(),
-               to_desc));
-  }
-
-  bool Execute(FastContext& context, PreparedConv& prepared, const Shape& x, const Shape& y,
-               const Window& window) {
+  bool Run(FastContext& context, const PreparedConv& prepared, const Shape& x,
+           const ConvShape& conv) {
+    const Shape& y = conv.result;
     const uint8_t* source = context.Codes(0, Layout::kChannelsLast);
-    if (source && !prepared.padded.empty()) source = Pad(context, source, x, window, prepared);
-    const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
-    void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
-    if (!source || (scratch_bytes > 0 && !scratch)) return false;
+    if (source && !prepared.padded.empty()) source = Pad(context, source, x, conv.window, prepared);
+    DnnlArguments arguments;
+    if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
     uint8_t* codes = context.OutputCodes(y, Layout::kChannelsLast, *linear_.result);
     void* destination = prepared.direct || !codes ? codes : context.Scratch(NumElements(y) * 4);
     if (!destination) return false;
-    try {
-      DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                                 {DNNL_ARG_WEIGHTS, prepared.weights},
-                                 {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
-      if (prepared.direct)
-        arguments.insert({DNNL_ARG_BIAS, Wrap(BiasDesc(), linear_.requantizer.bias.data())});
-      if (scratch) arguments.insert({DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
-      prepared.primitive.execute(OneDnnStream(), arguments);
-      OneDnnStream().wait();
-    } catch (const std::exception&) {
-      return false;
-    }
+    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                      {DNNL_ARG_WEIGHTS, prepared.weights},
+                      {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
+    if (prepared.direct)
+      arguments.insert({DNNL_ARG_BIAS, Wrap(BiasDesc(), linear_.requantizer.bias.data())});
+    if (!Execute(prepared.primitive, arguments)) return false;
     if (!prepared.direct)
       linear_.requantizer.Run(static_cast<const int32_t*>(destination), NumElements(y) / y[1],
                               codes);
@@ -192,7 +156,7 @@ class IntegerConv : public FastKernel {
   const graph::Node node_;
   const int64_t groups_;
   const IntegerLinear linear_;
-  std::vector<memory> packed_;
+  PackedWeights packed_;
   PreparedCache<PreparedConv> cache_;
 };
 

@@ -22,8 +22,7 @@ struct IntegerLinear {
   // All sums, on whatever way to them, are integers that a float holds exactly.
   bool exact_in_float = false;
 
-  // nullopt if the unit is not of that kind. `channel_axis`: of the output channels in the weights;
-  // `bias_input`: index of the bias among the inputs.
+  // nullopt if the unit is not of that kind. `channel_axis`: of the output channels in the weights.
   static std::optional<IntegerLinear> Of(const KernelSpec& spec, int64_t channel_axis);
 };
 

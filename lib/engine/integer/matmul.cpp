@@ -2,7 +2,7 @@
 
 #include "lib/engine/integer/kernels.h"
 #include "lib/engine/integer/linear.h"
-#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/linear_kernel.h"
 
 namespace roundel::engine {
 namespace {
@@ -40,11 +40,11 @@ class IntegerMatMul : public FastKernel {
         return PreparedProduct{};
       }
     });
-    return prepared.usable && Execute(context, prepared, flat[0], shape);
+    return prepared.usable && Run(context, prepared, flat[0], shape);
   }
 
  private:
-  PreparedProduct Make(const Shape& x, int64_t columns) const {
+  PreparedProduct Make(const Shape& x, int64_t columns) {
     const Shape dims = {columns, x[1]};
     const std::vector<int64_t> strides =
         transposed_ ? std::vector<int64_t>{x[1], 1} : std::vector<int64_t>{1, columns};
@@ -62,29 +62,22 @@ class IntegerMatMul : public FastKernel {
     prepared.source = descriptor.src_desc();
     prepared.destination = descriptor.dst_desc();
     prepared.scratchpad = descriptor.scratchpad_desc();
-    prepared.weights = Packed(memory::desc(dims, memory::data_type::s8, strides),
-                              linear_.weights.raw(), descriptor.weights_desc());
+    prepared.weights = packed_.Get(memory::desc(dims, memory::data_type::s8, strides),
+                                   linear_.weights.raw(), descriptor.weights_desc());
     prepared.usable = true;
     return prepared;
   }
 
-  bool Execute(FastContext& context, PreparedProduct& prepared, int64_t rows,
-               const Shape& shape) const {
+  bool Run(FastContext& context, const PreparedProduct& prepared, int64_t rows,
+           const Shape& shape) const {
     const uint8_t* source = context.Codes(0, Layout::kPlain);
-    const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
-    void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
     void* sums = context.Scratch(NumElements(shape) * 4);
-    if (!source || !sums || (scratch_bytes > 0 && !scratch)) return false;
-    try {
-      DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                                 {DNNL_ARG_WEIGHTS, prepared.weights},
-                                 {DNNL_ARG_DST, Wrap(prepared.destination, sums)}};
-      if (scratch) arguments.insert({DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
-      prepared.primitive.execute(OneDnnStream(), arguments);
-      OneDnnStream().wait();
-    } catch (const std::exception&) {
-      return false;
-    }
+    DnnlArguments arguments;
+    if (!source || !sums || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
+    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                      {DNNL_ARG_WEIGHTS, prepared.weights},
+                      {DNNL_ARG_DST, Wrap(prepared.destination, sums)}});
+    if (!Execute(prepared.primitive, arguments)) return false;
     uint8_t* codes = context.OutputCodes(shape, Layout::kPlain, *linear_.result);
     if (!codes) return false;
     linear_.requantizer.Run(static_cast<const int32_t*>(sums), rows, codes);
@@ -93,6 +86,7 @@ class IntegerMatMul : public FastKernel {
 
   const bool gemm_, transposed_;
   const IntegerLinear linear_;
+  PackedWeights packed_;
   PreparedCache<PreparedProduct> cache_;
 };
 

@@ -108,6 +108,25 @@ bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op) {
   return false;
 }
 
+bool AddScratchpad(FastContext& context, const dnnl::memory::desc& scratchpad,
+                   DnnlArguments* arguments) {
+  const auto bytes = static_cast<int64_t>(scratchpad.get_size());
+  if (bytes == 0) return true;
+  void* scratch = context.Scratch(bytes);
+  if (scratch) arguments->insert({DNNL_ARG_SCRATCHPAD, Wrap(scratchpad, scratch)});
+  return scratch != nullptr;
+}
+
+bool Execute(const dnnl::primitive& primitive, const DnnlArguments& arguments) {
+  try {
+    primitive.execute(OneDnnStream(), arguments);
+    OneDnnStream().wait();
+    return true;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 bool IsFastImplementation(const char* name) { return std::strstr(name, "ref") == nullptr; }
 
 PreparedCache<int>::Key ShapeKey(std::initializer_list<const Shape*> shapes) {

@@ -40,6 +40,12 @@ bool AppendPostOp(dnnl::post_ops* ops, const PostOp& op);
 // False for the reference implementations, which are slower than plain kernels.
 bool IsFastImplementation(const char* name);
 
+// Memory for a primitive's scratchpad, until the kernel returns; false if there is none.
+bool AddScratchpad(FastContext& context, const dnnl::memory::desc& scratchpad,
+                   DnnlArguments* arguments);
+// Runs the primitive to its end; false if oneDNN failed.
+bool Execute(const dnnl::primitive& primitive, const DnnlArguments& arguments);
+
 // What has been prepared for the last few input shapes.
 template <typename T>
 class PreparedCache {

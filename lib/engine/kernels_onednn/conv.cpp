@@ -1,6 +1,6 @@
 // Conv with constant weights, channels-last.
 
-#include "lib/engine/kernels/spatial.h"
+#include "lib/engine/kernels_onednn/conv_shape.h"
 #include "lib/engine/kernels_onednn/kernels.h"
 #include "lib/engine/kernels_onednn/linear_kernel.h"
 
@@ -20,55 +20,32 @@ class ConvKernel : public FastKernel {
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
     if (!x || !Fits(*x)) return false;
-    const Shape& w = weights_.shape();
-    const Shape kernel(w.begin() + 2, w.end());
-    if (node_.Ints("kernel_shape", kernel) != kernel) return false;
-    const Result<Window> window =
-        ResolveWindow(node_, Shape(x->shape.begin() + 2, x->shape.end()), kernel, false);
-    if (!window.ok()) return false;
-    Shape shape = {x->shape[0], w[0]};
-    shape.insert(shape.end(), window->output.begin(), window->output.end());
-    if (!DimsFit(x->shape) || !DimsFit(shape)) return false;
+    const auto conv = ResolveConv(node_, groups_, x->shape, weights_.shape());
+    if (!conv) return false;
     PreparedLinear& prepared = cache_.Get(ShapeKey({&x->shape}), [&] {
       return post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-        return Make(x->shape, shape, *window, attributes, out);
+        return Make(x->shape, conv->result, conv->window, attributes, out);
       });
     });
-    return RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kChannelsLast);
+    return RunLinear(context, prepared, post_ops_.residual(), conv->result, Layout::kChannelsLast);
   }
 
  private:
   bool Fits(const Value& x) const {
     const int64_t rank = weights_.rank();
-    return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank &&
-           static_cast<int64_t>(x.shape.size()) == rank && min_rank_ <= rank && groups_ >= 1 &&
-           weights_.dim(0) % groups_ == 0 && x.shape[1] % groups_ == 0 &&
-           weights_.dim(1) == x.shape[1] / groups_ && DimsFit(weights_.shape());
+    return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank && min_rank_ <= rank;
   }
 
   bool Make(const Shape& x, const Shape& y, const Window& window,
             const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-    Shape grouped = weights_.shape();
-    if (groups_ > 1) {
-      grouped[0] /= groups_;
-      grouped.insert(grouped.begin(), groups_);
-    }
-    std::vector<int64_t> dilations = window.dilations;
-    for (int64_t& dilation : dilations) --dilation;  // oneDNN counts the gaps
+    const Shape grouped = GroupedShape(weights_.shape(), groups_);
     const dnnl::memory::desc bias_desc =
         bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    // A last output row that the end padding alone would feed is not computed: oneDNN wants the
-    // padding that makes the sizes come out exactly.
-    std::vector<int64_t> pads_end = window.pads_end;
-    for (size_t i = 0; i < pads_end.size(); ++i)
-      pads_end[i] = (window.output[i] - 1) * window.strides[i] +
-                    (window.kernel[i] - 1) * window.dilations[i] + 1 - window.input[i] -
-                    window.pads_begin[i];
     const dnnl::convolution_forward::primitive_desc descriptor(
         {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
          FloatDesc(x, Layout::kChannelsLast), AnyFloatDesc(grouped), bias_desc,
-         FloatDesc(y, Layout::kChannelsLast), window.strides, dilations, window.pads_begin,
-         pads_end},
+         FloatDesc(y, Layout::kChannelsLast), window.strides, Gaps(window.dilations),
+         window.pads_begin, ExactEndPads(window)},
         attributes, OneDnnEngine());
     if (!IsFastImplementation(descriptor.impl_info_str())) return false;
     out->primitive = dnnl::convolution_forward(descriptor);

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "lib/engine/kernels_onednn/conv_shape.h"
 #include "lib/engine/kernels_onednn/kernels.h"
 #include "lib/engine/kernels_onednn/linear_kernel.h"
 
@@ -93,14 +94,12 @@ class ConvTransposeKernel : public FastKernel {
       dims.push_back(w[i]);
       strides.push_back(step);
     }
-    std::vector<int64_t> dilations = g.dilations;
-    for (int64_t& dilation : dilations) --dilation;
     const dnnl::memory::desc bias_desc =
         bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
     const dnnl::deconvolution_forward::primitive_desc descriptor(
         {dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct,
          FloatDesc(x, Layout::kChannelsLast), AnyFloatDesc(dims), bias_desc,
-         FloatDesc(y, Layout::kChannelsLast), g.strides, dilations, g.pads_begin, g.pads_end},
+         FloatDesc(y, Layout::kChannelsLast), g.strides, Gaps(g.dilations), g.pads_begin, g.pads_end},
         attributes, OneDnnEngine());
     if (!IsFastImplementation(descriptor.impl_info_str())) return false;
     out->primitive = dnnl::deconvolution_forward(descriptor);

@@ -6,7 +6,7 @@
 
 namespace roundel::engine {
 
-const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const float* from,
+const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const void* from,
                                        const dnnl::memory::desc& to_desc) {
   for (const dnnl::memory& known : packed_)
     if (known.get_desc() == to_desc) return known;
@@ -86,23 +86,16 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
   const float* source = context.Data(0, layout);
   const float* weights = prepared.weights ? nullptr : context.Data(1, Layout::kPlain);
   if (!prepared.weights && !weights) return false;
-  const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
-  void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
-  if (!source || (scratch_bytes > 0 && !scratch)) return false;
+  DnnlArguments arguments;
+  if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
   float* destination = Destination(context, prepared.sums, residual, shape, layout);
   if (!destination) return false;
-  try {
-    DnnlArguments arguments = {
-        {DNNL_ARG_SRC, Wrap(prepared.source, source)},
-        {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights) : prepared.weights},
-        {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
-    if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
-    if (scratch)
-      arguments.insert(
-          {DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
-    prepared.primitive.execute(OneDnnStream(), arguments);
-    OneDnnStream().wait();
-  } catch (const std::exception&) {
+  arguments.insert(
+      {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+       {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights) : prepared.weights},
+       {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
+  if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
+  if (!Execute(prepared.primitive, arguments)) {
     INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
     return false;
   }

@@ -8,6 +8,7 @@
 #include "lib/engine/integer/codes.h"
 #include "lib/engine/integer/kernels.h"
 #include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/conv_shape.h"
 #include "lib/engine/kernels_onednn/kernels.h"
 
 namespace roundel::engine {
@@ -84,8 +85,6 @@ class PoolKernel : public FastKernel {
   PreparedPool Make(const Shape& x, const Shape& y, const Window& window) const {
     PreparedPool prepared;
     try {
-      std::vector<int64_t> dilations = window.dilations;
-      for (int64_t& dilation : dilations) --dilation;
       const auto algorithm = max_               ? dnnl::algorithm::pooling_max
                              : include_padding_ ? dnnl::algorithm::pooling_avg_include_padding
                                                 : dnnl::algorithm::pooling_avg_exclude_padding;
@@ -94,7 +93,8 @@ class PoolKernel : public FastKernel {
       const dnnl::pooling_v2_forward::primitive_desc descriptor(
           {dnnl::prop_kind::forward_inference, algorithm,
            LayoutDesc(x, Layout::kChannelsLast, Type()),
-           LayoutDesc(y, Layout::kChannelsLast, Type()), window.strides, window.kernel, dilations,
+           LayoutDesc(y, Layout::kChannelsLast, Type()), window.strides, window.kernel,
+           Gaps(window.dilations),
            window.pads_begin, window.pads_end},
           attributes, OneDnnEngine());
       if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;
@@ -117,24 +117,15 @@ class PoolKernel : public FastKernel {
     const void* source = codes_
                              ? static_cast<const void*>(context.Codes(0, Layout::kChannelsLast))
                              : context.Data(0, Layout::kChannelsLast);
-    const auto scratch_bytes = static_cast<int64_t>(prepared.scratchpad.get_size());
-    void* scratch = scratch_bytes > 0 ? context.Scratch(scratch_bytes) : nullptr;
-    if (!source || (scratch_bytes > 0 && !scratch)) return false;
+    DnnlArguments arguments;
+    if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
     const Layout layout = shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast;
     void* destination = codes_ ? static_cast<void*>(context.OutputCodes(shape, layout, *codes_))
                                : context.Output(shape, layout);
     if (!destination) return false;
-    try {
-      DnnlArguments arguments = {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                                 {DNNL_ARG_DST, Wrap(prepared.destination, destination)}};
-      if (scratch)
-        arguments.insert({DNNL_ARG_SCRATCHPAD, Wrap(prepared.scratchpad, scratch)});
-      prepared.primitive.execute(OneDnnStream(), arguments);
-      OneDnnStream().wait();
-      return true;
-    } catch (const std::exception&) {
-      return false;
-    }
+    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
+                      {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
+    return engine::Execute(prepared.primitive, arguments);
   }
 
   const graph::Node node_;

@@ -129,7 +129,6 @@ Status RunFolder(const fs::path& folder, bool fast_kernels) {
 void RunGroup(const std::string& group) {
   if (!fs::is_directory(kSuite / group)) {
     WARN("libonnx-testdata is not installed: the operator suite is skipped");
-    SUCCEED();
     return;
   }
   const auto exceptions = ReadExceptions();
