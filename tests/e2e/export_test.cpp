@@ -2,17 +2,14 @@
 // simulation within one output step on all but 1 % of the values.
 
 #include <cmath>
-#include <functional>
 
 #include <catch2/catch.hpp>
 
 #include "lib/engine/executor.h"
-#include "lib/graph/text.h"
 #include "lib/io/onnx.h"
 #include "lib/target/qdq.h"
-#include "passes/runner.h"
+#include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
-#include "tests/support/vector_source.h"
 
 namespace roundel {
 namespace {
@@ -22,7 +19,7 @@ struct Case {
   const char* text;
   Shape input;
   const char* target = "ort-cpu";
-  std::function<void(target::GridChoice&)> adjust = [](target::GridChoice&) {};
+  e2e::AdjustGrids adjust = {};
 };
 
 const Case kCases[] = {
@@ -145,10 +142,6 @@ const Case kCases[] = {
      [](target::GridChoice& choice) { choice.weight_granularity = quant::Granularity::kTensor; }},
 };
 
-recipe::Step CalibrateStep() {
-  return {"calibrate", recipe::Params(passes::FindPass("calibrate")->params), 0};
-}
-
 // Share of values that differ by more than one step (and a hair for float rounding).
 double ShareBeyondOneStep(const Tensor& a, const Tensor& b, float step) {
   REQUIRE(a.shape() == b.shape());
@@ -159,20 +152,8 @@ double ShareBeyondOneStep(const Tensor& a, const Tensor& b, float step) {
 }
 
 void CheckAgainstOrt(const Case& test) {
-  auto parsed = graph::Parse(test.text);
-  REQUIRE(parsed.ok());
-  passes::Session session;
-  session.model = std::move(parsed).value();
-  session.target = target::LoadProfile(test.target).value();
-  session.grids = target::DefaultChoice(session.target);
-  test.adjust(session.grids);
-  support::VectorSource data = support::RandomSource(test.input, 4, 7);
-  session.data = &data;
-  report::Report report;
-  const Status ran = passes::RunSteps({CalibrateStep()}, {}, &session, &report);
-  INFO(ran.message());
-  REQUIRE(ran.ok());
-
+  const auto calibrated = e2e::Calibrated(test.text, test.input, test.target, test.adjust);
+  const passes::Session& session = *calibrated;
   auto exported = target::ExportQdq(session.model, session.encodings, {});
   REQUIRE(exported.ok());
   e2e::ScratchFolder scratch(std::string("export-") + test.name);

@@ -9,9 +9,8 @@
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
 #include "lib/target/qdq.h"
-#include "passes/runner.h"
+#include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
-#include "tests/support/vector_source.h"
 
 namespace roundel {
 namespace {
@@ -163,20 +162,8 @@ TEST_CASE("layers on 8-bit grids give ONNX Runtime's bits") {
   if (!CanCompare()) return;
   for (const Case& test : kCases) {
     DYNAMIC_SECTION(test.name) {
-      auto parsed = graph::Parse(test.text);
-      INFO((parsed.ok() ? "" : parsed.status().message()));
-      REQUIRE(parsed.ok());
-      passes::Session session;
-      session.model = std::move(parsed).value();
-      session.target = target::LoadProfile("ort-cpu").value();
-      session.grids = target::DefaultChoice(session.target);
-      support::VectorSource data = support::RandomSource(test.input, 4, 7);
-      session.data = &data;
-      report::Report report;
-      const recipe::Step calibrate = {
-          "calibrate", recipe::Params(passes::FindPass("calibrate")->params), 0};
-      REQUIRE(passes::RunSteps({calibrate}, {}, &session, &report).ok());
-      auto exported = target::ExportQdq(session.model, session.encodings, {});
+      const auto session = e2e::Calibrated(test.text, test.input);
+      auto exported = target::ExportQdq(session->model, session->encodings, {});
       REQUIRE(exported.ok());
       Random random(99);
       const Tensor input = support::RandomTensor(test.input, random);
@@ -184,8 +171,8 @@ TEST_CASE("layers on 8-bit grids give ONNX Runtime's bits") {
 
       // The simulation of the float model is that of the exported one.
       engine::ExecutorOptions options;
-      options.simulate = &session.encodings;
-      auto simulated = engine::Executor::Create(session.model, options);
+      options.simulate = &session->encodings;
+      auto simulated = engine::Executor::Create(session->model, options);
       auto quantized = engine::Executor::Create(*exported, {});
       REQUIRE(simulated.ok());
       REQUIRE(quantized.ok());
