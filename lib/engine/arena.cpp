@@ -153,6 +153,12 @@ Arena::Layout Arena::MakeLayout() const {
   return layout;
 }
 
+int64_t Arena::planned_bytes() const {
+  int64_t bytes = buffer_bytes_;
+  for (const Layout& layout : layouts_) bytes = std::max(bytes, layout.bytes);
+  return bytes;
+}
+
 void Arena::End(bool complete) {
   INVARIANT(!complete || live_.empty(), "a complete run left blocks behind");
   for (int id : live_)

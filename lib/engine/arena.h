@@ -34,7 +34,8 @@ class Arena {
   // Ends the run; `complete` if it ran to its end, so that its record is worth keeping.
   void End(bool complete);
 
-  int64_t planned_bytes() const { return buffer_bytes_; }
+  // What runs of the signatures known so far take, at most.
+  int64_t planned_bytes() const;
 
  private:
   struct Block {
