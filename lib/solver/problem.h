@@ -1,9 +1,9 @@
 #pragma once
 // From sums to the two quadratic forms that everything here works on:
 //
-//   Objective  J_o(w^) = w^^T H w^ - 2 w^^T d_o + f_o: the mean squared error of output o against
-//   the
-//              float model, exactly, for any weights w^; used to score, also on held-out data
+//   Objective  J_o(w^): the mean squared error of output o against the float model, exactly, for
+//   any
+//              weights w^; used to score, also on held-out data
 //   Problem    (w^ - w*)^T H (w^ - w*): what the solvers minimise, row by row; J of the calibration
 //              data plus a ridge that holds w^ near the original weights, up to a constant
 
@@ -16,13 +16,17 @@
 
 namespace roundel::solver {
 
+// J_o(w^) = e^T H e - 2 e^T r_o + J_o(w) with e = w^ - w_o: written around the float weights, so
+// that small errors are not differences of large numbers.
 struct Objective {
   int64_t n = 0, m = 0;
   double count = 0;
-  std::vector<float> H;   // [n, n] mean of x x^T (centred with a free bias), both triangles
-  std::vector<float> d;   // [m, n] mean of y x^T; empty in the symmetric case: d_o = H w_o
-  std::vector<double> f;  // [m] mean of y^2: the power of the output
-  std::vector<float> w;   // [m, n] the float weights
+  std::vector<float> H;  // [n, n] mean of x x^T (centred with a free bias), both triangles
+  std::vector<float>
+      residual;               // [m, n] r_o = mean of (y_o - w_o x) x^T; empty in the symmetric case
+  std::vector<double> base;   // [m] J_o(w_o): what the quantized inputs alone do; 0 if symmetric
+  std::vector<double> power;  // [m] mean of y_o^2 (its variance with a free bias)
+  std::vector<float> w;       // [m, n] the float weights
 };
 
 // `free_bias`: the bias will be set to its best value (BestBiasShift), hence centred statistics.

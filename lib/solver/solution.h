@@ -29,9 +29,14 @@ struct GridSpec {
   // serves whichever side needs it. Only consumers that multiply by the scale can read that.
   bool signed_scale = false;
 
-  int64_t Blocks(int64_t n) const;           // params per row; 1 unless kBlock
   int64_t ColumnsPerBlock(int64_t n) const;  // n unless kBlock
+  int64_t Blocks(int64_t n) const;           // params per row; 1 unless kBlock
+  // Index into Solution::params of a weight, and how many there are.
+  size_t ParamIndex(int64_t row, int64_t column, int64_t n) const;
+  size_t NumParams(int64_t rows, int64_t n) const;
 };
+
+int64_t NumRows(Layer layer);  // of all groups
 
 // kUsage with one line if the layer cannot be solved on this grid (bits, block size, groups that
 // differ). Solvers take it for granted.
