@@ -23,6 +23,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lib/base", {}},
     {"lib/tensor", {"lib/base"}},
     {"lib/quant", {"lib/base", "lib/tensor"}},
+    {"lib/solver", {"lib/base", "lib/tensor", "lib/quant"}},
     {"lib/graph", {"lib/base", "lib/tensor"}},
     {"lib/engine", {"lib/base", "lib/tensor", "lib/quant", "lib/graph"}},
     {"lib/recipe", {"lib/base"}},
@@ -31,11 +32,11 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lib/io", {"lib/base", "lib/tensor", "lib/quant", "lib/graph"}},
     {"lib/data", {"lib/base", "lib/tensor", "lib/engine", "lib/io", "lib/recipe"}},
     {"passes",
-     {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/engine", "lib/recipe", "lib/target",
-      "lib/report"}},
+     {"lib/base", "lib/tensor", "lib/quant", "lib/solver", "lib/graph", "lib/engine", "lib/recipe",
+      "lib/target", "lib/report"}},
     {"cmd",
-     {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/engine", "lib/recipe", "lib/target",
-      "lib/report", "lib/io", "lib/data", "passes"}},
+     {"lib/base", "lib/tensor", "lib/quant", "lib/solver", "lib/graph", "lib/engine", "lib/recipe",
+      "lib/target", "lib/report", "lib/io", "lib/data", "passes"}},
 };
 
 // Start of an include -> the only places that may have it.
