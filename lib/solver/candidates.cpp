@@ -7,9 +7,11 @@
 namespace roundel::solver {
 namespace {
 
-// From clipping hard to a little beyond the range. Few levels want much clipping.
+// From clipping hard to a little beyond the range. Few levels want much clipping, and so does one
+// scale for rows of very different sizes.
 double LowestRatio(const GridSpec& spec) {
-  return spec.grid.bits <= 3 ? 0.15 : spec.grid.bits <= 4 ? 0.3 : 0.5;
+  if (spec.granularity == quant::Granularity::kTensor) return 0.03;
+  return spec.grid.bits <= 3 ? 0.1 : spec.grid.bits <= 4 ? 0.2 : 0.35;
 }
 constexpr double kHighestRatio = 1.05;
 
@@ -56,7 +58,7 @@ std::vector<Candidate> EvenCandidates(int count) {
 }
 
 double CoarseStep(const GridSpec& spec, int count) {
-  return (kHighestRatio - LowestRatio(spec)) / std::max(1, count - 1);
+  return std::pow(LowestRatio(spec) / kHighestRatio, 1.0 / std::max(1, count - 1));
 }
 
 std::vector<Candidate> CoarseCandidates(const GridSpec& spec, int count) {
@@ -65,7 +67,7 @@ std::vector<Candidate> CoarseCandidates(const GridSpec& spec, int count) {
     if (negative && !spec.signed_scale) break;
     for (int k = 0; k < count; ++k)
       candidates.push_back(
-          {.ratio = kHighestRatio - CoarseStep(spec, count) * k, .negative = negative});
+          {.ratio = kHighestRatio * std::pow(CoarseStep(spec, count), k), .negative = negative});
   }
   return candidates;
 }
@@ -76,11 +78,12 @@ std::vector<Candidate> FineCandidates(const GridSpec& spec, const Candidate& bes
   for (const int32_t shift : {0, -1, 1}) {
     if (shift != 0 && spec.grid.symmetric) break;
     for (int k = 0; k < count; ++k) {
-      // Strictly between the neighbours of the best one.
-      const double offset = step * (2.0 * (k + 1) / (count + 1) - 1);
-      if (shift == 0 && offset == 0) continue;  // known already
+      // Strictly between the neighbours of the best one; the middle of an odd number is known
+      // already.
+      if (shift == 0 && 2 * k + 1 == count) continue;
+      const double exponent = 2.0 * (k + 1) / (count + 1) - 1;
       candidates.push_back(
-          {std::max(1e-3, best.ratio + offset), best.shift + shift, best.negative});
+          {best.ratio * std::pow(step, exponent), best.shift + shift, best.negative});
     }
   }
   return candidates;

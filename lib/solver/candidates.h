@@ -32,10 +32,10 @@ std::vector<Candidate> EvenCandidates(int count);
 // `count` ratios over those that come into question for the width, with both signs for signed
 // scales.
 std::vector<Candidate> CoarseCandidates(const GridSpec& spec, int count);
-// Around the best of the coarse ones, a step of which is `step`.
+// Around the best of the coarse ones, neighbours of which differ by the factor `step`.
 std::vector<Candidate> FineCandidates(const GridSpec& spec, const Candidate& best, double step,
                                       int count);
-// Distance of neighbours in CoarseCandidates.
+// Ratio of neighbours in CoarseCandidates.
 double CoarseStep(const GridSpec& spec, int count);
 
 }  // namespace roundel::solver

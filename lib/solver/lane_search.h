@@ -17,7 +17,7 @@ Factors MakeFactors(Layer layer, const GridSpec& spec, Order order);
 struct Search {
   bool feedback = true;
   std::vector<Candidate> coarse;
-  double step = 0;  // distance of the coarse ratios
+  double step = 1;  // factor between neighbouring coarse ratios
   int fine = 0;     // ratios tried around the best coarse one
 };
 

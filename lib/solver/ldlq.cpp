@@ -16,7 +16,8 @@ Solution Ldlq(Layer layer, const GridSpec& spec, const Params& params, const Ldl
 Search LdlqSearch(Layer layer, const GridSpec& spec, const LdlqScaleOptions& options) {
   const int64_t n = layer.empty() ? 0 : layer[0].n;
   // The search costs (coarse + fine) m n^2.
-  const int coarse = options.coarse > 0 ? options.coarse : n <= 512 ? 24 : n <= 2048 ? 16 : 10;
+  int coarse = options.coarse > 0 ? options.coarse : n <= 512 ? 24 : n <= 2048 ? 16 : 10;
+  if (spec.granularity == Granularity::kTensor) coarse *= 2;  // over a wider range
   const int fine = options.coarse > 0 ? options.fine : n <= 512 ? 9 : n <= 2048 ? 7 : 5;
   return {.feedback = true,
           .coarse = CoarseCandidates(spec, coarse),

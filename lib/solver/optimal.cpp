@@ -4,6 +4,7 @@
 
 #include "lib/solver/closest_vector.h"
 #include "lib/solver/descent.h"
+#include "lib/solver/lane_search.h"
 #include "lib/solver/ldlq.h"
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
@@ -14,37 +15,63 @@ using quant::Granularity;
 
 namespace {
 
-// Up to so many columns, all scales around the best are searched exactly.
+// Up to so many columns, all scales around the best are searched exactly ...
 constexpr int64_t kSmall = 16;
+// ... all orders and the exact scales of nearest rounding are tried ...
+constexpr int64_t kMedium = 768;
+// ... a second order gets a search of its own.
+constexpr int64_t kLarge = 2048;
+constexpr int kSeqMseCandidates = 20;
 
 void Keep(const GridSpec& spec, const Solution& other, Solution* best) {
   KeepBetterRows(spec, other, other.errors, best->errors, best);
 }
 
 // Rounding to nearest of the original weights at SeqMSE's scales: what is to be beaten.
-Solution Nearest(Layer layer, const GridSpec& spec) {
-  std::vector<Problem> plain(layer.begin(), layer.end());
-  for (Problem& p : plain) p.target = p.w;
-  Solution solution = RoundNearest(plain, spec, SeqMseScales(plain, spec));
-  Score(layer, spec, &solution);
+Solution Nearest(Layer layer, const GridSpec& spec, const Factors& natural) {
+  std::vector<Problem> plain;
+  Layer originals = layer;
+  if (std::any_of(layer.begin(), layer.end(), [](const Problem& p) { return p.target != p.w; })) {
+    plain.assign(layer.begin(), layer.end());
+    for (Problem& p : plain) p.target = p.w;
+    originals = plain;
+  }
+  // Factors depend on H alone.
+  const Params params =
+      spec.granularity == Granularity::kBlock
+          ? SeqMseScales(originals, spec)
+          : SearchScales(originals, spec, natural,
+                         {.feedback = false, .coarse = EvenCandidates(kSeqMseCandidates)});
+  Solution solution = RoundNearest(originals, spec, params);
+  if (!plain.empty()) Score(layer, spec, &solution);
   return solution;
 }
 
-Solution BestStart(Layer layer, const GridSpec& spec, int effort, int64_t n) {
-  Solution best = LdlqWithScales(layer, spec);
-  if (effort < 2) return best;
-  const bool full = effort > 2;
-  const int coarse = n <= 512 ? 14 : 8, fine = n <= 512 ? 7 : 4;
-  for (const Order order : {Order::kNatural, Order::kReversed}) {
-    if (order == Order::kReversed && n > 1024 && !full) continue;
-    LdlqScaleOptions options{.order = order};
-    if (!full) {
-      options.coarse = coarse;
-      options.fine = fine;
-    }
-    Keep(spec, LdlqWithScales(layer, spec, options), &best);
+// LDLQ with scales of its own in other orders than by activation: whatever row gets better by it.
+void TryOrder(Layer layer, const GridSpec& spec, const Factors& factors, bool full,
+              Solution* best) {
+  if (layer[0].n > kLarge && !full) {  // only codes
+    Keep(spec, RoundLanes(layer, spec, factors, best->params, true), best);
+    return;
   }
-  if (spec.granularity == Granularity::kChannel && (n <= 512 || full))
+  LdlqScaleOptions options;
+  if (!full) options = {.coarse = 12, .fine = 7};
+  const Search search = LdlqSearch(layer, spec, options);
+  Keep(spec,
+       spec.granularity == Granularity::kBlock
+           ? SearchBlocks(layer, spec, factors, search)
+           : RoundLanes(layer, spec, factors, SearchScales(layer, spec, factors, search), true),
+       best);
+}
+
+Solution BestStart(Layer layer, const GridSpec& spec, int effort, const Factors& natural) {
+  Solution best = LdlqWithScales(layer, spec);
+  if (effort < 2 || best.codes.empty()) return best;
+  const bool full = effort > 2;
+  TryOrder(layer, spec, natural, full, &best);
+  if (best.n <= kMedium || full)
+    TryOrder(layer, spec, MakeFactors(layer, spec, Order::kReversed), full, &best);
+  if (spec.granularity == Granularity::kChannel && (best.n <= kMedium || full))
     Keep(spec, ExactScales(layer, spec), &best);
   return best;
 }
@@ -91,9 +118,10 @@ OptimalResult Optimal(Layer layer, const GridSpec& spec, const OptimalOptions& o
   INVARIANT(held_out.empty() || held_out.size() == layer.size(), "held-out data of another layer");
   const int64_t n = layer.empty() ? 0 : layer[0].n;
   OptimalResult result;
-  const Solution nearest = Nearest(layer, spec);
+  const Factors natural = MakeFactors(layer, spec, Order::kNatural);
+  const Solution nearest = Nearest(layer, spec, natural);
   result.nearest_errors = nearest.errors;
-  Solution start = BestStart(layer, spec, options.effort, n);
+  Solution start = BestStart(layer, spec, options.effort, natural);
   Keep(spec, nearest, &start);
   result.solution = start;
   Polish(layer, spec, &result.solution, {.pairs = options.effort > 1});

@@ -109,6 +109,8 @@ void SetIdentity(Problem* problem) {
 void MoveTarget(const Objective& objective, double keep, Problem* problem) {
   const int64_t n = problem->n, m = problem->m;
   std::vector<double> factor(problem->H.begin(), problem->H.end());
+  // A ridge of the size of float's noise: no part of the target moves for which H is zero.
+  for (int64_t i = 0; i < n; ++i) factor[i * n + i] *= 1 + 2 * kPivotFloor;
   Cholesky(n, kPivotFloor, &factor);
   std::vector<double> delta(static_cast<size_t>(n * m));
   for (int64_t o = 0; o < m; ++o)
