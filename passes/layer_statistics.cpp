@@ -5,6 +5,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
+#include "lib/base/text.h"
 #include "lib/engine/columns.h"
 #include "lib/engine/kernels_onednn/sgemm.h"
 

@@ -21,7 +21,7 @@ double Sum(const std::vector<double>& values) {
 double Relative(const std::vector<solver::Objective>& objectives,
                 const std::vector<double>& errors) {
   double power = 0;
-  for (const solver::Objective& objective : objectives) power += Sum(objective.f);
+  for (const solver::Objective& objective : objectives) power += Sum(objective.power);
   return power > 0 ? Sum(errors) / power : 0;
 }
 
