@@ -180,6 +180,7 @@ class Job {
         .qdq = {.absorb_relu = session_.target.absorb_relu,
                 .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
                 .min_opset = session_.target.min_opset},
+        .dynamic_layers = session_.placement->dynamic_layers,
         .accuracy_level = session_.target.accuracy_level};
     ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);

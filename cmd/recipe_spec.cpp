@@ -118,9 +118,9 @@ ParamSpecs ExportParams() {
       {.name = "format",
        .default_value = std::string(kAuto),
        .help = "qdq: QuantizeLinear/DequantizeLinear pairs; matmulnbits: MatMulNBits and "
-               "GatherBlockQuantized for weights in blocks, pairs elsewhere; auto = as the target "
-               "wants",
-       .choices = {kAuto, "qdq", "matmulnbits"}},
+               "GatherBlockQuantized for weights in blocks; qoperator: QLinearConv and its kin; "
+               "pairs where these have no form; auto = as the target wants",
+       .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
       {.name = "encodings_version",
        .default_value = Strings{"1.0.0"},
        .help = "versions of the encodings JSON to write",

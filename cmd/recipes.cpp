@@ -35,7 +35,7 @@ void ForEachPath(Recipe* recipe, const std::function<std::string(const std::stri
     const std::string moved = f(path);
     if (key == "labels" && !FileExists(path) && !FileExists(moved)) return;
     if (key == "target" && path.find('/') == std::string::npos && !path.ends_with(".yaml") &&
-        !path.ends_with(".yml"))
+        !path.ends_with(".yml") && !path.ends_with(".json"))
       return;
     for (const recipe::SectionSpec& spec : FullRecipeSpec().sections)
       if (spec.name == section)

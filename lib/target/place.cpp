@@ -78,7 +78,8 @@ class Placer {
     RETURN_IF_ERROR(CheckChoice());
     ASSIGN_OR_RETURN(rules_, RuleSet::Compile(choice_.rules));
     RETURN_IF_ERROR(sorter_.Prepare());
-    for (const auto& node : g_.nodes()) plans_[node.get()] = sorter_.Sort(*node, rules_.OfNode(*node));
+    for (const auto& node : g_.nodes())
+      plans_[node.get()] = sorter_.Sort(*node, rules_.OfNode(*node));
     CollectWeightAxes();
     for (const auto& node : g_.nodes()) {
       const Kind kind = plans_[node.get()].kind;
@@ -120,16 +121,15 @@ class Placer {
     if (grid.bits < 2 || grid.bits > 16)
       return UsageError(StrCat(what, ": ", grid.bits, " bits; 2 to 16 are possible"));
     if (GridAllowed(grid, allowed)) return OkStatus();
-    return UsageError(StrCat(what, ": target '", profile_.name, "' has no ", grid.Name(),
-                             "; allowed: ",
-                             Join(std::vector<std::string>(allowed.begin(), allowed.end()))));
+    return UsageError(
+        StrCat(what, ": target '", profile_.name, "' has no ", grid.Name(),
+               "; allowed: ", Join(std::vector<std::string>(allowed.begin(), allowed.end()))));
   }
 
   const std::set<std::string>& AllowedWeights(const std::string& op, ActivationMode mode) const {
     if (const auto it = profile_.op_weight_grids.find(op); it != profile_.op_weight_grids.end())
       return it->second;
-    const bool weight_only =
-        mode == ActivationMode::kFloat && !profile_.weight_only_grids.empty();
+    const bool weight_only = mode == ActivationMode::kFloat && !profile_.weight_only_grids.empty();
     return weight_only ? profile_.weight_only_grids : profile_.weight_grids;
   }
 
@@ -189,8 +189,31 @@ class Placer {
       fixed_[output] = fixed->second;
   }
 
+  // The longest chain of a supergroup that starts with `node`; its last node.
+  const Node* EndOfSupergroup(const Node& node) {
+    std::vector<const Node*> longest;
+    for (const std::vector<std::string>& ops : profile_.supergroups) {
+      std::vector<const Node*> chain;
+      const Node* step = &node;
+      for (size_t i = 0; i < ops.size() && step && step->Is(ops[i].c_str()); ++i) {
+        chain.push_back(step);
+        step = g_.OnlyConsumer(step->output(0));
+      }
+      const bool whole = chain.size() == ops.size() && chain.size() > longest.size();
+      const bool free = whole && std::none_of(chain.begin(), chain.end(),
+                                              [this](const Node* n) { return IsExcluded(*n); });
+      if (free) longest = chain;
+    }
+    for (size_t i = 1; i < longest.size(); ++i) {
+      plans_[longest[i]] = {Kind::kNoFloats, ""};  // no quantizers of its own
+      fused_.insert(longest[i]);
+    }
+    return longest.empty() ? &node : longest.back();
+  }
+
   // The value at the end of the chain of clamps that belongs to `node`.
   std::string OutputBehindClamps(const Node& node) {
+    if (!profile_.supergroups.empty()) return EndOfSupergroup(node)->output(0);
     std::string value = node.output(0);
     while (const Node* reader = g_.OnlyConsumer(value)) {
       // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that
@@ -253,8 +276,8 @@ class Placer {
                                 c.grid.Name())));
     if (c.granularity == Granularity::kBlock && !profile_.block_sizes.empty() &&
         !profile_.block_sizes.contains(c.block_size))
-      Require(UsageError(StrCat(what, ": target '", profile_.name, "' has no blocks of ",
-                                c.block_size)));
+      Require(UsageError(
+          StrCat(what, ": target '", profile_.name, "' has no blocks of ", c.block_size)));
   }
 
   void AddWeight(const Node& node, const std::string& value, const Tensor& weight) {
@@ -464,8 +487,8 @@ class Placer {
   Status problem_;  // the first one
   std::unordered_map<const Node*, NodePlan> plans_;
   std::unordered_map<std::string, WeightAxes> weight_axes_;
-  std::set<std::string> operands_;  // constants that meet activations
-  std::map<int, quant::Grid> group_grids_;  // where a rule says so
+  std::set<std::string> operands_;                    // constants that meet activations
+  std::map<int, quant::Grid> group_grids_;            // where a rule says so
   std::set<std::string> wanted_, derived_, emitted_;  // activations
   std::set<const Node*> fused_;                       // clamps that belong to the node before them
   std::map<std::string, Profile::FixedRange> fixed_;

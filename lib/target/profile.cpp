@@ -9,6 +9,7 @@
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
+#include "lib/target/aimet_config.h"
 #include "lib/target/grid_name.h"
 
 namespace roundel::target {
@@ -256,6 +257,7 @@ Result<Profile> LoadProfile(const std::string& name_or_file) {
   for (const auto& [name, text] : EmbeddedFiles())
     if (name == name_or_file) return ParseProfile(std::string(text), StrCat(name, ".yaml"));
   const bool is_file = name_or_file.ends_with(".yaml") || name_or_file.ends_with(".yml") ||
+                       name_or_file.ends_with(".json") ||
                        name_or_file.find('/') != std::string::npos;
   if (!is_file) {
     const std::string nearest = NearestName(name_or_file, ProfileNames());
@@ -264,6 +266,10 @@ Result<Profile> LoadProfile(const std::string& name_or_file) {
                                              : ", did you mean '" + nearest + "'?"));
   }
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(name_or_file));
+  if (name_or_file.ends_with(".json")) {
+    ASSIGN_OR_RETURN(const Profile generic, LoadProfile("generic"));
+    return ParseAimetConfig(text, name_or_file, generic);
+  }
   return ParseProfile(text, name_or_file);
 }
 

@@ -52,6 +52,8 @@ struct Profile {
   // Layers whose weights may be quantized while their inputs stay float.
   std::set<std::string> weight_only_ops = {"Conv", "ConvTranspose", "Gather", "Gemm", "MatMul"};
   std::set<std::string> float_outputs;  // ops that are quantized on their inputs only
+  // Chains of op types without branches that run as one: only what leaves the last is quantized.
+  std::vector<std::vector<std::string>> supergroups;
   ActivationMode mode = ActivationMode::kStatic;
   std::set<std::string> modes;  // allowed ("static", "dynamic", "float"); empty: any
   std::string format = "qdq";   // what export writes
@@ -61,7 +63,8 @@ struct Profile {
   std::set<std::string> domains;  // of nodes besides ONNX's own; empty: any
 };
 
-// A profile by name ("ort-cpu") or from a YAML file; kUsage with the nearest name if there is none.
+// A profile by name ("ort-cpu") or from a YAML file, or an AIMET configuration from a JSON file;
+// kUsage with the nearest name if there is none.
 Result<Profile> LoadProfile(const std::string& name_or_file);
 Result<Profile> ParseProfile(const std::string& yaml, const std::string& source);
 std::vector<std::string> ProfileNames();
