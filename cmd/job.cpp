@@ -13,7 +13,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/opset.h"
-#include "lib/target/qdq.h"
+#include "lib/target/export.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -174,11 +174,15 @@ class Job {
 
   Status Export() {
     const Params& section = recipe_.Section("export");
-    const target::QdqOptions options = {
-        .absorb_relu = session_.target.absorb_relu,
-        .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
-        .min_opset = session_.target.min_opset};
-    ASSIGN_OR_RETURN(quantized_, target::ExportQdq(session_.model, session_.encodings, options));
+    ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
+    const target::ExportOptions options = {
+        .format = format,
+        .qdq = {.absorb_relu = session_.target.absorb_relu,
+                .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
+                .min_opset = session_.target.min_opset},
+        .dynamic_layers = session_.placement->dynamic_layers,
+        .accuracy_level = session_.target.accuracy_level};
+    ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
     quantized_.SetMetadata("roundel.target", session_.target.name);
     quantized_.SetMetadata("roundel.recipe_hash", RecipeHash());
@@ -249,10 +253,13 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
   ASSIGN_OR_RETURN(inputs.profile, target::LoadProfile(top.String("target")));
   inputs.profile.absorb_relu =
       OverriddenFlag(recipe.Section("export"), "absorb_relu", inputs.profile.absorb_relu);
+  RETURN_IF_ERROR(FormatOf(recipe, inputs.profile).status());
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
   ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
   RETURN_IF_ERROR(CheckRunnable(inputs.loaded.model, inputs.loaded.path));
   graph::MakeInitializersConstant(&inputs.loaded.model);
+  // Names what the target cannot run before any data is read.
+  RETURN_IF_ERROR(target::Place(inputs.loaded.model, inputs.profile, inputs.grids).status());
   return inputs;
 }
 

@@ -258,6 +258,8 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
     report->Add(node.node, "declined", node.reason);
   for (const std::string& pattern : placement.unmatched_excludes)
     report->Add(pattern, "unmatched", "the exclude pattern matches no node");
+  for (const std::string& rule : placement.unmatched_rules)
+    report->Add(rule, "unmatched", "the rule decides nothing: no match, or an earlier rule wins");
   int64_t counts[3] = {};
   for (const auto& [value, e] : table) ++counts[static_cast<int>(e.role)];
   report->Metric("samples", samples);
@@ -308,6 +310,7 @@ PassInfo calibrate_pass() {
                .choices = {"min_max"}},
           },
       .needs_data = true,
+      .data_for_static_only = true,
       .run = Run,
   };
 }

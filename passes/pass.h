@@ -58,6 +58,7 @@ struct PassInfo {
   std::string summary;                   // one line
   recipe::ParamSpecs params;
   bool needs_data = false;
+  bool data_for_static_only = false;  // needs_data, but not where activations have no static grids
   bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
   bool needs_input_means = false;
   // The model computes the same function after it; the runner proves that on data.
