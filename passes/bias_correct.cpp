@@ -113,7 +113,7 @@ Result<std::string> Correct(Session& session, WeightedLayer layer) {
     return std::string("the mean of its input was not measured");
   if (values.dtype() != DType::kFloat || weight.granularity == quant::Granularity::kBlock)
     return std::string("its weight is not of a kind that has an int32 bias");
-  const InputMean& input = known->second;
+  const quant::InputMean& input = known->second;
   if (static_cast<int64_t>(input.mean.size()) != layer.in_channels())
     return std::string("its input has another number of channels than its weight");
 

@@ -7,7 +7,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
-#include "lib/quant/observers/tensor_ranges.h"
+#include "lib/quant/tensor_ranges.h"
 
 namespace roundel::quant {
 namespace {
