@@ -8,6 +8,8 @@
 namespace roundel::passes {
 namespace {
 
+constexpr char kAccept[] = " (stats_mismatch=accept uses them all the same)";
+
 // Of everything that shapes what flows: nodes, attributes, weights.
 std::string HashOf(const graph::Model& model) {
   Hasher hasher;
@@ -21,7 +23,6 @@ std::string HashOf(const graph::Model& model) {
 
 Status CheckOrigin(const Session& session, const quant::CalibrationStatistics& statistics,
                    const std::string& model_hash) {
-  constexpr char kAccept[] = " (stats_mismatch=accept uses them all the same)";
   if (statistics.model_hash != model_hash)
     return DataError(StrCat("these statistics are of another model, or of another state of it (",
                             statistics.model_hash, ", this one is ", model_hash,
@@ -61,22 +62,20 @@ Result<quant::CalibrationStatistics> ReadAll(const Session& session,
                                              const StatisticsSource& source) {
   if (!session.statistics_files.read) return UsageError("stats_in: no files can be read here");
   const std::string model_hash = HashOf(session.model);
-  std::optional<quant::CalibrationStatistics> merged;
+  std::vector<quant::CalibrationStatistics> parts;
   for (const std::string& path : source.stats_in) {
-    ASSIGN_OR_RETURN(auto statistics, session.statistics_files.read(path));
-    const std::string where = StrCat("'", path, "'");
-    if (!source.accept_mismatch)
-      RETURN_IF_ERROR(CheckOrigin(session, statistics, model_hash).At(where));
-    if (!merged) {
-      merged = std::move(statistics);
-      continue;
+    ASSIGN_OR_RETURN(auto part, session.statistics_files.read(path));
+    if (!source.accept_mismatch) {
+      RETURN_IF_ERROR(CheckOrigin(session, part, model_hash).At(StrCat("'", path, "'")));
+      if (!parts.empty() && part.preprocessing_hash != parts[0].preprocessing_hash)
+        return DataError(StrCat("'", path, "' and '", source.stats_in[0],
+                                "' were made with different preprocessing", kAccept));
     }
-    if (merged->preprocessing_hash != statistics.preprocessing_hash && !source.accept_mismatch)
-      return DataError(StrCat(where, " and '", source.stats_in[0],
-                              "' were made with different preprocessing"));
-    RETURN_IF_ERROR(merged->Merge(statistics).At(StrCat(where, " does not fit the others")));
+    parts.push_back(std::move(part));
   }
-  return std::move(*merged);
+  auto merged = quant::CalibrationStatistics::Merge(std::move(parts));
+  if (!merged.ok()) return std::move(merged).status().At("stats_in");
+  return merged;
 }
 
 }  // namespace

@@ -27,9 +27,10 @@ struct CalibrationStatistics {
   std::map<std::string, ValueStatistics> values;
   std::map<std::string, InputMean> input_means;
 
-  // Adds what another run saw of the same values; kData if they differ in what they hold. All but
-  // the order of single samples is the same whatever is merged first.
-  Status Merge(const CalibrationStatistics& other);
+  // What runs over parts of the data saw together; kData ("part 2 ...") if they differ in what they
+  // hold. All but the order of single samples, which is that of the parts, is the same to the bit
+  // for any order.
+  static Result<CalibrationStatistics> Merge(std::vector<CalibrationStatistics> parts);
 };
 
 }  // namespace roundel::quant

@@ -1,22 +1,27 @@
 // kl: the range for which the quantized values tell least wrong about the distribution of the float
-// ones, by Kullback-Leibler divergence. After S. Migacz, 8-bit Inference with TensorRT, 2017, with
-// what is wrong there put right:
+// ones, by Kullback-Leibler divergence. After S. Migacz, 8-bit Inference with TensorRT, 2017:
 //
-//   - P is the clipped distribution (what lies outside moves into the first or last bin inside), and
-//     Q is made from P, tails included. There P had the tails and Q had not.
-//   - The bins inside are dealt to the grid's levels as evenly as can be, at any number of them; each
-//     level's mass spreads evenly over its bins that are not empty. There the last level took the rest.
-//   - Exact zeros are left out of both: the grid holds them exactly, however many there are.
+//   P   the bins inside the range, with what lies outside added to the first or the last of them
+//   Q   the bins inside alone, dealt to the grid's levels, each level's mass spread evenly over its
+//       bins that are not empty
+//
+// both normalised, with three things put right:
+//
+//   - Exact zeros are left out: the grid holds them exactly, and half of the values after a Relu would
+//     else make every candidate but the narrowest look bad, since they share a level with others.
+//   - The bins are dealt as evenly as can be, at any number of them. There the last level took the rest.
 //   - Any width and both ends: levels = qmax - qmin + 1, with 16 bins to a level at full range.
 //
-// With P in bins and M_c, n_c the mass of level c and its bins that are not empty,
+// With M_c and n_c the mass of level c and its bins that are not empty, K the mass inside, N all of it,
 //
-//   KL(P || Q) = sum over bins P ln P - sum over levels M_c ln(M_c / n_c),
+//   N KL(P || Q) = sum over bins P ln P - sum over levels P_c ln(M_c / n_c) + N ln(K / N),
 //
-// so that a candidate costs one logarithm per level, from sums over the first i bins. The upper end
-// is searched with the lower at the minimum, then the lower, then the upper again; each first in
-// steps of a 64th, then bin by bin around the best. (Symmetric grids: bins of |x|, one end.)
+// so that a candidate costs one logarithm per level, from sums over the first i bins. A range whose
+// end bin is empty while values lie beyond it is no candidate (the divergence is infinite).
 //
+// The upper end is searched with the lower at the minimum, then the lower, then the upper again; each
+// at up to 1024 places, because the divergence jumps from bin to bin, then bin by bin around the best.
+// (Symmetric grids: bins of |x|, one end.)
 // Bins are finer than the buckets of the histogram where values are large: buckets are spread evenly.
 
 #include <algorithm>
@@ -28,7 +33,7 @@
 namespace roundel::quant {
 namespace {
 
-constexpr int kBinsPerLevel = 16, kMaxBins = 1 << 16, kCoarse = 64;
+constexpr int kBinsPerLevel = 16, kMaxBins = 1 << 16, kScanned = 1024;
 
 class Divergence {
  public:
@@ -38,27 +43,22 @@ class Divergence {
   int size() const { return static_cast<int>(bins_.size()); }
   int levels() const { return levels_; }
 
-  // Of keeping bins [begin, end), times the mass, less a constant. At least one bin per level.
+  // Of keeping bins [begin, end), times N, less a constant. At least one bin per level.
   double Of(int begin, int end) const {
     const auto at = [](const auto& list, int i) { return list[static_cast<size_t>(i)]; };
     const double low = at(sums_.mass, begin), high = total_ - at(sums_.mass, end);
     const double first = at(bins_, begin), last = at(bins_, end - 1);
-    double divergence = at(sums_.entropy, end) - at(sums_.entropy, begin);
+    const double kept = total_ - low - high;
+    if (kept <= 0 || (low > 0 && first <= 0) || (high > 0 && last <= 0)) return HUGE_VAL;
+    double divergence = at(sums_.entropy, end) - at(sums_.entropy, begin) + total_ * std::log(kept);
     divergence += PLogP(first + low) - PLogP(first) + PLogP(last + high) - PLogP(last);
     for (int cell = 0, from = begin; cell < levels_; ++cell) {
       const int to = begin + CellBegin(cell + 1, end - begin, levels_);
-      double mass = at(sums_.mass, to) - at(sums_.mass, from);
-      int filled = at(sums_.filled, to) - at(sums_.filled, from);
-      if (cell == 0) {
-        mass += low;
-        filled += first <= 0 && low > 0;
-      }
-      if (cell == levels_ - 1) {
-        mass += high;
-        filled += last <= 0 && high > 0;
-      }
+      const double mass = at(sums_.mass, to) - at(sums_.mass, from);
+      const int filled = at(sums_.filled, to) - at(sums_.filled, from);
+      const double tails = (cell == 0 ? low : 0) + (cell == levels_ - 1 ? high : 0);
+      if (filled > 0) divergence -= (mass + tails) * std::log(mass / filled);
       from = to;
-      if (mass > 0 && filled > 0) divergence -= mass * std::log(mass / filled);
     }
     return divergence;
   }
@@ -72,7 +72,7 @@ class Divergence {
 
 // The position in [from, to] of least cost; the largest among equals, which clips least.
 int Search(int from, int to, const std::function<double(int)>& cost) {
-  const int stride = std::max(1, (to - from) / kCoarse);
+  const int stride = std::max(1, (to - from) / kScanned);
   int best = to;
   double least = cost(to);
   const auto visit = [&](int i) {
@@ -82,10 +82,8 @@ int Search(int from, int to, const std::function<double(int)>& cost) {
     best = i;
   };
   for (int i = to - stride; i >= from; i -= stride) visit(i);
-  for (int step = stride / 4; step > 0; step /= 4)
-    for (int i = std::min(to, best + 3 * step), end = std::max(from, best - 3 * step); i >= end;
-         i -= step)
-      visit(i);
+  for (int i = std::min(to, best + stride), end = std::max(from, best - stride); i >= end; --i)
+    visit(i);
   return best;
 }
 

@@ -77,8 +77,8 @@ class KlOrt : public Observer {
       const double kl = Divergence(bins, begin, end);
       if (!(kl < least)) continue;
       least = kl;
-      best = {std::max(evidence.seen.min, static_cast<double>(begin) * width - top),
-              std::min(evidence.seen.max, static_cast<double>(end) * width - top)};
+      best = {std::max(std::min(0.0, evidence.seen.min), static_cast<double>(begin) * width - top),
+              std::min(std::max(0.0, evidence.seen.max), static_cast<double>(end) * width - top)};
     }
     return best;
   }

@@ -5,7 +5,8 @@
 // last of them; Q is the first i bins dealt to 128 levels (i / 128 bins each, the rest to the last),
 // the mass of a level spread over its bins that are not empty; both are normalised. The threshold is
 // (i + 0.5) bins at the least KL(P || Q). A Q without mass where P has some rules i out. The number
-// of levels is 128 whatever the grid.
+// of levels is 128 whatever the grid. The first bin, where the zeros of a Relu are, counts as much as
+// the second, as in NVIDIA's pytorch-quantization: the method is of no use after a Relu without that.
 
 #include <algorithm>
 #include <limits>
@@ -46,7 +47,8 @@ class KlTensorrt : public Observer {
   Range Compute(const Evidence& evidence, const Grid&) const override {
     const double top = std::max(-evidence.seen.min, evidence.seen.max);
     if (!(top > 0)) return evidence.seen;
-    const auto bins = UniformMagnitudeBins(evidence.values, top, kBins);
+    auto bins = UniformMagnitudeBins(evidence.values, top, kBins);
+    bins[0] = bins[1];
     const BinSums sums(bins);
     int best = kBins;
     double least = std::numeric_limits<double>::infinity();
@@ -57,7 +59,8 @@ class KlTensorrt : public Observer {
       best = i;
     }
     const double threshold = std::min(top, (best + 0.5) * top / kBins);
-    return {std::max(evidence.seen.min, -threshold), std::min(evidence.seen.max, threshold)};
+    return {std::max(std::min(0.0, evidence.seen.min), -threshold),
+            std::min(std::max(0.0, evidence.seen.max), threshold)};
   }
 };
 

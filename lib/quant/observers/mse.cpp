@@ -111,6 +111,8 @@ double SquaredError(const Evidence& evidence, const Range& range, const Grid& gr
 
 Range RangeOf(const QParams& params, const Grid& grid) {
   const double scale = params.scale;
+  const double reach = (double{1} * grid.qmax() - grid.qmin()) / 2 * scale;
+  if (grid.symmetric) return {-reach, reach};
   return {(double{1} * grid.qmin() - params.zero_point) * scale,
           (double{1} * grid.qmax() - params.zero_point) * scale};
 }

@@ -16,7 +16,7 @@ Range LeastSquaredError(const Evidence& evidence, const Grid& grid);
 // Moves the ends of `range` (the magnitude, if symmetric) by factors of ever smaller size as long as
 // `cost` falls; ends stay within what was seen.
 Range Refine(Range range, const Range& seen, const Grid& grid, const RangeCost& cost);
-// What `params` can represent.
+// The range that ParamsFromRange turns into `params`, up to rounding.
 Range RangeOf(const QParams& params, const Grid& grid);
 
 }  // namespace roundel::quant
