@@ -25,6 +25,21 @@ using recipe::Params;
 using recipe::Recipe;
 using Strings = std::vector<std::string>;
 
+// The files of a pass: parameters stats_in and stats_out of calibrate.
+void ForEachStepPath(const recipe::ParamSpecs& specs,
+                     const std::function<std::string(const std::string&)>& f, Params* params) {
+  const auto set = [&](const char* name, recipe::ParamValue value) {
+    INVARIANT(params->SetValue(specs, name, std::move(value)).ok(), "a path is free text");
+  };
+  if (recipe::FindParam(specs, "stats_out") && !params->String("stats_out").empty())
+    set("stats_out", f(params->String("stats_out")));
+  if (!recipe::FindParam(specs, "stats_in")) return;
+  Strings moved;
+  for (const std::string& path : params->Strings("stats_in"))
+    if (std::string next = f(path); !next.empty()) moved.push_back(std::move(next));
+  set("stats_in", std::move(moved));
+}
+
 // Applies `f` to every path of the recipe. Labels are a path only where such a file exists: the
 // word may also be a key or a rule (prefix, folder).
 void ForEachPath(Recipe* recipe, const std::function<std::string(const std::string&)>& f) {
@@ -44,6 +59,9 @@ void ForEachPath(Recipe* recipe, const std::function<std::string(const std::stri
   for (const char* key : {"model", "output", "target"}) apply("", key);
   for (const char* section : {"data", "eval"})
     for (const char* key : {"path", "names", "labels"}) apply(section, key);
+  for (recipe::Step& step : recipe->steps)
+    for (const recipe::SectionSpec& spec : FullRecipeSpec().passes)
+      if (spec.name == step.pass) ForEachStepPath(spec.params, f, &step.params);
 }
 
 bool IsRecipeFile(const std::string& name) {

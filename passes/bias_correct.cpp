@@ -88,7 +88,7 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   if (known == session.input_means.end())
     return std::string("the mean of its input was not measured");
   if (values.dtype() != DType::kFloat) return std::string("its weight is not float32");
-  const InputMean& input = known->second;
+  const quant::InputMean& input = known->second;
   if (static_cast<int64_t>(input.mean.size()) != layer.in_channels())
     return std::string("its input has another number of channels than its weight");
 

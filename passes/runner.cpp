@@ -103,8 +103,10 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
                Session* session) {
   if (Interrupted()) return InterruptedError();
   const bool static_grids = session->grids.mode == target::ActivationMode::kStatic;
-  const bool needs_data = pass.needs_data && (static_grids || !pass.data_for_static_only);
-  if (needs_data && session->data == nullptr)
+  const bool spares_data =
+      (pass.data_for_static_only && !static_grids) ||
+      (!pass.data_substitute.empty() && !step.params.IsDefault(pass.data_substitute));
+  if (pass.needs_data && session->data == nullptr && !spares_data)
     return UsageError("needs calibration data: give --calib, or a data section in the recipe");
   if (pass.needs_grids && session->encodings.empty() && !session->placement)
     return UsageError("works on grids, so it must come after calibrate");
