@@ -25,7 +25,7 @@ constexpr int64_t kLarge = 2048;
 constexpr int kSeqMseCandidates = 20;
 // Learning costs kIterations m n^2: what is affordable without being asked for.
 constexpr int kIterations = 600;
-constexpr int64_t kLearnable = 30'000'000;
+constexpr int64_t kLearnable = 12'000'000;
 
 void Keep(const GridSpec& spec, const Solution& other, Solution* best) {
   KeepBetterRows(spec, other, other.errors, best->errors, best);

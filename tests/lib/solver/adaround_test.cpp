@@ -55,7 +55,7 @@ TEST_CASE("with independent inputs nearest is the best rounding, and it is found
 }
 
 TEST_CASE("the learnt rounding does not depend on the number of threads, and nothing is safe") {
-  const Problem p = RandomProblem(7, 20, 130);
+  const Problem p = RandomProblem(7, 110, 130);
   const GridSpec spec = Symmetric(3);
   const Params params = SeqMseScales({&p, 1}, spec);
   const int threads = Threads();
