@@ -7,6 +7,7 @@ ROUNDEL_FAST_LOOPS
 #include <bit>
 #include <cmath>
 #include <numbers>
+#include <span>
 
 #include "lib/base/parallel.h"
 #include "lib/solver/levels.h"
@@ -93,49 +94,52 @@ void FillError(int64_t n, Row row, const float* target, const float* scale, Leve
   }
 }
 
-// One group of a layer. Every array is [m, n].
+// Rows per piece of work: each is learnt from the first to the last iteration by one thread, which
+// never waits for another, and shares one pass over H per iteration.
+constexpr int64_t kRows = 48;
+
+// Rows [begin, end) of one group of a layer. Every array is [end - begin, n].
 class Learner {
  public:
-  Learner(const Problem& problem, const GridSpec& spec, const Params& params, int64_t first_row);
+  // Row 0 of the group is `first_row` of the layer; power [m] is w* H w* of the group's rows.
+  Learner(const Problem& problem, const GridSpec& spec, const Params& params, int64_t first_row,
+          int64_t begin, int64_t end, std::span<const double> power);
   void Iterate(const AdaRoundOptions& options, int iteration);
-  void ReadCodes(int32_t* codes) const;
+  void ReadCodes(int32_t* codes) const;  // [end - begin, n]
 
  private:
-  Row At(int64_t row);
-  void ForRows(const auto& body) {
-    ParallelFor(problem_.m, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) body(row);
-    });
-  }
+  Row At(int64_t row, int64_t column);
 
   const Problem& problem_;
-  const int64_t n_, columns_, blocks_;
-  std::vector<quant::QParams> params_;  // [m, blocks]
-  std::vector<Levels> levels_;          // [m, blocks]
+  const int64_t n_, columns_, blocks_, rows_;
+  const float* target_;
+  std::vector<quant::QParams> params_;  // [rows, blocks]
+  std::vector<Levels> levels_;          // [rows, blocks]
   std::vector<float> scale_, floor_, v_, first_, second_, error_, g_;
-  std::vector<double> power_;  // [m] w* H w*
+  std::vector<double> power_;  // [rows]
 };
 
 Learner::Learner(const Problem& problem, const GridSpec& spec, const Params& params,
-                 int64_t first_row)
+                 int64_t first_row, int64_t begin, int64_t end, std::span<const double> power)
     : problem_(problem),
       n_(problem.n),
       columns_(spec.ColumnsPerBlock(n_)),
-      blocks_(spec.Blocks(n_)) {
-  const auto size = static_cast<size_t>(problem.m * n_);
+      blocks_(spec.Blocks(n_)),
+      rows_(end - begin),
+      target_(problem.target.data() + begin * n_),
+      power_(power.begin() + begin, power.begin() + end) {
+  const auto size = static_cast<size_t>(rows_ * n_);
   for (std::vector<float>* array : {&scale_, &floor_, &v_, &first_, &second_, &error_, &g_})
     array->resize(size);
-  for (int64_t row = 0; row < problem.m; ++row)
+  for (int64_t row = 0; row < rows_; ++row)
     for (int64_t b = 0; b < blocks_; ++b) {
-      params_.push_back(params[spec.ParamIndex(first_row + row, b * columns_, n_)]);
+      params_.push_back(params[spec.ParamIndex(first_row + begin + row, b * columns_, n_)]);
       levels_.push_back(LevelsOf(params_.back(), spec.grid));
     }
-  const std::vector<float> zeros(size);
-  power_ = RowErrors(problem, zeros);
   for (size_t i = 0; i < size; ++i) {
     const auto row = static_cast<int64_t>(i) / n_, column = static_cast<int64_t>(i) % n_;
     scale_[i] = levels_[row * blocks_ + column / columns_].scale;
-    const float x = problem.target[i] / scale_[i];
+    const float x = target_[i] / scale_[i];
     floor_[i] = std::floor(x);
     // h(v) starts at the fraction: soft rounding begins with no error at all.
     const double h = std::clamp(static_cast<double>(x - floor_[i]), 1e-3, 1 - 1e-3);
@@ -143,8 +147,8 @@ Learner::Learner(const Problem& problem, const GridSpec& spec, const Params& par
   }
 }
 
-Row Learner::At(int64_t row) {
-  const int64_t at = row * n_;
+Row Learner::At(int64_t row, int64_t column) {
+  const int64_t at = row * n_ + column;
   return {floor_.data() + at,  v_.data() + at,     first_.data() + at,
           second_.data() + at, error_.data() + at, g_.data() + at};
 }
@@ -159,30 +163,20 @@ void Learner::Iterate(const AdaRoundOptions& options, int iteration) {
                                                         (1 + std::cos(std::numbers::pi * fall))),
       .rate = static_cast<float>(options.learning_rate / (1 - std::pow(0.9, iteration + 1))),
       .root = static_cast<float>(1 / (1 - std::pow(0.999, iteration + 1)))};
-  const auto part = [&](Row row, int64_t at) {
-    return Row{row.floor + at,  row.v + at,     row.first + at,
-               row.second + at, row.error + at, row.g + at};
-  };
-  ForRows([&](int64_t row) {
-    for (int64_t b = 0; b < blocks_; ++b) {
-      const int64_t at = b * columns_, global = row * n_ + at;
-      FillError(std::min(columns_, n_ - at), part(At(row), at), problem_.target.data() + global,
-                scale_.data() + global, levels_[row * blocks_ + b]);
-    }
-  });
+  for (int64_t row = 0; row < rows_; ++row)
+    for (int64_t b = 0, at = 0; b < blocks_; ++b, at += columns_)
+      FillError(std::min(columns_, n_ - at), At(row, at), target_ + row * n_ + at,
+                scale_.data() + row * n_ + at, levels_[row * blocks_ + b]);
   std::fill(g_.begin(), g_.end(), 0.0f);
-  AddProduct(problem_.m, n_, n_, 1.0f, Strided<float>{error_.data(), 1, n_}, problem_.H.data(), n_,
+  AddProduct(rows_, n_, n_, 1.0f, Strided<float>{error_.data(), 1, n_}, problem_.H.data(), n_,
              g_.data(), n_);
-  ForRows([&](int64_t row) {
-    for (int64_t b = 0; b < blocks_; ++b) {
-      const int64_t at = b * columns_;
+  for (int64_t row = 0; row < rows_; ++row)
+    for (int64_t b = 0, at = 0; b < blocks_; ++b, at += columns_) {
       const Levels& levels = levels_[row * blocks_ + b];
-      Step own = step;
-      own.error_factor =
+      step.error_factor =
           power_[row] > 0 ? static_cast<float>(2 * double{levels.scale} / power_[row]) : 0.0f;
-      UpdateRow(std::min(columns_, n_ - at), part(At(row), at), levels, own);
+      UpdateRow(std::min(columns_, n_ - at), At(row, at), levels, step);
     }
-  });
 }
 
 void Learner::ReadCodes(int32_t* codes) const {
@@ -205,9 +199,13 @@ Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
   if (!solution.codes.empty())
     ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t g = begin; g < end; ++g) {
-        Learner learner(layer[g], spec, params, g * layer[g].m);
-        for (int i = 0; i < options.iterations; ++i) learner.Iterate(options, i);
-        learner.ReadCodes(solution.codes.data() + g * layer[g].m * solution.n);
+        const Problem& p = layer[g];
+        const std::vector<double> power = RowErrors(p, std::vector<float>(p.target.size()));
+        ParallelFor(p.m, kRows, [&](int64_t from, int64_t to) {
+          Learner learner(p, spec, params, g * p.m, from, to, power);
+          for (int i = 0; i < options.iterations; ++i) learner.Iterate(options, i);
+          learner.ReadCodes(solution.codes.data() + (g * p.m + from) * p.n);
+        });
       }
     });
   Score(layer, spec, &solution);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/solver/adaround.h"
 #include "lib/solver/closest_vector.h"
 #include "lib/solver/descent.h"
 #include "lib/solver/lane_search.h"
@@ -22,6 +23,9 @@ constexpr int64_t kMedium = 768;
 // ... a second order gets a search of its own.
 constexpr int64_t kLarge = 2048;
 constexpr int kSeqMseCandidates = 20;
+// Learning costs kIterations m n^2: what is affordable without being asked for.
+constexpr int kIterations = 600;
+constexpr int64_t kLearnable = 12'000'000;
 
 void Keep(const GridSpec& spec, const Solution& other, Solution* best) {
   KeepBetterRows(spec, other, other.errors, best->errors, best);
@@ -76,6 +80,14 @@ Solution BestStart(Layer layer, const GridSpec& spec, int effort, const Factors&
   return best;
 }
 
+// Learnt rounding at the scales found so far, polished: another way down, which often ends lower
+// where inputs hang together without outliers.
+void TryLearning(Layer layer, const GridSpec& spec, const PolishOptions& polish, Solution* best) {
+  Solution learnt = AdaRound(layer, spec, best->params, {.iterations = kIterations});
+  Polish(layer, spec, &learnt, polish);
+  Keep(spec, learnt, best);
+}
+
 // Exact codes at scales around the best one, with a refit after each.
 int64_t SearchExactly(Layer layer, const GridSpec& spec, Solution* best) {
   const Params centre = best->params;
@@ -124,7 +136,11 @@ OptimalResult Optimal(Layer layer, const GridSpec& spec, const OptimalOptions& o
   Solution start = BestStart(layer, spec, options.effort, natural);
   Keep(spec, nearest, &start);
   result.solution = start;
-  Polish(layer, spec, &result.solution, {.pairs = options.effort > 1});
+  const PolishOptions polish{.pairs = options.effort > 1};
+  Polish(layer, spec, &result.solution, polish);
+  const bool small = NumRows(layer) * n * n <= kLearnable && options.effort > 1;
+  if (n > kSmall && (small || options.effort > 2))
+    TryLearning(layer, spec, polish, &result.solution);
   if (n <= kClosestVectorColumns && options.effort > 1)
     result.proven = SearchExactly(layer, spec, &result.solution);
   if (!held_out.empty()) Choose(spec, held_out, nearest, start, &result);

@@ -8,7 +8,9 @@
 namespace roundel::solver {
 
 struct OptimalOptions {
-  int effort = 2;  // 1: one order, no pairs of codes; 2: the default; 3: all orders and candidates
+  // 1: one order, no pairs of codes; 2: the default; 3: all orders and candidates, and learnt
+  // rounding of large layers too.
+  int effort = 2;
 };
 
 struct OptimalResult {

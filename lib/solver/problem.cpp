@@ -13,6 +13,10 @@ namespace {
 // Below this share of its diagonal entry, a pivot of a matrix kept in float is noise.
 constexpr double kPivotFloor = 1e-6;
 
+// An input that never varies still gets a ridge, of this share of the mean: its weights are rounded
+// sensibly.
+constexpr double kDeadShare = 1e-3;
+
 Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
   if (static_cast<int64_t>(w.size()) != m * n)
     return ModelError(StrCat("a weight of ", w.size(), " values for ", m, " x ", n));
@@ -105,8 +109,8 @@ void SetIdentity(Problem* problem) {
   for (int64_t i = 0; i < problem->n; ++i) problem->H[i * problem->n + i] = 1;
 }
 
-// Adds (H + R)^-1 `keep` residual to the target, which holds w.
-void MoveTarget(const Objective& objective, double keep, Problem* problem) {
+// Adds (H + R)^-1 residual to the target, which holds w.
+void MoveTarget(const Objective& objective, Problem* problem) {
   const int64_t n = problem->n, m = problem->m;
   std::vector<double> factor(problem->H.begin(), problem->H.end());
   // A ridge of the size of float's noise: no part of the target moves for which H is zero.
@@ -114,7 +118,7 @@ void MoveTarget(const Objective& objective, double keep, Problem* problem) {
   Cholesky(n, kPivotFloor, &factor);
   std::vector<double> delta(static_cast<size_t>(n * m));
   for (int64_t o = 0; o < m; ++o)
-    for (int64_t j = 0; j < n; ++j) delta[j * m + o] = keep * objective.residual[o * n + j];
+    for (int64_t j = 0; j < n; ++j) delta[j * m + o] = objective.residual[o * n + j];
   SolveCholesky(n, factor, m, &delta);
   for (int64_t o = 0; o < m; ++o)
     for (int64_t j = 0; j < n; ++j)
@@ -169,18 +173,13 @@ Result<Problem> MakeProblem(const Objective& objective, const ProblemOptions& op
     SetIdentity(&problem);
     return problem;
   }
-  const double inputs_per_column = static_cast<double>(n) / objective.count;
-  const double mix =
-      options.shrink && inputs_per_column > 0.1 ? std::min(0.5, inputs_per_column) : 0;
-  const double ridge = mean * std::clamp(2 * inputs_per_column, options.ridge_min,
-                                         std::max(options.ridge_min, options.ridge_max));
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < n; ++j) {
-      float& h = problem.H[i * n + j];
-      h = i == j ? static_cast<float>(double{h} + ridge)
-                 : static_cast<float>((1 - mix) * double{h});
-    }
-  if (options.asymmetric && !objective.residual.empty()) MoveTarget(objective, 1 - mix, &problem);
+  const double ridge = std::clamp(static_cast<double>(n) / objective.count, options.ridge_min,
+                                  std::max(options.ridge_min, options.ridge_max));
+  for (int64_t i = 0; i < n; ++i) {
+    float& h = problem.H[i * n + i];
+    h = static_cast<float>(h + ridge * (h + kDeadShare * mean));
+  }
+  if (options.asymmetric && !objective.residual.empty()) MoveTarget(objective, &problem);
   for (size_t i = 0; i < problem.target.size(); ++i)
     if (!std::isfinite(problem.target[i]))
       return DataError("the statistics of a layer are too large to be solved in float");

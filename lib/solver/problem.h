@@ -42,12 +42,11 @@ struct ProblemOptions {
   // false: the target is W x of the same inputs (AIMET's SeqMSE, plain GPTQ) even if the Gram has
   // y.
   bool asymmetric = true;
-  // Ridge l = mean(diag H) * clamp(2 n / count, ridge_min, ridge_max). It is the "damping" of GPTQ
-  // as well: no solver adds another one by itself. 0 and 0: none.
+  // Ridge l diag(H), anchored at the original weights, with l = clamp(n / count, ridge_min,
+  // ridge_max): the fewer columns, the less H is trusted. In proportion to each input, because one
+  // amount for all drowns small inputs beside large ones; so it is a shrinkage towards the diagonal
+  // as well. It is the "damping" of GPTQ, too: no solver adds another one by itself. 0 and 0: none.
   double ridge_min = 0.01, ridge_max = 1;
-  // With fewer than 10 n columns H is mixed with its diagonal, (1-r) H + r diag(H), r = min(1/2, n
-  // / count); the part added is anchored at the original weights like the ridge.
-  bool shrink = true;
 };
 
 // One group of a layer. Rows are outputs and independent of one another, apart from shared scales.
@@ -58,7 +57,7 @@ struct Problem {
   std::vector<float> w;       // [m, n] the original weights: ranges of the grid start from them
 };
 
-// w* = (H + R)^-1 (d + R w) with R the ridge and the shrunk part. The symmetric case has w* = w.
+// w* = (H + R)^-1 (d + R w) with R the ridge, d the mean of y x^T. The symmetric case has w* = w.
 // Inputs that never vary, singular H and empty statistics are safe: what the data does not
 // determine stays at the original weight, and with no information at all (count 0, H = 0) H becomes
 // the identity.

@@ -23,11 +23,15 @@ Gram NoisyGram(uint64_t seed, int64_t m, int64_t n, int64_t rows, std::vector<fl
   return gram;
 }
 
-double Anchored(const Objective& objective, const std::vector<float>& weights, double ridge) {
+// Mean squared output error plus the ridge `l` diag(H) around the original weights.
+double Anchored(const Objective& objective, const std::vector<float>& weights, double l) {
   double sum = 0;
   for (const double e : OutputErrors(objective, weights)) sum += e;
-  for (size_t i = 0; i < weights.size(); ++i)
-    sum += ridge * std::pow(double{weights[i]} - double{objective.w[i]}, 2);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const int64_t j = static_cast<int64_t>(i) % objective.n;
+    sum += l * objective.H[j * objective.n + j] *
+           std::pow(double{weights[i]} - double{objective.w[i]}, 2);
+  }
   return sum;
 }
 
@@ -38,11 +42,9 @@ TEST_CASE("the target minimises the output error plus the ridge") {
   const Gram gram = NoisyGram(1, 3, 12, 4000, &w);
   const Objective objective = MakeObjective(gram, w, true).value();
   const Problem problem = MakeProblem(objective, ProblemOptions{}).value();
-  double mean = 0;
-  for (int64_t i = 0; i < 12; ++i) mean += objective.H[i * 13] / 12.0;
-  const double ridge = 0.01 * mean;  // 2 n / count is below the floor
+  const double ridge = 0.01;  // n / count is below the floor
   for (int64_t i = 0; i < 12; ++i)
-    CHECK(problem.H[i * 13] == Approx(objective.H[i * 13] + ridge).epsilon(1e-5));
+    CHECK(problem.H[i * 13] == Approx(objective.H[i * 13] * 1.01).epsilon(1e-4));
   const double best = Anchored(objective, problem.target, ridge);
   CHECK(best < Anchored(objective, w, ridge));
   for (size_t i = 0; i < w.size(); ++i)
@@ -57,8 +59,7 @@ TEST_CASE("what the solvers minimise is the output error up to a constant") {
   std::vector<float> w;
   const Gram gram = NoisyGram(2, 2, 10, 3000, &w);
   const Objective objective = MakeObjective(gram, w, true).value();
-  const Problem problem =
-      MakeProblem(objective, {.ridge_min = 0, .ridge_max = 0, .shrink = false}).value();
+  const Problem problem = MakeProblem(objective, {.ridge_min = 0, .ridge_max = 0}).value();
   Random random(3);
   std::vector<double> constants[2];
   for (int trial = 0; trial < 4; ++trial) {
@@ -84,22 +85,30 @@ TEST_CASE("the symmetric case keeps the original weights as targets") {
   CHECK(MakeProblem(gram, w).value().target != w);
 }
 
-TEST_CASE("few columns: more ridge, mixed with the diagonal, nearer to the original weights") {
+TEST_CASE("few columns: more ridge, nearer to the original weights") {
   std::vector<float> w;
-  const Gram gram = NoisyGram(5, 2, 20, 40, &w);  // 2 n / count = 1, mix 1/2
+  const Gram gram = NoisyGram(5, 2, 20, 40, &w);  // n / count = 1/2
   const Objective objective = MakeObjective(gram, w, true).value();
   const Problem problem = MakeProblem(objective, ProblemOptions{}).value();
-  double mean = 0;
-  for (int64_t i = 0; i < 20; ++i) mean += objective.H[i * 21] / 20.0;
-  CHECK(problem.H[1] == Approx(0.5 * objective.H[1]));
-  CHECK(problem.H[0] == Approx(objective.H[0] + mean));
-  const Problem bold = MakeProblem(objective, {.ridge_max = 0.01, .shrink = false}).value();
+  CHECK(problem.H[1] == objective.H[1]);
+  CHECK(problem.H[0] == Approx(1.5 * objective.H[0]).epsilon(1e-3));
+  const Problem bold = MakeProblem(objective, {.ridge_max = 0.01}).value();
   double near = 0, far = 0;
   for (size_t i = 0; i < w.size(); ++i) {
     near += std::pow(problem.target[i] - w[i], 2);
     far += std::pow(bold.target[i] - w[i], 2);
   }
   CHECK(near < far);
+}
+
+TEST_CASE("a large input does not drown the ridge of a small one, and a dead one gets some") {
+  Gram gram(3, 1, false);
+  gram.count = 1e6;
+  gram.xx = {1e6, 0, 0, 0, 1e10, 0, 0, 0, 0};
+  const Problem p = MakeProblem(gram, std::vector<float>{1, 1, 1}, {.free_bias = false}).value();
+  CHECK(p.H[0] == Approx(1.01 + 0.01 * 1e-3 * 10001 / 3));
+  CHECK(p.H[4] == Approx(10100).epsilon(1e-4));
+  CHECK(p.H[8] > 0);
 }
 
 TEST_CASE("no data, dead inputs and singular statistics stay at the original weights") {
@@ -119,8 +128,7 @@ TEST_CASE("no data, dead inputs and singular statistics stay at the original wei
     const auto v = static_cast<float>(random.Normal());
     dead.Observe(std::vector<float>{v, 0, v}, std::vector<float>{4.1f * v, -0.4f * v}, 1);
   }
-  const Problem problem =
-      MakeProblem(dead, w, {.ridge_min = 0, .ridge_max = 0, .shrink = false}).value();
+  const Problem problem = MakeProblem(dead, w, {.ridge_min = 0, .ridge_max = 0}).value();
   CHECK(problem.target[1] == -2);
   CHECK(problem.target[0] + problem.target[2] == Approx(4.1).epsilon(1e-3));
   CHECK(problem.target[0] == Approx(1.05).epsilon(1e-2));
