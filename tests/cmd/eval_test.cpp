@@ -146,7 +146,8 @@ TEST_CASE("the simulation with the encodings is what the exported model computes
 TEST_CASE("eval refuses what it cannot measure") {
   const Bench bench;
   CHECK(Error({"eval", bench.model, "--data", bench.data}, 2) ==
-        "error: one model without labels has nothing to measure: give --labels or MODEL2\n");
+        "error: one model without labels has nothing to measure: give --labels, MODEL2 or --metric "
+        "perplexity\n");
   CHECK(Error({"eval", bench.model, bench.model}, 2) == "error: no data: give --data PATH\n");
   const std::string high = WriteArray(bench.folder, "high.npy",
                                       Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 2, 2, 0, 3}));
@@ -296,8 +297,7 @@ graph main (int64[N,S] ids) => (float32[N,S,4] logits) {
 )");
   const std::string data =
       WriteArray(folder, "ids.npy", Tensor::FromVector<int64_t>({2, 3}, {1, 1, 1, 2, 2, 2}));
-  const Json json =
-      JsonOf({"eval", model, second, "--data", data, "--metric", "perplexity"});
+  const Json json = JsonOf({"eval", model, second, "--data", data, "--metric", "perplexity"});
   CHECK(json["tokens"] == 4);
   CHECK(json["models"][0]["perplexity"].get<double>() == Approx(4));
   CHECK(json["models"][1]["perplexity"].get<double>() == Approx(2));

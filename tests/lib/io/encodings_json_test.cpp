@@ -301,7 +301,7 @@ TEST_CASE("scales that are codes are multiplied out") {
                                  "x_zero_point": [[1], [1]]})")) == expected);
   CHECK(scales(read("2.0.0", R"("per_block_int_scale": [[3, 5], [11, 9]],
                                  "per_channel_float_scale": [[0.5], [0.25]])")) == expected);
-  for (const char* bad : {R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [0.5], "axis": 0})",
+  for (const char* bad : {R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1, 1], "axis": 0})",
                           R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": []})",
                           R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1], "axis": 7})",
                           R"("y_scale": {"x": [[3, 5], [11, 0]], "x_scale": 0.5})",
