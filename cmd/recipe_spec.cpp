@@ -124,7 +124,7 @@ ParamSpecs ExportParams() {
       {.name = "encodings_version",
        .default_value = Strings{"1.0.0"},
        .help = "versions of the encodings JSON to write",
-       .choices = {"0.6.1", "1.0.0", "2.0.0"}},
+       .choices = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
       {.name = "external_data",
        .default_value = false,
        .help = "weights in a file beside the model (automatic above 2 GB)"},

@@ -55,7 +55,12 @@ class Linter {
       if (e.role == Role::kWeight) CheckWeight(g, floats.encodings, value, e);
       if (e.role == Role::kBias) CheckBias(g, floats.encodings, value, e);
     }
-    RETURN_IF_ERROR(CheckPlacement(floats));
+    if (result_.activations > 0 && !profile_.modes.empty() && !profile_.modes.contains("static"))
+      Add("model", StrCat(result_.activations, " activations have grids"),
+          StrCat(profile_.name, " takes activations as ", ListText(profile_.modes)),
+          "quantize weights only (activations: float)");
+    else
+      RETURN_IF_ERROR(CheckPlacement(floats));
     return std::move(result_);
   }
 

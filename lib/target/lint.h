@@ -18,7 +18,7 @@ struct Violation {
 };
 
 struct LintResult {
-  std::vector<Violation> violations;  // in the order of the checks, each in the order of the graph
+  std::vector<Violation> violations;  // check by check
   int64_t activations = 0, weights = 0, biases = 0;  // that have grids
 };
 

@@ -151,6 +151,7 @@ class Reader {
   Status ReadGridTypes(const YamlNode& node, std::set<std::string>* out) const {
     std::vector<std::string> names;
     RETURN_IF_ERROR(ReadNames(node, &names));
+    out->clear();  // takes the place of the base's list
     for (const std::string& name : names) {
       const auto grid = ParseGridName(name);
       if (!grid || grid->narrow_range)
