@@ -55,32 +55,21 @@ solver::Gram SpreadOverTaps(const solver::Gram& pixel, int64_t m, int64_t taps) 
   return gram;
 }
 
-class Gatherer {
+class Tiler {
  public:
-  Gatherer(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-           const StatisticsOptions& options)
-      : layer_(layer), options_(options), samples_(inputs.samples()) {
+  Tiler(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+        const StatisticsOptions& options, const std::function<void(const Tile&)>& f)
+      : layer_(layer), options_(options), f_(f), samples_(inputs.samples()) {
     taps_ = layer.transposed() ? layer.layer.kernel : 1;
     n_ = layer.n / taps_;
     m_ = layer.m * taps_;
     for (int64_t g = 0; g < layer.groups; ++g) weights_.push_back(GroupWeight(g));
     if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
     if (samples_ < 2 * every_) every_ = 0;
-    grams_[0].assign(static_cast<size_t>(layer.groups), solver::Gram(n_, m_, true));
-    if (every_ > 0) grams_[1] = grams_[0];
   }
 
-  Result<LayerStatistics> Run(const engine::LayerInputs& inputs) {
-    RETURN_IF_ERROR(
-        inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); }));
-    LayerStatistics statistics;
-    statistics.columns = static_cast<int64_t>(grams_[0][0].count);
-    if (taps_ > 1)
-      for (auto& grams : grams_)
-        for (solver::Gram& gram : grams) gram = SpreadOverTaps(gram, layer_.m, taps_);
-    statistics.train = std::move(grams_[0]);
-    statistics.held_out = std::move(grams_[1]);
-    return statistics;
+  Status Run(const engine::LayerInputs& inputs) {
+    return inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); });
   }
 
  private:
@@ -136,12 +125,12 @@ class Gatherer {
       for (size_t at = 0; at < chosen[side].size(); at += kTile)
         AddTile(batch, columns,
                 std::span(chosen[side]).subspan(at, std::min<size_t>(kTile, chosen[side].size() - at)),
-                grams_[side]);
+                side == 1);
     return OkStatus();
   }
 
   void AddTile(const engine::LayerBatch& batch, const engine::Columns& columns,
-               std::span<const int64_t> chosen, std::vector<solver::Gram>& grams) {
+               std::span<const int64_t> chosen, bool held_out) {
     const float* reference = batch.reference.data<float>();
     const float* quantized =
         options_.reference_inputs ? reference : batch.quantized.data<float>();
@@ -158,7 +147,7 @@ class Gatherer {
       engine::MultiplyTransposed(rows, m_, n_, x.data(), weights_[static_cast<size_t>(g)].data(),
                                  y.data());
       if (quantized != reference) read(quantized);
-      grams[static_cast<size_t>(g)].Observe(x, y, rows);
+      f_({g, held_out, rows, x, y});
     };
     // Many small groups side by side, few large ones one after another.
     if (layer_.groups >= 8)
@@ -171,11 +160,11 @@ class Gatherer {
 
   const UnfoldedLayer& layer_;
   const StatisticsOptions& options_;
+  const std::function<void(const Tile&)>& f_;
   const int64_t samples_;
   int64_t every_ = 0;  // one of so many samples is held out; 0: none
   int64_t taps_ = 1, n_ = 0, m_ = 0;
   std::vector<std::vector<float>> weights_;
-  std::vector<solver::Gram> grams_[2];
 };
 
 }  // namespace
@@ -234,9 +223,30 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
   encoding->frozen = true;
 }
 
+Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f) {
+  return Tiler(layer, inputs, options, f).Run(inputs);
+}
+
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                                const StatisticsOptions& options) {
-  return Gatherer(layer, inputs, options).Run(inputs);
+  const int64_t taps = layer.transposed() ? layer.layer.kernel : 1;
+  std::vector<solver::Gram> grams[2];
+  for (auto& side : grams)
+    side.assign(static_cast<size_t>(layer.groups),
+                solver::Gram(layer.n / taps, layer.m * taps, true));
+  RETURN_IF_ERROR(ForEachTile(layer, inputs, options, [&](const Tile& tile) {
+    grams[tile.held_out][static_cast<size_t>(tile.group)].Observe(tile.x, tile.y, tile.rows);
+  }));
+  LayerStatistics statistics;
+  statistics.columns = static_cast<int64_t>(grams[0][0].count);
+  const bool held_out = grams[1][0].count > 0;
+  for (auto& side : grams)
+    for (solver::Gram& gram : side)
+      if (taps > 1) gram = SpreadOverTaps(gram, layer.m, taps);
+  statistics.train = std::move(grams[0]);
+  if (held_out) statistics.held_out = std::move(grams[1]);
+  return statistics;
 }
 
 }  // namespace roundel::passes
