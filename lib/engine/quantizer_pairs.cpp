@@ -105,6 +105,9 @@ class PairTaker {
     std::optional<quant::Encoding> encoding = ReadPair(quantize, dequantize);
     if (!encoding) return;
     const auto producer = producer_.find(from);
+    // A value has one grid: a pair behind a pair stays.
+    if (encodings_.contains(from) || (producer != producer_.end() && gone_.contains(producer->second)))
+      return;
     if (producer != producer_.end()) {
       if (!MakesFloats(nodes_[producer->second])) return;
       auto& outputs = nodes_[producer->second].node.outputs;

@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <new>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 
 namespace roundel {
@@ -12,6 +14,7 @@ namespace roundel {
 struct Tensor::Storage {
   std::byte* data = nullptr;                   // owned, borrowed, or inside `file` or `bytes`
   bool owned = false;
+  int64_t counted = 0;                         // bytes booked as memory in use
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
   std::string bytes;                           // what FromBytes took over
   std::vector<std::string> strings;
@@ -19,6 +22,7 @@ struct Tensor::Storage {
   Storage() = default;
   ~Storage() {
     if (owned) std::free(data);
+    CountMemory(-counted);
   }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -27,8 +31,14 @@ struct Tensor::Storage {
     constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
     const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
     data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-    INVARIANT(data != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
+    if (data == nullptr) throw std::bad_alloc();
     owned = true;
+    Count(bytes);
+  }
+
+  void Count(int64_t bytes) {
+    counted = bytes;
+    CountMemory(bytes);
   }
 };
 
@@ -106,6 +116,7 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
     return t;
   }
   t.storage_->bytes = std::move(bytes);
+  t.storage_->Count(t.byte_size());
   t.storage_->data = reinterpret_cast<std::byte*>(t.storage_->bytes.data());
   return t;
 }

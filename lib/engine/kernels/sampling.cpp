@@ -69,11 +69,13 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
     x = Reflected(x, edge, static_cast<double>(length - 1) - edge);
   }
   x = x == x ? std::clamp(x, -far, far) : -far;
-  if (settings.padding == "border") x = std::clamp(x, 0.0, static_cast<double>(length - 1));
+  const bool cubic = settings.mode == "cubic";
+  // Of a point outside, a cubic window still sees pixels inside (PyTorch, ONNX Runtime).
+  if (settings.padding == "border" && !cubic)
+    x = std::clamp(x, 0.0, static_cast<double>(length - 1));
   if (settings.mode == "nearest")
     return {{PaddedIndex(std::nearbyint(x), length, settings)}, {1}, 1};
   const double floor = std::floor(x);
-  const bool cubic = settings.mode == "cubic";
   Neighbours result{{}, {}, cubic ? 4 : 2};
   for (int k = 0; k < result.count; ++k) {
     const double position = floor + k - (cubic ? 1 : 0);

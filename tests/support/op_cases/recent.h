@@ -25,6 +25,15 @@ inline const std::vector<OpCase> kRecent = {
      graph g (float32[2,3,4,8] x, float32[2,4,4] c, float32[2,4,4] s) => (float32 y) {
        y = RotaryEmbedding<interleaved=1>(x, c, s)
      })"},
+  {"grid_sample_cubic_border", R"(opset 20
+     graph g (float32[2,3,5,6] x, float32[2,7,6,2] grid) => (float32 y, float32 z) {
+       y = GridSample<mode="cubic", padding_mode="border">(x, grid)
+       z = GridSample<mode="cubic", padding_mode="border", align_corners=1>(x, grid)
+     })"},
+  {"split_last_part_shorter", R"(opset 18
+     graph g (float32[2,10] x) => (float32 a, float32 b, float32 c, float32 d) {
+       a, b, c, d = Split<axis=1, num_outputs=4>(x)
+     })"},
   {"rms_norm", R"(ir_version 10 opset 23
      graph g (float32[2,3,8] x, float32[8] s) => (float32 y) {
        y = RMSNormalization<epsilon=0.01>(x, s)
