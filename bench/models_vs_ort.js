@@ -1,7 +1,7 @@
-// node bench/models_vs_ort.js [--models a,b] [--batch 1,2,5] [--threads T] [--rows N] [--scratch DIR]:
+// node bench/models_vs_ort.js [--models a,b] [--batch 1,2,5] [--threads T] [--of-range R] [--scratch DIR]:
 // real models on real inputs in roundel's engine and in ONNX Runtime: every output, every batch size or
 // sequence length that the model leaves open. Two outputs agree if no element differs by more than
-// 1e-3 of its value plus 1e-4 of the output's range. Exit code 1 if any disagrees. ROUNDEL_ASSETS names
+// 1e-3 of its value plus 1e-4 (--of-range) of the output's range. Exit code 1 if any disagrees. ROUNDEL_ASSETS names
 // the folder with models/ and data/.
 'use strict';
 const fs = require('fs');
@@ -10,7 +10,7 @@ const path = require('path');
 const b = require('./common.js');
 const {generator} = require('./onnx_writer.js');
 
-const RELATIVE = 1e-3, OF_RANGE = 1e-4;
+const RELATIVE = 1e-3, OF_RANGE = +b.argument('of-range', 1e-4);
 const batches = b.argument('batch', '1,2,5').split(',').map(Number);
 const threads = b.argument('threads', '1');
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-models-vs-ort'));
@@ -134,8 +134,15 @@ async function runOrt(session, feeds) {
   return session.outputNames.map(name => results[name]);
 }
 
+function halfValue(bits) {
+  const exponent = bits >> 10 & 31, fraction = bits & 1023, sign = bits & 0x8000 ? -1 : 1;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
+}
+
 // The largest difference as a share of what is allowed; Infinity for other shapes or a lost NaN.
 function excess(ours, theirs) {
+  [ours, theirs] = [ours, theirs].map(t => (t.type === 'float16' ? {...t, dims: t.dims, type: t.type, data: Float32Array.from(t.data, halfValue)} : t));
   if (ours.dims.join() !== theirs.dims.join() || ours.type !== theirs.type) return Infinity;
   let low = Infinity, high = -Infinity, worst = 0;
   for (const v of theirs.data) {

@@ -95,6 +95,21 @@ graph g (int32[N] a, int32[N] b) => (int32 q, int32 r) {
   }
 }
 
+TEST_CASE("A constant zero point that is no code of its values is an error") {
+  for (const bool fast : {true, false}) {
+    const auto executor = Executor::Create(ParseModel(R"(opset 17
+graph g () => (float32 y) {
+  uint8[2,3] q = {1, 2, 3, 4, 5, 6}
+  float32[3] s = {0.5, 1, 2}
+  y = DequantizeLinear(q, s, s)
+})"),
+                                           {.fast_kernels = fast});
+    const Status status = executor.ok() ? (*executor)->Run({}).status() : executor.status();
+    CHECK(status.kind() == ErrorKind::kModel);
+    CHECK_THAT(status.message(), Catch::Contains("DequantizeLinear") && Catch::Contains("zero point"));
+  }
+}
+
 // ---- limits
 
 class Limits {
