@@ -254,7 +254,7 @@ ops.CenterCropPad = {since: 18, add(g) {
 const REDUCTIONS = ['Sum', 'Mean', 'Max', 'Min', 'Prod', 'L1', 'L2', 'SumSquare', 'LogSum', 'LogSumExp'];
 REDUCTIONS.forEach(kind => {
   ops['Reduce' + kind] = {since: 11, add(g) {
-    const r = g.random, logarithm = kind.startsWith('Log'), x = g.ofRank(1, 5, logarithm || kind === 'Prod' || r.chance(0.85) ? g.float : 'int32'), rank = x.shape.length;
+    const r = g.random, logarithm = kind.startsWith('Log'), x = g.ofRank(1, 5, logarithm || ['Prod', 'SumSquare'].includes(kind) || r.chance(0.85) ? g.float : 'int32'), rank = x.shape.length;
     if (count(x.shape) === 0) return false;  // ONNX Runtime 1.30 keeps the reduced axes then
     const axes = r.chance(0.2) ? [] : r.shuffled(x.shape.map((d, i) => i)).slice(0, r.between(1, rank));
     const keepdims = r.below(2), all = axes.length === 0;
