@@ -29,6 +29,7 @@ Status HashModel(LoadedModel* loaded) {
     if (!initializer.value.is_mapped()) continue;
     hasher.Add(initializer.value.raw(), static_cast<size_t>(initializer.value.byte_size()));
     loaded->bytes += initializer.value.byte_size();
+    initializer.value.ReleasePages();
   }
   loaded->hash = hasher.Hex();
   return OkStatus();

@@ -1,5 +1,8 @@
 #include "lib/tensor/tensor.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -141,6 +144,15 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
 }
 
 bool Tensor::is_mapped() const { return storage_ && storage_->file != nullptr; }
+
+void Tensor::ReleasePages() const {
+  if (!is_mapped()) return;
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(storage_->data);
+  const uintptr_t end = begin + static_cast<uintptr_t>(byte_size());
+  const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
 
 const void* Tensor::raw() const {
   INVARIANT(defined(), "undefined tensor");

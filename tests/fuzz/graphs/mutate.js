@@ -13,6 +13,7 @@ const changes = [
     if (!names.length) return '';
     const name = r.pick(names), value = node.attributes[name];
     if (FLAGS.has(name)) node.attributes[name] = 1 - value;
+    else if (name === 'to') node.attributes[name] = r.pick([1, 3, 6, 7, 9, 11, 14, 40]);
     else if (typeof value === 'number') node.attributes[name] = r.pick(NUMBERS);
     else if (Array.isArray(value) && value.length && typeof value[0] === 'number') {
       const list = [...value], how = r.below(3);

@@ -156,6 +156,28 @@ TEST_CASE("A run that exceeds the memory limit says so and gives everything back
   }
 }
 
+TEST_CASE("Weights are used as they lie in the model where no memory is left for a packed copy") {
+  const graph::Model model = ParseModel(R"(opset 16
+graph g (float32[N,500] x) => (float32 y, float32 z) {
+  float32[500,600] w = random(1)
+  float32[700,500] v = random(2)
+  float32[700] b = random(3)
+  y = MatMul(x, w)
+  z = Gemm<transB=1>(x, v, b)
+})");
+  for (const int64_t rows : {1, 7}) {
+    const std::vector<Tensor> inputs = {RandomTensor({rows, 500}, 4)};
+    const auto plain = MustRun(*MustCreate(model, {.fast_kernels = false}), inputs);
+    const auto executor = MustCreate(model);
+    const Limits limits(MemoryInUse() + 300 * 1000);  // the weights are 1.2 and 1.4 MB
+    for (int run = 0; run < 3; ++run) {
+      const auto outputs = MustRun(*executor, inputs);
+      for (size_t i = 0; i < 2; ++i) CHECK(RelativeError(outputs[i], plain[i]) < kTolerance);
+      CHECK(MemoryInUse() < MemoryLimit());
+    }
+  }
+}
+
 TEST_CASE("Memory that is in use is counted, and given back with its owner") {
   const int64_t before = MemoryInUse();
   {
