@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"dump", "Write what a model gets and what it gives as .npy files", SetupDump, true},
     {"bench", "Time the engine on random inputs", SetupBench, true},
     {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
+    {"lint", "Check a quantized model against what a target wants", SetupLint},
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},
     {"recipes", "List the built-in recipes", SetupRecipes},

@@ -38,6 +38,7 @@ CommandRun SetupCompare(CLI::App& app);
 CommandRun SetupDump(CLI::App& app);
 CommandRun SetupBench(CLI::App& app);
 CommandRun SetupExport(CLI::App& app);
+CommandRun SetupLint(CLI::App& app);
 CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);
 CommandRun SetupRecipes(CLI::App& app);

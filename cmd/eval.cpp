@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string model, second, encodings;
+  std::string metric = "auto";
   DataFlags data;
   Gate gate;
 };
@@ -64,8 +65,17 @@ Json ToJson(const Models& models, const Evaluation& result, const data::DatasetF
                {"samples", result.samples},
                {"skipped", result.skipped},
                {"models", {model_json(models.first_model.path, result.first)}}};
+  if (models.second != nullptr)
+    json["models"].push_back(model_json(models.second_name, result.second));
+  if (result.language.tokens > 0) {
+    json["tokens"] = result.language.tokens;
+    json["models"][0]["perplexity"] = result.language.Perplexity();
+    if (models.second != nullptr) {
+      json["models"][1]["perplexity"] = result.language.SecondPerplexity();
+      json["kl_nats"] = result.language.MeanKl();
+    }
+  }
   if (models.second == nullptr) return json;
-  json["models"].push_back(model_json(models.second_name, result.second));
   json["outputs"] = Json::array();
   for (const OutputResult& output : result.outputs) {
     Json entry = {{"name", output.name},
@@ -82,6 +92,16 @@ Json ToJson(const Models& models, const Evaluation& result, const data::DatasetF
   return json;
 }
 
+void PrintLanguage(const Models& models, const TokenSums& sums, std::ostream& out) {
+  if (sums.tokens == 0) return;
+  std::vector<std::vector<std::string>> rows = {{"model", "perplexity", "KL (nats)"}};
+  rows.push_back({models.first_model.path, StrFormat("%.4f", sums.Perplexity()), "-"});
+  if (models.second != nullptr)
+    rows.push_back({models.second_name, StrFormat("%.4f", sums.SecondPerplexity()),
+                    StrFormat("%.5f", sums.MeanKl())});
+  out << "\n" << sums.tokens << " predicted tokens\n" << report::TextTable(rows);
+}
+
 void Print(const Models& models, const Evaluation& result, std::ostream& out) {
   out << result.samples << " samples";
   if (result.skipped > 0) out << ", " << result.skipped << " skipped";
@@ -96,6 +116,7 @@ void Print(const Models& models, const Evaluation& result, std::ostream& out) {
     if (models.second != nullptr) add(models.second_name, result.second);
     out << "\n" << report::TextTable(rows);
   }
+  PrintLanguage(models, result.language, out);
   if (models.second == nullptr) return;
   std::vector<std::vector<std::string>> rows = {
       {"output", "SQNR dB", "cosine", "max error", "top-1 agreement %"}};
@@ -127,9 +148,13 @@ Status RunEval(const Options& options, Console& console) {
   data::DatasetFacts facts;
   ASSIGN_OR_RETURN(const auto data,
                    OpenData(params, models.first_model.model, "--data PATH", &facts));
-  if (models.second == nullptr && !facts.has_labels)
-    return UsageError("one model without labels has nothing to measure: give --labels or MODEL2");
-  ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*models.first, models.second.get(), *data));
+  const EvaluateOptions evaluate{.perplexity = options.metric == "perplexity"};
+  if (models.second == nullptr && !facts.has_labels && !evaluate.perplexity)
+    return UsageError(
+        "one model without labels has nothing to measure: give --labels, MODEL2 or --metric "
+        "perplexity");
+  ASSIGN_OR_RETURN(const Evaluation result,
+                   Evaluate(*models.first, models.second.get(), *data, evaluate));
   if (console.json)
     console.out << ToJson(models, result, facts).dump(2, ' ', false, Json::error_handler_t::replace)
                 << "\n";
@@ -149,6 +174,10 @@ CommandRun SetupEval(CLI::App& app) {
                  "Hold MODEL against its simulation with this encodings file")
       ->excludes(second)
       ->option_text("FILE");
+  app.add_option("--metric", options->metric,
+                 "perplexity: of next tokens, for language models; top-1 comes with labels [auto]")
+      ->check(CLI::IsMember({"auto", "perplexity"}))
+      ->option_text("auto|perplexity");
   app.add_option("--min-sqnr", options->gate.min_sqnr,
                  "Exit with code 5 if an output's SQNR is lower")
       ->check(CLI::Range(0.0, 200.0))

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cmd/perplexity.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
 #include "lib/base/text.h"
@@ -37,7 +38,8 @@ Status CheckLabels(const engine::Batch& batch, int64_t classes, const std::strin
 
 class Evaluator {
  public:
-  Evaluator(engine::Executor& first, engine::Executor* second) : first_(first), second_(second) {}
+  Evaluator(engine::Executor& first, engine::Executor* second, const EvaluateOptions& options)
+      : first_(first), second_(second), options_(options) {}
 
   Status Prepare() {
     if (second_ == nullptr) return OkStatus();
@@ -58,6 +60,11 @@ class Evaluator {
       ASSIGN_OR_RETURN(std::vector<Tensor> outputs, second_->Run(inputs));
       for (size_t i : output_order_) b.push_back(outputs[i]);
       for (size_t i = 0; i < a.size(); ++i) AddError(a[i], b[i], batch.size, &result_.outputs[i]);
+    }
+    if (options_.perplexity) {
+      ASSIGN_OR_RETURN(const TokenSlots slots, FindTokenSlots(batch.inputs, a));
+      RETURN_IF_ERROR(AddTokens(batch.inputs[slots.ids], a[slots.logits],
+                                b.empty() ? nullptr : &b[slots.logits], &result_.language));
     }
     if (!batch.labels.empty()) RETURN_IF_ERROR(AddLabels(batch, a, b));
     result_.samples += batch.size;
@@ -102,6 +109,7 @@ class Evaluator {
 
   engine::Executor& first_;
   engine::Executor* second_;
+  const EvaluateOptions& options_;
   std::vector<size_t> input_order_, output_order_;
 };
 
@@ -126,8 +134,8 @@ Result<std::vector<size_t>> MatchNames(const std::vector<std::string>& wanted,
 }
 
 Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second,
-                            engine::DataSource& data) {
-  Evaluator evaluator(first, second);
+                            engine::DataSource& data, const EvaluateOptions& options) {
+  Evaluator evaluator(first, second, options);
   RETURN_IF_ERROR(evaluator.Prepare());
   RETURN_IF_ERROR(data.Rewind());
   Progress progress("evaluate", data.size());

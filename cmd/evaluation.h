@@ -19,17 +19,34 @@ struct OutputResult {
   int64_t differing_shapes = 0;    // batches left out because the shapes differ
 };
 
+// Next-token figures of a language model: logits [batch, seq, vocab] against the token ids of the
+// input; the first token of each row has no prediction. In nats, summed in double.
+struct TokenSums {
+  int64_t tokens = 0;
+  double cross_entropy = 0, second_cross_entropy = 0;
+  double kl = 0;  // of the second model's distribution from the first's
+
+  double Perplexity() const;
+  double SecondPerplexity() const;
+  double MeanKl() const;
+};
+
+struct EvaluateOptions {
+  bool perplexity = false;
+};
+
 struct Evaluation {
   int64_t samples = 0, skipped = 0;
   std::string class_output;  // the output that labels were compared with; "" = no labels
   quant::TopCounts first, second;
   std::vector<OutputResult> outputs;  // empty with one model
+  TokenSums language;                 // options.perplexity
 };
 
 // `second` may be null. Its inputs and outputs are matched with the first's by name, or by position
 // where the counts agree and the names do not.
 Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second,
-                            engine::DataSource& data);
+                            engine::DataSource& data, const EvaluateOptions& options = {});
 
 struct Gate {
   double min_sqnr = 0;    // dB, of every output; 0 = off

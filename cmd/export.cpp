@@ -10,10 +10,14 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/io/encodings_json.h"
+#include "lib/io/tensorrt_cache.h"
+#include "lib/target/export.h"
 #include "lib/target/qdq.h"
 
 namespace roundel::cmd {
 namespace {
+
+constexpr char kCache[] = "tensorrt-cache";
 
 struct Options {
   std::string model, encodings, output, to = "qdq";
@@ -27,23 +31,40 @@ struct Written {
   std::vector<std::string> kept;  // Q/DQ nodes that are no encoding
 };
 
-Result<Written> WriteQdq(const Options& options) {
-  if (options.encodings.empty())
+// A float model and the encodings of --encodings, or what a QDQ model holds of both.
+Result<target::FloatModel> ReadSource(const Options& options, std::vector<std::string>* kept) {
+  ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
+  if (options.encodings.empty()) return target::ImportQdq(loaded.model, kept);
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
+  ASSIGN_OR_RETURN(quant::EncodingTable table,
+                   io::ParseEncodingsJson(text, options.encodings, *loaded.model.graph));
+  return target::FloatModel{std::move(loaded.model), std::move(table)};
+}
+
+Result<Written> WriteQuantized(const Options& options) {
+  if (options.encodings.empty() && options.to == "qdq")
     return UsageError("give the encodings to write into the model: --encodings FILE");
   RETURN_IF_ERROR(CheckOutputs({options.output}, {options.model, options.encodings}));
-  RETURN_IF_ERROR(CheckExternalData(options.model, options.output));
-  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
-  ASSIGN_OR_RETURN(const quant::EncodingTable table,
-                   io::ParseEncodingsJson(text, options.encodings, *loaded.model.graph));
-  ASSIGN_OR_RETURN(
-      const graph::Model quantized,
-      target::ExportQdq(loaded.model, table,
-                        {.absorb_relu = !options.keep_relu, .contrib_qdq = options.contrib_qdq}));
+  if (options.to != kCache) RETURN_IF_ERROR(CheckExternalData(options.model, options.output));
+  Written written{{options.output}, 0, {}};
+  ASSIGN_OR_RETURN(const target::FloatModel source, ReadSource(options, &written.kept));
+  written.encodings = source.encodings.size();
+  if (options.encodings.empty() && source.encodings.empty())
+    return ModelError(StrCat("'", options.model, "' has no quantizers: give --encodings FILE"));
   OutputSet files;
+  if (options.to == kCache) {
+    RETURN_IF_ERROR(files.Stage(options.output, io::TensorRtCache(source.encodings)));
+    RETURN_IF_ERROR(files.Commit({}, {}));
+    return written;
+  }
+  ASSIGN_OR_RETURN(const graph::Model quantized,
+                   target::Export(source.model, source.encodings,
+                                  {.format = options.to,
+                                   .qdq = {.absorb_relu = !options.keep_relu,
+                                           .contrib_qdq = options.contrib_qdq}}));
   RETURN_IF_ERROR(
       files.Commit({{quantized, options.output}}, {.external_data = options.external_data}));
-  return Written{{options.output}, table.size(), {}};
+  return written;
 }
 
 Result<Written> WriteFloat(const Options& options) {
@@ -69,7 +90,8 @@ Result<Written> WriteFloat(const Options& options) {
 }
 
 Status RunExport(const Options& options, Console& console) {
-  const Result<Written> written = options.to == "float" ? WriteFloat(options) : WriteQdq(options);
+  const Result<Written> written =
+      options.to == "float" ? WriteFloat(options) : WriteQuantized(options);
   if (!written.ok()) return written.status();
   for (const std::string& line : written->kept) LogWarning(line);
   if (console.json) {
@@ -90,24 +112,26 @@ Status RunExport(const Options& options, Console& console) {
 
 CommandRun SetupExport(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "Float model, or with --to float a QDQ model")
+  app.add_option("MODEL", options->model, "Float model with --encodings, or a QDQ model")
       ->required();
   app.add_option("-o,--output", options->output, "Model to write")
       ->required()
       ->option_text("OUT.onnx");
   app.add_option("--to", options->to,
                  "qdq: put --encodings into the float model as QuantizeLinear/DequantizeLinear; "
-                 "float: take them out of a QDQ model [qdq]")
-      ->check(CLI::IsMember({"qdq", "float"}))
-      ->option_text("qdq|float");
+                 "float: take them out of a QDQ model; matmulnbits, qoperator, tensorrt-cache: "
+                 "other forms of either [qdq]")
+      ->check(CLI::IsMember({"qdq", "float", "matmulnbits", "qoperator", kCache}))
+      ->option_text("FORMAT");
   app.add_option("--encodings", options->encodings, "Encodings file to export (--to qdq)")
       ->option_text("FILE");
   app.add_option("--encodings-version", options->versions,
-                 "Versions of the encodings files to write (--to float): 0.6.1, 1.0.0, 2.0.0 "
+                 "Versions of the encodings files to write (--to float): 0.6.1, 1.0.0, 2.0.0, "
+                 "2.1.0 "
                  "[1.0.0]")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->check(CLI::IsMember({"0.6.1", "1.0.0", "2.0.0"}))
+      ->check(CLI::IsMember({"0.6.1", "1.0.0", "2.0.0", "2.1.0"}))
       ->option_text("V,V,...");
   app.add_flag("--keep-relu", options->keep_relu,
                "Keep Relu and Clip nodes whose clamp the quantizer repeats");

@@ -13,7 +13,8 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/opset.h"
-#include "lib/target/qdq.h"
+#include "lib/io/statistics_json.h"
+#include "lib/target/export.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -26,18 +27,32 @@ using recipe::Recipe;
 // The names that one job writes.
 struct OutputNames {
   std::string model, float_model, recipe, report;
-  std::vector<std::string> encodings;
+  std::vector<std::string> encodings, statistics;
   bool external_data = false;
 
   std::vector<std::string> All() const {
     std::vector<std::string> all = {model, recipe, report};
     all.insert(all.end(), encodings.begin(), encodings.end());
+    all.insert(all.end(), statistics.begin(), statistics.end());
     if (!float_model.empty()) all.push_back(float_model);
     if (external_data) all.push_back(model + ".data");
     if (external_data && !float_model.empty()) all.push_back(float_model + ".data");
     return all;
   }
 };
+
+// What the steps name as `parameter`, stats_in or stats_out.
+std::vector<std::string> StatisticsFilesOf(const Recipe& recipe, const std::string& parameter) {
+  std::vector<std::string> files;
+  for (const recipe::Step& step : recipe.steps) {
+    const auto found = step.params.values().find(parameter);
+    if (found == step.params.values().end() || step.params.IsDefault(parameter)) continue;
+    if (const auto* one = std::get_if<std::string>(&found->second)) files.push_back(*one);
+    if (const auto* list = std::get_if<std::vector<std::string>>(&found->second))
+      files.insert(files.end(), list->begin(), list->end());
+  }
+  return files;
+}
 
 OutputNames NamesFor(const Recipe& recipe) {
   const std::string& model = recipe.Section("").String("output");
@@ -47,6 +62,7 @@ OutputNames NamesFor(const Recipe& recipe) {
           .recipe = Beside(model, ".recipe.yaml"),
           .report = Beside(model, ".report.json"),
           .encodings = EncodingsPaths(model, section.Strings("encodings_version")),
+          .statistics = StatisticsFilesOf(recipe, "stats_out"),
           .external_data = section.Bool("external_data")};
 }
 
@@ -61,6 +77,7 @@ Status CheckNames(const Recipe& recipe, const OutputNames& names) {
   for (const char* section : {"data", "eval"})
     for (const char* key : {"path", "names", "labels"})
       inputs.push_back(recipe.Section(section).String(key));
+  for (const std::string& file : StatisticsFilesOf(recipe, "stats_in")) inputs.push_back(file);
   // An effective recipe may be run again where it lies: it is then replaced by itself.
   const Result<std::string> source = ReadTextFile(recipe.source);
   if (!source.ok() || *source != EffectiveRecipe(recipe, names)) inputs.push_back(recipe.source);
@@ -139,7 +156,8 @@ class Job {
     report_.Fact("data", facts.description);
     report_.Fact("data_hash", facts.hash);
     report_.Fact("samples", data_->size());
-    data_hash_ = facts.hash;
+    session_.data_hash = facts.hash;
+    session_.preprocessing_hash = facts.preprocessing_hash;
     return OkStatus();
   }
 
@@ -148,6 +166,13 @@ class Job {
     session_.target = std::move(inputs.profile);
     session_.grids = std::move(inputs.grids);
     session_.data = data_.get();
+    session_.statistics_files = {
+        .read = [](const std::string& path) { return io::ReadStatistics(path); },
+        .write =
+            [this](const std::string& path, const quant::CalibrationStatistics& statistics) {
+              statistics_.emplace_back(path, io::StatisticsJson(statistics));
+              return OkStatus();
+            }};
     session_.random = Random(static_cast<uint64_t>(recipe_.Section("").Int("seed")));
     const passes::RunnerOptions options = {.verify_samples =
                                                recipe_.Section("").Int("verify_samples")};
@@ -174,15 +199,20 @@ class Job {
 
   Status Export() {
     const Params& section = recipe_.Section("export");
-    const target::QdqOptions options = {
-        .absorb_relu = session_.target.absorb_relu,
-        .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
-        .min_opset = session_.target.min_opset};
-    ASSIGN_OR_RETURN(quantized_, target::ExportQdq(session_.model, session_.encodings, options));
+    ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
+    const target::ExportOptions options = {
+        .format = format,
+        .qdq = {.absorb_relu = session_.target.absorb_relu,
+                .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
+                .min_opset = session_.target.min_opset},
+        .dynamic_layers = session_.placement->dynamic_layers,
+        .accuracy_level = session_.target.accuracy_level};
+    ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
     quantized_.SetMetadata("roundel.target", session_.target.name);
     quantized_.SetMetadata("roundel.recipe_hash", RecipeHash());
-    if (!data_hash_.empty()) quantized_.SetMetadata("roundel.data_hash", data_hash_);
+    if (!session_.data_hash.empty())
+      quantized_.SetMetadata("roundel.data_hash", session_.data_hash);
     report_.Fact("weight_bytes_after", InitializerBytes(quantized_));
     return OkStatus();
   }
@@ -219,6 +249,7 @@ class Job {
                                          section.Strings("encodings_version")));
     RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));
+    for (const auto& [path, contents] : statistics_) RETURN_IF_ERROR(files.Stage(path, contents));
     std::vector<OutputSet::ModelFile> models = {{quantized_, names.model}};
     if (!names.float_model.empty()) models.push_back({session_.model, names.float_model});
     RETURN_IF_ERROR(files.Commit(models, {.external_data = names.external_data}));
@@ -236,7 +267,7 @@ class Job {
   Console& console_;
   report::Report report_;
   std::unique_ptr<engine::DataSource> data_;
-  std::string data_hash_;
+  std::vector<std::pair<std::string, std::string>> statistics_;  // path and contents
   passes::Session session_;
   graph::Model quantized_;
 };
@@ -249,14 +280,39 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
   ASSIGN_OR_RETURN(inputs.profile, target::LoadProfile(top.String("target")));
   inputs.profile.absorb_relu =
       OverriddenFlag(recipe.Section("export"), "absorb_relu", inputs.profile.absorb_relu);
+  RETURN_IF_ERROR(FormatOf(recipe, inputs.profile).status());
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
   ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
   RETURN_IF_ERROR(CheckRunnable(inputs.loaded.model, inputs.loaded.path));
   graph::MakeInitializersConstant(&inputs.loaded.model);
+  // Names what the target cannot run before any data is read.
+  RETURN_IF_ERROR(target::Place(inputs.loaded.model, inputs.profile, inputs.grids).status());
   return inputs;
 }
 
+namespace {
+
+// --stats-in and --stats-out.
+Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
+  if (flags.stats_in.empty() && flags.stats_out.empty()) return OkStatus();
+  bool found = false;
+  for (recipe::Step& step : recipe->steps) {
+    const recipe::ParamSpecs& specs = passes::FindPass(step.pass)->params;
+    if (!recipe::FindParam(specs, "stats_in")) continue;
+    found = true;
+    if (!flags.stats_in.empty())
+      RETURN_IF_ERROR(step.params.SetValue(specs, "stats_in", flags.stats_in));
+    if (!flags.stats_out.empty())
+      RETURN_IF_ERROR(step.params.SetValue(specs, "stats_out", flags.stats_out));
+  }
+  if (found) return OkStatus();
+  return UsageError("--stats-in and --stats-out need a recipe with the pass calibrate");
+}
+
+}  // namespace
+
 Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
+  RETURN_IF_ERROR(SetStatisticsFiles(flags, &recipe));
   for (const std::string& assignment : flags.overrides)
     RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, &recipe));
   if (flags.print_recipe) {

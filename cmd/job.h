@@ -17,6 +17,8 @@ namespace roundel::cmd {
 struct JobFlags {
   bool dry_run = false, print_recipe = false;
   std::vector<std::string> overrides;  // --set
+  std::vector<std::string> stats_in;   // --stats-in, --stats-out: of every calibrate step
+  std::string stats_out;
 };
 
 // Applies the overrides, then prints the recipe, plans, or runs it.

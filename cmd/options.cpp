@@ -73,6 +73,13 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
                  "(repeatable)")
       ->option_text("KEY=VALUE")
       ->allow_extra_args(false);
+  app.add_option("--stats-out", flags->stats_out,
+                 "Keep what calibration saw in this file, for --stats-in (docs/statistics.md)")
+      ->option_text("FILE");
+  app.add_option("--stats-in", flags->stats_in,
+                 "Calibrate from this file instead of data (repeatable: parts of a data set)")
+      ->option_text("FILE")
+      ->allow_extra_args(false);
   app.add_flag("--dry-run", flags->dry_run,
                "Show what would be quantized and how small it gets; needs no data");
   app.add_flag("--print-recipe", flags->print_recipe, "Print the effective recipe and stop");

@@ -34,6 +34,43 @@ ParamSpecs GridParams() {
   };
 }
 
+ParamSpecs ActivationParams() {
+  ParamSpecs specs = GridParams();
+  specs.insert(specs.begin(),
+               {.name = "mode",
+                .default_value = std::string(kAuto),
+                .help = "static: ranges from calibration; dynamic: at run time, around layers; "
+                        "float: only weights are quantized",
+                .choices = {kAuto, "static", "dynamic", "float"}});
+  return specs;
+}
+
+ParamSpecs RuleParams() {
+  return {
+      {.name = "op", .default_value = std::string(), .help = "op type, or re:regex"},
+      {.name = "node", .default_value = std::string(), .help = "node name, or re:regex"},
+      {.name = "tensor",
+       .default_value = std::string(),
+       .help = "weight or activation, or re:regex; the rule then speaks of that tensor alone"},
+      {.name = "weights",
+       .default_value = std::string(kAuto),
+       .help = "grid such as int8 or 'int4 symmetric', or float"},
+      {.name = "granularity",
+       .default_value = std::string(kAuto),
+       .help = "what shares a scale of the weights",
+       .choices = {kAuto, "tensor", "channel", "block"}},
+      {.name = "block_size",
+       .default_value = int64_t{0},
+       .help = "elements per block, for granularity block",
+       .min = 0,
+       .max = 1 << 20,
+       .unit = "elements"},
+      {.name = "activations",
+       .default_value = std::string(kAuto),
+       .help = "grid of what the node writes, such as uint16; or static, dynamic, float"},
+  };
+}
+
 ParamSpecs WeightParams() {
   ParamSpecs specs = GridParams();
   specs.push_back({.name = "narrow_range",
@@ -79,13 +116,15 @@ ParamSpecs TopLevelParams() {
 ParamSpecs ExportParams() {
   return {
       {.name = "format",
-       .default_value = std::string("qdq"),
-       .help = "QuantizeLinear/DequantizeLinear pairs",
-       .choices = {"qdq"}},
+       .default_value = std::string(kAuto),
+       .help = "qdq: QuantizeLinear/DequantizeLinear pairs; matmulnbits: MatMulNBits and "
+               "GatherBlockQuantized for weights in blocks; qoperator: QLinearConv and its kin; "
+               "pairs where these have no form; auto = as the target wants",
+       .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
       {.name = "encodings_version",
        .default_value = Strings{"1.0.0"},
        .help = "versions of the encodings JSON to write",
-       .choices = {"0.6.1", "1.0.0", "2.0.0"}},
+       .choices = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
       {.name = "external_data",
        .default_value = false,
        .help = "weights in a file beside the model (automatic above 2 GB)"},
@@ -130,11 +169,13 @@ const recipe::RecipeSpec& FullRecipeSpec() {
         {"", "", TopLevelParams()},
         {"data", "Calibration data", data::DataSpecs()},
         {"eval", "Data to measure the result on; no path = no measurement", data::DataSpecs()},
-        {"activations", "Grid of activations; auto = as the target wants", GridParams()},
+        {"activations", "Grid of activations; auto = as the target wants", ActivationParams(),
+         "mode"},
         {"weights", "Grid of weights; auto = as the target wants", WeightParams()},
         {"export", "What is written", ExportParams()},
         {"gate", "Least quality, measured on the eval data", GateParams()},
     };
+    s.rules = RuleParams();
     for (const passes::PassInfo& pass : passes::AllPasses())
       s.passes.push_back({pass.name, pass.summary, pass.params});
     return s;

@@ -9,6 +9,9 @@
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/recipe/yaml.h"
+#include "lib/target/grid_name.h"
+#include "lib/target/rules.h"
 
 namespace roundel::cmd {
 
@@ -22,6 +25,21 @@ using recipe::Params;
 using recipe::Recipe;
 using Strings = std::vector<std::string>;
 
+// The files of a pass: parameters stats_in and stats_out of calibrate.
+void ForEachStepPath(const recipe::ParamSpecs& specs,
+                     const std::function<std::string(const std::string&)>& f, Params* params) {
+  const auto set = [&](const char* name, recipe::ParamValue value) {
+    INVARIANT(params->SetValue(specs, name, std::move(value)).ok(), "a path is free text");
+  };
+  if (recipe::FindParam(specs, "stats_out") && !params->String("stats_out").empty())
+    set("stats_out", f(params->String("stats_out")));
+  if (!recipe::FindParam(specs, "stats_in")) return;
+  Strings moved;
+  for (const std::string& path : params->Strings("stats_in"))
+    if (std::string next = f(path); !next.empty()) moved.push_back(std::move(next));
+  set("stats_in", std::move(moved));
+}
+
 // Applies `f` to every path of the recipe. Labels are a path only where such a file exists: the
 // word may also be a key or a rule (prefix, folder).
 void ForEachPath(Recipe* recipe, const std::function<std::string(const std::string&)>& f) {
@@ -32,7 +50,7 @@ void ForEachPath(Recipe* recipe, const std::function<std::string(const std::stri
     const std::string moved = f(path);
     if (key == "labels" && !FileExists(path) && !FileExists(moved)) return;
     if (key == "target" && path.find('/') == std::string::npos && !path.ends_with(".yaml") &&
-        !path.ends_with(".yml"))
+        !path.ends_with(".yml") && !path.ends_with(".json"))
       return;
     for (const recipe::SectionSpec& spec : FullRecipeSpec().sections)
       if (spec.name == section)
@@ -41,6 +59,9 @@ void ForEachPath(Recipe* recipe, const std::function<std::string(const std::stri
   for (const char* key : {"model", "output", "target"}) apply("", key);
   for (const char* section : {"data", "eval"})
     for (const char* key : {"path", "names", "labels"}) apply(section, key);
+  for (recipe::Step& step : recipe->steps)
+    for (const recipe::SectionSpec& spec : FullRecipeSpec().passes)
+      if (spec.name == step.pass) ForEachStepPath(spec.params, f, &step.params);
 }
 
 bool IsRecipeFile(const std::string& name) {
@@ -66,11 +87,62 @@ Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant:
     if (grid.narrow_range && !can)
       return UsageError(what + ": narrow_range needs a signed symmetric grid");
   }
-  const std::string type = StrCat(grid.is_signed ? "int" : "uint", grid.bits);
-  if (!allowed.empty() && allowed.count(type) == 0)
-    return UsageError(StrCat("target '", target, "' takes no ", type, " ", what, "; it takes ",
-                             Join(Strings(allowed.begin(), allowed.end()))));
+  if (!target::GridAllowed(grid, allowed))
+    return UsageError(StrCat("target '", target, "' takes no ", grid.Name(), " ", what,
+                             "; it takes ", Join(Strings(allowed.begin(), allowed.end()))));
   return grid;
+}
+
+std::optional<quant::Granularity> GranularityOf(const std::string& name) {
+  using quant::Granularity;
+  if (name == "tensor") return Granularity::kTensor;
+  if (name == "channel") return Granularity::kChannel;
+  if (name == "block") return Granularity::kBlock;
+  return std::nullopt;
+}
+
+std::optional<target::ActivationMode> ModeOf(const std::string& name) {
+  for (int i = 0; i < 3; ++i)
+    if (name == target::kActivationModes[i]) return static_cast<target::ActivationMode>(i);
+  return std::nullopt;
+}
+
+Result<quant::Grid> RuleGrid(const std::string& name, const char* key) {
+  if (const auto grid = target::ParseGridName(name)) return *grid;
+  return UsageError(StrCat("'", key, "' is no grid such as uint8 or 'int4 symmetric': '",
+                           recipe::ForMessage(name), "'"));
+}
+
+Result<target::GridRule> RuleOf(const Params& params) {
+  target::GridRule rule{.op = params.String("op"),
+                        .node = params.String("node"),
+                        .tensor = params.String("tensor")};
+  const std::string &weights = params.String("weights"), &activations = params.String("activations");
+  rule.float_weights = weights == "float";
+  if (!rule.float_weights && weights != kAuto) {
+    ASSIGN_OR_RETURN(rule.weights, RuleGrid(weights, "weights"));
+  }
+  rule.granularity = GranularityOf(params.String("granularity"));
+  rule.block_size = params.Int("block_size");
+  rule.mode = ModeOf(activations);
+  if (!rule.mode && activations != kAuto) {
+    ASSIGN_OR_RETURN(rule.activations, RuleGrid(activations, "activations"));
+    rule.mode = target::ActivationMode::kStatic;
+    if (rule.activations->narrow_range)
+      return UsageError("activations: a narrow range has no QuantizeLinear; leave 'narrow' out");
+  }
+  return rule;
+}
+
+Status ReadRules(const Recipe& recipe, target::GridChoice* choice) {
+  for (const recipe::Rule& rule : recipe.rules) {
+    auto read = RuleOf(rule.params);
+    if (read.ok()) choice->rules.push_back(*std::move(read));
+    Status status = read.ok() ? target::RuleSet::Compile({choice->rules.back()}).status()
+                              : std::move(read).status();
+    RETURN_IF_ERROR(std::move(status).At(StrCat(recipe.source, ":", rule.line)));
+  }
+  return OkStatus();
 }
 
 }  // namespace
@@ -134,25 +206,43 @@ Recipe WithoutPaths(const Recipe& recipe) {
   return bare;
 }
 
+Result<std::string> FormatOf(const Recipe& recipe, const target::Profile& profile) {
+  const std::string& wish = recipe.Section("export").String("format");
+  const std::string format = wish == kAuto ? profile.format : wish;
+  if (profile.formats.empty() || profile.formats.contains(format)) return format;
+  return UsageError(StrCat("target '", profile.name, "' takes no format ", format, "; it takes ",
+                           Join(Strings(profile.formats.begin(), profile.formats.end()))));
+}
+
 Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Profile& profile) {
   using quant::Granularity;
   target::GridChoice choice = target::DefaultChoice(profile);
   choice.exclude = recipe.Section("").Strings("exclude");
+  const Params& activations = recipe.Section("activations");
+  choice.mode = ModeOf(activations.String("mode")).value_or(choice.mode);
+  const bool is_static = choice.mode == target::ActivationMode::kStatic;
   ASSIGN_OR_RETURN(choice.activations,
-                   GridOf(recipe.Section("activations"), "activations", choice.activations,
-                          profile.activation_grids, profile.name));
+                   GridOf(activations, "activations", choice.activations,
+                          is_static ? profile.activation_grids : std::set<std::string>(),
+                          profile.name));
   const Params& weights = recipe.Section("weights");
+  const bool weight_only = choice.mode == target::ActivationMode::kFloat;
   ASSIGN_OR_RETURN(choice.weights,
-                   GridOf(weights, "weights", choice.weights, profile.weight_grids, profile.name));
-  const std::string& granularity = weights.String("granularity");
-  if (granularity == "tensor") choice.weight_granularity = Granularity::kTensor;
-  if (granularity == "channel") choice.weight_granularity = Granularity::kChannel;
-  if (granularity == "block") choice.weight_granularity = Granularity::kBlock;
-  choice.block_size = weights.Int("block_size");
+                   GridOf(weights, "weights", choice.weights,
+                          weight_only && !profile.weight_only_grids.empty()
+                              ? profile.weight_only_grids
+                              : profile.weight_grids,
+                          profile.name));
+  const auto granularity = GranularityOf(weights.String("granularity"));
+  choice.weight_granularity = granularity.value_or(choice.weight_granularity);
   const bool block = choice.weight_granularity == Granularity::kBlock;
+  if (granularity || weights.Int("block_size") > 0)
+    choice.block_size = weights.Int("block_size") > 0 || !block ? weights.Int("block_size")
+                                                                : profile.block_size;
   if (block != (choice.block_size > 0))
     return UsageError(block ? "weights: granularity block needs a block_size"
                             : "weights: block_size needs granularity block");
+  RETURN_IF_ERROR(ReadRules(recipe, &choice));
   return choice;
 }
 

@@ -33,6 +33,9 @@ recipe::Recipe RelativeTo(const recipe::Recipe& recipe, const std::string& folde
 // The recipe without paths: what is hashed, so that moving files changes nothing.
 recipe::Recipe WithoutPaths(const recipe::Recipe& recipe);
 
+// What export writes: the recipe's format, or the target's; kUsage if the target cannot take it.
+Result<std::string> FormatOf(const recipe::Recipe& recipe, const target::Profile& profile);
+
 // The profile's choice with what the recipe's sections say instead of "auto"; kUsage for grids that
 // do not exist or that the target does not take.
 Result<target::GridChoice> GridChoiceOf(const recipe::Recipe& recipe,

@@ -18,6 +18,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/kernels/spatial.h"
 #include "lib/graph/layer.h"
+#include "passes/layer_bias.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -75,45 +76,19 @@ std::vector<double> MeanShift(const WeightedLayer& layer, const std::vector<doub
   return shift;
 }
 
-// The grid of a bias that did not exist: the unit of the accumulator.
-Encoding BiasEncoding(const Encoding& source, const Encoding& weight,
-                      const WeightedLayer& layer) {
-  Encoding e{.role = quant::Role::kBias,
-             .grid = {.bits = 32, .is_signed = true, .symmetric = true},
-             .granularity = quant::Granularity::kChannel};
-  for (int64_t c = 0; c < layer.out_channels(); ++c) {
-    const double scale = weight.params[weight.params.size() == 1 ? 0 : c].scale;
-    e.params.push_back(
-        {static_cast<float>(source.params[0].scale * layer.weight_factor * scale), 0});
-  }
-  e.decided_by = "bias_correct";
-  return e;
-}
-
-bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
-  for (size_t c = 0; c < bias.size(); ++c)
-    if (!(std::fabs(bias[c] / e.params[e.params.size() == 1 ? 0 : c].scale) < 0x1p31 - 256))
-      return false;
-  return true;
-}
-
 // Empty if the layer was corrected; else why not.
-Result<std::string> Correct(Session& session, WeightedLayer layer) {
-  graph::Graph& graph = *session.model.graph;
+Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
+  const graph::Graph& graph = *session.model.graph;
   const Encoding& weight = session.encodings.at(layer.weight());
-  const auto source = session.encodings.find(layer.input());
   const auto known = session.input_means.find(layer.input());
   const Tensor& values = *graph.Constant(layer.weight());
   if (session.corrected_biases.contains(layer.output()))
     return std::string("its bias was corrected before");
-  if (layer.node->Is("MatMul")) return std::string("a MatMul has no bias");
-  if (layer.node->Is("Gemm") && layer.node->Float("beta", 1) != 1)
-    return std::string("its Gemm scales the bias (beta)");
-  if (known == session.input_means.end() || source == session.encodings.end())
+  if (std::string why = BiasObstacle(session, layer); !why.empty()) return why;
+  if (known == session.input_means.end())
     return std::string("the mean of its input was not measured");
-  if (values.dtype() != DType::kFloat || weight.granularity == quant::Granularity::kBlock)
-    return std::string("its weight is not of a kind that has an int32 bias");
-  const InputMean& input = known->second;
+  if (values.dtype() != DType::kFloat) return std::string("its weight is not float32");
+  const quant::InputMean& input = known->second;
   if (static_cast<int64_t>(input.mean.size()) != layer.in_channels())
     return std::string("its input has another number of channels than its weight");
 
@@ -125,24 +100,8 @@ Result<std::string> Correct(Session& session, WeightedLayer layer) {
   const std::vector<double> shift = MeanShift(layer, error, input.mean, shares);
   std::vector<double> bias = graph::ReadBias(graph, layer);
   for (size_t c = 0; c < bias.size(); ++c) bias[c] -= shift[c];
-
-  std::optional<Encoding> grid;
-  if (const auto old = session.encodings.find(layer.node->input(2));
-      !layer.node->input(2).empty() && old != session.encodings.end()) {
-    if (old->second.frozen || old->second.codes) return std::string("its bias is fixed");
-    grid = old->second;
-  } else if (layer.node->input(2).empty()) {
-    grid = BiasEncoding(source->second, weight, layer);
-  }
-  if (grid && (static_cast<int64_t>(grid->params.size()) > layer.out_channels() ||
-               !FitsGrid(*grid, bias)))
-    return std::string("the corrected bias would not fit int32");
-  const std::string old_bias = layer.node->input(2);
-  graph::WriteBias(&graph, &layer, bias);
-  // WriteBias leaves a bias that others read as it was.
-  if (!graph.Constant(old_bias)) session.encodings.erase(old_bias);
+  if (std::string why = SetBias(session, layer, bias, "bias_correct"); !why.empty()) return why;
   session.corrected_biases.insert(layer.output());
-  if (grid) session.encodings[layer.node->input(2)] = *grid;
   double largest = 0;
   for (double s : shift) largest = std::max(largest, std::fabs(s));
   session.report->Add(layer.node->DisplayName(), "corrected", StrCat("by up to ", largest));

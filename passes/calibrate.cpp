@@ -1,12 +1,13 @@
 // calibrate: decides where quantizers stand and which grid each of them has.
 //
 // The target profile places the quantizers (lib/target/place.cpp). One sweep over the data, with a
-// tap on every activation that needs a range, feeds one observer per tensor; memory does not grow
-// with the number of samples. Tensors of one group (Concat, pass-through chains) share the union of
-// their ranges.
+// tap on every activation that needs a range, gathers statistics of each (lib/quant/statistics.h);
+// the method turns them into ranges (lib/quant/observers/, one file each). Memory does not grow with
+// the number of samples. Tensors of one group (Concat, pass-through chains) share one range, made
+// from what all of them hold together.
 //
-//   activation   s_x, z_x from the observed range, by quant::ParamsFromRange
-//   weight       s_w from the exact minimum and maximum of the tensor, channel or block
+//   activation   s_x, z_x from the range of `method`, by quant::ParamsFromRange
+//   weight       s_w from the range of `weights_method` of the tensor, channel or block
 //   bias         s_b = s_x * s_w * factor, z_b = 0, int32: the unit of the integer accumulator
 //
 // Two repairs make the integers meaningful where batch normalisation left channels dead or nearly
@@ -17,17 +18,22 @@
 // Along the way the sweep takes the mean of every layer's input (Session::input_means), which
 // bias_correct needs.
 //
+// `stats_out` keeps all of that in a file, and `stats_in` takes it from files instead of the data
+// (several, of parts of the data, are merged): the ranges are the same to the bit.
+//
 // Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost:
-// one forward pass over the data.
+// one forward pass over the data; per value at most a few ms for the search.
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "lib/base/parallel.h"
 #include "lib/base/text.h"
-#include "lib/quant/observers/tensor_ranges.h"
-#include "passes/observe.h"
+#include "lib/graph/layer.h"
+#include "lib/quant/tensor_ranges.h"
 #include "passes/pass.h"
+#include "passes/stored_statistics.h"
 
 namespace roundel::passes {
 namespace {
@@ -64,12 +70,58 @@ bool SameEncodings(const EncodingTable& a, const EncodingTable& b) {
          });
 }
 
+// What a mean error at `value` costs its layers beside a random one of the same energy
+// (lib/quant/observers/auto.cpp); 1 if no layer with a constant weight reads it.
+double MeanErrorWeight(const graph::Graph& graph, const std::vector<const QuantPoint*>& group) {
+  double ratios = 0, layers = 0;
+  for (const QuantPoint* point : group) {
+    for (const graph::Use& use : graph.Uses(point->value)) {
+      if (use.index != 0 || !graph::IsLayerOp(*use.node)) continue;
+      std::string why;
+      const auto layer = graph::MatchLayer(graph, use.node, &why);
+      if (!layer) continue;
+      const std::vector<double> weight = graph::ReadWeight(graph, *layer);
+      double mean = 0, random = 0;
+      for (int64_t g = 0; g < layer->groups; ++g) {
+        for (int64_t o = 0; o < layer->out_per_group; ++o) {
+          double sum = 0;
+          for (int64_t i = 0; i < layer->in_per_group; ++i) {
+            for (int64_t k = 0; k < layer->kernel; ++k) {
+              const double w = weight[static_cast<size_t>(layer->Index(g, o, i, k))];
+              sum += w;
+              random += w * w;
+            }
+          }
+          mean += sum * sum;
+        }
+      }
+      if (!(random > 0)) continue;
+      ratios += mean / random;
+      ++layers;
+    }
+  }
+  return layers > 0 ? ratios / layers : 1;
+}
+
+quant::MethodOptions OptionsOf(const recipe::Params& params) {
+  return {.percentile = params.Float("percentile"),
+          .lower_tail = params.Float("lower_tail"),
+          .upper_tail = params.Float("upper_tail"),
+          .averaging = params.Float("averaging"),
+          .gamma = params.Float("gamma"),
+          .bins = params.Int("bins")};
+}
+
 // Turns a placement and what the sweep saw into encodings.
 class GridMaker {
  public:
   GridMaker(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
 
   Result<EncodingTable> Run(const target::Placement& placement) {
+    const quant::MethodOptions options = OptionsOf(params_);
+    ASSIGN_OR_RETURN(method_, quant::MakeObserver(params_.String("method"), options));
+    ASSIGN_OR_RETURN(weights_method_,
+                     quant::MakeObserver(params_.String("weights_method"), options));
     for (const auto& [value, e] : session_.encodings) {
       if (!e.frozen) continue;
       if (e.params.empty())
@@ -107,33 +159,40 @@ class GridMaker {
 
   Status MakeActivations() {
     std::vector<std::string> observed;
+    std::vector<const std::vector<const QuantPoint*>*> open;
     for (const auto& [number, group] : groups_) {
       if (FrozenMember(group)) continue;
+      open.push_back(&group);
       for (const QuantPoint* point : group)
         if (NeedsData(*point)) observed.push_back(point->value);
     }
-    Observation seen;
+    quant::CalibrationStatistics seen;
     if (!observed.empty()) {
-      if (!session_.data)
-        return UsageError("calibrate needs data: set 'path' in the section 'data'");
-      const ObservationOptions options = {
-          .method = params_.String("method"),
-          .observer = {.percentile = params_.Float("percentile")},
-          .samples = params_.Int("samples")};
-      ASSIGN_OR_RETURN(seen, Observe(session_, observed, options));
+      const StatisticsSource source = {.needs = method_->needs(),
+                                       .samples = params_.Int("samples"),
+                                       .stats_in = params_.Strings("stats_in"),
+                                       .stats_out = params_.String("stats_out"),
+                                       .accept_mismatch =
+                                           params_.String("stats_mismatch") == "accept"};
+      ASSIGN_OR_RETURN(seen, GatherStatistics(session_, observed, source));
       samples_ = seen.samples;
     }
-    for (const auto& [number, group] : groups_) {
-      QParams params;
-      if (const Encoding* frozen = FrozenMember(group)) {
-        params = frozen->params.at(0);
-      } else {
-        ASSIGN_OR_RETURN(const quant::Range range, GroupRange(group, seen));
-        params = quant::ParamsFromRange(range.min, range.max, group[0]->grid);
-      }
-      for (const QuantPoint* point : group)
+    std::vector<quant::Decision> decisions(open.size());
+    session_.model.graph->IsInput("");  // builds the graph's index, which then several may read
+    ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        decisions[i] = Decide(*open[i], &seen);
+    });
+    for (size_t i = 0; i < open.size(); ++i) {
+      ASSIGN_OR_RETURN(const quant::Range range, Widened(*open[i], decisions[i]));
+      const QParams params = quant::ParamsFromRange(range.min, range.max, (*open[i])[0]->grid);
+      for (const QuantPoint* point : *open[i])
         table_.try_emplace(point->value, MakeEncoding(*point, {params}));
     }
+    for (const auto& [number, group] : groups_)
+      if (const Encoding* frozen = FrozenMember(group))
+        for (const QuantPoint* point : group)
+          table_.try_emplace(point->value, MakeEncoding(*point, {frozen->params.at(0)}));
     return OkStatus();
   }
 
@@ -141,37 +200,51 @@ class GridMaker {
     return point.role == Role::kActivation && !point.derived && !point.fixed_range;
   }
 
-  Result<quant::Range> GroupRange(const std::vector<const QuantPoint*>& group, Observation& seen) {
-    std::unique_ptr<quant::Observer> merged;
+  // What the data says about a group's range; nothing (no method) if none of it was observed.
+  quant::Decision Decide(const std::vector<const QuantPoint*>& group,
+                         quant::CalibrationStatistics* seen) const {
+    quant::ValueStatistics* first = nullptr;
+    for (const QuantPoint* point : group) {
+      if (!NeedsData(*point)) continue;
+      quant::ValueStatistics& statistics = seen->values.at(point->value);
+      if (first)
+        first->Unite(statistics);
+      else
+        first = &statistics;
+    }
+    if (!first) return {};
+    quant::Evidence evidence = quant::EvidenceOf(*first, method_->needs());
+    if (method_->weighs_mean_error())
+      evidence.mean_error_weight = MeanErrorWeight(*session_.model.graph, group);
+    return method_->Decide(evidence, group[0]->grid);
+  }
+
+  // The range together with what needs no data: fixed ranges and constants of the group.
+  Result<quant::Range> Widened(const std::vector<const QuantPoint*>& group,
+                               const quant::Decision& decision) {
     quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     const auto widen = [&range](double low, double high) {
       range = {std::min(range.min, low), std::max(range.max, high)};
     };
     for (const QuantPoint* point : group) {
       if (point->fixed_range) widen(point->range_min, point->range_max);
-      if (point->role == Role::kWeight) {
-        ASSIGN_OR_RETURN(const auto ranges,
-                         quant::TensorRanges(Constant(point->value), MakeEncoding(*point, {})));
-        widen(ranges[0].min, ranges[0].max);
-      }
-      if (!NeedsData(*point)) continue;
-      auto observer = std::move(seen.observers.at(point->value));
-      if (merged)
-        merged->Merge(*observer);
-      else
-        merged = std::move(observer);
+      if (point->role != Role::kWeight) continue;
+      ASSIGN_OR_RETURN(const auto ranges,
+                       quant::TensorRanges(Constant(point->value), MakeEncoding(*point, {})));
+      widen(ranges[0].min, ranges[0].max);
     }
-    if (merged) {
-      const quant::Range found = merged->Compute(group[0]->grid);
-      widen(found.min, found.max);
-    }
+    if (decision.method.empty()) return range;
+    widen(decision.range.min, decision.range.max);
+    if (decision.method != method_->name())
+      session_.report->Add(group[0]->value, "chose " + decision.method,
+                           StrCat("range [", range.min, ", ", range.max, "]"));
     return range;
   }
 
   Status MakeWeight(const QuantPoint& point) {
     if (table_.contains(point.value)) return OkStatus();  // frozen
     Encoding e = MakeEncoding(point, {});
-    auto ranges = quant::TensorRanges(Constant(point.value), e);
+    auto ranges = quant::TensorRanges(Constant(point.value), e, *weights_method_);
     if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
@@ -247,6 +320,7 @@ class GridMaker {
 
   Session& session_;
   const recipe::Params& params_;
+  std::unique_ptr<quant::Observer> method_, weights_method_;
   std::map<int, std::vector<const QuantPoint*>> groups_;
   EncodingTable table_;
   int64_t samples_ = 0;
@@ -258,6 +332,8 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
     report->Add(node.node, "declined", node.reason);
   for (const std::string& pattern : placement.unmatched_excludes)
     report->Add(pattern, "unmatched", "the exclude pattern matches no node");
+  for (const std::string& rule : placement.unmatched_rules)
+    report->Add(rule, "unmatched", "the rule decides nothing: no match, or an earlier rule wins");
   int64_t counts[3] = {};
   for (const auto& [value, e] : table) ++counts[static_cast<int>(e.role)];
   report->Metric("samples", samples);
@@ -297,6 +373,34 @@ PassInfo calibrate_pass() {
                .min = 50.001,
                .max = 100,
                .unit = "%"},
+              {.name = "lower_tail",
+               .default_value = -1.0,
+               .help = "share cut off below, on asymmetric grids; -1: as percentile says",
+               .min = -1,
+               .max = 49.999,
+               .unit = "%"},
+              {.name = "upper_tail",
+               .default_value = -1.0,
+               .help = "share cut off above, on asymmetric grids; -1: as percentile says",
+               .min = -1,
+               .max = 49.999,
+               .unit = "%"},
+              {.name = "averaging",
+               .default_value = 0.01,
+               .help = "weight of a new sample (method moving_average)",
+               .min = 1e-6,
+               .max = 1},
+              {.name = "gamma",
+               .default_value = 3.0,
+               .help = "what clipping counts beside rounding (method sqnr)",
+               .min = 0,
+               .max = 1e6},
+              {.name = "bins",
+               .default_value = int64_t{128},
+               .help = "of the histogram (method kl_ort)",
+               .min = 128,
+               .max = 65536,
+               .unit = "bins"},
               {.name = "samples",
                .default_value = int64_t{0},
                .help = "samples to look at, in whole batches; 0 = all",
@@ -305,9 +409,21 @@ PassInfo calibrate_pass() {
               {.name = "weights_method",
                .default_value = std::string("min_max"),
                .help = "how weight ranges follow from the weights",
-               .choices = {"min_max"}},
+               .choices = quant::WeightMethods()},
+              {.name = "stats_in",
+               .default_value = std::vector<std::string>{},
+               .help = "statistics files to use instead of the data; several are merged"},
+              {.name = "stats_out",
+               .default_value = std::string(),
+               .help = "statistics file to write, for later runs without the data"},
+              {.name = "stats_mismatch",
+               .default_value = std::string("error"),
+               .help = "statistics of another model or preprocessing",
+               .choices = {"error", "accept"}},
           },
       .needs_data = true,
+      .data_for_static_only = true,
+      .data_substitute = "stats_in",
       .run = Run,
   };
 }

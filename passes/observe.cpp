@@ -23,9 +23,10 @@ struct Mean {
   bool Suffices() const { return samples >= kMeanSamples && channels.count() >= kMeanValues; }
 };
 
-// What one lane of the sweep has seen: everything by observers, of means only the last batch.
+// What one lane of the sweep has seen: everything by statistics, but of means and of the extremes of
+// single samples only the last batch.
 struct LaneState {
-  std::map<std::string, std::unique_ptr<quant::Observer>> observers;
+  std::map<std::string, quant::ValueStatistics> values;
   std::map<std::string, Mean> means;
 };
 
@@ -37,24 +38,26 @@ class Observing {
     for (const auto& [value, convolution] : inputs_) means_[value];
   }
 
-  Result<Observation> Run() {
-    RETURN_IF_ERROR(quant::MakeObserver(options_.method, options_.observer).status());
+  Result<quant::CalibrationStatistics> Run() {
     engine::SweepOptions options{.samples = options_.samples, .label = "calibrate"};
     options.executor.tapped_values = values_;
     for (const auto& [value, unused] : inputs_) options.executor.tapped_values.push_back(value);
     const engine::SweepHooks hooks = {
         .taps = [this](int lane) { return Taps(lane); },
-        .done = [this](int lane, const engine::Batch&, const auto&) { return Done(lane); },
+        .done = [this](int lane, const engine::Batch& batch, const auto&) {
+          return Done(lane, batch.size);
+        },
         .explain = [this](Status error, const engine::Batch& batch) {
           return Explain(std::move(error), batch);
         }};
-    Observation seen;
+    quant::CalibrationStatistics seen;
     // Lanes are filled in while others run: none may move.
     lanes_.resize(static_cast<size_t>(Threads()));
     ASSIGN_OR_RETURN(seen.samples, engine::Sweep(session_.model, options, *session_.data, hooks));
     if (seen.samples == 0) return DataError("the calibration data has no samples");
     for (const auto& [value, mean] : means_)
-      if (mean.samples > 0) session_.input_means[value] = {mean.channels.mean(), mean.shape};
+      if (mean.samples > 0)
+        seen.input_means[value] = {mean.channels.mean(), mean.shape, mean.channels.count()};
     RETURN_IF_ERROR(Merge(&seen));
     return seen;
   }
@@ -63,7 +66,7 @@ class Observing {
   // Inputs of layers with weights, and whether their channels lie on axis 1.
   std::map<std::string, bool> LayerInputs() const {
     std::map<std::string, bool> inputs;
-    if (!session_.wants_input_means) return inputs;
+    if (!options_.input_means) return inputs;
     const graph::Graph& graph = *session_.model.graph;
     for (const graph::NodePtr& node : graph.nodes())
       if (graph::IsLayerOp(*node) && graph.Constant(node->input(1)) &&
@@ -76,9 +79,8 @@ class Observing {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
     std::vector<engine::Tap> taps;
     for (const std::string& value : values_) {
-      auto& observer = state.observers[value];
-      observer = std::move(quant::MakeObserver(options_.method, options_.observer).value());
-      taps.push_back(RangeTap(value, observer.get()));
+      const auto made = state.values.emplace(value, quant::ValueStatistics(options_.needs));
+      taps.push_back(RangeTap(value, &made.first->second));
     }
     for (const auto& [value, convolution] : inputs_)
       taps.push_back(MeanTap(value, convolution, &state.means[value]));
@@ -86,18 +88,22 @@ class Observing {
   }
 
   // What a Clip has bounded on both sides need not be looked at any more once it has touched both:
-  // min_max then stays what it is. In networks with Relu6 that is most of what flows.
-  engine::Tap RangeTap(const std::string& value, quant::Observer* observer) const {
+  // minimum and maximum then stay what they are. In networks with Relu6 that is most of what flows.
+  engine::Tap RangeTap(const std::string& value, quant::ValueStatistics* statistics) const {
     const graph::Node* producer = session_.model.graph->Producer(value);
     std::optional<target::Clamp> bounds;
-    if (producer && options_.method == "min_max")
+    if (producer && options_.needs == quant::StatisticsNeeds{})
       bounds = target::FindClamp(*session_.model.graph, *producer);
-    return {value, true, [observer, bounds](const engine::TapView& view) {
-              const quant::Range seen = observer->seen();
-              if (bounds && observer->count() > 0 && seen.min == bounds->low &&
+    return {value, true, [statistics, bounds](const engine::TapView& view) {
+              const quant::Range seen = statistics->seen();
+              if (bounds && statistics->count() > 0 && seen.min == bounds->low &&
                   seen.max == bounds->high)
                 return OkStatus();
-              return observer->Observe(view.data).At(StrCat("value '", view.name, "'"));
+              // Whether these are samples shows when the batch is done.
+              constexpr int64_t kMostParts = 1 << 16;
+              int64_t parts = view.shape.empty() ? 1 : view.shape[0];
+              if (parts < 1 || parts > kMostParts) parts = 1;
+              return statistics->Observe(view.data, parts).At(StrCat("value '", view.name, "'"));
             }};
   }
 
@@ -122,7 +128,10 @@ class Observing {
   }
 
   // In the order of the data, whatever lane ran the batch: sums come out the same.
-  Status Done(int lane) {
+  Status Done(int lane, int64_t batch_size) {
+    if (options_.needs.samples)
+      for (auto& [value, statistics] : lanes_[static_cast<size_t>(lane)].values)
+        AppendSamples(statistics.samples(), batch_size, &samples_[value]);
     for (auto& [value, batch] : lanes_[static_cast<size_t>(lane)].means) {
       Mean& whole = means_.at(value);
       if (batch.samples > 0 && !whole.Suffices()) {
@@ -135,15 +144,40 @@ class Observing {
     return OkStatus();
   }
 
-  Status Merge(Observation* seen) {
-    seen->observers = std::move(lanes_[0].observers);
-    for (size_t i = 1; i < lanes_.size(); ++i)
-      for (auto& [value, observer] : lanes_[i].observers) seen->observers.at(value)->Merge(*observer);
-    for (const auto& [value, observer] : seen->observers)
-      if (observer->count() == 0)
+  // Moves the extremes of what lay along a value's first axis to `all`, one pair per sample; one for
+  // the batch if that axis was something else.
+  static void AppendSamples(std::vector<quant::SampleRange>& parts, int64_t batch_size,
+                            std::vector<quant::SampleRange>* all) {
+    const int64_t count = std::ssize(parts);
+    const bool by_sample = batch_size > 0 && count % batch_size == 0;
+    const int64_t per_sample = by_sample ? count / batch_size : count;
+    for (int64_t i = 0; i < count; ++i) {
+      const quant::SampleRange& part = parts[static_cast<size_t>(i)];
+      if (i % per_sample == 0)
+        all->push_back(part);
+      else
+        all->back() = {std::min(all->back().min, part.min), std::max(all->back().max, part.max)};
+    }
+    parts.clear();
+  }
+
+  Status Merge(quant::CalibrationStatistics* seen) {
+    for (LaneState& lane : lanes_) {
+      for (auto& [value, statistics] : lane.values) {
+        const auto place = seen->values.find(value);
+        if (place == seen->values.end())
+          seen->values.emplace(value, std::move(statistics));
+        else
+          place->second.Append(statistics);
+      }
+    }
+    for (auto& [value, statistics] : seen->values) {
+      statistics.samples() = std::move(samples_[value]);
+      if (statistics.count() == 0)
         return DataError(
             StrCat("value '", value, "' received no data from ", seen->samples,
                    " samples; exclude the nodes around it or add data that reaches it"));
+    }
     return OkStatus();
   }
 
@@ -180,12 +214,14 @@ class Observing {
   const std::map<std::string, bool> inputs_;
   std::vector<LaneState> lanes_;
   std::map<std::string, Mean> means_;
+  std::map<std::string, std::vector<quant::SampleRange>> samples_;
 };
 
 }  // namespace
 
-Result<Observation> Observe(Session& session, const std::vector<std::string>& values,
-                            const ObservationOptions& options) {
+Result<quant::CalibrationStatistics> Observe(Session& session,
+                                             const std::vector<std::string>& values,
+                                             const ObservationOptions& options) {
   return Observing(session, values, options).Run();
 }
 

@@ -15,6 +15,7 @@
 #include "lib/base/status.h"
 #include "lib/engine/data_source.h"
 #include "lib/graph/graph.h"
+#include "lib/quant/calibration_statistics.h"
 #include "lib/quant/encodings.h"
 #include "lib/recipe/params.h"
 #include "lib/report/report.h"
@@ -28,11 +29,11 @@ struct ChannelStatistics {
   std::vector<double> mean, deviation;
 };
 
-// What a layer's input holds on average, over the calibration data: by channel, which lies on axis 1
-// for convolutions and on the last axis for matrix products.
-struct InputMean {
-  std::vector<double> mean;
-  Shape shape;  // of one batch
+// Files of calibration statistics: formats and names are the caller's. Empty functions: there are
+// none to be had.
+struct StatisticsFiles {
+  std::function<Result<quant::CalibrationStatistics>(const std::string& path)> read;
+  std::function<Status(const std::string& path, const quant::CalibrationStatistics&)> write;
 };
 
 // The only thing that passes share.
@@ -43,8 +44,11 @@ struct Session {
   target::GridChoice grids;
   std::optional<target::Placement> placement;  // set by the pass that assigns grids
   engine::DataSource* data = nullptr;          // not owned; nullptr if the recipe needs none
+  // What identifies the data (quant::CalibrationStatistics); "" if that is not known.
+  std::string preprocessing_hash, data_hash;
+  StatisticsFiles statistics_files;
   std::map<std::string, ChannelStatistics> statistics;  // by the layer's output value
-  std::map<std::string, InputMean> input_means;         // by value; of layers with weights
+  std::map<std::string, quant::InputMean> input_means;  // by value; of layers with weights
   bool wants_input_means = true;                        // some pass of the recipe reads them
   std::set<std::string> corrected_biases;               // by the layer's output value
   Random random{0};
@@ -58,6 +62,8 @@ struct PassInfo {
   std::string summary;                   // one line
   recipe::ParamSpecs params;
   bool needs_data = false;
+  bool data_for_static_only = false;  // needs_data, but not where activations have no static grids
+  std::string data_substitute;  // parameter that, if it is given, makes data unnecessary
   bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
   bool needs_input_means = false;
   // The model computes the same function after it; the runner proves that on data.

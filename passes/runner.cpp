@@ -102,7 +102,11 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Session*
 Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptions& options,
                Session* session) {
   if (Interrupted()) return InterruptedError();
-  if (pass.needs_data && session->data == nullptr)
+  const bool static_grids = session->grids.mode == target::ActivationMode::kStatic;
+  const bool spares_data =
+      (pass.data_for_static_only && !static_grids) ||
+      (!pass.data_substitute.empty() && !step.params.IsDefault(pass.data_substitute));
+  if (pass.needs_data && session->data == nullptr && !spares_data)
     return UsageError("needs calibration data: give --calib, or a data section in the recipe");
   if (pass.needs_grids && session->encodings.empty() && !session->placement)
     return UsageError("works on grids, so it must come after calibrate");

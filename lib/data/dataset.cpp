@@ -171,6 +171,9 @@ Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& pa
   hasher.Add(settings.text);
   for (const std::string& name : facts->samples) hasher.Add(name);
   facts->hash = hasher.Hex();
+  Hasher preprocessing;
+  preprocessing.Add(settings.preprocessing);
+  facts->preprocessing_hash = preprocessing.Hex();
   return std::unique_ptr<engine::DataSource>(
       std::make_unique<Stream>(std::move(loader), DefaultStreamOptions(fixed)));
 }

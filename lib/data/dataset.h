@@ -26,6 +26,7 @@ struct InputInfo {
 struct DatasetFacts {
   std::string description;           // "folder of images, 256 of 1000, seed 0"
   std::string hash;                  // of the chosen names and the preprocessing
+  std::string preprocessing_hash;    // of the preprocessing alone
   std::vector<std::string> samples;  // chosen names in order
   bool has_labels = false;
 };

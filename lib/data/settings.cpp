@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 #include "lib/base/text.h"
 #include "lib/data/dataset.h"
@@ -76,15 +77,17 @@ Status CheckNormalization(const Settings& settings) {
   return OkStatus();
 }
 
-// Everything that changes the tensors, and the choice of samples, in one line.
-std::string SettingsText(const recipe::Params& params) {
+// All settings but those of `except`, in one line.
+std::string SettingsText(const recipe::Params& params, const std::set<std::string>& except) {
   std::string text;
   for (const auto& [name, value] : params.values())
-    if (name != "path" && name != "names" && name != "labels" && name != "batch" &&
-        name != "strict")
-      text += StrCat(name, "=", recipe::ParamValueText(value), ";");
+    if (!except.contains(name)) text += StrCat(name, "=", recipe::ParamValueText(value), ";");
   return text;
 }
+
+const std::set<std::string> kNoTensors = {"path", "names", "labels", "batch", "strict"};
+const std::set<std::string> kNoPreprocessing = {"path",   "names", "labels", "batch",
+                                                "strict", "count", "seed",   "labels_offset"};
 
 }  // namespace
 
@@ -209,7 +212,8 @@ Result<Settings> ResolveSettings(const recipe::Params& params) {
   s.array_layout = ParseLayout(params.String("array_layout"));
   if (params.String("type") != "auto") s.type = ParseDType(params.String("type"));
   s.inputs = params.Strings("input");
-  s.text = SettingsText(params);
+  s.text = SettingsText(params, kNoTensors);
+  s.preprocessing = SettingsText(params, kNoPreprocessing);
   return s;
 }
 

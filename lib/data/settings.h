@@ -44,6 +44,7 @@ struct Settings {
   std::vector<std::string> inputs;  // "input" or "input=key"
 
   std::string text;  // every value that shapes the tensors; hashed for the report
+  std::string preprocessing;  // the same without the choice of samples
 };
 
 Result<Settings> ResolveSettings(const recipe::Params& params);

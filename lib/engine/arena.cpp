@@ -129,12 +129,6 @@ int Arena::Find(const void* pointer) const {
   return -1;
 }
 
-int64_t Arena::planned_bytes() const {
-  int64_t bytes = buffer_bytes_;
-  for (const Layout& layout : layouts_) bytes = std::max(bytes, layout.bytes);
-  return bytes;
-}
-
 // Greedy by size: large blocks first, each at the lowest offset where no block that is alive at the
 // same time is in the way (Pisarchyk and Lee, Efficient memory management for deep neural net
 // inference, 2020, section 5.2).
@@ -169,6 +163,12 @@ Arena::Layout Arena::MakeLayout() const {
         i);
   }
   return layout;
+}
+
+int64_t Arena::planned_bytes() const {
+  int64_t bytes = buffer_bytes_;
+  for (const Layout& layout : layouts_) bytes = std::max(bytes, layout.bytes);
+  return bytes;
 }
 
 void Arena::End(bool complete) {

@@ -34,7 +34,7 @@ class Arena {
   // Ends the run; `complete` if it ran to its end, so that its record is worth keeping.
   void End(bool complete);
 
-  // What the buffer takes, or will take once the largest of the recorded runs comes again.
+  // What runs of the signatures known so far take, at most.
   int64_t planned_bytes() const;
 
  private:

@@ -5,8 +5,10 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/engine/batch_split.h"
 #include "lib/engine/plan.h"
 #include "lib/engine/plan_runner.h"
+#include "lib/engine/sample_axis.h"
 #include "lib/engine/widen.h"
 
 namespace roundel::engine {
@@ -107,13 +109,23 @@ Result<std::vector<Tensor>> Executor::Run(const std::vector<Tensor>& inputs,
   return tensors;
 }
 
-Result<std::unique_ptr<Executor>> Executor::Create(const graph::Model& model,
-                                                   const ExecutorOptions& options) {
+Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
+                                              const ExecutorOptions& options,
+                                              bool* samples_are_independent) {
   const std::optional<graph::Model> wide =
       options.fast_kernels ? Widened(model) : std::optional<graph::Model>();
   ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
+  if (samples_are_independent) *samples_are_independent = SamplesAreIndependent(plan);
   return std::unique_ptr<Executor>(
       std::make_unique<PlanExecutor>(std::move(plan), model, options.profile));
+}
+
+Result<std::unique_ptr<Executor>> Executor::Create(const graph::Model& model,
+                                                   const ExecutorOptions& options) {
+  bool independent = false;
+  ASSIGN_OR_RETURN(auto whole, CreateWhole(model, options, &independent));
+  if (!independent || !options.fast_kernels || options.part_bytes <= 0) return whole;
+  return SplitBatches(std::move(whole), model, options);
 }
 
 }  // namespace roundel::engine

@@ -43,6 +43,9 @@ struct ExecutorOptions {
   bool fast_kernels = true;
   // Graph outputs to compute; empty = all.
   std::vector<std::string> outputs;
+  // A batch of a model that computes every sample by itself runs in parts whose activations take about
+  // so much, which stay in the caches from layer to layer. 0: batches run as they are.
+  int64_t part_bytes = int64_t{20} << 20;
   // Keeps the time that every step takes: Executor::profile().
   bool profile = false;
 };

@@ -7,6 +7,7 @@
 #include "lib/base/interrupt.h"
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/engine/step_work.h"
 
 namespace roundel::engine {
 namespace {
@@ -115,14 +116,25 @@ Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& 
 Status PlanRunner::RunTimed(const Step& step) {
   StepTime& entry = profile_[static_cast<size_t>(&step - plan_.steps.data())];
   const auto start = std::chrono::steady_clock::now();
-  entry.fast = state_.RunFast(step.whole, step.dies);
+  entry.fast = RunFast(step);
   Status status = entry.fast ? OkStatus() : RunSlowly(step);
   entry.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return status;
 }
 
 Status PlanRunner::RunStep(const Step& step) {
-  return state_.RunFast(step.whole, step.dies) ? OkStatus() : RunSlowly(step);
+  return RunFast(step) ? OkStatus() : RunSlowly(step);
+}
+
+bool PlanRunner::RunFast(const Step& step) {
+  if (step.whole.fast.empty()) return false;
+  const int threads = Threads();
+  if (threads == 1 || WorthThreads(plan_, step, state_))
+    return state_.RunFast(step.whole, step.dies);
+  SetThreads(1);
+  const bool done = state_.RunFast(step.whole, step.dies);
+  SetThreads(threads);
+  return done;
 }
 
 // What no kernel computes as a whole.

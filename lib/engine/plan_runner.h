@@ -37,6 +37,7 @@ class PlanRunner {
   Status RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,
                   std::vector<Datum>* outputs);
   Status RunStep(const Step& step);
+  bool RunFast(const Step& step);
   Status RunTimed(const Step& step);
   Status RunSlowly(const Step& step);
   Status Made(int slot, const TapsBySlot& taps);

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"
+#include "lib/io/coded_scales.h"
 #include "lib/io/encoding_entry.h"
 #include "lib/io/weight_axes.h"
 
@@ -24,7 +25,9 @@ using quant::Grid;
 using quant::QParams;
 using quant::Role;
 
-const std::vector<std::string> kVersions = {"0.6.1", "1.0.0", "2.0.0"};
+const std::vector<std::string> kVersions = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"};
+
+bool IsVersion2(const std::string& version) { return version.starts_with("2."); }
 
 Status Unsupported(const std::string& version, const std::string& what) {
   return UsageError(StrCat("encodings version ", version, " cannot hold ", what));
@@ -37,7 +40,7 @@ Status CheckAxis(const std::string& name, const Encoding& e, const std::string& 
   const auto shape = graph ? FindShape(*graph, name) : std::nullopt;
   if (!shape) return OkStatus();
   RETURN_IF_ERROR(CheckEncoding(e, *shape));
-  if (version == "2.0.0" || e.granularity == Granularity::kTensor) return OkStatus();
+  if (IsVersion2(version) || e.granularity == Granularity::kTensor) return OkStatus();
   const auto axes = FindWeightAxes(*graph, name, static_cast<int64_t>(shape->size()));
   const int64_t assumed = !axes                                  ? -1
                           : e.granularity == Granularity::kBlock ? axes->block
@@ -193,7 +196,7 @@ Status CheckWritable(const std::string& name, const Encoding& e, const std::stri
   for (const QParams& p : e.params)
     if (!(p.scale > 0) || !std::isfinite(p.scale))
       return ModelError(StrCat("scale ", static_cast<double>(p.scale), " is not positive"));
-  if (e.granularity != Granularity::kTensor && e.role == Role::kActivation && version != "2.0.0")
+  if (e.granularity != Granularity::kTensor && e.role == Role::kActivation && !IsVersion2(version))
     return Unsupported(version, "activations with more than one scale");
   return CheckAxis(name, e, version, graph);
 }
@@ -221,7 +224,7 @@ Status WriteSection(const EncodingTable& table, const std::string& version,
 Status WriteAll(const EncodingTable& table, const std::string& version, const graph::Graph* graph,
                 Lines* lines) {
   lines->Value("version", "\"" + version + "\"");
-  if (version == "2.0.0") {
+  if (IsVersion2(version)) {
     lines->Open("encodings", '[');
     RETURN_IF_ERROR(WriteSection(
         table, version, graph, [](Role) { return true; }, lines));
@@ -381,6 +384,47 @@ Status Flatten(const Json& value, size_t axis, Shape* shape, std::vector<const J
   return OkStatus();
 }
 
+Result<Numbers> NumbersOf(const Json& value, const char* what) {
+  Numbers numbers;
+  std::vector<const Json*> flat;
+  RETURN_IF_ERROR(Flatten(value, 0, &numbers.shape, &flat).At(what));
+  for (const Json* item : flat) {
+    if (!item->is_number()) return UsageError(StrCat("'", what, "' holds ", Shown(*item)));
+    numbers.values.push_back(item->get<double>());
+  }
+  return numbers;
+}
+Result<Numbers> NumbersAt(const Json& object, const char* key) {
+  ASSIGN_OR_RETURN(const Json* value, Find(object, key));
+  return NumbersOf(*value, key);
+}
+
+// y_scale, or what stands for it: integers with scales of their own.
+Result<Numbers> Scales200(const Json& entry) {
+  if (entry.contains("per_block_int_scale")) {
+    ASSIGN_OR_RETURN(Numbers x, NumbersAt(entry, "per_block_int_scale"));
+    ASSIGN_OR_RETURN(const Numbers scale, NumbersAt(entry, "per_channel_float_scale"));
+    return CodedScales(std::move(x), scale, nullptr, 0, 1);
+  }
+  ASSIGN_OR_RETURN(const Json* y_scale, Find(entry, "y_scale"));
+  if (!y_scale->is_object()) return NumbersOf(*y_scale, "y_scale");
+  ASSIGN_OR_RETURN(Numbers x, NumbersAt(*y_scale, "x"));
+  ASSIGN_OR_RETURN(const Numbers scale, NumbersAt(*y_scale, "x_scale"));
+  Numbers zero;
+  const bool has_zero = y_scale->contains("x_zero_point");
+  if (has_zero) {
+    ASSIGN_OR_RETURN(zero, NumbersAt(*y_scale, "x_zero_point"));
+  }
+  int64_t axis = 0, block = 1;
+  if (y_scale->contains("axis")) {
+    ASSIGN_OR_RETURN(axis, IntegerAt(*y_scale, "axis"));
+  }
+  if (y_scale->contains("block_size")) {
+    ASSIGN_OR_RETURN(block, IntegerAt(*y_scale, "block_size"));
+  }
+  return CodedScales(std::move(x), scale, has_zero ? &zero : nullptr, axis, block);
+}
+
 Result<std::optional<EncodingEntry>> Parse200(const Json& entry) {
   EncodingEntry raw;
   ASSIGN_OR_RETURN(const std::string dtype, TextAt(entry, "output_dtype"));
@@ -390,15 +434,14 @@ Result<std::optional<EncodingEntry>> Parse200(const Json& entry) {
     return UsageError(StrCat("output_dtype '", Printable(dtype), "' is not known"));
   raw.bits = BitWidth(type);
   raw.is_signed = dtype[0] == 'i';
-  ASSIGN_OR_RETURN(const Json* y_scale, Find(entry, "y_scale"));
-  Shape shape, zero_shape;
-  std::vector<const Json*> scales, zeros;
-  RETURN_IF_ERROR(Flatten(*y_scale, 0, &shape, &scales).At("y_scale"));
-  for (const Json* value : scales) {
-    ASSIGN_OR_RETURN(const double scale, ScaleOf(*value));
+  ASSIGN_OR_RETURN(Numbers scales, Scales200(entry));
+  Shape shape = std::move(scales.shape), zero_shape;
+  std::vector<const Json*> zeros;
+  for (const double value : scales.values) {
+    ASSIGN_OR_RETURN(const double scale, ScaleOf(value));
     raw.scales.push_back(scale);
   }
-  raw.zero_points.assign(scales.size(), 0);
+  raw.zero_points.assign(raw.scales.size(), 0);
   if (entry.contains("y_zero_point") && !entry["y_zero_point"].is_null()) {
     RETURN_IF_ERROR(Flatten(entry["y_zero_point"], 0, &zero_shape, &zeros).At("y_zero_point"));
     if (zero_shape != shape) return UsageError("'y_scale' and 'y_zero_point' differ in shape");
@@ -439,7 +482,7 @@ class Reader {
     if (!version.ok()) return Error(version.status().message());
     if (std::find(kVersions.begin(), kVersions.end(), *version) == kVersions.end())
       return Error(StrCat("version '", Printable(*version), "' is not one of ", Join(kVersions)));
-    if (*version == "2.0.0") {
+    if (IsVersion2(*version)) {
       RETURN_IF_ERROR(ReadSection(root, "encodings", std::nullopt, Parse200));
     } else {
       const auto parse = *version == "0.6.1" ? Parse061 : Parse100;

@@ -1,5 +1,5 @@
 #pragma once
-// AIMET-style encodings files, versions 0.6.1, 1.0.0 and 2.0.0.
+// AIMET-style encodings files, versions 0.6.1, 1.0.0, 2.0.0 and 2.1.0.
 
 #include <string>
 
@@ -10,7 +10,7 @@
 namespace roundel::io {
 
 // An entry for every encoding of the table, sorted by name. In 0.6.1 and 1.0.0 offset = -zero_point
-// of the unsigned grid; in 2.0.0 y_zero_point is ONNX's. kUsage for a version that is not known, or
+// of the unsigned grid; in 2.x y_zero_point is ONNX's. kUsage for a version that is not known, or
 // for an encoding that the version cannot hold (0.6.1 has no blocks, 2.0.0 no 5-bit grid, ...).
 // `graph` tells the shapes of blocked weights (1.0.0 and 2.0.0), and whether the channel axis is
 // the one that a reader of 0.6.1 and 1.0.0 will assume; without it blocked weights must hold their
@@ -18,7 +18,8 @@ namespace roundel::io {
 Result<std::string> EncodingsJson(const quant::EncodingTable& table, const std::string& version,
                                   const graph::Graph* graph = nullptr);
 
-// Reads any of the versions (booleans as strings too); float entries are left out. `source` names
+// Reads any of the versions (booleans as strings too; in 2.x scales that are codes themselves, which
+// are multiplied out); float entries are left out. `source` names
 // the file in messages; all errors are kUsage. The graph tells what the file leaves open: weights
 // from activations and biases, the axes in 0.6.1 and 1.0.0, and whether a weight's grid is narrow
 // (it is if the weight has no value at the lowest code). 0.6.1 and 1.0.0 do not tell whether codes

@@ -7,6 +7,8 @@ namespace {
 
 std::optional<WeightAxes> AxesOf(const graph::Use& use, int64_t rank) {
   const graph::Node& node = *use.node;
+  if (use.index == 0 && node.Is("Gather") && node.Int("axis", 0) == 0 && rank == 2)
+    return WeightAxes{0, 1};  // [entries, width]
   if (use.index != 1) return std::nullopt;
   if (node.Is("Conv") && rank >= 2) return WeightAxes{0, 1};           // [C_out, C_in/group, k...]
   if (node.Is("ConvTranspose") && rank >= 2) return WeightAxes{1, 0};  // [C_in, C_out/group, k...]

@@ -113,6 +113,16 @@ Tensor QuantizeTensor(const Tensor& value, const Encoding& e) {
   return codes;
 }
 
+Tensor CodesTensor(const std::vector<int64_t>& codes, const Grid& grid, const Shape& shape) {
+  Tensor tensor = Tensor::Empty(UnpackedType(grid), shape);
+  VisitCodes(tensor.dtype(), tensor.mutable_raw(), [&](const auto* typed) {
+    using Code = std::remove_cv_t<std::remove_pointer_t<decltype(typed)>>;
+    std::transform(codes.begin(), codes.end(), const_cast<Code*>(typed),
+                   [](int64_t code) { return static_cast<Code>(code); });
+  });
+  return tensor;
+}
+
 Tensor DequantizeTensor(const Tensor& codes, const Encoding& e) {
   Tensor out = Tensor::Empty(DType::kFloat, codes.shape());
   float* to = out.mutable_data<float>();

@@ -43,6 +43,8 @@ Status CheckEncoding(const Encoding& encoding, const Shape& shape);
 
 // Codes of a float value, unpacked (int8, uint8, int16, uint16 or int32 by width and sign).
 Tensor QuantizeTensor(const Tensor& value, const Encoding& encoding);
+// The same for codes that a solver chose, row-major, each within the grid.
+Tensor CodesTensor(const std::vector<int64_t>& codes, const Grid& grid, const Shape& shape);
 // The inverse; float32.
 Tensor DequantizeTensor(const Tensor& codes, const Encoding& encoding);
 // DequantizeTensor(codes or QuantizeTensor(value)): what a consumer sees.

@@ -8,12 +8,38 @@ namespace {
 
 struct Method {
   const char* name;
-  std::unique_ptr<Observer> (*make)(const ObserverOptions&);
+  std::unique_ptr<Observer> (*make)(const MethodOptions&);
 };
 constexpr Method kMethods[] = {
     {"min_max", MakeMinMax},
+    {"moving_average", MakeMovingAverage},
+    {"mean_min_max", MakeMeanMinMax},
     {"percentile", MakePercentile},
+    {"mse", MakeMse},
+    {"omse", MakeOmse},
+    {"sqnr", MakeSqnr},
+    {"aciq", MakeAciq},
+    {"kl", MakeKl},
+    {"kl_ort", MakeKlOrt},
+    {"kl_tensorrt", MakeKlTensorrt},
+    {"auto", MakeAuto},
 };
+
+Status CheckOptions(const MethodOptions& options) {
+  if (!(options.percentile > 50 && options.percentile <= 100))
+    return UsageError(
+        StrCat("percentile ", options.percentile, " is not above 50 and at most 100"));
+  for (const double tail : {options.lower_tail, options.upper_tail})
+    if (tail != -1 && !(tail >= 0 && tail < 50))
+      return UsageError(StrCat("a tail of ", tail, " per cent is not from 0 to below 50"));
+  if (!(options.averaging > 0 && options.averaging <= 1))
+    return UsageError(StrCat("averaging ", options.averaging, " is not above 0 and at most 1"));
+  if (!(options.gamma >= 0 && options.gamma <= 1e6))
+    return UsageError(StrCat("gamma ", options.gamma, " is not from 0 to 1e6"));
+  if (options.bins < 128 || options.bins > 65536)
+    return UsageError(StrCat(options.bins, " bins are not from 128 to 65536"));
+  return OkStatus();
+}
 
 }  // namespace
 
@@ -23,17 +49,33 @@ std::vector<std::string> ObserverMethods() {
   return names;
 }
 
+std::vector<std::string> WeightMethods() {
+  std::vector<std::string> names;
+  for (const Method& method : kMethods)
+    if (!method.make({})->needs().samples) names.emplace_back(method.name);
+  return names;
+}
+
 Result<std::unique_ptr<Observer>> MakeObserver(const std::string& method,
-                                               const ObserverOptions& options) {
-  if (!(options.percentile > 50 && options.percentile <= 100))
-    return UsageError(
-        StrCat("percentile ", options.percentile, " is not above 50 and at most 100"));
-  for (const Method& known : kMethods)
-    if (method == known.name) return known.make(options);
+                                               const MethodOptions& options) {
+  RETURN_IF_ERROR(CheckOptions(options));
+  for (const Method& known : kMethods) {
+    if (method != known.name) continue;
+    auto observer = known.make(options);
+    observer->name_ = known.name;
+    return observer;
+  }
   const std::string nearest = NearestName(method, ObserverMethods());
   return UsageError(StrCat("unknown calibration method '", method, "'",
                            nearest.empty() ? "; known: " + Join(ObserverMethods())
                                            : ", did you mean '" + nearest + "'?"));
+}
+
+Evidence EvidenceOf(const ValueStatistics& statistics, StatisticsNeeds needs) {
+  Evidence evidence{.seen = statistics.seen()};
+  if (needs.histogram) evidence.values = Distribution::Of(statistics);
+  if (needs.samples) evidence.samples = statistics.samples();
+  return evidence;
 }
 
 }  // namespace roundel::quant

@@ -59,9 +59,12 @@ class Reader {
 
   Status ReadTopLevel(const std::string& key, const YamlNode& node) {
     if (key == "passes") return ReadPasses(node);
+    if (key == "rules" && !spec_.rules.empty()) return ReadRules(node);
     const SectionSpec* section = key.empty() ? nullptr : FindSection(spec_.sections, key);
     if (section != nullptr) {
       if (node.IsNull()) return OkStatus();  // "data:" with everything below it commented out
+      if (node.IsScalar() && !section->shorthand.empty())
+        return ReadParam(section->shorthand, node, key, section->params, &recipe_.sections[key]);
       return ReadParams(node, key, section->params, &recipe_.sections[key]);
     }
     const SectionSpec* top = FindSection(spec_.sections, "");
@@ -79,6 +82,7 @@ class Reader {
         return StrCat(message, "; it belongs into section '", section.name, "'");
     std::vector<std::string> known = Names(spec_.sections);
     known.push_back("passes");
+    if (!spec_.rules.empty()) known.push_back("rules");
     if (top != nullptr)
       for (const std::string& name : Names(top->params)) known.push_back(name);
     return message + Hint(key, known);
@@ -147,6 +151,19 @@ class Reader {
     return OkStatus();
   }
 
+  Status ReadRules(const YamlNode& node) {
+    if (node.IsNull()) return OkStatus();
+    if (!node.IsList())
+      return Error(node.line, StrCat("'rules' must be a list (- {op: Gemm, weights: int8}), not ",
+                                     node.KindName()));
+    for (const YamlNode& item : node.items) {
+      Rule rule{.params = Params(spec_.rules), .line = item.line};
+      RETURN_IF_ERROR(ReadParams(item, "a rule", spec_.rules, &rule.params));
+      recipe_.rules.push_back(std::move(rule));
+    }
+    return OkStatus();
+  }
+
   const RecipeSpec& spec_;
   Recipe& recipe_;
 };
@@ -179,6 +196,11 @@ Status OverrideOne(const RecipeSpec& spec, const std::string& path, const std::s
   const size_t dot = path.find('.');
   const std::string owner = dot == std::string::npos ? "" : path.substr(0, dot);
   const std::string key = dot == std::string::npos ? path : path.substr(dot + 1);
+  const SectionSpec* whole = owner.empty() ? FindSection(spec.sections, key) : nullptr;
+  if (whole != nullptr && !whole->shorthand.empty())
+    return recipe->sections[key].SetFromText(whole->params, whole->shorthand, text);
+  if (owner.empty() && key == "rules" && !spec.rules.empty())
+    return UsageError("rules have an order and stand in a recipe file; --set cannot change them");
   if (const SectionSpec* section = FindSection(spec.sections, owner)) {
     if (owner.empty() && FindParam(section->params, key) == nullptr)
       return UnknownTopLevelOverride(spec, *section, key);
@@ -202,6 +224,24 @@ void PrintParams(const ParamSpecs& specs, const Params& params, const std::strin
                      spec.unit.empty() ? "" : " (" + spec.unit + ")", "\n");
     }
     *out += StrCat(indent, spec.name, ": ", ParamValueText(params.values().at(spec.name)), "\n");
+  }
+}
+
+void PrintRules(const ParamSpecs& specs, const std::vector<Rule>& rules, bool comments,
+                std::string* out) {
+  if (specs.empty()) return;
+  if (comments) {
+    *out += "\n# Exceptions for single nodes and tensors; the first rule that matches wins.\n";
+    for (const ParamSpec& spec : specs) *out += StrCat("#   ", spec.name, ": ", spec.help, "\n");
+  }
+  *out += rules.empty() ? "rules: []\n" : "rules:\n";
+  for (const Rule& rule : rules) {
+    std::vector<std::string> items;
+    for (const ParamSpec& spec : specs)
+      if (!rule.params.IsDefault(spec.name))
+        items.push_back(
+            StrCat(spec.name, ": ", ParamValueText(rule.params.values().at(spec.name))));
+    *out += StrCat("  - {", Join(items), "}\n");
   }
 }
 
@@ -242,6 +282,7 @@ std::string PrintRecipe(const RecipeSpec& spec, const Recipe& recipe, bool comme
     }
     PrintParams(section.params, recipe.Section(section.name), top ? "" : "  ", comments, &out);
   }
+  PrintRules(spec.rules, recipe.rules, comments, &out);
   if (comments) out += "\n";
   if (recipe.steps.empty()) return out + "passes: []\n";
   out += "passes:\n";

@@ -8,6 +8,8 @@
 //   passes:
 //     - bn_fold
 //     - calibrate: {method: percentile, percentile: 99.99}
+//   rules:
+//     - {op: Gemm, weights: int8}
 
 #include <map>
 #include <string>
@@ -25,11 +27,13 @@ struct SectionSpec {
   std::string name;
   std::string help;
   ParamSpecs params;
+  std::string shorthand = {};  // the parameter that "section: value" sets; "": none
 };
 
 struct RecipeSpec {
   std::vector<SectionSpec> sections;
   std::vector<SectionSpec> passes;
+  ParamSpecs rules = {};  // the keys of one rule; empty: recipes have no rules
 };
 
 struct Step {
@@ -38,10 +42,16 @@ struct Step {
   int line = 0;  // in the recipe file; 0 if it came from elsewhere
 };
 
+struct Rule {
+  Params params;
+  int line = 0;
+};
+
 struct Recipe {
   std::string source;                       // file name for messages
   std::map<std::string, Params> sections;   // every section of the spec, defaults filled in
   std::vector<Step> steps;
+  std::vector<Rule> rules;                  // in file order
 
   const Params& Section(const std::string& name) const;
 };
@@ -50,11 +60,11 @@ struct Recipe {
 // anchors gone wild and other YAML faults are errors too.
 Result<Recipe> ParseRecipe(const std::string& yaml, const std::string& source,
                            const RecipeSpec& spec);
-// One --set override: "weights.bits=4", "seed=7", "calibrate.method=percentile" (every step of that
-// pass; an error if the recipe has none).
+// One --set override: "weights.bits=4", "seed=7", "activations=float" (a shorthand),
+// "calibrate.method=percentile" (every step of that pass; an error if the recipe has none).
 Status ApplyOverride(const RecipeSpec& spec, const std::string& assignment, Recipe* recipe);
 // The effective recipe as YAML that ParseRecipe reads back to the same recipe; every parameter is
-// written out, with its help as a comment if `comments`.
+// written out (of rules: those that differ from the default), with its help if `comments`.
 std::string PrintRecipe(const RecipeSpec& spec, const Recipe& recipe, bool comments = false);
 
 }  // namespace roundel::recipe

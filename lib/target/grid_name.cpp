@@ -32,4 +32,10 @@ std::optional<quant::Grid> ParseGridName(std::string_view text) {
   return grid;
 }
 
+bool GridAllowed(const quant::Grid& grid, const std::set<std::string>& allowed) {
+  const std::string type = StrCat(grid.is_signed ? "int" : "uint", grid.bits);
+  return allowed.empty() || allowed.contains(type) ||
+         (grid.symmetric && allowed.contains(type + " symmetric"));
+}
+
 }  // namespace roundel::target

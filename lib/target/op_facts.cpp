@@ -71,6 +71,8 @@ std::optional<LayerSlots> FindLayerSlots(const Node& node, int64_t rank) {
     const double factor = static_cast<double>(node.Float("alpha", 1)) / node.Float("beta", 1);
     return LayerSlots{1, 2, transposed ? 0 : 1, transposed ? 1 : 0, factor};
   }
+  if (node.Is("Gather"))  // a table: [entries, width]
+    return LayerSlots{0, std::nullopt, 0, std::max<int64_t>(0, rank - 1), 1};
   return std::nullopt;
 }
 

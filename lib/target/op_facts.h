@@ -23,7 +23,7 @@ struct LayerSlots {
   // The integer accumulator holds x*w in units of s_x*s_w; what the bias adds to it is bias/factor.
   double bias_factor = 1;
 };
-// For Conv, ConvTranspose, Gemm, and MatMul; nullopt for other ops. `weight_rank` of the weight.
+// For Conv, ConvTranspose, Gemm, MatMul, and the table of a Gather; nullopt for other ops.
 std::optional<LayerSlots> FindLayerSlots(const graph::Node& node, int64_t weight_rank);
 bool IsLayer(const graph::Node& node);  // one of these
 

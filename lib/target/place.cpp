@@ -8,54 +8,30 @@
 //   3. a pass-through node whose input is quantized gets a quantizer on its outputs as well, of the
 //      same range, so that runtimes can move integers through it; likewise clamps that stand alone;
 //   4. biases get int32 where both factors of their scale are known.
+//
+// Layers whose activations stay float, or get their grid at run time, have points for their weights
+// only. Rules of the recipe decide per node which of these it is, and per tensor which grid.
 
 #include <algorithm>
-#include <regex>
 #include <set>
 #include <unordered_map>
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/target/grid_name.h"
+#include "lib/target/node_plan.h"
 #include "lib/target/op_facts.h"
 #include "lib/target/profile.h"
-#include "lib/target/value_types.h"
+#include "lib/target/rules.h"
 
 namespace roundel::target {
 namespace {
 
 using graph::Graph;
 using graph::Node;
+using Kind = NodePlan::Kind;
 using quant::Granularity;
 using quant::Role;
-
-// ---- excluded nodes
-
-// Node names longer than this are not searched with regular expressions.
-constexpr size_t kMaxNameLength = 4096;
-
-struct Pattern {
-  std::string text;
-  std::optional<std::regex> regex;
-  bool matched = false;
-
-  bool Matches(const std::string& name) const {
-    if (!regex) return name == text;
-    return name.size() <= kMaxNameLength && std::regex_match(name, *regex);
-  }
-};
-
-Result<Pattern> CompilePattern(const std::string& text) {
-  if (!text.starts_with("re:")) return Pattern{text, std::nullopt};
-  try {
-    auto flags = std::regex::ECMAScript;
-#ifdef __GLIBCXX__
-    flags |= std::regex_constants::__polynomial;  // no exponential time, no deep recursion
-#endif
-    return Pattern{text, std::regex(text.substr(3), flags)};
-  } catch (const std::regex_error& error) {
-    return UsageError(StrCat("exclude: '", text, "' is no regular expression: ", error.what()));
-  }
-}
 
 // ---- groups of values that share a range
 
@@ -76,19 +52,16 @@ class Groups {
   std::unordered_map<std::string, std::string> parent_;
 };
 
-bool AnyFloating(const std::unordered_map<std::string, DType>& types,
-                 const std::vector<std::string>& values) {
-  return std::any_of(values.begin(), values.end(), [&](const std::string& value) {
-    const auto it = types.find(value);
-    return it != types.end() && IsFloating(it->second);
-  });
-}
+// How the constant of a layer is quantized.
+struct WeightChoice {
+  quant::Grid grid;
+  Granularity granularity;
+  int64_t block_size;
+  bool is_float = false;
+};
 
-enum class Kind { kNoFloats, kFloat, kQuantized, kPassThrough, kShared, kClamp };
-
-struct NodePlan {
-  Kind kind = Kind::kNoFloats;
-  std::string reason;  // kFloat
+struct WeightAxes {
+  std::set<int64_t> channel, reduce;
 };
 
 struct BiasUse {
@@ -99,19 +72,19 @@ struct BiasUse {
 class Placer {
  public:
   Placer(const graph::Model& model, const Profile& profile, const GridChoice& choice)
-      : g_(*model.graph), profile_(profile), choice_(choice), types_(InferValueTypes(model)) {}
+      : g_(*model.graph), profile_(profile), choice_(choice), sorter_(model, profile, choice) {}
 
   Result<Placement> Run() {
     RETURN_IF_ERROR(CheckChoice());
-    for (const std::string& text : choice_.exclude) {
-      ASSIGN_OR_RETURN(Pattern pattern, CompilePattern(text));
-      excludes_.push_back(std::move(pattern));
-    }
-    for (const auto& node : g_.nodes()) plans_[node.get()] = Classify(*node);
+    ASSIGN_OR_RETURN(rules_, RuleSet::Compile(choice_.rules));
+    RETURN_IF_ERROR(sorter_.Prepare());
+    for (const auto& node : g_.nodes())
+      plans_[node.get()] = sorter_.Sort(*node, rules_.OfNode(*node));
     CollectWeightAxes();
     for (const auto& node : g_.nodes()) {
       const Kind kind = plans_[node.get()].kind;
       if (kind == Kind::kQuantized || kind == Kind::kShared) PlaceAround(*node);
+      if (kind == Kind::kWeights) PlaceWeights(*node);
     }
     for (const auto& node : g_.nodes()) FollowInput(*node);
     ApplyInterfaceRules();
@@ -119,97 +92,50 @@ class Placer {
     EmitWeights();
     EmitBiases();
     EmitFloatNodes();
-    for (const Pattern& pattern : excludes_)
-      if (!pattern.matched) placement_.unmatched_excludes.push_back(pattern.text);
+    RETURN_IF_ERROR(problem_);
+    placement_.unmatched_excludes = sorter_.UnmatchedExcludes();
+    placement_.unmatched_rules = rules_.Unmatched();
     return std::move(placement_);
   }
 
  private:
-  // ---- 1. sorting nodes
+  // ---- 1. what was chosen
 
   Status CheckChoice() const {
-    RETURN_IF_ERROR(CheckGrid("activations", choice_.activations, profile_.activation_grids));
-    RETURN_IF_ERROR(CheckGrid("weights", choice_.weights, profile_.weight_grids));
+    if (choice_.mode == ActivationMode::kStatic)
+      RETURN_IF_ERROR(CheckGrid("activations", choice_.activations, profile_.activation_grids));
+    RETURN_IF_ERROR(CheckGrid("weights", choice_.weights, AllowedWeights("", choice_.mode)));
     if (choice_.weight_granularity == Granularity::kBlock && choice_.block_size < 1)
       return UsageError("weights: blocks need a block size of at least 1");
     if (choice_.activations.narrow_range)
       return UsageError("activations: a narrow range has no QuantizeLinear; leave 'narrow' out");
+    if (!profile_.modes.empty() &&
+        !profile_.modes.contains(kActivationModes[static_cast<int>(choice_.mode)]))
+      return UsageError(StrCat("activations: target '", profile_.name, "' has no mode ",
+                               kActivationModes[static_cast<int>(choice_.mode)]));
     return OkStatus();
   }
 
-  Status CheckGrid(const char* what, const quant::Grid& grid,
+  Status CheckGrid(const std::string& what, const quant::Grid& grid,
                    const std::set<std::string>& allowed) const {
-    const std::string type = Split(grid.Name(), ' ')[0];
     if (grid.bits < 2 || grid.bits > 16)
       return UsageError(StrCat(what, ": ", grid.bits, " bits; 2 to 16 are possible"));
-    if (allowed.empty() || allowed.contains(type)) return OkStatus();
-    return UsageError(StrCat(what, ": target '", profile_.name, "' has no ", type, "; allowed: ",
-                             Join(std::vector<std::string>(allowed.begin(), allowed.end()))));
+    if (GridAllowed(grid, allowed)) return OkStatus();
+    return UsageError(
+        StrCat(what, ": target '", profile_.name, "' has no ", grid.Name(),
+               "; allowed: ", Join(std::vector<std::string>(allowed.begin(), allowed.end()))));
   }
 
-  DType TypeOf(const std::string& value) const {
-    const auto it = types_.find(value);
-    return it == types_.end() ? DType::kUndefined : it->second;
-  }
-  bool IsFloat32(const std::string& value) const { return TypeOf(value) == DType::kFloat; }
-
-  NodePlan Classify(const Node& node) {
-    for (Pattern& pattern : excludes_) {
-      const bool hit = pattern.Matches(node.name.empty() ? node.output(0) : node.name) ||
-                       pattern.Matches(node.op_type);
-      if (!hit) continue;
-      pattern.matched = true;
-      if (!HasFloats(node)) return {};
-      return {Kind::kFloat, StrCat("excluded by '", pattern.text, "'")};
-    }
-    if (node.Is("Constant") || node.Is("Shape") || node.Is("Size")) return {};
-    const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
-    const auto policy = profile_.ops.find(op);
-    if (policy == profile_.ops.end() || policy->second == OpPolicy::kFloat) {
-      if (!HasFloats(node)) return {};
-      return {Kind::kFloat, StrCat("op ", op, " is not in the profile")};
-    }
-    for (const std::string* value : DataValues(node)) {
-      const DType type = TypeOf(*value);
-      if (type == DType::kUndefined)
-        return {Kind::kFloat, StrCat("the type of '", *value, "' is not known")};
-      if (IsFloating(type) && type != DType::kFloat)
-        return {Kind::kFloat,
-                StrCat("its tensors are ", DTypeName(type), "; only float32 is quantized")};
-    }
-    if (!HasFloats(node) || !IsFloat32(node.output(0))) return {};
-    if (node.Is("Relu") || node.Is("Clip")) return {Kind::kClamp, ""};
-    if (policy->second == OpPolicy::kPassThrough)
-      return {KeepsValues(g_, node) ? Kind::kPassThrough : Kind::kQuantized, ""};
-    if (policy->second == OpPolicy::kShared) return {Kind::kShared, ""};
-    if (IsLayer(node)) {
-      const std::string problem = LayerProblem(node);
-      if (!problem.empty()) return {Kind::kFloat, problem};
-    }
-    return {Kind::kQuantized, ""};
+  const std::set<std::string>& AllowedWeights(const std::string& op, ActivationMode mode) const {
+    if (const auto it = profile_.op_weight_grids.find(op); it != profile_.op_weight_grids.end())
+      return it->second;
+    const bool weight_only = mode == ActivationMode::kFloat && !profile_.weight_only_grids.empty();
+    return weight_only ? profile_.weight_only_grids : profile_.weight_grids;
   }
 
-  // MatMul multiplies activations too; the others have no integer kernel without a constant weight.
-  std::string LayerProblem(const Node& node) const {
-    const Tensor* weight = g_.Constant(node.input(1));
-    if (!weight && g_.FindInitializer(node.input(1)) && g_.IsInput(node.input(1)))
-      return "weight is a graph input, which a caller may replace";
-    if (!weight) return node.Is("MatMul") ? "" : "weight is not constant";
-    const bool fits =
-        node.Is("Gemm") ? weight->rank() == 2 : node.Is("MatMul") || weight->rank() >= 3;
-    return fits ? "" : StrCat("weight has shape ", ShapeString(weight->shape()));
-  }
-
-  std::vector<const std::string*> DataValues(const Node& node) const {
-    std::vector<const std::string*> values;
-    for (const size_t i : DataInputs(node))
-      if (!node.input(i).empty()) values.push_back(&node.inputs[i]);
-    if (!node.output(0).empty()) values.push_back(&node.outputs[0]);
-    return values;
-  }
-
-  bool HasFloats(const Node& node) const {
-    return AnyFloating(types_, node.inputs) || AnyFloating(types_, node.outputs);
+  // Keeps the first problem that a rule or an op's own limits have with a choice.
+  void Require(Status status) {
+    if (problem_.ok() && !status.ok()) problem_ = std::move(status);
   }
 
   // ---- 2. quantized nodes
@@ -217,13 +143,24 @@ class Placer {
   // A weight that layers use along different axes can only have one scale.
   void CollectWeightAxes() {
     for (const auto& node : g_.nodes()) {
-      if (plans_[node.get()].kind != Kind::kQuantized || !IsLayer(*node)) continue;
-      const Tensor* weight = g_.Constant(node->input(1));
+      const Kind kind = plans_[node.get()].kind;
+      const bool layer = kind == Kind::kWeights || (kind == Kind::kQuantized && IsLayer(*node));
+      if (!layer) continue;
+      const std::string& value = node->input(FindLayerSlots(*node, 2)->weight);
+      const Tensor* weight = g_.Constant(value);
       if (!weight) continue;
       const LayerSlots slots = *FindLayerSlots(*node, weight->rank());
-      const bool blocks = choice_.weight_granularity == Granularity::kBlock;
-      weight_axes_[node->inputs[1]].insert(blocks ? slots.reduce_axis : slots.channel_axis);
+      weight_axes_[value].channel.insert(slots.channel_axis);
+      weight_axes_[value].reduce.insert(slots.reduce_axis);
     }
+  }
+
+  // Weight-only and dynamic layers: their bias and all that flows stays float.
+  void PlaceWeights(const Node& node) {
+    const std::string& value = node.input(FindLayerSlots(node, 2)->weight);
+    AddWeight(node, value, *g_.Constant(value));
+    if (plans_[&node].dynamic && weight_index_.contains(value))
+      placement_.dynamic_layers.push_back(node.output(0));
   }
 
   void PlaceAround(const Node& node) {
@@ -231,42 +168,67 @@ class Placer {
     const bool layer = IsLayer(node);
     for (const size_t i : DataInputs(node)) {
       const std::string& value = node.input(i);
-      if (value.empty() || !IsFloat32(value)) continue;
+      if (value.empty() || !sorter_.IsFloat32(value)) continue;
       const Tensor* constant = g_.Constant(value);
       if (layer && i == 1 && constant)
-        AddWeight(value, *constant);
+        AddWeight(node, value, *constant);
       else if (layer && i == 2)
         AddBiasUse(node);
       else if (constant)
-        AddConstantOperand(value);
+        AddConstantOperand(node, value);
       else
         wanted_.insert(value);
       if (shared) groups_.Union(node.output(0), value);
     }
-    const std::string output = shared ? node.output(0) : OutputBehindClamps(node);
-    wanted_.insert(output);
+    const bool alone = shared || profile_.float_outputs.contains(node.op_type);
+    const std::string output = alone ? node.output(0) : OutputBehindClamps(node);
+    if (!profile_.float_outputs.contains(node.op_type)) wanted_.insert(output);
     if (shared) derived_.insert(output);
     const auto fixed = profile_.fixed_output_ranges.find(node.op_type);
     if (fixed != profile_.fixed_output_ranges.end() && output == node.output(0))
       fixed_[output] = fixed->second;
   }
 
+  // The longest chain of a supergroup that starts with `node`; its last node.
+  const Node* EndOfSupergroup(const Node& node) {
+    std::vector<const Node*> longest;
+    for (const std::vector<std::string>& ops : profile_.supergroups) {
+      std::vector<const Node*> chain;
+      const Node* step = &node;
+      for (size_t i = 0; i < ops.size() && step && step->Is(ops[i].c_str()); ++i) {
+        chain.push_back(step);
+        step = g_.OnlyConsumer(step->output(0));
+      }
+      const bool whole = chain.size() == ops.size() && chain.size() > longest.size();
+      const bool free = whole && std::none_of(chain.begin(), chain.end(),
+                                              [this](const Node* n) { return IsExcluded(*n); });
+      if (free) longest = chain;
+    }
+    for (size_t i = 1; i < longest.size(); ++i) {
+      plans_[longest[i]] = {Kind::kNoFloats, ""};  // no quantizers of its own
+      fused_.insert(longest[i]);
+    }
+    return longest.empty() ? &node : longest.back();
+  }
+
   // The value at the end of the chain of clamps that belongs to `node`.
   std::string OutputBehindClamps(const Node& node) {
+    if (!profile_.supergroups.empty()) return EndOfSupergroup(node)->output(0);
     std::string value = node.output(0);
     while (const Node* reader = g_.OnlyConsumer(value)) {
       // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that
       // is how a Clip with bounds per channel is written.
       const bool is_min = value != node.output(0) && MinDataInput(g_, *reader) &&
                           reader->inputs[*MinDataInput(g_, *reader)] == value &&
-                          !IsExcluded(*reader) && IsFloat32(reader->output(0));
+                          !IsExcluded(*reader) && sorter_.IsFloat32(reader->output(0));
       const bool is_clamp = plans_[reader].kind == Kind::kClamp && reader->input(0) == value;
       if (!is_clamp && !is_min) break;
       if (is_min) QuantizeBefore(*reader, value);
       plans_[reader] = {Kind::kClamp, ""};
       fused_.insert(reader);
       value = reader->output(0);
-      if (profile_.absorb_relu && !choice_.activations.symmetric && FindClamp(g_, *reader))
+      if (profile_.absorb_relu && !OwnGrid(value).value_or(choice_.activations).symmetric &&
+          FindClamp(g_, *reader))
         placement_.absorbable.push_back(value);
     }
     return value;
@@ -283,14 +245,53 @@ class Placer {
 
   bool IsExcluded(const Node& node) { return plans_[&node].reason.starts_with("excluded"); }
 
-  void AddWeight(const std::string& value, const Tensor& weight) {
-    QuantPoint point{.value = value, .role = Role::kWeight, .grid = choice_.weights};
-    const std::set<int64_t>& axes = weight_axes_[value];
-    const bool blocks = choice_.weight_granularity == Granularity::kBlock;
+  WeightChoice ChoiceOf(const Node& node, const std::string& value) {
+    WeightChoice c{choice_.weights, choice_.weight_granularity, choice_.block_size};
+    if (const GridRule* rule = rules_.OfTensor(&node, value)) {
+      c.is_float = rule->float_weights;
+      c.grid = rule->weights.value_or(c.grid);
+      if (rule->granularity) c.granularity = *rule->granularity, c.block_size = rule->block_size;
+    }
+    const bool no_blocks =
+        !profile_.block_ops.empty() && !profile_.block_ops.contains(node.op_type);
+    if (c.granularity == Granularity::kBlock && (no_blocks || plans_[&node].dynamic))
+      c.granularity = Granularity::kChannel;
+    if (c.granularity == Granularity::kChannel && profile_.per_tensor_ops.contains(node.op_type))
+      c.granularity = Granularity::kTensor;
+    // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
+    if (plans_[&node].dynamic && node.Is("Conv"))
+      c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};
+    return c;
+  }
+
+  void CheckWeight(const Node& node, const WeightChoice& c) {
+    const NodePlan& plan = plans_[&node];
+    const std::string what = StrCat("weights of ", node.DisplayName());
+    const ActivationMode mode = plan.kind != Kind::kWeights ? ActivationMode::kStatic
+                                : plan.dynamic              ? ActivationMode::kDynamic
+                                                            : ActivationMode::kFloat;
+    Require(CheckGrid(what, c.grid, AllowedWeights(node.op_type, mode)));
+    if (plan.dynamic && BitWidth(c.grid.storage_type()) != 8)
+      Require(UsageError(StrCat(what, ": dynamic quantization takes weights of 5 to 8 bits, not ",
+                                c.grid.Name())));
+    if (c.granularity == Granularity::kBlock && !profile_.block_sizes.empty() &&
+        !profile_.block_sizes.contains(c.block_size))
+      Require(UsageError(
+          StrCat(what, ": target '", profile_.name, "' has no blocks of ", c.block_size)));
+  }
+
+  void AddWeight(const Node& node, const std::string& value, const Tensor& weight) {
+    const WeightChoice c = ChoiceOf(node, value);
+    if (c.is_float) return;
+    CheckWeight(node, c);
+    QuantPoint point{.value = value, .role = Role::kWeight, .grid = c.grid};
+    const bool blocks = c.granularity == Granularity::kBlock;
+    const WeightAxes& all = weight_axes_[value];
+    const std::set<int64_t>& axes = blocks ? all.reduce : all.channel;
     if (weight.rank() >= 2 && axes.size() == 1) {
-      point.granularity = choice_.weight_granularity;
+      point.granularity = c.granularity;
       point.axis = point.granularity == Granularity::kTensor ? 0 : *axes.begin();
-      point.block_size = blocks ? choice_.block_size : 0;
+      point.block_size = blocks ? c.block_size : 0;
     }
     AddWeightPoint(point);
   }
@@ -303,8 +304,18 @@ class Placer {
 
   // A constant operand of an element-wise op or Concat is quantized like the activation that it
   // meets: integer kernels want the same type on both sides.
-  void AddConstantOperand(const std::string& value) {
-    AddWeightPoint({.value = value, .role = Role::kWeight, .grid = choice_.activations});
+  void AddConstantOperand(const Node& node, const std::string& value) {
+    const GridRule* rule = rules_.OfTensor(&node, value);
+    if (rule && rule->float_weights) return;
+    const quant::Grid grid = OwnGrid(node.output(0)).value_or(choice_.activations);
+    AddWeightPoint({.value = value, .role = Role::kWeight, .grid = grid});
+    operands_.insert(value);
+  }
+
+  // The grid that a rule gives to an activation.
+  std::optional<quant::Grid> OwnGrid(const std::string& value) {
+    const GridRule* rule = rules_.OfTensor(g_.Producer(value), value);
+    return rule ? rule->activations : std::nullopt;
   }
 
   void AddWeightPoint(const QuantPoint& point) {
@@ -323,7 +334,7 @@ class Placer {
       return;
     }
     for (const std::string& output : node.outputs) {
-      if (output.empty() || !IsFloat32(output)) continue;
+      if (output.empty() || !sorter_.IsFloat32(output)) continue;
       wanted_.insert(output);
       if (plan.kind != Kind::kPassThrough) continue;
       groups_.Union(node.input(0), output);
@@ -336,6 +347,11 @@ class Placer {
       for (const auto& input : g_.inputs) wanted_.erase(input.name);
     if (!profile_.quantize_graph_outputs)
       for (const auto& output : g_.outputs) wanted_.erase(output.name);
+    // A rule for a tensor by name has the last word.
+    std::erase_if(wanted_, [this](const std::string& value) {
+      const GridRule* rule = rules_.OfTensor(g_.Producer(value), value);
+      return rule && !rule->tensor.empty() && rule->mode == ActivationMode::kFloat;
+    });
   }
 
   // ---- 4. the points
@@ -346,7 +362,9 @@ class Placer {
 
   void EmitActivation(const std::string& value) {
     if (!wanted_.contains(value) || !emitted_.insert(value).second) return;
-    QuantPoint point{.value = value, .grid = choice_.activations, .group = GroupNumber(value)};
+    QuantPoint point{.value = value, .group = GroupNumber(value)};
+    // The first rule in a group that shares a range speaks for all of it.
+    if (const auto own = OwnGrid(value)) group_grids_.try_emplace(point.group, *own);
     point.derived = derived_.contains(value);
     if (const auto fixed = fixed_.find(value); fixed != fixed_.end()) {
       point.fixed_range = true;
@@ -364,14 +382,42 @@ class Placer {
     std::set<int> observed;
     for (const QuantPoint& point : placement_.points)
       if (!point.derived) observed.insert(point.group);
-    for (QuantPoint& point : placement_.points) point.derived &= observed.contains(point.group);
+    for (QuantPoint& point : placement_.points) {
+      point.derived &= observed.contains(point.group);
+      point.grid = GroupGrid(point.group);
+      if (point.fixed_range && point.grid.bits == 16) UseFixedRange16(&point);
+      CheckActivation(point);
+    }
+  }
+
+  void UseFixedRange16(QuantPoint* point) const {
+    const Node* producer = g_.Producer(point->value);
+    const auto fixed = profile_.fixed_output_ranges_16.find(producer ? producer->op_type : "");
+    if (fixed == profile_.fixed_output_ranges_16.end()) return;
+    point->range_min = fixed->second.min;
+    point->range_max = fixed->second.max;
+  }
+
+  quant::Grid GroupGrid(int group) const {
+    const auto own = group_grids_.find(group);
+    return own == group_grids_.end() ? choice_.activations : own->second;
+  }
+
+  void CheckActivation(const QuantPoint& point) {
+    const Node* producer = g_.Producer(point.value);
+    const auto own = profile_.op_activation_grids.find(producer ? producer->op_type : "");
+    const bool listed = own != profile_.op_activation_grids.end();
+    Require(CheckGrid(StrCat("activation '", point.value, "'"), point.grid,
+                      listed ? own->second : profile_.activation_grids));
   }
 
   void EmitWeights() {
     for (QuantPoint& point : weights_) {
       // Constants that meet activations in a Concat share the range of its group.
-      if (point.grid == choice_.activations && groups_.Find(point.value) != point.value)
+      if (operands_.contains(point.value) && groups_.Find(point.value) != point.value) {
         point.group = GroupNumber(point.value);
+        point.grid = GroupGrid(point.group);
+      }
       placement_.points.push_back(point);
     }
   }
@@ -386,6 +432,7 @@ class Placer {
         return "shared by nodes whose scales differ";
     if (weight_index_.contains(use.value)) return "also used as an operand";
     if (!emitted_.contains(use.input)) return "the layer's input is not quantized";
+    if (!weight_index_.contains(use.weight)) return "the weight is not quantized";
     const QuantPoint& point = weights_[weight_index_.at(use.weight)];
     if (point.granularity == Granularity::kBlock) return "the weight is quantized in blocks";
     if (!(use.factor > 0 && use.factor < 1e30)) return "alpha / beta is not positive";
@@ -435,10 +482,13 @@ class Placer {
   const Graph& g_;
   const Profile& profile_;
   const GridChoice& choice_;
-  const std::unordered_map<std::string, DType> types_;
-  std::vector<Pattern> excludes_;
+  NodeSorter sorter_;
+  RuleSet rules_;
+  Status problem_;  // the first one
   std::unordered_map<const Node*, NodePlan> plans_;
-  std::unordered_map<std::string, std::set<int64_t>> weight_axes_;
+  std::unordered_map<std::string, WeightAxes> weight_axes_;
+  std::set<std::string> operands_;                    // constants that meet activations
+  std::map<int, quant::Grid> group_grids_;            // where a rule says so
   std::set<std::string> wanted_, derived_, emitted_;  // activations
   std::set<const Node*> fused_;                       // clamps that belong to the node before them
   std::map<std::string, Profile::FixedRange> fixed_;

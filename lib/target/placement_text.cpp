@@ -45,6 +45,9 @@ std::string PlacementText(const Placement& placement) {
     text += StrCat("float ", node.node, ": ", node.reason, "\n");
   for (const std::string& pattern : placement.unmatched_excludes)
     text += StrCat("exclude '", pattern, "' matches no node\n");
+  for (const std::string& rule : placement.unmatched_rules)
+    text += StrCat(rule, " decides nothing\n");
+  for (const std::string& value : placement.dynamic_layers) text += StrCat("dynamic ", value, "\n");
   return text;
 }
 

@@ -1,5 +1,6 @@
 #include "lib/target/profile.h"
 
+#include <algorithm>
 #include <charconv>
 #include <span>
 #include <string_view>
@@ -8,6 +9,7 @@
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
+#include "lib/target/aimet_config.h"
 #include "lib/target/grid_name.h"
 
 namespace roundel::target {
@@ -27,7 +29,14 @@ class Reader {
 
   Result<Profile> Read(const YamlNode& root) {
     if (!root.IsMap()) return Error(root, "a target profile is a map of settings");
-    for (const auto& [key, value] : root.entries) RETURN_IF_ERROR(ReadKey(key, value));
+    for (const auto& [key, value] : root.entries) {
+      if (key == "base") {
+        if (&value != &root.entries[0].value) return Error(value, "'base' must come first");
+        RETURN_IF_ERROR(ReadBase(value));
+      } else {
+        RETURN_IF_ERROR(ReadKey(key, value));
+      }
+    }
     if (profile_.name.empty()) return Error(root, "'name' is missing");
     if (profile_.ops.empty()) return Error(root, "no op is quantized: 'quantize' is missing");
     return std::move(profile_);
@@ -40,7 +49,8 @@ class Reader {
 
   Status ReadKey(const std::string& key, const YamlNode& node) {
     const std::map<std::string, std::string*> texts = {{"name", &profile_.name},
-                                                       {"summary", &profile_.summary}};
+                                                       {"summary", &profile_.summary},
+                                                       {"format", &profile_.format}};
     const std::map<std::string, bool*> flags = {
         {"per_channel", &profile_.per_channel},
         {"quantize_bias", &profile_.quantize_bias},
@@ -51,8 +61,23 @@ class Reader {
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {
-        {"activation_grids", &profile_.activation_grids}, {"weight_grids", &profile_.weight_grids}};
-    const std::map<std::string, OpPolicy> policies = {{"quantize", OpPolicy::kQuantize},
+        {"activation_grids", &profile_.activation_grids},
+        {"weight_grids", &profile_.weight_grids},
+        {"weight_only_grids", &profile_.weight_only_grids}};
+    const std::map<std::string, std::map<std::string, std::set<std::string>>*> op_sets = {
+        {"op_activation_grids", &profile_.op_activation_grids},
+        {"op_weight_grids", &profile_.op_weight_grids}};
+    const std::map<std::string, std::set<std::string>*> lists = {
+        {"per_tensor_ops", &profile_.per_tensor_ops},   {"block_ops", &profile_.block_ops},
+        {"weight_only_ops", &profile_.weight_only_ops}, {"float_outputs", &profile_.float_outputs},
+        {"modes", &profile_.modes},                     {"formats", &profile_.formats},
+        {"domains", &profile_.domains}};
+    const std::map<std::string, int64_t*> numbers = {{"min_opset", &profile_.min_opset},
+                                                     {"max_opset", &profile_.max_opset},
+                                                     {"block_size", &profile_.block_size},
+                                                     {"accuracy_level", &profile_.accuracy_level}};
+    const std::map<std::string, OpPolicy> policies = {{"float", OpPolicy::kFloat},
+                                                      {"quantize", OpPolicy::kQuantize},
                                                       {"pass_through", OpPolicy::kPassThrough},
                                                       {"shared", OpPolicy::kShared}};
     if (const auto it = texts.find(key); it != texts.end()) return ReadText(node, it->second);
@@ -60,17 +85,38 @@ class Reader {
     if (const auto it = grids.find(key); it != grids.end()) return ReadGrid(node, it->second);
     if (const auto it = sets.find(key); it != sets.end()) return ReadGridTypes(node, it->second);
     if (const auto it = policies.find(key); it != policies.end()) return ReadOps(node, it->second);
-    if (key == "min_opset") return ReadOpset(node);
-    if (key == "fixed_output_ranges") return ReadRanges(node);
+    if (const auto it = op_sets.find(key); it != op_sets.end()) return ReadOpGrids(node, it->second);
+    if (const auto it = lists.find(key); it != lists.end()) return ReadSet(node, it->second);
+    if (const auto it = numbers.find(key); it != numbers.end())
+      return ReadNumber(key, node, it->second);
+    if (key == "mode") return ReadMode(node);
+    if (key == "block_sizes") return ReadBlockSizes(node);
+    if (key == "fixed_output_ranges") return ReadRanges(node, &profile_.fixed_output_ranges);
+    if (key == "fixed_output_ranges_16") return ReadRanges(node, &profile_.fixed_output_ranges_16);
 
-    std::vector<std::string> known = {"min_opset", "fixed_output_ranges"};
+    std::vector<std::string> known = {"base", "mode", "block_sizes", "fixed_output_ranges",
+                                      "fixed_output_ranges_16"};
     const auto add_keys = [&known](const auto& table) {
       for (const auto& [name, unused] : table) known.push_back(name);
     };
     add_keys(texts), add_keys(flags), add_keys(grids), add_keys(sets), add_keys(policies);
+    add_keys(op_sets), add_keys(lists), add_keys(numbers);
     const std::string nearest = NearestName(key, known);
     return Error(node, StrCat("unknown key '", ForMessage(key), "'",
                               nearest.empty() ? "" : ", did you mean '" + nearest + "'?"));
+  }
+
+  // What this profile does not say is as the built-in one named here has it.
+  Status ReadBase(const YamlNode& node) {
+    for (const auto& [name, text] : EmbeddedFiles()) {
+      if (!node.IsScalar() || node.scalar != name) continue;
+      const std::string source = StrCat(name, ".yaml");
+      ASSIGN_OR_RETURN(const YamlNode root, recipe::ParseYaml(std::string(text), source));
+      ASSIGN_OR_RETURN(profile_, Reader(source).Read(root));
+      profile_.name.clear();
+      return OkStatus();
+    }
+    return Error(node, "'base' is none of: " + Join(ProfileNames()));
   }
 
   Status ReadText(const YamlNode& node, std::string* out) const {
@@ -105,11 +151,44 @@ class Reader {
   Status ReadGridTypes(const YamlNode& node, std::set<std::string>* out) const {
     std::vector<std::string> names;
     RETURN_IF_ERROR(ReadNames(node, &names));
+    out->clear();  // takes the place of the base's list
     for (const std::string& name : names) {
       const auto grid = ParseGridName(name);
-      if (!grid || grid->symmetric)
+      if (!grid || grid->narrow_range)
         return Error(node, StrCat("'", ForMessage(name), "' is no integer type such as 'uint8'"));
       out->insert(name);
+    }
+    return OkStatus();
+  }
+
+  Status ReadOpGrids(const YamlNode& node, std::map<std::string, std::set<std::string>>* out) {
+    if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
+    for (const auto& [op, value] : node.entries) RETURN_IF_ERROR(ReadGridTypes(value, &(*out)[op]));
+    return OkStatus();
+  }
+
+  Status ReadSet(const YamlNode& node, std::set<std::string>* out) const {
+    std::vector<std::string> names;
+    RETURN_IF_ERROR(ReadNames(node, &names));
+    *out = {names.begin(), names.end()};
+    return OkStatus();
+  }
+
+  Status ReadMode(const YamlNode& node) {
+    for (int i = 0; i < 3; ++i)
+      if (node.IsScalar() && node.scalar == kActivationModes[i]) {
+        profile_.mode = static_cast<ActivationMode>(i);
+        return OkStatus();
+      }
+    return Error(node, "expected static, dynamic or float");
+  }
+
+  Status ReadBlockSizes(const YamlNode& node) {
+    if (!node.IsList()) return Error(node, StrCat("expected a list, not ", node.KindName()));
+    for (const YamlNode& item : node.items) {
+      int64_t size = 0;
+      RETURN_IF_ERROR(ReadNumber("block_sizes", item, &size));
+      profile_.block_sizes.insert(size);
     }
     return OkStatus();
   }
@@ -118,22 +197,24 @@ class Reader {
     std::vector<std::string> names;
     RETURN_IF_ERROR(ReadNames(node, &names));
     for (const std::string& name : names)
-      if (!profile_.ops.emplace(name, policy).second)
+      if (!listed_.insert(name).second)
         return Error(node, StrCat("op '", ForMessage(name), "' is listed twice"));
+      else
+        profile_.ops[name] = policy;
     return OkStatus();
   }
 
-  Status ReadOpset(const YamlNode& node) {
+  Status ReadNumber(const std::string& key, const YamlNode& node, int64_t* out) const {
+    const bool opset = key.ends_with("opset");
     const std::string& text = node.scalar;
-    const auto [end, error] =
-        std::from_chars(text.data(), text.data() + text.size(), profile_.min_opset);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
     if (!node.IsScalar() || error != std::errc() || end != text.data() + text.size() ||
-        profile_.min_opset < 1 || profile_.min_opset > 100)
-      return Error(node, "min_opset is not an opset version");
+        *out < (opset ? 1 : 0) || *out > (opset ? 100 : 1 << 20))
+      return Error(node, opset ? key + " is not an opset version" : key + " is not a size");
     return OkStatus();
   }
 
-  Status ReadRanges(const YamlNode& node) {
+  Status ReadRanges(const YamlNode& node, std::map<std::string, Profile::FixedRange>* out) {
     if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
     for (const auto& [op, value] : node.entries) {
       std::vector<std::string> bounds;
@@ -149,13 +230,14 @@ class Reader {
       if (bounds.size() != 2 || numbers.size() != 2 ||
           !(numbers[0] < numbers[1] && numbers[0] > -1e30 && numbers[1] < 1e30))
         return Error(value, StrCat("the range of '", ForMessage(op), "' is not [low, high]"));
-      profile_.fixed_output_ranges[op] = {numbers[0], numbers[1]};
+      (*out)[op] = {numbers[0], numbers[1]};
     }
     return OkStatus();
   }
 
   const std::string& source_;
   Profile profile_;
+  std::set<std::string> listed_;  // ops of this file
 };
 
 }  // namespace
@@ -163,6 +245,7 @@ class Reader {
 std::vector<std::string> ProfileNames() {
   std::vector<std::string> names;
   for (const auto& [name, text] : EmbeddedFiles()) names.emplace_back(name);
+  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -175,6 +258,7 @@ Result<Profile> LoadProfile(const std::string& name_or_file) {
   for (const auto& [name, text] : EmbeddedFiles())
     if (name == name_or_file) return ParseProfile(std::string(text), StrCat(name, ".yaml"));
   const bool is_file = name_or_file.ends_with(".yaml") || name_or_file.ends_with(".yml") ||
+                       name_or_file.ends_with(".json") ||
                        name_or_file.find('/') != std::string::npos;
   if (!is_file) {
     const std::string nearest = NearestName(name_or_file, ProfileNames());
@@ -183,6 +267,10 @@ Result<Profile> LoadProfile(const std::string& name_or_file) {
                                              : ", did you mean '" + nearest + "'?"));
   }
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(name_or_file));
+  if (name_or_file.ends_with(".json")) {
+    ASSIGN_OR_RETURN(const Profile generic, LoadProfile("generic"));
+    return ParseAimetConfig(text, name_or_file, generic);
+  }
   return ParseProfile(text, name_or_file);
 }
 
@@ -192,6 +280,9 @@ GridChoice DefaultChoice(const Profile& profile) {
   choice.weights = profile.weights;
   choice.weight_granularity =
       profile.per_channel ? quant::Granularity::kChannel : quant::Granularity::kTensor;
+  if (profile.block_size > 0) choice.weight_granularity = quant::Granularity::kBlock;
+  choice.block_size = profile.block_size;
+  choice.mode = profile.mode;
   return choice;
 }
 

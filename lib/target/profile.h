@@ -11,6 +11,7 @@
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
+#include "lib/target/choice.h"
 
 namespace roundel::target {
 
@@ -37,24 +38,38 @@ struct Profile {
   struct FixedRange {
     double min, max;
   };
-  std::map<std::string, FixedRange> fixed_output_ranges;  // Softmax, Sigmoid: by op_type
-  // Integer types allowed ("uint8", "int4"); empty: any.
-  std::set<std::string> activation_grids, weight_grids;
+  std::map<std::string, FixedRange> fixed_output_ranges;     // Softmax, Sigmoid: by op_type
+  std::map<std::string, FixedRange> fixed_output_ranges_16;  // instead, on grids of 16 bits
+  // Grids allowed: "int4" (any of the type) or "int4 symmetric" (only with the zero point in the
+  // middle); empty: any. `weight_only_grids` takes the place of `weight_grids` for layers whose
+  // inputs are float, and the maps that of both for single ops.
+  std::set<std::string> activation_grids, weight_grids, weight_only_grids;
+  std::map<std::string, std::set<std::string>> op_activation_grids, op_weight_grids;
+  std::set<std::string> per_tensor_ops;  // their weights take one scale
+  std::set<std::string> block_ops;       // only their weights may have blocks; empty: all
+  int64_t block_size = 0;                // default granularity: blocks of so many; 0: channels
+  std::set<int64_t> block_sizes;         // allowed; empty: any
+  // Layers whose weights may be quantized while their inputs stay float.
+  std::set<std::string> weight_only_ops = {"Conv", "ConvTranspose", "Gather", "Gemm", "MatMul"};
+  std::set<std::string> float_outputs;  // ops that are quantized on their inputs only
+  // Chains of op types without branches that run as one: only what leaves the last is quantized.
+  std::vector<std::vector<std::string>> supergroups;
+  ActivationMode mode = ActivationMode::kStatic;
+  std::set<std::string> modes;  // allowed ("static", "dynamic", "float"); empty: any
+  std::string format = "qdq";   // what export writes
+  std::set<std::string> formats;  // allowed; empty: any
+  int64_t accuracy_level = 0;     // of MatMulNBits: 4 = activations in int8
+  int64_t max_opset = 0;          // 0: any
+  std::set<std::string> domains;  // of nodes besides ONNX's own; empty: any
 };
 
-// A profile by name ("ort-cpu") or from a YAML file; kUsage with the nearest name if there is none.
+// A profile by name ("ort-cpu") or from a YAML file, or an AIMET configuration from a JSON file;
+// kUsage with the nearest name if there is none.
 Result<Profile> LoadProfile(const std::string& name_or_file);
 Result<Profile> ParseProfile(const std::string& yaml, const std::string& source);
 std::vector<std::string> ProfileNames();
 
-// What the recipe asks for on top of the profile's defaults (sections `activations`, `weights`, and
-// top-level `exclude`).
-struct GridChoice {
-  quant::Grid activations, weights;
-  quant::Granularity weight_granularity = quant::Granularity::kChannel;
-  int64_t block_size = 0;
-  std::vector<std::string> exclude;  // node names, op types, or "re:regex" on either: stay float
-};
+// The profile's own choice.
 GridChoice DefaultChoice(const Profile& profile);
 
 // One tensor that gets a quantizer.
@@ -87,6 +102,8 @@ struct Placement {
   // that the range really does (zero point at qmin; max <= clip max) is repeated at export.
   std::vector<std::string> absorbable;          // their output values
   std::vector<std::string> unmatched_excludes;  // patterns that matched no node
+  std::vector<std::string> unmatched_rules;     // rules that decided nothing
+  std::vector<std::string> dynamic_layers;      // outputs of layers that quantize at run time
 };
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern

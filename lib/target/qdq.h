@@ -24,6 +24,9 @@ struct QdqOptions {
 Result<graph::Model> ExportQdq(const graph::Model& model, const quant::EncodingTable& encodings,
                                const QdqOptions& options);
 
+// Whether the table fits the model and can be written at all; ExportQdq checks it itself.
+Status CheckExportable(const graph::Model& model, const quant::EncodingTable& encodings);
+
 struct FloatModel {
   graph::Model model;              // no Q/DQ; weights hold the dequantized values
   quant::EncodingTable encodings;  // codes of weights and biases included

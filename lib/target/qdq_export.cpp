@@ -348,6 +348,10 @@ Result<bool> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& 
 
 }  // namespace
 
+Status CheckExportable(const Model& model, const quant::EncodingTable& encodings) {
+  return CheckTable(*model.graph, encodings);
+}
+
 Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encodings,
                         const QdqOptions& options) {
   RETURN_IF_ERROR(CheckTable(*model.graph, encodings));

@@ -146,7 +146,8 @@ TEST_CASE("the simulation with the encodings is what the exported model computes
 TEST_CASE("eval refuses what it cannot measure") {
   const Bench bench;
   CHECK(Error({"eval", bench.model, "--data", bench.data}, 2) ==
-        "error: one model without labels has nothing to measure: give --labels or MODEL2\n");
+        "error: one model without labels has nothing to measure: give --labels, MODEL2 or --metric "
+        "perplexity\n");
   CHECK(Error({"eval", bench.model, bench.model}, 2) == "error: no data: give --data PATH\n");
   const std::string high = WriteArray(bench.folder, "high.npy",
                                       Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 2, 2, 0, 3}));
@@ -276,4 +277,31 @@ graph main (float32[N,2] x) => (float32[N,2] y) {
   CHECK(Error({"inspect", folder / "no.onnx"}, 2).find("no.onnx") != std::string::npos);
   CHECK(Error({"inspect", folder.Write("bad.onnx", "junk")}, 3).find("bad.onnx") !=
         std::string::npos);
+}
+
+TEST_CASE("perplexity of a model that knows nothing is its vocabulary") {
+  TempFolder folder;
+  // All logits are equal: every next token has probability 1/4.
+  const std::string model = WriteModel(folder, "lm.onnx", R"(opset 13
+graph main (int64[N,S] ids) => (float32[N,S,4] logits) {
+  float32[4,4] table = zeros
+  logits = Gather(table, ids)
+}
+)");
+  // The second is sure that a token repeats: logit ln 3 for itself, so probability 1/2.
+  const std::string second = WriteModel(folder, "sure.onnx", R"(opset 13
+graph main (int64[N,S] ids) => (float32[N,S,4] logits) {
+  float32[4,4] table = {1.0986123, 0, 0, 0, 0, 1.0986123, 0, 0, 0, 0, 1.0986123, 0, 0, 0, 0, 1.0986123}
+  logits = Gather(table, ids)
+}
+)");
+  const std::string data =
+      WriteArray(folder, "ids.npy", Tensor::FromVector<int64_t>({2, 3}, {1, 1, 1, 2, 2, 2}));
+  const Json json = JsonOf({"eval", model, second, "--data", data, "--metric", "perplexity"});
+  CHECK(json["tokens"] == 4);
+  CHECK(json["models"][0]["perplexity"].get<double>() == Approx(4));
+  CHECK(json["models"][1]["perplexity"].get<double>() == Approx(2));
+  // KL of (1/2, 1/6, 1/6, 1/6) from the uniform distribution.
+  CHECK(json["kl_nats"].get<double>() ==
+        Approx(0.25 * std::log(0.25 / 0.5) + 0.75 * std::log(0.25 * 6)));
 }

@@ -1,5 +1,6 @@
 #pragma once
-// One maker per method; the table of lib/quant/observers.cpp is the only user.
+// One maker per method; the table of lib/quant/observers.cpp is the only user, and auto, which
+// chooses among the others.
 
 #include <memory>
 
@@ -7,7 +8,17 @@
 
 namespace roundel::quant {
 
-std::unique_ptr<Observer> MakeMinMax(const ObserverOptions& options);
-std::unique_ptr<Observer> MakePercentile(const ObserverOptions& options);
+std::unique_ptr<Observer> MakeAciq(const MethodOptions& options);
+std::unique_ptr<Observer> MakeAuto(const MethodOptions& options);
+std::unique_ptr<Observer> MakeKl(const MethodOptions& options);
+std::unique_ptr<Observer> MakeKlOrt(const MethodOptions& options);
+std::unique_ptr<Observer> MakeKlTensorrt(const MethodOptions& options);
+std::unique_ptr<Observer> MakeMeanMinMax(const MethodOptions& options);
+std::unique_ptr<Observer> MakeMinMax(const MethodOptions& options);
+std::unique_ptr<Observer> MakeMovingAverage(const MethodOptions& options);
+std::unique_ptr<Observer> MakeMse(const MethodOptions& options);
+std::unique_ptr<Observer> MakeOmse(const MethodOptions& options);
+std::unique_ptr<Observer> MakePercentile(const MethodOptions& options);
+std::unique_ptr<Observer> MakeSqnr(const MethodOptions& options);
 
 }  // namespace roundel::quant

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "lib/base/text.h"
+#include "lib/io/tensorrt_cache.h"
 
 namespace roundel::io {
 namespace {
@@ -99,7 +100,7 @@ std::string Replaced(std::string text, const std::string& from, const std::strin
 
 TEST_CASE("an encodings table survives each version") {
   const auto graph = MakeGraph();
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     INFO(version);
     const auto json = EncodingsJson(MakeTable(), version, graph.get());
     REQUIRE(json.ok());
@@ -122,7 +123,7 @@ TEST_CASE("blocks survive versions 1.0.0 and 2.0.0") {
   transposed.block_size = 2;
   transposed.params.resize(4);
   const EncodingTable table = {{"m", e}, {"t", transposed}};
-  for (const char* version : {"1.0.0", "2.0.0"}) {
+  for (const char* version : {"1.0.0", "2.0.0", "2.1.0"}) {
     INFO(version);
     const auto json = EncodingsJson(table, version, graph.get());
     REQUIRE(json.ok());
@@ -214,13 +215,13 @@ TEST_CASE("golden encodings, version 2.0.0") {
 TEST_CASE("an empty table gives empty sections") {
   CHECK(*EncodingsJson({}, "2.0.0") == "{\n \"version\": \"2.0.0\",\n \"encodings\": []\n}\n");
   Graph graph;
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"})
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"})
     CHECK(ParseEncodingsJson(*EncodingsJson({}, version), "file", graph)->empty());
 }
 
 TEST_CASE("a narrow grid is recognised where the version does not tell") {
   const auto graph = MakeGraph();
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     INFO(version);
     for (const bool narrow : {true, false}) {
       // With 0.01 the first element of w rounds to -128; with 0.02 none does.
@@ -277,6 +278,44 @@ TEST_CASE("encodings of other writers") {
   }
 }
 
+TEST_CASE("scales that are codes are multiplied out") {
+  const auto graph = MakeGraph();
+  const auto read = [&](const std::string& version, const std::string& fields) {
+    return ParseEncodingsJson(
+        StrCat(R"({"version": ")", version, R"(", "encodings": [{"name": "t", "output_dtype": )",
+               R"("int4", "axis": 1, "block_size": 2, )", fields, "}]}"),
+        "file", *graph);
+  };
+  const auto scales = [](const Result<EncodingTable>& table) {
+    INFO((table.ok() ? "" : table.status().message()));
+    REQUIRE(table.ok());
+    std::vector<float> values;
+    for (const quant::QParams& p : table->at("t").params) values.push_back(p.scale);
+    return values;
+  };
+  // [2, 2] codes of scales, one scale of scales for each of the 2 channels.
+  const std::vector<float> expected = {1.5f, 2.5f, 2.75f, 2.25f};
+  CHECK(scales(read("2.1.0", R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [0.5, 0.25],
+                                 "axis": 0})")) == expected);
+  CHECK(scales(read("2.1.0", R"("y_scale": {"x": [[4, 6], [12, 10]], "x_scale": [[0.5], [0.25]],
+                                 "x_zero_point": [[1], [1]]})")) == expected);
+  CHECK(scales(read("2.0.0", R"("per_block_int_scale": [[3, 5], [11, 9]],
+                                 "per_channel_float_scale": [[0.5], [0.25]])")) == expected);
+  for (const char* bad : {R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1, 1], "axis": 0})",
+                          R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": []})",
+                          R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1], "axis": 7})",
+                          R"("y_scale": {"x": [[3, 5], [11, 0]], "x_scale": 0.5})",
+                          R"("y_scale": {"x": [[3, 5], [11, "a"]], "x_scale": 0.5})",
+                          R"("y_scale": {"x": [[3, 5], [11, 9]]})"})
+    CHECK(read("2.1.0", bad).status().kind() == ErrorKind::kUsage);
+}
+
+TEST_CASE("the TensorRT cache holds the larger side by 127, as bits of a float32") {
+  Encoding e = Activation(1.0f, 254);  // [-254, 1]
+  CHECK(TensorRtCache({{"x", e}, {"w", Weight(Granularity::kTensor, 0, {1.0f})}}) ==
+        "TRT-8601-EntropyCalibration2\nx: 40000000\n");  // 254 / 127 = 2.0
+}
+
 TEST_CASE("encodings that a version cannot hold") {
   const auto graph = MakeGraph();
   struct Case {
@@ -288,7 +327,7 @@ TEST_CASE("encodings that a version cannot hold") {
   five_bits.grid.bits = 5;
   channels.granularity = Granularity::kChannel;
   const Case cases[] = {
-      {"0.9", {}, "encodings version '0.9' is not one of 0.6.1, 1.0.0, 2.0.0"},
+      {"0.9", {}, "encodings version '0.9' is not one of 0.6.1, 1.0.0, 2.0.0, 2.1.0"},
       {"2.0.0",
        {{"x", five_bits}},
        "encoding of 'x': encodings version 2.0.0 cannot hold a grid of 5 bits"},
@@ -322,7 +361,7 @@ TEST_CASE("malformed encodings files are refused with file and entry") {
       {"{\n\"version\": \"1.0.0\",\n!", "malformed JSON in line 3"},
       {"[]", "not a JSON object"},
       {"{}", "key 'version' is missing"},
-      {Replaced(v061, "0.6.1", "0.5.0"), "version '0.5.0' is not one of 0.6.1, 1.0.0, 2.0.0"},
+      {Replaced(v061, "0.6.1", "0.5.0"), "version '0.5.0' is not one of 0.6.1, 1.0.0, 2.0.0, 2.1.0"},
       {"{\"version\": \"1.0.0\"}", "key 'activation_encodings' is missing"},
       {"{\"version\": \"2.0.0\", \"encodings\": 3}", "'encodings' is not a list"},
       {"{\"version\": \"2.0.0\", \"encodings\": [3]}", "an entry of 'encodings': not an object"},

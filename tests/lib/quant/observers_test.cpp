@@ -1,13 +1,10 @@
 #include "lib/quant/observers.h"
 
-#include <algorithm>
-#include <catch2/catch.hpp>
-#include <cmath>
 #include <limits>
 
 #include "lib/base/parallel.h"
-#include "lib/base/random.h"
-#include "lib/quant/observers/tensor_ranges.h"
+#include "lib/quant/tensor_ranges.h"
+#include "tests/lib/quant/observer_support.h"
 
 namespace roundel::quant {
 namespace {
@@ -16,19 +13,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 const Grid kAsymmetric{.bits = 8};
 const Grid kSymmetric{.bits = 8, .is_signed = true, .symmetric = true};
-
-std::unique_ptr<Observer> Make(const std::string& method, double percentile = 99.99) {
-  auto made = MakeObserver(method, {.percentile = percentile});
-  REQUIRE(made.ok());
-  return std::move(made).value();
-}
-
-std::vector<float> NormalValues(size_t n, uint64_t seed, float mean, float deviation) {
-  Random random(seed);
-  std::vector<float> values(n);
-  for (float& v : values) v = mean + deviation * static_cast<float>(random.Normal());
-  return values;
-}
 
 // The quantile by sorting: between the values whose ranks enclose share * n.
 std::pair<double, double> Enclosing(std::vector<double> values, double share) {
@@ -50,68 +34,110 @@ void CheckQuantile(double value, const std::vector<double>& values, double share
 }  // namespace
 
 TEST_CASE("methods are listed, and an unknown one names the nearest") {
-  CHECK(ObserverMethods() == std::vector<std::string>{"min_max", "percentile"});
+  CHECK(ObserverMethods() == std::vector<std::string>{"min_max", "moving_average", "mean_min_max",
+                                                      "percentile", "mse", "omse", "sqnr", "aciq",
+                                                      "kl", "kl_ort", "kl_tensorrt", "auto"});
+  CHECK(WeightMethods() == std::vector<std::string>{"min_max", "percentile", "mse", "omse", "sqnr",
+                                                    "aciq", "kl", "kl_ort", "kl_tensorrt",
+                                                    "auto"});
   const auto wrong = MakeObserver("percentil");
   CHECK(wrong.status().kind() == ErrorKind::kUsage);
   CHECK(wrong.status().message() ==
         "unknown calibration method 'percentil', did you mean 'percentile'?");
-  CHECK(MakeObserver("kl").status().message() ==
-        "unknown calibration method 'kl'; known: min_max, percentile");
-  for (const double bad : {50.0, 100.5, -1.0, static_cast<double>(kNan)})
-    CHECK(MakeObserver("percentile", {.percentile = bad}).status().kind() == ErrorKind::kUsage);
+  CHECK(MakeObserver("entropy").status().message().starts_with(
+      "unknown calibration method 'entropy'; known: min_max, "));
+  const double nan = kNan;
+  for (const MethodOptions& bad :
+       {MethodOptions{.percentile = 50}, MethodOptions{.percentile = 100.5},
+        MethodOptions{.percentile = nan}, MethodOptions{.lower_tail = 50},
+        MethodOptions{.upper_tail = -0.5}, MethodOptions{.averaging = 0},
+        MethodOptions{.gamma = nan}, MethodOptions{.bins = 64}})
+    CHECK(MakeObserver("percentile", bad).status().kind() == ErrorKind::kUsage);
 }
 
-TEST_CASE("min_max is exact at every length and position") {
-  for (const size_t n : {1u, 15u, 16u, 17u, 31u, 64u, 65u, 65536u, 65537u, 200003u}) {
-    std::vector<float> values = NormalValues(n, n, 0.5f, 1.0f);
-    for (const size_t place : {size_t{0}, n / 2, n - 1}) {
-      auto changed = values;
-      changed[place] = 100;
-      changed[n - 1 - place / 2] = -50;
-      auto observer = Make("min_max");
-      REQUIRE(observer->Observe(changed).ok());
-      const auto [low, high] = std::minmax_element(changed.begin(), changed.end());
-      CHECK(observer->seen().min == *low);
-      CHECK(observer->seen().max == *high);
-      CHECK(observer->Compute(kAsymmetric).max == *high);
-      CHECK(observer->count() == static_cast<int64_t>(n));
+TEST_CASE("min_max gives what was seen, scale and zero point as ONNX Runtime computes them") {
+  const Range range = RangeFor("min_max", {0.5f, -1.3f, 2.7f, 0}, kAsymmetric);
+  CHECK(range.min == -1.3f);
+  CHECK(range.max == 2.7f);
+  // numpy: scale = float32((2.7f - -1.3f) / 255), zero point = round(0 + 1.3f / scale) = round(82.875)
+  const QParams p = ParamsFromRange(range.min, range.max, kAsymmetric);
+  CHECK(p.scale == 0.01568627543747425f);
+  CHECK(p.zero_point == 83);
+  // Symmetric int8: 2 * 2.7f / 255.
+  const QParams s = ParamsFromRange(range.min, range.max, kSymmetric);
+  CHECK(s.scale == 0.02117647044f);
+}
+
+TEST_CASE("moving_average and mean_min_max follow the samples") {
+  // Four samples of two values.
+  const std::vector<float> values = {-1, 4, 0, 8, -3, 2, 1, 6};
+  const ValueStatistics statistics = StatisticsOf(values, 4);
+  const auto range = [&](const std::string& method, const MethodOptions& options = {}) {
+    const auto observer = Make(method, options);
+    return observer->Compute(EvidenceOf(statistics, observer->needs()), kAsymmetric);
+  };
+  double min = -1, max = 4;
+  for (const auto& [low, high] : {std::pair{-1.0, 4.0}, {0.0, 8.0}, {-3.0, 2.0}, {1.0, 6.0}}) {
+    min += 0.25 * (low - min);
+    max += 0.25 * (high - max);
+  }
+  CHECK(range("moving_average", {.averaging = 0.25}).min == Approx(min).epsilon(1e-12));
+  CHECK(range("moving_average", {.averaging = 0.25}).max == Approx(max).epsilon(1e-12));
+  CHECK(range("moving_average", {.averaging = 1}).max == 6);  // the last one
+  CHECK(range("mean_min_max").min == -0.75);
+  CHECK(range("mean_min_max").max == 5);
+}
+
+TEST_CASE("every method copes with nothing, zeros, constants and extremes") {
+  const float huge = std::numeric_limits<float>::max();
+  const float tiny = std::numeric_limits<float>::denorm_min();
+  const std::vector<std::vector<float>> all = {
+      {},           {0, 0, -0.0f},       {3},          {-3, -3, -3},  {tiny, 0},      {-tiny},
+      {huge, -huge}, {huge, tiny, 0, 1}, {1e-38f, 1},  {0, 0, 0, 5},  {-1, 0, 1e-30f}};
+  for (const std::string& method : ObserverMethods()) {
+    for (const std::vector<float>& values : all) {
+      for (const int bits : {2, 4, 8, 16}) {
+        for (const Grid& grid : {Grid{.bits = bits},
+                                 Grid{.bits = bits, .is_signed = true, .symmetric = true},
+                                 Grid{.bits = bits, .symmetric = true}}) {
+          INFO(method << ' ' << grid.Name() << ' ' << Catch::StringMaker<std::vector<float>>::convert(values));
+          const Range range = RangeFor(method, values, grid);
+          CHECK(std::isfinite(range.min));
+          CHECK(std::isfinite(range.max));
+          CHECK(range.min <= range.max);
+          const QParams p = ParamsFromRange(range.min, range.max, grid);
+          CHECK(p.scale > 0);
+          CHECK(std::isfinite(p.scale));
+        }
+      }
     }
   }
 }
 
-TEST_CASE("min_max adds up over batches and merges") {
-  auto a = Make("min_max"), b = Make("min_max"), empty = Make("min_max");
-  REQUIRE(a->Observe(std::vector<float>{1, 2}).ok());
-  REQUIRE(a->Observe(std::vector<float>{}).ok());
-  REQUIRE(a->Observe(std::vector<float>{0.5f}).ok());
-  REQUIRE(b->Observe(std::vector<float>{-3, 1.5f}).ok());
-  CHECK(empty->seen().min == 0);
-  CHECK(empty->seen().max == 0);
-  a->Merge(*empty);
-  CHECK(a->seen().min == 0.5);
-  CHECK(a->seen().max == 2);
-  a->Merge(*b);
-  CHECK(a->seen().min == -3);
-  CHECK(a->seen().max == 2);
-  CHECK(a->count() == 5);
-}
-
-TEST_CASE("NaN and infinity are data errors wherever they stand") {
+TEST_CASE("ranges stay within what was seen and are the same for any order and split") {
+  std::vector<float> values = LaplaceValues(30000, 3, 1);
+  for (float& v : values) v += 0.2f;
   for (const std::string& method : ObserverMethods()) {
-    for (const size_t n : {1u, 16u, 19u, 70000u}) {
-      for (const size_t place : {size_t{0}, n / 2, n - 1}) {
-        std::vector<float> values(n, 1.0f);
-        values[place] = kNan;
-        const Status nan = Make(method)->Observe(values);
-        CHECK(nan.kind() == ErrorKind::kData);
-        CHECK(nan.message() == "NaN among the values");
-        for (const float infinity : {kInfinity, -kInfinity}) {
-          values[place] = infinity;
-          const Status infinite = Make(method)->Observe(values);
-          CHECK(infinite.kind() == ErrorKind::kData);
-          CHECK(infinite.message() == "infinity among the values");
-        }
-      }
+    const auto observer = Make(method);
+    if (observer->needs().samples) continue;
+    const ValueStatistics whole = StatisticsOf(values);
+    std::vector<float> shuffled = values;
+    Random(5).Shuffle(shuffled);
+    const std::vector<float> head(shuffled.begin(), shuffled.begin() + 7777);
+    const std::vector<float> tail(shuffled.begin() + 7777, shuffled.end());
+    ValueStatistics parts = StatisticsOf(tail);
+    parts.Append(StatisticsOf(head));
+    for (const Grid& grid : {kAsymmetric, kSymmetric}) {
+      INFO(method);
+      const Range a = observer->Compute(EvidenceOf(whole, observer->needs()), grid);
+      const Range b = observer->Compute(EvidenceOf(parts, observer->needs()), grid);
+      CHECK(a.min == b.min);
+      CHECK(a.max == b.max);
+      const double reach = std::max(-whole.seen().min, whole.seen().max);
+      const Range bounds = grid.symmetric ? Range{-reach, reach} : whole.seen();
+      const double step = (bounds.max - bounds.min) / 255;
+      CHECK(a.min >= bounds.min - step);
+      CHECK(a.max <= bounds.max + step);
     }
   }
 }
@@ -128,60 +154,33 @@ TEST_CASE("percentile agrees with sorting, both tails and magnitudes") {
   std::vector<double> sorted(values.begin(), values.end()), magnitudes;
   for (const float v : values) magnitudes.push_back(std::abs(v));
   for (const double p : {60.0, 95.0, 99.9, 99.99, 99.9999}) {
-    auto observer = Make("percentile", p);
-    REQUIRE(observer->Observe(values).ok());
-    const Range range = observer->Compute(kAsymmetric);
+    const Range range = RangeFor("percentile", values, kAsymmetric, {.percentile = p});
     CheckQuantile(range.min, sorted, (1 - p / 100) / 2);
     CheckQuantile(range.max, sorted, (1 + p / 100) / 2);
-    const Range symmetric = observer->Compute(kSymmetric);
+    const Range symmetric = RangeFor("percentile", values, kSymmetric, {.percentile = p});
     CheckQuantile(std::max(-symmetric.min, symmetric.max), magnitudes, p / 100);
-    const auto [low, high] = std::minmax_element(values.begin(), values.end());
-    CHECK(observer->seen().min == *low);
-    CHECK(observer->seen().max == *high);
+    const Range tails = RangeFor("percentile", values, kAsymmetric,
+                                 {.percentile = p, .lower_tail = 2, .upper_tail = 0.5});
+    CheckQuantile(tails.min, sorted, 0.02);
+    CheckQuantile(tails.max, sorted, 0.995);
   }
 }
 
 TEST_CASE("percentile is linear inside a bucket and ends at the exact extremes") {
-  // 2 + i/2^17 for i < 1024 fill the bucket [2, 2 + 2^-7) evenly: the quantile f is 2 + f * 2^-7.
+  // 2 + i/2^17 for i < 1024 fill the bucket [2, 2 + 2^-7) evenly up to its last value.
   std::vector<float> values;
   for (int i = 0; i < 1024; ++i) values.push_back(2.0f + static_cast<float>(i) / 131072.0f);
-  auto observer = Make("percentile", 90);
-  REQUIRE(observer->Observe(values).ok());
-  CHECK(observer->Compute(kAsymmetric).min == Approx(2 + 0.05 / 128).epsilon(1e-9));
-  CHECK(observer->Compute(kAsymmetric).max == Approx(2 + 0.95 / 128).epsilon(1e-9));
-  auto all = Make("percentile", 100);
-  REQUIRE(all->Observe(std::vector<float>{-1.7f, 0, 0.3f, 2.123f}).ok());
-  CHECK(all->Compute(kAsymmetric).min == -1.7f);
-  CHECK(all->Compute(kAsymmetric).max == 2.123f);
-  auto huge = Make("percentile", 99);
-  REQUIRE(huge->Observe(std::vector<float>{std::numeric_limits<float>::max()}).ok());
-  CHECK(huge->Compute(kSymmetric).max == std::numeric_limits<float>::max());
-  auto zeros = Make("percentile", 99);
-  REQUIRE(zeros->Observe(std::vector<float>{0.0f, -0.0f}).ok());
-  CHECK(zeros->Compute(kAsymmetric).max == 0);
-}
-
-TEST_CASE("percentile is the same for any order, split, merge and number of threads") {
-  std::vector<float> values = NormalValues(300001, 3, 0, 1);
-  auto whole = Make("percentile");
-  REQUIRE(whole->Observe(values).ok());
-  const Range expected = whole->Compute(kAsymmetric);
-
-  Random(5).Shuffle(values);
-  const int threads = Threads();
-  for (const int count : {1, 2, 3}) {
-    SetThreads(count);
-    auto first = Make("percentile"), second = Make("percentile");
-    const std::span<const float> all(values);
-    REQUIRE(first->Observe(all.subspan(0, 100000)).ok());
-    REQUIRE(second->Observe(all.subspan(100000, 7)).ok());
-    REQUIRE(second->Observe(all.subspan(100007)).ok());
-    first->Merge(*second);
-    CHECK(first->Compute(kAsymmetric).min == expected.min);
-    CHECK(first->Compute(kAsymmetric).max == expected.max);
-    CHECK(first->count() == 300001);
-  }
-  SetThreads(threads);
+  const double width = 1023.0 / 131072;
+  const Range range = RangeFor("percentile", values, kAsymmetric, {.percentile = 90});
+  CHECK(range.min == Approx(2 + 0.05 * width).epsilon(1e-9));
+  CHECK(range.max == Approx(2 + 0.95 * width).epsilon(1e-9));
+  const Range all = RangeFor("percentile", {-1.7f, 0, 0.3f, 2.123f}, kAsymmetric,
+                             {.percentile = 100});
+  CHECK(all.min == -1.7f);
+  CHECK(all.max == 2.123f);
+  const float huge = std::numeric_limits<float>::max();
+  CHECK(RangeFor("percentile", {huge}, kSymmetric, {.percentile = 99}).max == huge);
+  CHECK(RangeFor("percentile", {0.0f, -0.0f}, kAsymmetric).max == 0);
 }
 
 TEST_CASE("ranges of a constant agree with a look at every element's scale") {
@@ -207,6 +206,39 @@ TEST_CASE("ranges of a constant agree with a look at every element's scale") {
     for (size_t i = 0; i < expected.size(); ++i) {
       CHECK((*ranges)[i].min == expected[i].min);
       CHECK((*ranges)[i].max == expected[i].max);
+    }
+  }
+}
+
+TEST_CASE("weights use the same methods, per tensor, channel and block") {
+  const Granularity granularity =
+      GENERATE(Granularity::kTensor, Granularity::kChannel, Granularity::kBlock);
+  const Shape shape{6, 10, 3};
+  const auto values = LaplaceValues(180, 9, 0.1f);
+  for (const std::string& method : WeightMethods()) {
+    for (int64_t axis = 0; axis < 3; ++axis) {
+      Encoding layout{.grid = kSymmetric, .granularity = granularity, .axis = axis, .block_size = 4};
+      layout.grid.bits = 4;
+      std::vector<std::vector<float>> runs(
+          static_cast<size_t>(NumElements(ScaleShape(layout, shape))));
+      for (int64_t i = 0; i < 180; ++i)
+        runs[static_cast<size_t>(layout.ParamIndex(shape, i))].push_back(
+            values[static_cast<size_t>(i)]);
+      const auto observer = Make(method);
+      const auto ranges = TensorRanges(Tensor::FromVector(shape, values), layout, *observer);
+      REQUIRE(ranges.ok());
+      REQUIRE(ranges->size() == runs.size());
+      for (size_t i = 0; i < runs.size(); ++i) {
+        const auto [low, high] = std::minmax_element(runs[i].begin(), runs[i].end());
+        Evidence evidence{.seen = {*low, *high}, .values = Distribution::Of(runs[i])};
+        const Range expected = observer->Compute(evidence, layout.grid);
+        CHECK((*ranges)[i].min == expected.min);
+        CHECK((*ranges)[i].max == expected.max);
+        const bool searches = method == "mse" || method == "omse" || method == "auto";
+        if (searches)
+          CHECK(RawError(runs[i], (*ranges)[i], layout.grid) <=
+                RawError(runs[i], evidence.seen, layout.grid) * (1 + 1e-6));
+      }
     }
   }
 }

@@ -215,3 +215,51 @@ TEST_CASE("wrong overrides are errors that name the assignment") {
         "--set weights.bits=99: 'bits' must be between 2 and 16, not '99'");
   CHECK(refused("weights.bits=") == "--set weights.bits=: 'bits' must be a whole number, not ''");
 }
+
+namespace {
+
+RecipeSpec RuleSpec() {
+  RecipeSpec spec = Spec();
+  spec.sections[1].shorthand = "granularity";
+  spec.rules = {{.name = "op", .default_value = std::string(), .help = "op type"},
+                {.name = "bits", .default_value = int64_t{8}, .help = "width", .min = 2}};
+  return spec;
+}
+
+}  // namespace
+
+TEST_CASE("rules keep their order, print and read back") {
+  const std::string yaml = "rules:\n  - {op: \"re:Conv.*\", bits: 4}\n  - {op: Gemm}\npasses: []\n";
+  const auto recipe = ParseRecipe(yaml, "recipe.yaml", RuleSpec());
+  REQUIRE(recipe.ok());
+  REQUIRE(recipe->rules.size() == 2);
+  CHECK(recipe->rules[0].params.String("op") == "re:Conv.*");
+  CHECK(recipe->rules[0].params.Int("bits") == 4);
+  CHECK(recipe->rules[1].params.Int("bits") == 8);
+  CHECK(recipe->rules[1].line == 3);
+  for (const bool comments : {false, true}) {
+    const std::string printed = PrintRecipe(RuleSpec(), *recipe, comments);
+    const auto again = ParseRecipe(printed, "again.yaml", RuleSpec());
+    REQUIRE(again.ok());
+    REQUIRE(again->rules.size() == 2);
+    CHECK(again->rules[0].params.values() == recipe->rules[0].params.values());
+    CHECK(again->rules[1].params.values() == recipe->rules[1].params.values());
+  }
+  const auto error = [](const std::string& text) {
+    return ParseRecipe(text, "recipe.yaml", RuleSpec()).status().message();
+  };
+  CHECK(error("rules: [{ob: Conv}]\npasses: []").find("did you mean 'op'?") != std::string::npos);
+  CHECK(error("rules: {op: Conv}\npasses: []").find("must be a list") != std::string::npos);
+  CHECK(error("rules: [{bits: 1}]\npasses: []").starts_with("recipe.yaml:1: in a rule: 'bits'"));
+}
+
+TEST_CASE("a section's shorthand, in the file and by --set") {
+  auto recipe = ParseRecipe("weights: tensor\npasses: []\n", "recipe.yaml", RuleSpec());
+  REQUIRE(recipe.ok());
+  CHECK(recipe->Section("weights").String("granularity") == "tensor");
+  CHECK(ApplyOverride(RuleSpec(), "weights=channel", &*recipe).ok());
+  CHECK(recipe->Section("weights").String("granularity") == "channel");
+  CHECK_FALSE(ApplyOverride(RuleSpec(), "weights=loud", &*recipe).ok());
+  CHECK_FALSE(ApplyOverride(RuleSpec(), "rules=[]", &*recipe).ok());
+  CHECK_FALSE(ParseRecipe("data: x\npasses: []", "recipe.yaml", RuleSpec()).ok());
+}

@@ -10,7 +10,9 @@
 namespace roundel::target {
 
 TEST_CASE("built-in profiles load, by their own name, and equal the files they come from") {
-  CHECK(ProfileNames() == std::vector<std::string>{"generic", "ort-cpu"});
+  CHECK(ProfileNames() == std::vector<std::string>{"generic", "llm-matmulnbits", "openvino",
+                                                   "ort-cpu", "ort-cpu-avx2", "qnn-htp",
+                                                   "tensorrt"});
   for (const std::string& name : ProfileNames()) {
     const auto profile = LoadProfile(name);
     REQUIRE(profile.ok());
@@ -46,7 +48,9 @@ TEST_CASE("a profile that does not exist names the nearest") {
   const auto near = LoadProfile("ort_cpu");
   CHECK(near.status().kind() == ErrorKind::kUsage);
   CHECK(near.status().message() == "unknown target 'ort_cpu', did you mean 'ort-cpu'?");
-  CHECK(LoadProfile("tpu").status().message() == "unknown target 'tpu'; known: generic, ort-cpu");
+  CHECK(LoadProfile("tpu").status().message() ==
+        "unknown target 'tpu'; known: generic, llm-matmulnbits, openvino, ort-cpu, ort-cpu-avx2, "
+        "qnn-htp, tensorrt");
   CHECK(LoadProfile("no/such.yaml").status().kind() == ErrorKind::kUsage);
 }
 
@@ -71,7 +75,7 @@ TEST_CASE("faults of a profile file are reported with their line") {
   for (const char* range : {"[1]", "[1, 0]", "[a, b]", "[0, nan]", "[0, inf]"})
     CHECK(fault(StrCat("name: x\nfixed_output_ranges: {Softmax: ", range, "}")) ==
           "p.yaml:2: the range of 'Softmax' is not [low, high]");
-  CHECK(fault("name: x\nweight_grids: [int8 symmetric]").find("no integer type") !=
+  CHECK(fault("name: x\nweight_grids: [int8 symmetric narrow]").find("no integer type") !=
         std::string::npos);
 }
 

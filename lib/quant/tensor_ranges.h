@@ -1,5 +1,5 @@
 #pragma once
-// Exact ranges of a constant, one per scale.
+// Ranges of a constant, one per scale.
 
 #include <vector>
 
@@ -12,5 +12,9 @@ namespace roundel::quant {
 // Encoding::params; {0, 0} for an empty run. `layout` gives granularity, axis and block size, which
 // must fit the shape. kModel for NaN and infinity; float32 only.
 Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout);
+// What `method` makes of each of the runs for layout.grid: the same search as for activations, on
+// the values themselves (from 2^18 of them on one scale on, on their histogram).
+Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout,
+                                        const Observer& method);
 
 }  // namespace roundel::quant

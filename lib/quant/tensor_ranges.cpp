@@ -1,9 +1,9 @@
-#include "lib/quant/observers/tensor_ranges.h"
+#include "lib/quant/tensor_ranges.h"
 
 #include <algorithm>
 
 #include "lib/base/parallel.h"
-#include "lib/quant/observers/scan.h"
+#include "lib/quant/scan.h"
 
 namespace roundel::quant {
 namespace {
@@ -54,7 +54,52 @@ std::vector<Scan> ScanBlocks(const float* x, const Layout& l, int64_t block_size
   return scans;
 }
 
+// The elements of scale number `scale`.
+std::vector<float> Gather(const float* x, const Layout& l, const Encoding& layout, int64_t scale) {
+  std::vector<float> values;
+  const auto append = [&](const float* from, int64_t n) { values.insert(values.end(), from, from + n); };
+  if (layout.granularity == Granularity::kTensor) {
+    append(x, l.outer * l.length * l.inner);
+  } else if (layout.granularity == Granularity::kChannel) {
+    for (int64_t o = 0; o < l.outer; ++o) append(x + (o * l.length + scale) * l.inner, l.inner);
+  } else {
+    const int64_t blocks = (l.length + layout.block_size - 1) / layout.block_size;
+    const int64_t row = scale / l.inner, inner = scale % l.inner;
+    const int64_t outer = row / blocks, first = row % blocks * layout.block_size;
+    for (int64_t k = first; k < std::min(l.length, first + layout.block_size); ++k)
+      values.push_back(x[(outer * l.length + k) * l.inner + inner]);
+  }
+  return values;
+}
+
+Distribution DistributionOf(std::span<const float> values) {
+  constexpr size_t kSortable = 1 << 18;
+  if (values.size() < kSortable) return Distribution::Of(values);
+  ValueStatistics statistics({.histogram = true});
+  const Status seen = statistics.Observe(values);
+  INVARIANT(seen.ok(), "values were checked");
+  return Distribution::Of(statistics);
+}
+
 }  // namespace
+
+Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout,
+                                        const Observer& method) {
+  ASSIGN_OR_RETURN(std::vector<Range> ranges, TensorRanges(value, layout));
+  if (method.needs() == StatisticsNeeds{}) return ranges;
+  INVARIANT(!method.needs().samples, "weights have no samples");
+  const Layout l = SplitAt(value.shape(), layout.axis);
+  // Parallel loops inside one run only where a single scale has it all.
+  ParallelFor(std::ssize(ranges), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      Range& range = ranges[static_cast<size_t>(i)];
+      Evidence evidence{.seen = range};
+      evidence.values = DistributionOf(Gather(value.data<float>(), l, layout, i));
+      range = method.Compute(evidence, layout.grid);
+    }
+  });
+  return ranges;
+}
 
 Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout) {
   const float* x = value.data<float>();

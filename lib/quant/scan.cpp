@@ -1,4 +1,4 @@
-#include "lib/quant/observers/scan.h"
+#include "lib/quant/scan.h"
 
 #include <algorithm>
 #include <cmath>
@@ -59,14 +59,23 @@ Scan CombineScans(const Scan& a, const Scan& b) {
           a.has_nan || b.has_nan};
 }
 
+bool IsFinite(const Scan& scan) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  return !scan.has_nan && !(scan.min < -kLargest) && !(scan.max > kLargest);
+}
+
+Status CheckFinite(const Scan& scan) {
+  if (scan.has_nan) return DataError("NaN among the values");
+  if (!IsFinite(scan)) return DataError("infinity among the values");
+  return OkStatus();
+}
+
 Result<Scan> ScanFinite(std::span<const float> values) {
   const Scan scan = ParallelReduce<Scan>(
       static_cast<int64_t>(values.size()), kGrain, Scan{},
       [&](int64_t begin, int64_t end) { return ScanChunk(values.data() + begin, end - begin); },
       CombineScans);
-  if (scan.has_nan) return DataError("NaN among the values");
-  if (!values.empty() && !(std::isfinite(scan.min) && std::isfinite(scan.max)))
-    return DataError("infinity among the values");
+  RETURN_IF_ERROR(CheckFinite(scan));
   return scan;
 }
 

@@ -1,0 +1,91 @@
+#include "lib/engine/columns.h"
+
+#include <algorithm>
+
+#include "lib/base/text.h"
+
+namespace roundel::engine {
+namespace {
+
+constexpr int64_t kMaxSpatialAxes = 3;
+
+}  // namespace
+
+Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& weight,
+                                const Shape& input) {
+  Columns columns;
+  const auto rank = static_cast<int64_t>(input.size());
+  const bool convolution = graph::IsConvolution(layer);
+  const auto misfit = [&] {
+    return ModelError(StrCat("node ", layer.node->DisplayName(), ": input of shape ",
+                             ShapeString(input), " does not fit the weight of shape ",
+                             ShapeString(weight)));
+  };
+  if (rank < (convolution ? 3 : 1) || (convolution && rank != std::ssize(weight))) return misfit();
+  if (convolution && rank > 2 + kMaxSpatialAxes)
+    return ModelError(StrCat("node ", layer.node->DisplayName(), ": more than ", kMaxSpatialAxes,
+                             " spatial axes"));
+  columns.channels_ = convolution ? input[1] : input.back();
+  columns.in_per_group_ = layer.in_per_group;
+  if (columns.channels_ != layer.in_channels()) return misfit();
+  columns.size_ = layer.in_per_group;
+  if (!convolution) {
+    columns.positions_ = NumElements(input) / std::max<int64_t>(1, columns.channels_);
+    return columns;
+  }
+  const Shape spatial(input.begin() + 2, input.end());
+  columns.pixels_ = NumElements(spatial);
+  columns.positions_ = input[0] * columns.pixels_;
+  if (layer.node->Is("ConvTranspose")) return columns;
+  columns.window_ = true;
+  columns.size_ *= layer.kernel;
+  ASSIGN_OR_RETURN(columns.geometry_,
+                   ResolveWindow(*layer.node, spatial, Shape(weight.begin() + 2, weight.end()),
+                                 false));
+  columns.positions_ = input[0] * NumElements(columns.geometry_.output);
+  return columns;
+}
+
+void Columns::ReadWindow(const float* input, int64_t position, int64_t group, float* row) const {
+  const Window& w = geometry_;
+  const size_t axes = w.kernel.size();
+  int64_t taps = 1, start[kMaxSpatialAxes] = {}, rest = position;
+  for (size_t d = axes; d-- > 0;) {
+    start[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
+    rest /= w.output[d];
+    taps *= w.kernel[d];
+  }
+  const float* first = input + (rest * channels_ + group * in_per_group_) * pixels_;
+  int64_t at[kMaxSpatialAxes] = {};  // the tap
+  for (int64_t tap = 0; tap < taps; ++tap) {
+    int64_t pixel = 0;
+    bool inside = true;
+    for (size_t d = 0; d < axes; ++d) {
+      const int64_t x = start[d] + at[d] * w.dilations[d];
+      inside = inside && x >= 0 && x < w.input[d];
+      pixel = pixel * w.input[d] + x;
+    }
+    for (int64_t c = 0; c < in_per_group_; ++c)
+      row[c * taps + tap] = inside ? first[c * pixels_ + pixel] : 0.0f;
+    for (size_t d = axes; d-- > 0;) {
+      if (++at[d] < w.kernel[d]) break;
+      at[d] = 0;
+    }
+  }
+}
+
+void Columns::Read(const float* input, std::span<const int64_t> chosen, int64_t group,
+                   float* rows) const {
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    float* row = rows + static_cast<int64_t>(i) * size_;
+    if (window_) {
+      ReadWindow(input, chosen[i], group, row);
+      continue;
+    }
+    const int64_t sample = chosen[i] / pixels_, pixel = chosen[i] % pixels_;
+    const float* first = input + (sample * channels_ + group * in_per_group_) * pixels_ + pixel;
+    for (int64_t c = 0; c < in_per_group_; ++c) row[c] = first[c * pixels_];
+  }
+}
+
+}  // namespace roundel::engine

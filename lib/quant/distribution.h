@@ -1,0 +1,70 @@
+#pragma once
+// How values are distributed, in the form that range searches want: bins in rising order with sums
+// over all bins before each, so that the mass, the mean and the energy of any interval cost two
+// look-ups. Activations come from a histogram (inside a bin the density is uniform), weights as they
+// are (each distinct value a bin of no width).
+
+#include <span>
+#include <vector>
+
+#include "lib/quant/grid.h"
+#include "lib/quant/statistics.h"
+
+namespace roundel::quant {
+
+// Integrals of 1, x and x^2 over some of the values.
+struct Moments {
+  double mass = 0, sum = 0, squares = 0;
+
+  friend Moments operator-(const Moments& a, const Moments& b) {
+    return {a.mass - b.mass, a.sum - b.sum, a.squares - b.squares};
+  }
+  // Integral of (x - v)^2.
+  double About(double v) const { return squares - v * (2 * sum - v * mass); }
+};
+
+class Distribution {
+ public:
+  struct Bin {
+    double low = 0, high = 0, mass = 0;  // low == high: that many values just there
+  };
+
+  Distribution() = default;
+  static Distribution Of(const ValueStatistics& statistics);  // with a histogram
+  static Distribution Of(std::span<const float> values);      // finite
+
+  const std::vector<Bin>& bins() const { return bins_; }
+  double mass() const { return before_.empty() ? 0 : before_.back().mass; }
+  Range range() const { return bins_.empty() ? Range{} : Range{bins_[0].low, bins_.back().high}; }
+  double zeros() const { return zeros_; }  // mass at zero exactly
+  // Of the values below x; those in a bin of no width at x count.
+  Moments Below(double x) const;
+  // Value below which `mass` lies, linear inside a bin.
+  double Quantile(double mass) const;
+  // The least t with `mass` in [-t, t].
+  double MagnitudeQuantile(double mass) const;
+  // Mass below each of the rising `edges`.
+  std::vector<double> MassBelow(const std::vector<double>& edges) const;
+
+ private:
+  void Append(double low, double high, double mass);
+  void SumUp();
+
+  std::vector<Bin> bins_;
+  std::vector<Moments> before_;  // of the bins before bin i; one more at the end
+  double zeros_ = 0;
+};
+
+// What rounding to a grid does to all values together: e = quantized - x.
+struct QuantizationError {
+  double rounding = 0;  // sum of e^2 between the ends of the grid
+  double clipping = 0;  // sum of e^2 outside
+  double sum = 0;       // sum of e
+
+  double total() const { return rounding + clipping; }
+};
+
+// Exact for the distribution as it stands, uniform density inside bins included.
+QuantizationError ErrorOf(const Distribution& values, const QParams& params, const Grid& grid);
+
+}  // namespace roundel::quant

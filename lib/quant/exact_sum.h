@@ -1,0 +1,26 @@
+#pragma once
+// A sum of doubles without rounding: a fixed-point number wide enough for every double. The result
+// does not depend on the order of the summands or on how partial sums were put together.
+
+#include <array>
+#include <cstdint>
+
+namespace roundel::quant {
+
+class ExactSum {
+ public:
+  void Add(double x);  // finite
+  void Add(const ExactSum& other);
+  double Value() const;  // within an ulp or two; the same bits for the same sum
+
+ private:
+  static constexpr int kLimbs = 68;
+  using Limbs = std::array<int64_t, kLimbs>;
+  static void Carry(Limbs* limbs);
+
+  // Limb i counts units of 2^(32 i - 1088). Between carries a limb may exceed 32 bits.
+  Limbs limbs_{};
+  int64_t since_carry_ = 0;
+};
+
+}  // namespace roundel::quant

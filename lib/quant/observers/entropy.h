@@ -1,0 +1,32 @@
+#pragma once
+// Uniform histograms and what divergences are summed from, shared by the kl methods.
+
+#include <cmath>
+#include <vector>
+
+#include "lib/quant/distribution.h"
+
+namespace roundel::quant {
+
+inline double PLogP(double p) { return p > 0 ? p * std::log(p) : 0; }
+
+// Masses of `bins` equal bins over [low, high], which holds zero and all values. Exact zeros are in
+// the bin that holds them, or begins there, if `with_zeros`, else left out.
+std::vector<double> UniformBins(const Distribution& values, double low, double high, int bins,
+                                bool with_zeros);
+// The same of |x| over [0, high], zeros in the first bin.
+std::vector<double> UniformMagnitudeBins(const Distribution& values, double high, int bins);
+
+// Sums over the first i bins, so that the divergence of any stretch costs little.
+struct BinSums {
+  explicit BinSums(const std::vector<double>& bins);
+  std::vector<double> mass, entropy;  // entropy: sum of p ln p
+  std::vector<int> filled;            // bins that are not empty
+};
+
+// The first bin of cell `i` when `bins` bins are dealt to `cells` cells as evenly as can be.
+inline int CellBegin(int i, int bins, int cells) {
+  return static_cast<int>(int64_t{i} * bins / cells);
+}
+
+}  // namespace roundel::quant

@@ -1,0 +1,40 @@
+// moving_average: minimum and maximum of single samples, averaged with weights that fade,
+//
+//   m_1 = min x_1,   m_i = m_(i-1) + c (min x_i - m_(i-1)),   c = 0.01 as in ONNX Runtime,
+//
+// and the maximum alike. Samples come in the order of the data, whatever thread ran them and however
+// they were put into batches. (A value whose first axis is not that of the samples has one pair of
+// extremes per batch.) The first samples weigh most when there are fewer than a few hundred:
+// mean_min_max is the better choice then.
+
+#include "lib/quant/observers/methods.h"
+
+namespace roundel::quant {
+namespace {
+
+class MovingAverage : public Observer {
+ public:
+  explicit MovingAverage(double weight) : weight_(weight) {}
+  StatisticsNeeds needs() const override { return {.samples = true}; }
+
+  Range Compute(const Evidence& evidence, const Grid&) const override {
+    if (evidence.samples.empty()) return evidence.seen;
+    Range range{evidence.samples[0].min, evidence.samples[0].max};
+    for (const SampleRange& sample : evidence.samples) {
+      range.min += weight_ * (sample.min - range.min);
+      range.max += weight_ * (sample.max - range.max);
+    }
+    return range;
+  }
+
+ private:
+  double weight_;
+};
+
+}  // namespace
+
+std::unique_ptr<Observer> MakeMovingAverage(const MethodOptions& options) {
+  return std::make_unique<MovingAverage>(options.averaging);
+}
+
+}  // namespace roundel::quant

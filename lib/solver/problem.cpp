@@ -1,0 +1,212 @@
+#include "lib/solver/problem.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/parallel.h"
+#include "lib/base/text.h"
+#include "lib/solver/linalg.h"
+
+namespace roundel::solver {
+namespace {
+
+// Below this share of its diagonal entry, a pivot of a matrix kept in float is noise.
+constexpr double kPivotFloor = 1e-6;
+
+// An input that never varies still gets a ridge, of this share of the mean: its weights are rounded
+// sensibly.
+constexpr double kDeadShare = 1e-3;
+
+Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
+  if (static_cast<int64_t>(w.size()) != m * n)
+    return ModelError(StrCat("a weight of ", w.size(), " values for ", m, " x ", n));
+  for (const float v : w)
+    if (!std::isfinite(v)) return ModelError("a weight is not finite");
+  return OkStatus();
+}
+
+// Both triangles of the mean of x x^T, centred on demand.
+std::vector<double> MeanSquare(const Gram& gram, bool centred) {
+  const int64_t n = gram.n;
+  std::vector<double> H(static_cast<size_t>(n * n));
+  const double per = 1 / gram.count, mean_per = centred ? per * per : 0;
+  ParallelFor(n, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      for (int64_t j = i; j < n; ++j) {
+        const double v = gram.xx[i * n + j] * per - gram.x[i] * gram.x[j] * mean_per;
+        H[i * n + j] = H[j * n + i] = i == j ? std::max(v, 0.0) : v;
+      }
+  });
+  return H;
+}
+
+// [m, n] W H, in double.
+std::vector<double> Times(std::span<const float> w, const std::vector<double>& H, int64_t m,
+                          int64_t n) {
+  std::vector<double> wide(w.begin(), w.end()), product(static_cast<size_t>(m * n));
+  AddProduct(m, n, n, 1.0, Strided<double>{wide.data(), 1, n}, H.data(), n, product.data(), n);
+  return product;
+}
+
+double RowDot(const double* a, const float* b, int64_t n) {
+  double sum = 0;
+  for (int64_t j = 0; j < n; ++j) sum += a[j] * double{b[j]};
+  return sum;
+}
+
+// residual, base and power from the targets, given W H. base = mean y^2 - 2 w d + w H w.
+void FillTargets(const Gram& gram, bool centred, const std::vector<double>& wh, Objective* to) {
+  const int64_t n = gram.n;
+  const double per = 1 / gram.count;
+  to->residual.resize(static_cast<size_t>(gram.m * n));
+  for (int64_t o = 0; o < gram.m; ++o) {
+    const double mean = centred ? gram.y[o] * per : 0;
+    const float* w = to->w.data() + o * n;
+    double base = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      const double d = (gram.yx[o * n + j] - mean * gram.x[j]) * per;
+      to->residual[o * n + j] = static_cast<float>(d - wh[o * n + j]);
+      base += (wh[o * n + j] - 2 * d) * double{w[j]};
+    }
+    to->power[o] = std::max(0.0, gram.yy[o] * per - mean * mean);
+    to->base[o] = std::max(0.0, to->power[o] + base);
+  }
+}
+
+// [rows] e^T H e for errors e [rows, n].
+std::vector<double> QuadraticForms(const std::vector<float>& H, const std::vector<double>& e,
+                                   int64_t rows, int64_t n) {
+  std::vector<double> forms(static_cast<size_t>(rows));
+  constexpr int64_t kRows = 192;
+  for (int64_t from = 0; from < rows; from += kRows) {
+    const int64_t run = std::min(kRows, rows - from);
+    std::vector<double> eh(static_cast<size_t>(run * n));
+    AddProduct(run, n, n, 1.0, Strided<double>{e.data() + from * n, 1, n}, H.data(), n, eh.data(),
+               n);
+    for (int64_t o = 0; o < run; ++o) {
+      double sum = 0;
+      for (int64_t j = 0; j < n; ++j) sum += eh[o * n + j] * e[(from + o) * n + j];
+      forms[from + o] = std::max(0.0, sum);
+    }
+  }
+  return forms;
+}
+
+std::vector<double> Difference(std::span<const float> a, std::span<const float> b) {
+  std::vector<double> difference(a.size());
+  for (size_t i = 0; i < a.size(); ++i) difference[i] = double{a[i]} - double{b[i]};
+  return difference;
+}
+
+double MeanDiagonal(const std::vector<float>& H, int64_t n) {
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += H[i * n + i];
+  return n > 0 ? sum / static_cast<double>(n) : 0;
+}
+
+void SetIdentity(Problem* problem) {
+  problem->H.assign(static_cast<size_t>(problem->n * problem->n), 0.0f);
+  for (int64_t i = 0; i < problem->n; ++i) problem->H[i * problem->n + i] = 1;
+}
+
+// Adds (H + R)^-1 residual to the target, which holds w.
+void MoveTarget(const Objective& objective, Problem* problem) {
+  const int64_t n = problem->n, m = problem->m;
+  std::vector<double> factor(problem->H.begin(), problem->H.end());
+  // A ridge of the size of float's noise: no part of the target moves for which H is zero.
+  for (int64_t i = 0; i < n; ++i) factor[i * n + i] *= 1 + 2 * kPivotFloor;
+  Cholesky(n, kPivotFloor, &factor);
+  std::vector<double> delta(static_cast<size_t>(n * m));
+  for (int64_t o = 0; o < m; ++o)
+    for (int64_t j = 0; j < n; ++j) delta[j * m + o] = objective.residual[o * n + j];
+  SolveCholesky(n, factor, m, &delta);
+  for (int64_t o = 0; o < m; ++o)
+    for (int64_t j = 0; j < n; ++j)
+      problem->target[o * n + j] =
+          static_cast<float>(double{problem->w[o * n + j]} + delta[j * m + o]);
+}
+
+}  // namespace
+
+Result<Objective> MakeObjective(const Gram& gram, std::span<const float> w, bool free_bias) {
+  RETURN_IF_ERROR(CheckGram(gram));
+  RETURN_IF_ERROR(CheckWeights(w, gram.m, gram.n));
+  const int64_t n = gram.n, m = gram.m;
+  Objective result{.n = n, .m = m, .count = gram.count};
+  result.w.assign(w.begin(), w.end());
+  result.base.resize(static_cast<size_t>(m));
+  result.power.resize(static_cast<size_t>(m));
+  if (!(gram.count > 0)) {
+    result.H.resize(static_cast<size_t>(n * n));
+    return result;
+  }
+  const std::vector<double> H = MeanSquare(gram, free_bias);
+  result.H.assign(H.begin(), H.end());
+  const std::vector<double> wh = Times(w, H, m, n);
+  if (gram.asymmetric())
+    FillTargets(gram, free_bias, wh, &result);
+  else
+    for (int64_t o = 0; o < m; ++o)
+      result.power[o] = std::max(0.0, RowDot(wh.data() + o * n, w.data() + o * n, n));
+  return result;
+}
+
+std::vector<double> OutputErrors(const Objective& objective, std::span<const float> w_hat) {
+  INVARIANT(w_hat.size() == objective.w.size(), "weights of another layer");
+  const std::vector<double> e = Difference(w_hat, objective.w);
+  std::vector<double> errors = QuadraticForms(objective.H, e, objective.m, objective.n);
+  if (objective.residual.empty()) return errors;
+  for (int64_t o = 0; o < objective.m; ++o)
+    errors[o] =
+        std::max(0.0, errors[o] + objective.base[o] -
+                          2 * RowDot(e.data() + o * objective.n,
+                                     objective.residual.data() + o * objective.n, objective.n));
+  return errors;
+}
+
+Result<Problem> MakeProblem(const Objective& objective, const ProblemOptions& options) {
+  const int64_t n = objective.n;
+  Problem problem{
+      .m = objective.m, .n = n, .H = objective.H, .target = objective.w, .w = objective.w};
+  const double mean = MeanDiagonal(objective.H, n);
+  if (!(objective.count > 0) || !(mean > 0)) {
+    SetIdentity(&problem);
+    return problem;
+  }
+  const double ridge = std::clamp(static_cast<double>(n) / objective.count, options.ridge_min,
+                                  std::max(options.ridge_min, options.ridge_max));
+  for (int64_t i = 0; i < n; ++i) {
+    float& h = problem.H[i * n + i];
+    h = static_cast<float>(h + ridge * (h + kDeadShare * mean));
+  }
+  if (options.asymmetric && !objective.residual.empty()) MoveTarget(objective, &problem);
+  for (size_t i = 0; i < problem.target.size(); ++i)
+    if (!std::isfinite(problem.target[i]))
+      return DataError("the statistics of a layer are too large to be solved in float");
+  for (int64_t i = 0; i < n * n; ++i)
+    if (!std::isfinite(problem.H[i]))
+      return DataError("the statistics of a layer are too large to be solved in float");
+  return problem;
+}
+
+Result<Problem> MakeProblem(const Gram& gram, std::span<const float> w,
+                            const ProblemOptions& options) {
+  ASSIGN_OR_RETURN(const Objective objective, MakeObjective(gram, w, options.free_bias));
+  return MakeProblem(objective, options);
+}
+
+Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n) {
+  RETURN_IF_ERROR(CheckWeights(w, m, n));
+  Problem problem{.m = m, .n = n};
+  problem.target.assign(w.begin(), w.end());
+  problem.w = problem.target;
+  SetIdentity(&problem);
+  return problem;
+}
+
+std::vector<double> RowErrors(const Problem& problem, std::span<const float> w_hat) {
+  INVARIANT(w_hat.size() == problem.target.size(), "weights of another layer");
+  return QuadraticForms(problem.H, Difference(w_hat, problem.target), problem.m, problem.n);
+}
+
+}  // namespace roundel::solver

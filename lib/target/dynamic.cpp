@@ -1,0 +1,221 @@
+// Layers that find the grid of their input at run time:
+//
+//   x -> DynamicQuantizeLinear -> MatMulInteger(w) -> Cast -> * (s_x * s_w) -> + bias -> y
+//
+// and ConvInteger alike. Scales of weights per output channel multiply behind the integer sum. Gemm
+// becomes MatMulInteger over codes that are transposed where they have to be.
+
+#include <numeric>
+
+#include "lib/base/text.h"
+#include "lib/target/export.h"
+#include "lib/target/graph_edit.h"
+#include "lib/target/op_facts.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using quant::Encoding;
+using quant::Granularity;
+
+Tensor Transposed(const Tensor& codes) {
+  const int64_t rows = codes.dim(0), columns = codes.dim(1);
+  Tensor out = Tensor::Empty(codes.dtype(), {columns, rows});
+  const auto* from = static_cast<const uint8_t*>(codes.raw());
+  auto* to = static_cast<uint8_t*>(out.mutable_raw());
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) to[j * rows + i] = from[i * columns + j];
+  return out;
+}
+
+bool SameZeroPoints(const Encoding& e) {
+  for (const quant::QParams& p : e.params)
+    if (p.zero_point != e.params[0].zero_point) return false;
+  return true;
+}
+
+class DynamicWriter {
+ public:
+  DynamicWriter(const std::vector<std::string>& layers, graph::Model* model,
+                quant::EncodingTable* table)
+      : layers_(layers.begin(), layers.end()),
+        model_(*model),
+        g_(*model->graph),
+        table_(*table),
+        names_(g_),
+        made_(EmptyCopy(g_)) {}
+
+  void Run() {
+    for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
+    for (const auto& node : g_.nodes())
+      if (!layers_.contains(node->output(0)) || !Write(*node)) made_->AddNode(Node(*node));
+    CopyValueInfo(g_, made_.get());
+    RemoveUnusedConstants(made_.get());
+    // A weight that some reader still has as floats keeps its entry.
+    std::erase_if(table_, [&](const auto& entry) {
+      return written_.contains(entry.first) && !made_->Constant(entry.first);
+    });
+    model_.graph = made_;
+  }
+
+ private:
+  bool Write(const Node& node) {
+    const std::string& value = node.input(1);
+    const auto entry = table_.find(value);
+    const Tensor* weight = g_.Constant(value);
+    if (entry == table_.end() || !weight) return false;
+    const Encoding& e = entry->second;
+    const bool conv = node.Is("Conv");
+    // ConvInteger takes one zero point; blocks have no integer sum to multiply behind.
+    if (BitWidth(e.grid.storage_type()) != 8 || e.granularity == Granularity::kBlock ||
+        (conv && !SameZeroPoints(e)))
+      return false;
+    const LayerSlots slots = *FindLayerSlots(node, weight->rank());
+    if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis) return false;
+    const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
+    const bool transposed = node.Is("Gemm") && node.Int("transB", 0) != 0;
+    const Quantized& x = QuantizeInput(node.input(0));
+    const std::string sum = WriteProduct(node, value, e, transposed ? Transposed(codes) : codes, x);
+    WriteScaled(node, value, e, sum, x, weight->rank());
+    written_.insert(value);
+    return true;
+  }
+
+  struct Quantized {
+    std::string codes, scale, zero_point;
+  };
+
+  // One DynamicQuantizeLinear for all layers that read the value.
+  const Quantized& QuantizeInput(const std::string& value) {
+    const auto [known, fresh] = quantized_.try_emplace(value);
+    if (!fresh) return known->second;
+    known->second = {names_.Fresh(value + kQuantizedSuffix), names_.Fresh(value + kScaleSuffix),
+                     names_.Fresh(value + kZeroPointSuffix)};
+    made_->AddNode(
+        {.name = names_.Fresh(value + kQuantizeSuffix),
+         .op_type = "DynamicQuantizeLinear",
+         .inputs = {value},
+         .outputs = {known->second.codes, known->second.scale, known->second.zero_point}});
+    return known->second;
+  }
+
+  std::string AddConstant(const std::string& name, const Tensor& value) {
+    const std::string fresh = names_.Fresh(name);
+    made_->AddInitializer({.name = fresh, .value = value});
+    return fresh;
+  }
+
+  std::string ZeroPoint(const std::string& value, const Encoding& e, bool single) {
+    const size_t count = single ? 1 : e.params.size();
+    const Shape shape = count == 1 && (single || e.granularity == Granularity::kTensor)
+                            ? Shape{}
+                            : Shape{int64_t(count)};
+    Tensor zero_points = Tensor::Empty(e.grid.storage_type(), shape);
+    auto* to = static_cast<uint8_t*>(zero_points.mutable_raw());
+    for (size_t i = 0; i < count; ++i) to[i] = static_cast<uint8_t>(e.params[i].zero_point);
+    return AddConstant(value + kZeroPointSuffix, zero_points);
+  }
+
+  // The integer product, cast to float; returns its name.
+  std::string WriteProduct(const Node& node, const std::string& value, const Encoding& e,
+                           const Tensor& codes, const Quantized& x) {
+    const bool conv = node.Is("Conv");
+    const std::string& output = node.output(0);
+    const std::string sum = names_.Fresh(output + "_quantized_sum");
+    Node product{.name = names_.Fresh(node.name.empty() ? output + "_quant" : node.name + "_quant"),
+                 .op_type = conv ? "ConvInteger" : "MatMulInteger",
+                 .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), x.zero_point,
+                            ZeroPoint(value, e, conv)},
+                 .outputs = {sum}};
+    if (conv) product.attributes = node.attributes;
+    made_->AddNode(std::move(product));
+    const std::string cast = names_.Fresh(output + "_sum");
+    Node to_float{.name = names_.Fresh(output + "_cast"),
+                  .op_type = "Cast",
+                  .inputs = {sum},
+                  .outputs = {cast}};
+    to_float.SetAttribute("to", static_cast<int64_t>(DType::kFloat));
+    made_->AddNode(std::move(to_float));
+    return cast;
+  }
+
+  // Scales of the weight, along the axis on which the output has its channels.
+  Tensor ScaleTensor(const Node& node, const Encoding& e, int64_t rank) const {
+    std::vector<float> scales;
+    const float alpha = node.Is("Gemm") ? node.Float("alpha", 1) : 1.0f;
+    for (const quant::QParams& p : e.params) scales.push_back(p.scale * alpha);
+    Shape shape;
+    if (e.granularity == Granularity::kChannel) shape = {static_cast<int64_t>(scales.size())};
+    if (!shape.empty() && node.Is("Conv")) shape.insert(shape.end(), rank - 2, 1);
+    return Tensor::FromVector(shape, scales);
+  }
+
+  void WriteScaled(const Node& node, const std::string& value, const Encoding& e,
+                   const std::string& sum, const Quantized& x, int64_t rank) {
+    const std::string& output = node.output(0);
+    const std::string scale = names_.Fresh(output + "_scale");
+    made_->AddNode(
+        {.name = names_.Fresh(output + "_scales_mul"),
+         .op_type = "Mul",
+         .inputs = {x.scale, AddConstant(value + kScaleSuffix, ScaleTensor(node, e, rank))},
+         .outputs = {scale}});
+    const std::string bias = WriteBias(node, rank);
+    const std::string product = bias.empty() ? output : names_.Fresh(output + "_product");
+    made_->AddNode({.name = names_.Fresh(output + "_scale_mul"),
+                    .op_type = "Mul",
+                    .inputs = {sum, scale},
+                    .outputs = {product}});
+    if (!bias.empty())
+      made_->AddNode({.name = names_.Fresh(output + "_bias_add"),
+                      .op_type = "Add",
+                      .inputs = {product, bias},
+                      .outputs = {output}});
+  }
+
+  // The name of what is added at the end; "" if there is nothing.
+  std::string WriteBias(const Node& node, int64_t rank) {
+    const std::string& bias = node.input(2);
+    if (node.Is("MatMul") || bias.empty()) return "";
+    if (node.Is("Conv")) {
+      const std::string shaped = names_.Fresh(bias + "_reshaped");
+      std::vector<int64_t> shape(static_cast<size_t>(rank) - 1, 1);
+      shape[0] = -1;
+      made_->AddNode(
+          {.name = names_.Fresh(bias + "_reshape"),
+           .op_type = "Reshape",
+           .inputs = {bias, AddConstant(bias + "_shape", Tensor::FromVector({rank - 1}, shape))},
+           .outputs = {shaped}});
+      return shaped;
+    }
+    const float beta = node.Float("beta", 1);
+    if (beta == 1) return bias;
+    const std::string scaled = names_.Fresh(bias + "_scaled");
+    made_->AddNode({.name = names_.Fresh(bias + "_beta"),
+                    .op_type = "Mul",
+                    .inputs = {bias, AddConstant(bias + "_beta", Tensor::Scalar(beta))},
+                    .outputs = {scaled}});
+    return scaled;
+  }
+
+  const std::unordered_set<std::string> layers_;
+  graph::Model& model_;
+  const Graph& g_;
+  quant::EncodingTable& table_;
+  NameSet names_;
+  std::shared_ptr<Graph> made_;
+  std::unordered_map<std::string, Quantized> quantized_;
+  std::unordered_set<std::string> written_;
+};
+
+}  // namespace
+
+void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
+                  quant::EncodingTable* table) {
+  if (layers.empty()) return;
+  const auto old_graph = model->graph;  // outlives the writer, which reads from it
+  DynamicWriter(layers, model, table).Run();
+}
+
+}  // namespace roundel::target

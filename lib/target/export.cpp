@@ -1,0 +1,29 @@
+#include "lib/target/export.h"
+
+#include "lib/base/text.h"
+#include "lib/graph/opset.h"
+
+namespace roundel::target {
+
+Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
+                            const ExportOptions& options) {
+  const bool pack = options.format == "matmulnbits", codes = options.format == "qoperator";
+  if (!pack && !codes && options.format != "qdq")
+    return UsageError(StrCat("unknown format '", Printable(options.format), "'"));
+  RETURN_IF_ERROR(CheckExportable(model, encodings));
+  graph::Model floats = graph::Clone(model);
+  quant::EncodingTable rest = encodings;
+  if (pack) PackBlocks(options, &floats, &rest);
+  if (!options.dynamic_layers.empty()) {
+    constexpr int64_t kDynamicQuantizeLinear = 11;
+    WriteDynamic(options.dynamic_layers, &floats, &rest);
+    if (floats.Opset() < kDynamicQuantizeLinear)
+      RETURN_IF_ERROR(graph::RaiseOpset(&floats, kDynamicQuantizeLinear));
+  }
+  ASSIGN_OR_RETURN(graph::Model out, ExportQdq(floats, rest, options.qdq));
+  if (codes) RewriteToCodes(&out);
+  out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
+  return out;
+}
+
+}  // namespace roundel::target

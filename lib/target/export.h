@@ -1,0 +1,43 @@
+#pragma once
+// From a float model and its encodings to what a runtime loads.
+
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
+#include "lib/target/qdq.h"
+
+namespace roundel::target {
+
+struct ExportOptions {
+  // "qdq": QuantizeLinear/DequantizeLinear everywhere. "matmulnbits": weights of 2, 4 and 8 bits
+  // become MatMulNBits and GatherBlockQuantized of com.microsoft, the rest is QDQ. "qoperator":
+  // operators on codes (QLinearConv) where ONNX Runtime has them, the rest is QDQ.
+  std::string format = "qdq";
+  QdqOptions qdq;
+  std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
+  int64_t accuracy_level = 0;  // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
+};
+
+Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
+                            const ExportOptions& options);
+
+// ---- the steps that write layers in a form of their own, in place, and take their weights out of
+// the table; what they leave is up to ExportQdq.
+
+// MatMul and Gemm with a constant matrix become MatMulNBits, Gather of a constant table becomes
+// GatherBlockQuantized, where the operator can express the encoding of the weight: 2, 4 or 8 bits
+// of storage and blocks of 16, 32, 64 ... along the input axis (or no blocks).
+void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table);
+
+// The layers that write these values quantize their input at run time: DynamicQuantizeLinear and
+// MatMulInteger or ConvInteger, for 8-bit weights per tensor or channel.
+void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
+                  quant::EncodingTable* table);
+
+// A QDQ model's nodes become operators on codes where all their tensors have 8 bits.
+void RewriteToCodes(graph::Model* model);
+
+}  // namespace roundel::target

@@ -1,0 +1,300 @@
+#include "lib/target/lint.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/text.h"
+#include "lib/target/graph_edit.h"
+#include "lib/target/grid_name.h"
+#include "lib/target/op_facts.h"
+#include "lib/target/qdq.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using quant::Encoding;
+using quant::Granularity;
+using quant::Role;
+
+std::string ListText(const std::set<std::string>& names) {
+  return Join(std::vector<std::string>(names.begin(), names.end()));
+}
+
+// The narrowest grid that holds the codes: 7-bit weights are stored as 8-bit ones. -64 and 64 count
+// as 7 bits, as the tools that reduce ranges write them.
+quant::Grid UsedGrid(const Encoding& e) {
+  if (!e.codes || e.grid.bits != 8 || !e.grid.is_signed || !e.grid.symmetric) return e.grid;
+  for (const int64_t code : e.codes->ToInt64s())
+    if (code < -64 || code > 64) return e.grid;
+  quant::Grid grid = e.grid;
+  grid.bits = 7;
+  return grid;
+}
+
+class Linter {
+ public:
+  Linter(const graph::Model& model, const Profile& profile) : model_(model), profile_(profile) {}
+
+  Result<LintResult> Run() {
+    CheckOpset();
+    for (const auto& node : model_.graph->nodes()) CheckNode(*node);
+    std::vector<std::string> kept;
+    ASSIGN_OR_RETURN(const FloatModel floats, ImportQdq(model_, &kept));
+    for (const std::string& line : kept)
+      Add(line.substr(0, line.find(": ")), line.substr(std::min(line.size(), line.find(": ") + 2)),
+          "the runtime cannot merge it into an integer kernel",
+          "use constant scales and one quantizer per tensor");
+    const Graph& g = *floats.model.graph;
+    for (const auto& [value, e] : floats.encodings) {
+      ++(e.role == Role::kActivation ? result_.activations
+         : e.role == Role::kWeight   ? result_.weights
+                                     : result_.biases);
+      if (e.role == Role::kActivation) CheckActivation(g, value, e);
+      if (e.role == Role::kWeight) CheckWeight(g, floats.encodings, value, e);
+      if (e.role == Role::kBias) CheckBias(g, floats.encodings, value, e);
+    }
+    if (result_.activations > 0 && !profile_.modes.empty() && !profile_.modes.contains("static"))
+      Add("model", StrCat(result_.activations, " activations have grids"),
+          StrCat(profile_.name, " takes activations as ", ListText(profile_.modes)),
+          "quantize weights only (activations: float)");
+    else
+      RETURN_IF_ERROR(CheckPlacement(floats));
+    return std::move(result_);
+  }
+
+ private:
+  void Add(std::string where, std::string what, std::string why, std::string advice) {
+    result_.violations.push_back(
+        {std::move(where), std::move(what), std::move(why), std::move(advice)});
+  }
+
+  void CheckOpset() {
+    const int64_t opset = model_.Opset();
+    const std::string what = StrCat("opset ", opset);
+    constexpr int64_t kQuantizeLinear = 10;
+    if (opset < kQuantizeLinear)
+      Add("model", what, "QuantizeLinear came with opset 10", "export with a newer opset");
+    if (profile_.max_opset > 0 && opset > profile_.max_opset)
+      Add("model", what, StrCat(profile_.name, " reads opsets up to ", profile_.max_opset),
+          "export with an older opset");
+  }
+
+  // ---- operators
+
+  void CheckNode(const Node& node) {
+    const std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
+    if (!profile_.domains.empty() && !node.domain.empty() && !profile_.domains.contains(domain))
+      Add(node.DisplayName(), StrCat("operator of ", Printable(domain)),
+          StrCat(profile_.name, " knows ", ListText(profile_.domains), " only"),
+          "write QuantizeLinear/DequantizeLinear of ONNX's own domain");
+    CheckFormat(node);
+    const Tensor* weight = model_.graph->Constant(node.input(1));
+    if (node.Is("MatMulNBits", kContribDomain) && !profile_.block_sizes.empty() &&
+        !profile_.block_sizes.contains(node.Int("block_size", 0)))
+      Add(node.DisplayName(), StrCat("blocks of ", node.Int("block_size", 0)),
+          StrCat(profile_.name, " has other block sizes"), "choose a block size of the target");
+    if (node.Is("ConvInteger") && weight && weight->dtype() == DType::kInt8)
+      Add(node.DisplayName(), "ConvInteger with int8 weights",
+          "runtimes have this operator for uint8 weights only", "write the weights as uint8 + 128");
+  }
+
+  void CheckFormat(const Node& node) {
+    const bool codes = node.op_type.starts_with("QLinear") || node.Is("QGemm", kContribDomain);
+    const bool packed = node.Is("MatMulNBits", kContribDomain);
+    const std::string format = codes ? "qoperator" : packed ? "matmulnbits" : "qdq";
+    if (profile_.formats.empty() || profile_.formats.contains(format)) return;
+    if (format == "qdq" && !IsQuantizeNode(node) && !IsDequantizeNode(node)) return;
+    Add(node.DisplayName(), StrCat(node.op_type, ", format ", format),
+        StrCat(profile_.name, " reads ", ListText(profile_.formats)),
+        StrCat("export with format ", *profile_.formats.begin()));
+  }
+
+  // ---- grids
+
+  void CheckActivation(const Graph& g, const std::string& value, const Encoding& e) {
+    const Node* producer = g.Producer(value);
+    const auto own = profile_.op_activation_grids.find(producer ? producer->op_type : "");
+    const auto& allowed =
+        own == profile_.op_activation_grids.end() ? profile_.activation_grids : own->second;
+    if (!GridAllowed(e.grid, allowed))
+      Add(Named(value), StrCat("activation on ", e.grid.Name()),
+          StrCat(profile_.name, " takes ", ListText(allowed)), "choose one of these grids");
+    if (e.granularity != Granularity::kTensor)
+      Add(Named(value), "activation with a scale per channel",
+          "integer kernels take one scale per activation", "use one scale for the tensor");
+  }
+
+  static std::string Named(const std::string& value) {
+    return StrCat("tensor '", Printable(value), "'");
+  }
+
+  // Whether a layer that reads the weight takes float inputs.
+  static bool IsWeightOnly(const quant::EncodingTable& table, const Node& layer) {
+    const bool gather = layer.Is("Gather");
+    return gather || !table.contains(layer.input(0));
+  }
+
+  void CheckWeight(const Graph& g, const quant::EncodingTable& table, const std::string& value,
+                   const Encoding& e) {
+    const Tensor* constant = g.Constant(value);
+    for (const graph::Use& use : g.Uses(value)) {
+      const auto slots = constant ? FindLayerSlots(*use.node, constant->rank()) : std::nullopt;
+      if (!slots || use.index != static_cast<int>(slots->weight)) continue;
+      CheckWeightOf(*use.node, value, e, *slots, IsWeightOnly(table, *use.node));
+      return;  // one report per weight
+    }
+  }
+
+  void CheckWeightOf(const Node& layer, const std::string& value, const Encoding& e,
+                     const LayerSlots& slots, bool weight_only) {
+    const std::string where = StrCat(Named(value), " of ", layer.DisplayName());
+    const auto own = profile_.op_weight_grids.find(layer.op_type);
+    const auto& general = weight_only && !profile_.weight_only_grids.empty()
+                              ? profile_.weight_only_grids
+                              : profile_.weight_grids;
+    const auto& allowed = own == profile_.op_weight_grids.end() ? general : own->second;
+    const quant::Grid grid = UsedGrid(e);
+    if (!GridAllowed(grid, allowed) && !GridAllowed(e.grid, allowed))
+      Add(where, StrCat("weight on ", grid.Name()),
+          StrCat(profile_.name, " takes ", ListText(allowed)), "choose one of these grids");
+    if (e.granularity == Granularity::kChannel && profile_.per_tensor_ops.contains(layer.op_type))
+      Add(where, "a scale per channel",
+          StrCat(profile_.name, " takes one scale for the weights of ", layer.op_type),
+          "use granularity tensor for this op");
+    if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis)
+      Add(where, StrCat("scales along axis ", e.axis),
+          StrCat("the output channels of ", layer.op_type, " lie on axis ", slots.channel_axis),
+          StrCat("quantize along axis ", slots.channel_axis));
+    if (e.granularity == Granularity::kBlock) CheckBlocks(where, layer, e, weight_only);
+    if (weight_only && !profile_.modes.empty() && !profile_.modes.contains("float"))
+      Add(where, "its layer has float inputs", StrCat(profile_.name, " runs layers in integers"),
+          "quantize the layer's input and output as well");
+  }
+
+  void CheckBlocks(const std::string& where, const Node& layer, const Encoding& e,
+                   bool weight_only) {
+    const bool op = profile_.block_ops.empty() || profile_.block_ops.contains(layer.op_type);
+    if (!op || !weight_only)
+      Add(where, "scales in blocks",
+          op ? "integer kernels sum over the whole axis, so that a block's scale cannot be applied"
+             : StrCat(profile_.name, " has no blocks for ", layer.op_type),
+          "use granularity channel");
+    if (!profile_.block_sizes.empty() && !profile_.block_sizes.contains(e.block_size))
+      Add(where, StrCat("blocks of ", e.block_size),
+          StrCat(profile_.name, " has other block sizes"), "choose a block size of the target");
+  }
+
+  void CheckBias(const Graph& g, const quant::EncodingTable& table, const std::string& value,
+                 const Encoding& e) {
+    if (!profile_.quantize_bias)
+      Add(Named(value), "bias on int32", StrCat(profile_.name, " wants biases in float"),
+          "leave the bias float");
+    for (const graph::Use& use : g.Uses(value)) {
+      const Node& layer = *use.node;
+      const auto x = table.find(layer.input(0)), w = table.find(layer.input(1));
+      const auto slots = FindLayerSlots(layer, 2);
+      if (use.index != 2 || !slots || x == table.end() || w == table.end()) continue;
+      for (size_t i = 0; i < e.params.size(); ++i) {
+        const float weight = w->second.params[i % w->second.params.size()].scale;
+        const double unit =
+            static_cast<double>(x->second.params[0].scale) * weight * slots->bias_factor;
+        if (std::fabs(e.params[i].scale - unit) <= 1e-3 * unit) continue;
+        Add(StrCat(Named(value), " of ", layer.DisplayName()),
+            StrCat("bias scale ", e.params[i].scale, ", input scale times weight scale ", unit),
+            "the bias joins the integer sum, which has that unit",
+            "use input scale * weight scale as the bias scale");
+        break;
+      }
+    }
+  }
+
+  // ---- where quantizers stand
+
+  Status CheckPlacement(const FloatModel& floats) {
+    ASSIGN_OR_RETURN(const Placement placement,
+                     Place(floats.model, profile_, DefaultChoice(profile_)));
+    const Graph& g = *floats.model.graph;
+    std::set<std::string> wanted;
+    std::map<int, std::string> first_of_group;
+    for (const QuantPoint& point : placement.points) {
+      wanted.insert(point.value);
+      const auto e = floats.encodings.find(point.value);
+      if (e == floats.encodings.end()) {
+        CheckMissing(g, floats.encodings, point);
+        continue;
+      }
+      if (point.role == Role::kActivation) CheckRange(floats.encodings, point, first_of_group);
+    }
+    for (const auto& [value, e] : floats.encodings)
+      if (e.role == Role::kActivation && !wanted.contains(value)) CheckExtra(g, value);
+    return OkStatus();
+  }
+
+  // A missing quantizer matters where its node is quantized otherwise.
+  void CheckMissing(const Graph& g, const quant::EncodingTable& table, const QuantPoint& point) {
+    if (point.role != Role::kActivation) return;
+    const auto has = [&table](const std::string& value) { return table.contains(value); };
+    const Node* producer = g.Producer(point.value);
+    const bool layer = producer && producer->inputs.size() > 1 && has(producer->input(0));
+    if (layer)
+      return Add(producer->DisplayName(), "its output has no quantizer",
+                 "without one the node runs in float, on dequantized inputs",
+                 StrCat("quantize '", Printable(point.value), "'"));
+    for (const graph::Use& use : g.Uses(point.value)) {
+      const Node& node = *use.node;
+      const bool two_sided = node.inputs.size() > 1 && has(node.output(0));
+      if (!two_sided || use.index < 0) continue;
+      return Add(node.DisplayName(),
+                 StrCat("its input '", Printable(point.value), "' has no quantizer"),
+                 "without one the node runs in float", "quantize all its inputs");
+    }
+  }
+
+  void CheckRange(const quant::EncodingTable& table, const QuantPoint& point,
+                  std::map<int, std::string>& first_of_group) {
+    const Encoding& e = table.at(point.value);
+    const auto [first, fresh] = first_of_group.try_emplace(point.group, point.value);
+    const Encoding& other = table.at(first->second);
+    if (!fresh && (e.params != other.params || e.grid.bits != other.grid.bits))
+      Add(Named(point.value),
+          StrCat("scale ", e.params[0].scale, ", '", Printable(first->second), "' has ",
+                 other.params[0].scale),
+          "both hold the same values and share one range here",
+          "give them the same scale and zero point");
+    if (!point.fixed_range) return;
+    const quant::QParams fixed = quant::ParamsFromRange(point.range_min, point.range_max, e.grid);
+    if (std::fabs(e.params[0].scale - fixed.scale) <= 0.01 * fixed.scale) return;
+    Add(Named(point.value), StrCat("scale ", e.params[0].scale),
+        StrCat("the op's range is [", point.range_min, ", ", point.range_max, "] by definition"),
+        StrCat("use scale ", fixed.scale, " and zero point ", fixed.zero_point));
+  }
+
+  void CheckExtra(const Graph& g, const std::string& value) {
+    const Node* producer = g.Producer(value);
+    const Node* reader = g.OnlyConsumer(value);
+    if (!producer) return;
+    const bool clamp = reader && FindClamp(g, *reader) && IsLayer(*producer);
+    const bool inputs_only = profile_.float_outputs.contains(producer->op_type);
+    if (clamp)
+      Add(Named(value), StrCat("a quantizer between ", producer->op_type, " and ", reader->op_type),
+          "it keeps the two from running as one, and rounds twice",
+          "quantize behind the activation only");
+    else if (inputs_only)
+      Add(Named(value), StrCat("a quantizer behind ", producer->op_type),
+          StrCat(profile_.name, " wants quantizers where layers read"), "leave this output float");
+  }
+
+  const graph::Model& model_;
+  const Profile& profile_;
+  LintResult result_;
+};
+
+}  // namespace
+
+Result<LintResult> Lint(const graph::Model& model, const Profile& profile) {
+  return Linter(model, profile).Run();
+}
+
+}  // namespace roundel::target

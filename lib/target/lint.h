@@ -1,0 +1,28 @@
+#pragma once
+// Checks a quantized model, whoever made it, against what a target wants.
+
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/graph/graph.h"
+#include "lib/target/profile.h"
+
+namespace roundel::target {
+
+struct Violation {
+  std::string where;   // node or tensor
+  std::string what;    // the fact
+  std::string why;     // what the target makes of it
+  std::string advice;  // what to do
+};
+
+struct LintResult {
+  std::vector<Violation> violations;  // check by check
+  int64_t activations = 0, weights = 0, biases = 0;  // that have grids
+};
+
+// Reads QDQ, operators on codes and packed weights. kModel for models that cannot be read.
+Result<LintResult> Lint(const graph::Model& model, const Profile& profile);
+
+}  // namespace roundel::target

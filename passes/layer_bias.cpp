@@ -1,0 +1,72 @@
+#include "passes/layer_bias.h"
+
+#include <cmath>
+
+namespace roundel::passes {
+namespace {
+
+using quant::Encoding;
+
+// The unit of the integer accumulator.
+Encoding BiasEncoding(const Encoding& source, const Encoding& weight,
+                      const graph::WeightedLayer& layer, const std::string& decided_by) {
+  Encoding e{.role = quant::Role::kBias,
+             .grid = {.bits = 32, .is_signed = true, .symmetric = true},
+             .granularity = weight.granularity};
+  for (const quant::QParams& p : weight.params)
+    e.params.push_back(
+        {static_cast<float>(source.params[0].scale * layer.weight_factor * p.scale), 0});
+  e.decided_by = decided_by;
+  return e;
+}
+
+bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
+  for (size_t c = 0; c < bias.size(); ++c)
+    if (!(std::fabs(bias[c] / e.params[c % e.params.size()].scale) < 0x1p31 - 256)) return false;
+  return true;
+}
+
+const std::string& BiasValue(const graph::Graph& graph, const graph::WeightedLayer& layer) {
+  if (!layer.bias_add) return layer.node->input(2);
+  return layer.bias_add->input(graph.Constant(layer.bias_add->input(0)) ? 0 : 1);
+}
+
+}  // namespace
+
+std::string BiasObstacle(const Session& session, const graph::WeightedLayer& layer) {
+  if (layer.node->Is("MatMul") && !layer.bias_add) return "a MatMul has no bias";
+  if (layer.node->Is("Gemm") && layer.node->Float("beta", 1) != 1)
+    return "its Gemm scales the bias (beta)";
+  const auto weight = session.encodings.find(layer.weight());
+  if (weight != session.encodings.end() &&
+      weight->second.granularity == quant::Granularity::kBlock &&
+      session.encodings.contains(layer.input()))
+    return "its weight is not of a kind that has an int32 bias";
+  const auto old = session.encodings.find(BiasValue(*session.model.graph, layer));
+  if (old == session.encodings.end()) return "";
+  if (layer.bias_add) return "the Add behind its MatMul has a grid of its own";
+  return old->second.frozen || old->second.codes ? "its bias is fixed" : "";
+}
+
+std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vector<double>& bias,
+                    const std::string& decided_by) {
+  if (std::string why = BiasObstacle(session, layer); !why.empty()) return why;
+  graph::Graph& graph = *session.model.graph;
+  const std::string old_value = BiasValue(graph, layer);
+  const auto source = session.encodings.find(layer.input());
+  const auto weight = session.encodings.find(layer.weight());
+  const bool had_grid = session.encodings.contains(old_value);
+  std::optional<Encoding> grid;
+  if (source != session.encodings.end() && weight != session.encodings.end() &&
+      !layer.bias_add && (had_grid || old_value.empty())) {
+    grid = BiasEncoding(source->second, weight->second, layer, decided_by);
+    if (!FitsGrid(*grid, bias)) return "the corrected bias would not fit int32";
+  }
+  graph::WriteBias(&graph, &layer, bias);
+  // WriteBias leaves a bias that others read as it was.
+  if (had_grid && !graph.Constant(old_value)) session.encodings.erase(old_value);
+  if (grid) session.encodings[layer.node->input(2)] = *grid;
+  return "";
+}
+
+}  // namespace roundel::passes

@@ -1,0 +1,21 @@
+#pragma once
+// New biases for layers whose weights have been rounded.
+
+#include <string>
+#include <vector>
+
+#include "lib/graph/layer.h"
+#include "passes/pass.h"
+
+namespace roundel::passes {
+
+// Why the layer's bias cannot be changed; empty if it can.
+std::string BiasObstacle(const Session& session, const graph::WeightedLayer& layer);
+
+// Writes `bias`, one value per output channel, and gives it the grid that follows from the scales of
+// the layer's input and weight, if the model quantizes its biases. Returns why not, with nothing
+// changed; empty if done.
+std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vector<double>& bias,
+                    const std::string& decided_by);
+
+}  // namespace roundel::passes

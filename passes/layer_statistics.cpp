@@ -1,0 +1,242 @@
+#include "passes/layer_statistics.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "lib/base/parallel.h"
+#include "lib/base/random.h"
+#include "lib/base/text.h"
+#include "lib/engine/columns.h"
+#include "lib/engine/kernels_onednn/sgemm.h"
+
+namespace roundel::passes {
+namespace {
+
+using quant::Encoding;
+using quant::Granularity;
+
+constexpr int64_t kLeastColumns = 16384, kWideInputs = 2000;
+// Columns of one piece of work: enough for the matrix product, little for the memory.
+constexpr int64_t kTile = 2048;
+
+// The axis along which output channels and inputs lie in the weight.
+int64_t OutputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 0 : 1; }
+int64_t InputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 1 : 0; }
+
+std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
+  if (e.granularity == Granularity::kChannel && e.axis != OutputAxis(layer))
+    return "its scales do not follow its output channels";
+  if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))
+    return "its blocks do not lie along its inputs";
+  if (layer.groups > 1 && !layer.out_major && e.granularity != Granularity::kTensor)
+    return "a grouped ConvTranspose shares scales between groups";
+  return "";
+}
+
+// Sums over single input pixels of a ConvTranspose, as sums over [in][kernel]: every pixel meets every
+// tap by itself, and the m rows are again output channels.
+solver::Gram SpreadOverTaps(const solver::Gram& pixel, int64_t m, int64_t taps) {
+  const int64_t n = pixel.n * taps;
+  solver::Gram gram(n, m, true);
+  gram.count = pixel.count;
+  for (int64_t i = 0; i < pixel.n; ++i)
+    for (int64_t k = 0; k < taps; ++k) {
+      gram.x[i * taps + k] = pixel.x[i];
+      for (int64_t j = i; j < pixel.n; ++j)
+        gram.xx[(i * taps + k) * n + j * taps + k] = pixel.xx[i * pixel.n + j];
+      for (int64_t o = 0; o < m; ++o)
+        gram.yx[o * n + i * taps + k] = pixel.yx[(o * taps + k) * pixel.n + i];
+    }
+  for (int64_t o = 0; o < m; ++o)
+    for (int64_t k = 0; k < taps; ++k) {
+      gram.y[o] += pixel.y[o * taps + k];
+      gram.yy[o] += pixel.yy[o * taps + k];
+    }
+  return gram;
+}
+
+class Gatherer {
+ public:
+  Gatherer(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+           const StatisticsOptions& options)
+      : layer_(layer), options_(options), samples_(inputs.samples()) {
+    taps_ = layer.transposed() ? layer.layer.kernel : 1;
+    n_ = layer.n / taps_;
+    m_ = layer.m * taps_;
+    for (int64_t g = 0; g < layer.groups; ++g) weights_.push_back(GroupWeight(g));
+    if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
+    if (samples_ < 2 * every_) every_ = 0;
+    grams_[0].assign(static_cast<size_t>(layer.groups), solver::Gram(n_, m_, true));
+    if (every_ > 0) grams_[1] = grams_[0];
+  }
+
+  Result<LayerStatistics> Run(const engine::LayerInputs& inputs) {
+    RETURN_IF_ERROR(
+        inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); }));
+    LayerStatistics statistics;
+    statistics.columns = static_cast<int64_t>(grams_[0][0].count);
+    if (taps_ > 1)
+      for (auto& grams : grams_)
+        for (solver::Gram& gram : grams) gram = SpreadOverTaps(gram, layer_.m, taps_);
+    statistics.train = std::move(grams_[0]);
+    statistics.held_out = std::move(grams_[1]);
+    return statistics;
+  }
+
+ private:
+  // [m, n] of the matrix product at single positions.
+  std::vector<float> GroupWeight(int64_t g) const {
+    const std::vector<float>& w = layer_.weight[static_cast<size_t>(g)];
+    if (taps_ == 1) return w;
+    std::vector<float> spread(w.size());
+    for (int64_t o = 0; o < layer_.m; ++o)
+      for (int64_t i = 0; i < n_; ++i)
+        for (int64_t k = 0; k < taps_; ++k)
+          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + i * taps_ + k];
+    return spread;
+  }
+
+  // Columns wanted of each sample.
+  int64_t PerSample() const {
+    const int64_t per_input =
+        n_ > kWideInputs ? std::max<int64_t>(1, options_.columns_per_input / 2)
+                         : options_.columns_per_input;
+    const int64_t wanted = std::max(kLeastColumns, per_input * n_);
+    return (wanted + samples_ - 1) / samples_;
+  }
+
+  bool HeldOut(int64_t sample) const { return every_ > 0 && sample % every_ == every_ - 1; }
+
+  // Positions, one in each of equal parts of the sample, chosen by the sample's number.
+  void Choose(int64_t sample, int64_t first, int64_t count, std::vector<int64_t>* chosen) const {
+    const int64_t parts = std::min(count, PerSample());
+    Random random(options_.seed ^ (static_cast<uint64_t>(sample) * 0x9e3779b97f4a7c15ULL));
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t begin = i * count / parts, end = (i + 1) * count / parts;
+      chosen->push_back(first + begin +
+                        static_cast<int64_t>(random.Below(static_cast<uint64_t>(end - begin))));
+    }
+  }
+
+  Status Add(const engine::LayerBatch& batch) {
+    const Tensor& x = batch.quantized;
+    if (x.dtype() != DType::kFloat || batch.reference.shape() != x.shape())
+      return ModelError(StrCat("node ", layer_.layer.node->DisplayName(),
+                               ": its input is not float32 of one shape in both models"));
+    ASSIGN_OR_RETURN(const engine::Columns columns,
+                     engine::Columns::Create(layer_.layer, layer_.weight_shape, x.shape()));
+    const bool even = batch.samples > 0 && columns.positions() % batch.samples == 0;
+    const int64_t pieces = even ? batch.samples : 1, count = columns.positions() / std::max<int64_t>(1, pieces);
+    std::vector<int64_t> chosen[2];
+    for (int64_t s = 0; s < pieces && count > 0; ++s) {
+      const int64_t sample = batch.first_sample + s;
+      Choose(sample, s * count, count, &chosen[HeldOut(sample)]);
+    }
+    for (int side = 0; side < 2; ++side)
+      for (size_t at = 0; at < chosen[side].size(); at += kTile)
+        AddTile(batch, columns,
+                std::span(chosen[side]).subspan(at, std::min<size_t>(kTile, chosen[side].size() - at)),
+                grams_[side]);
+    return OkStatus();
+  }
+
+  void AddTile(const engine::LayerBatch& batch, const engine::Columns& columns,
+               std::span<const int64_t> chosen, std::vector<solver::Gram>& grams) {
+    const float* reference = batch.reference.data<float>();
+    const float* quantized =
+        options_.reference_inputs ? reference : batch.quantized.data<float>();
+    const auto rows = static_cast<int64_t>(chosen.size());
+    const auto group = [&](int64_t g) {
+      std::vector<float> x(static_cast<size_t>(rows * n_)), y(static_cast<size_t>(rows * m_));
+      const auto read = [&](const float* from) {
+        ParallelFor(rows, 64, [&](int64_t begin, int64_t end) {
+          columns.Read(from, chosen.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                       g, x.data() + begin * n_);
+        });
+      };
+      read(reference);
+      engine::MultiplyTransposed(rows, m_, n_, x.data(), weights_[static_cast<size_t>(g)].data(),
+                                 y.data());
+      if (quantized != reference) read(quantized);
+      grams[static_cast<size_t>(g)].Observe(x, y, rows);
+    };
+    // Many small groups side by side, few large ones one after another.
+    if (layer_.groups >= 8)
+      ParallelFor(layer_.groups, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t g = begin; g < end; ++g) group(g);
+      });
+    else
+      for (int64_t g = 0; g < layer_.groups; ++g) group(g);
+  }
+
+  const UnfoldedLayer& layer_;
+  const StatisticsOptions& options_;
+  const int64_t samples_;
+  int64_t every_ = 0;  // one of so many samples is held out; 0: none
+  int64_t taps_ = 1, n_ = 0, m_ = 0;
+  std::vector<std::vector<float>> weights_;
+  std::vector<solver::Gram> grams_[2];
+};
+
+}  // namespace
+
+std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::WeightedLayer& layer,
+                                    const Encoding& encoding, std::string* why) {
+  const Tensor* weight = graph.Constant(layer.weight());
+  *why = weight->dtype() != DType::kFloat ? "its weight is not float32"
+                                          : GridObstacle(layer, encoding);
+  if (!why->empty()) return std::nullopt;
+  UnfoldedLayer unfolded{.layer = layer, .weight_shape = weight->shape()};
+  unfolded.groups = layer.groups;
+  unfolded.m = layer.out_per_group;
+  unfolded.n = layer.in_per_group * layer.kernel;
+  unfolded.spec = {.grid = encoding.grid, .granularity = encoding.granularity};
+  if (encoding.granularity == Granularity::kBlock)
+    unfolded.spec.block_size = encoding.block_size * layer.kernel;
+  unfolded.weight.resize(static_cast<size_t>(layer.groups));
+  for (int64_t g = 0; g < layer.groups; ++g)
+    for (int64_t o = 0; o < unfolded.m; ++o)
+      for (int64_t i = 0; i < layer.in_per_group; ++i)
+        for (int64_t k = 0; k < layer.kernel; ++k) {
+          unfolded.place.push_back(layer.Index(g, o, i, k));
+          unfolded.weight[static_cast<size_t>(g)].push_back(
+              weight->data<float>()[unfolded.place.back()]);
+        }
+  return unfolded;
+}
+
+solver::Params ParamsOf(const UnfoldedLayer& layer, const Encoding& encoding) {
+  const int64_t blocks = layer.spec.Blocks(layer.n), wide = layer.spec.ColumnsPerBlock(layer.n);
+  if (encoding.granularity == Granularity::kTensor) return encoding.params;
+  solver::Params params;
+  for (int64_t row = 0; row < layer.groups * layer.m; ++row)
+    for (int64_t b = 0; b < blocks; ++b)
+      params.push_back(encoding.params[static_cast<size_t>(
+          encoding.ParamIndex(layer.weight_shape, layer.place[static_cast<size_t>(row * layer.n + b * wide)]))]);
+  return params;
+}
+
+void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
+                   Encoding* encoding) {
+  const int64_t blocks = layer.spec.Blocks(layer.n), wide = layer.spec.ColumnsPerBlock(layer.n);
+  std::vector<int64_t> codes(layer.place.size());
+  for (int64_t row = 0; row < layer.groups * layer.m; ++row)
+    for (int64_t c = 0; c < layer.n; ++c) {
+      const auto at = static_cast<size_t>(row * layer.n + c);
+      codes[static_cast<size_t>(layer.place[at])] = solution.codes[at];
+      if (c % wide == 0)
+        encoding->params[static_cast<size_t>(encoding->ParamIndex(layer.weight_shape, layer.place[at]))] =
+            solution.params[encoding->granularity == Granularity::kTensor
+                                ? 0
+                                : static_cast<size_t>(row * blocks + c / wide)];
+    }
+  encoding->codes = quant::CodesTensor(codes, encoding->grid, layer.weight_shape);
+  encoding->frozen = true;
+}
+
+Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                               const StatisticsOptions& options) {
+  return Gatherer(layer, inputs, options).Run(inputs);
+}
+
+}  // namespace roundel::passes

@@ -1,0 +1,26 @@
+#pragma once
+// Calibration statistics from files instead of data, and to files for later.
+
+#include <string>
+#include <vector>
+
+#include "lib/quant/calibration_statistics.h"
+#include "passes/pass.h"
+
+namespace roundel::passes {
+
+struct StatisticsSource {
+  quant::StatisticsNeeds needs;
+  int64_t samples = 0;                 // to look at; 0: all
+  std::vector<std::string> stats_in;   // files to merge; empty: the data is run
+  std::string stats_out;               // file to write; "": none
+  bool accept_mismatch = false;        // of the model or the preprocessing
+};
+
+// Statistics of `values`, and session.input_means if the recipe needs them. Files must be of
+// this model as it is now, and of the same preprocessing (as far as that is known); kData if not.
+Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
+                                                      const std::vector<std::string>& values,
+                                                      const StatisticsSource& source);
+
+}  // namespace roundel::passes

@@ -1,0 +1,154 @@
+// Lint: what a target's own export gives passes, and single faults are named.
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+#include "lib/graph/text.h"
+#include "lib/target/aimet_config.h"
+#include "lib/target/lint.h"
+#include "lib/target/qdq.h"
+
+namespace roundel::target {
+namespace {
+
+// conv and relu between pairs; the bias is int32 with the scale of x * w.
+std::string Model(const std::string& x_zero, const std::string& bias_scale,
+                  const std::string& between) {
+  return R"(opset 13
+graph g (float32[N,1,2,2] x) => (float32[N,1,2,2] y) {
+  float32[] sx = {0.5}
+  float32[] sw = {0.25}
+  float32[] sb = {)" +
+         bias_scale + R"(}
+  float32[] sy = {1}
+  )" + x_zero +
+         R"([] z = {0}
+  int8[] zw = {0}
+  int32[] zb = {0}
+  int8[1,1,1,1] wq = {100}
+  int32[1] bq = {8}
+  xq = QuantizeLinear(x, sx, z)
+  xd = DequantizeLinear(xq, sx, z)
+  w = DequantizeLinear(wq, sw, zw)
+  b = DequantizeLinear(bq, sb, zb)
+  c = Conv(xd, w, b)
+  )" + between +
+         R"(
+  yq = QuantizeLinear(r, sy, z)
+  y = DequantizeLinear(yq, sy, z)
+})";
+}
+
+const char* const kRelu = "r = Relu(c)";
+
+std::vector<Violation> Faults(const std::string& text, const char* target) {
+  const auto model = graph::Parse(text);
+  INFO((model.ok() ? "" : model.status().message()));
+  REQUIRE(model.ok());
+  const auto result = Lint(*model, LoadProfile(target).value());
+  INFO((result.ok() ? "" : result.status().message()));
+  REQUIRE(result.ok());
+  return result->violations;
+}
+
+bool Names(const std::vector<Violation>& violations, const std::string& what) {
+  return std::any_of(violations.begin(), violations.end(), [&](const Violation& v) {
+    return v.what.find(what) != std::string::npos && !v.where.empty() && !v.why.empty() &&
+           !v.advice.empty();
+  });
+}
+
+}  // namespace
+
+TEST_CASE("a model as the target wants it has no violations") {
+  CHECK(Faults(Model("uint8", "0.125", kRelu), "ort-cpu").empty());
+}
+
+TEST_CASE("faults are named") {
+  const std::string good = Model("uint8", "0.125", kRelu);
+  CHECK(Names(Faults(good, "tensorrt"), "activation on uint8"));
+  CHECK(Names(Faults(good, "tensorrt"), "bias on int32"));
+  // A code of 100 needs 8 bits.
+  CHECK(Names(Faults(good, "ort-cpu-avx2"), "weight on int8"));
+  CHECK(Names(Faults(good, "llm-matmulnbits"), "activations have grids"));
+
+  const auto bias = Faults(Model("uint8", "0.2", kRelu), "ort-cpu");
+  REQUIRE(bias.size() == 1);
+  CHECK(Names(bias, "bias scale 0.2, input scale times weight scale 0.125"));
+
+  const auto extra = Faults(Model("uint8", "0.125",
+                                  "cq = QuantizeLinear(c, sy, z)\n  cd = DequantizeLinear(cq, sy, "
+                                  "z)\n  r = Relu(cd)"),
+                            "ort-cpu");
+  REQUIRE(extra.size() == 1);
+  CHECK(Names(extra, "a quantizer between Conv and Relu"));
+}
+
+TEST_CASE("operators that a target has not") {
+  const auto packed = Faults(R"(opset 13, com.microsoft 1
+graph g (float32[N,16] x) => (float32[N,1] y) {
+  uint8[1,1,8] b = zeros
+  float32[1,1] s = ones
+  y = com.microsoft.MatMulNBits<K=16, N=1, bits=4, block_size=16>(x, b, s)
+})",
+                             "openvino");
+  CHECK(Names(packed, "operator of com.microsoft"));
+  CHECK(Names(packed, "MatMulNBits, format matmulnbits"));
+}
+
+TEST_CASE("an AIMET configuration is a target") {
+  const char* const config = R"({
+    "defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "False"},
+                 "params": {"is_quantized": "True", "is_symmetric": "True"},
+                 "strict_symmetric": "True", "per_channel_quantization": "True",
+                 "supported_kernels": [{"activation": {"bitwidth": 8, "dtype": "int"},
+                                        "param": {"bitwidth": 8, "dtype": "int"}}]},
+    "params": {"bias": {"is_quantized": "False"}},
+    "op_type": {"Softmax": {"encoding_constraints": {"min": 0.0, "max": 1.0}},
+                "Gemm": {"per_channel_quantization": "False"},
+                "Sigmoid": {"is_output_quantized": "False"}},
+    "supergroups": [{"op_list": ["Conv", "LeakyRelu"]}],
+    "model_input": {"is_input_quantized": "True"}, "model_output": {}})";
+  const auto profile = ParseAimetConfig(config, "dir/htp.json", LoadProfile("generic").value());
+  INFO((profile.ok() ? "" : profile.status().message()));
+  REQUIRE(profile.ok());
+  CHECK(profile->name == "htp.json");
+  const auto model = graph::Parse(R"(opset 13
+graph g (float32[N,3,4,4] x) => (float32[N,5] y) {
+  float32[4,3,1,1] w = ones
+  float32[4] b = ones
+  float32[64,5] v = ones
+  c = Conv(x, w, b)
+  l = LeakyRelu(c)
+  s = Sigmoid(l)
+  f = Flatten(s)
+  g = Gemm(f, v)
+  y = Softmax(g)
+})");
+  REQUIRE(model.ok());
+  const auto placement = Place(*model, *profile, DefaultChoice(*profile));
+  INFO((placement.ok() ? "" : placement.status().message()));
+  REQUIRE(placement.ok());
+  // Nothing between Conv and LeakyRelu, one scale for the Gemm, a float bias and Sigmoid.
+  CHECK(PlacementText(*placement) == R"(activation x: uint8, group 0
+activation l: uint8, group 1
+activation f: uint8, group 2
+activation g: uint8, group 3
+activation y: uint8, group 4, fixed to [0, 1]
+weight w: int8 symmetric narrow, per channel of axis 0
+weight v: int8 symmetric narrow
+float Sigmoid producing 's': op Sigmoid is not in the profile
+float Flatten producing 'f': its input is not quantized
+)");
+  const auto error = [](const std::string& json) {
+    return ParseAimetConfig(json, "c.json", Profile()).status().message();
+  };
+  CHECK(error("{}").find("'defaults' is missing") != std::string::npos);
+  CHECK(error(R"({"defaults": {"ops": {"is_output_quantized": 3}}})").find("\"True\"") !=
+        std::string::npos);
+  CHECK(error(R"({"defaults": {}, "supergroups": [{"op_list": ["Conv"]}]})").find("supergroup") !=
+        std::string::npos);
+}
+
+}  // namespace roundel::target
