@@ -1,13 +1,24 @@
 #include "cmd/loading.h"
 
+#include <filesystem>
+
 #include "cmd/options.h"
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
 
 namespace roundel::cmd {
 namespace {
+
+// A file is parsed into memory as a whole; its external data is not.
+Status CheckFits(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) return OkStatus();  // reading it says what is wrong
+  return CheckMemory(static_cast<int64_t>(bytes)).At(StrCat("'", path, "'"));
+}
 
 Status HashModel(LoadedModel* loaded) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(loaded->path));
@@ -18,6 +29,7 @@ Status HashModel(LoadedModel* loaded) {
     if (!initializer.value.is_mapped()) continue;
     hasher.Add(initializer.value.raw(), static_cast<size_t>(initializer.value.byte_size()));
     loaded->bytes += initializer.value.byte_size();
+    initializer.value.ReleasePages();
   }
   loaded->hash = hasher.Hex();
   return OkStatus();
@@ -35,6 +47,7 @@ std::vector<int64_t> DataShape(const graph::ValueInfo& info) {
 Result<LoadedModel> LoadModel(const std::string& path) {
   LoadedModel loaded;
   loaded.path = path;
+  RETURN_IF_ERROR(CheckFits(path));
   ASSIGN_OR_RETURN(loaded.model, io::ReadOnnx(path));
   RETURN_IF_ERROR(HashModel(&loaded));
   loaded.nodes = static_cast<int64_t>(loaded.model.graph->nodes().size());

@@ -1,10 +1,15 @@
 #include "lib/tensor/tensor.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <new>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 
 namespace roundel {
@@ -12,23 +17,31 @@ namespace roundel {
 struct Tensor::Storage {
   std::byte* data = nullptr;                   // owned, borrowed, or inside `file` or `bytes`
   bool owned = false;
+  int64_t counted = 0;                         // bytes booked as memory in use
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
   std::string bytes;                           // what FromBytes took over
   std::vector<std::string> strings;
 
   Storage() = default;
   ~Storage() {
-    if (owned) std::free(data);
+    if (owned) ::operator delete(data, kAlignment);
+    CountMemory(-counted);
   }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
+  // A cache line, and what AVX-512 loads like best. Fails with bad_alloc, as containers do.
+  static constexpr std::align_val_t kAlignment{64};
   void Allocate(int64_t bytes) {
-    constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
-    const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
-    data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-    INVARIANT(data != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
+    data = static_cast<std::byte*>(
+        ::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kAlignment));
     owned = true;
+    Count(bytes);
+  }
+
+  void Count(int64_t bytes) {
+    counted = bytes;
+    CountMemory(bytes);
   }
 };
 
@@ -106,6 +119,7 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
     return t;
   }
   t.storage_->bytes = std::move(bytes);
+  t.storage_->Count(t.byte_size());
   t.storage_->data = reinterpret_cast<std::byte*>(t.storage_->bytes.data());
   return t;
 }
@@ -130,6 +144,15 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
 }
 
 bool Tensor::is_mapped() const { return storage_ && storage_->file != nullptr; }
+
+void Tensor::ReleasePages() const {
+  if (!is_mapped()) return;
+  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto begin = reinterpret_cast<uintptr_t>(storage_->data);
+  const uintptr_t end = begin + static_cast<uintptr_t>(byte_size());
+  const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
 
 const void* Tensor::raw() const {
   INVARIANT(defined(), "undefined tensor");

@@ -60,6 +60,8 @@ class Tensor {
   int64_t size() const { return NumElements(shape_); }  // elements
   int64_t byte_size() const { return ByteSize(dtype_, size()); }
   bool is_mapped() const;
+  // Gives the memory back that reading mapped data has filled; the file is read again when needed.
+  void ReleasePages() const;
 
   const void* raw() const;
   void* mutable_raw();

@@ -95,8 +95,8 @@ class IntegerConv : public FastKernel {
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8),
-                               linear_.weights.raw(), descriptor.weights_desc());
-    return true;
+                               linear_.weights, descriptor.weights_desc());
+    return static_cast<bool>(out->weights);
   }
 
   memory::desc BiasDesc() const {

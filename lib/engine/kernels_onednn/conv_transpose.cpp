@@ -106,8 +106,9 @@ class ConvTransposeKernel : public FastKernel {
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_.data<float>(),
+    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_,
                                descriptor.weights_desc());
+    if (!out->weights) return false;
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }

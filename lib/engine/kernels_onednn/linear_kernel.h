@@ -30,11 +30,19 @@ using MakePrimitive = std::function<bool(const dnnl::primitive_attr&, PreparedLi
 // share one copy.
 class PackedWeights {
  public:
-  const dnnl::memory& Get(const dnnl::memory::desc& from_desc, const void* from,
-                          const dnnl::memory::desc& to_desc);
+  PackedWeights() = default;
+  ~PackedWeights();
+  PackedWeights(const PackedWeights&) = delete;
+  PackedWeights& operator=(const PackedWeights&) = delete;
+
+  // Empty if the memory limit leaves no room for the copy. The pages of weights that lie in a mapped
+  // file are given back once the copy exists.
+  dnnl::memory Get(const dnnl::memory::desc& from_desc, const Tensor& from,
+                   const dnnl::memory::desc& to_desc);
 
  private:
   std::vector<dnnl::memory> packed_;
+  int64_t bytes_ = 0;
 };
 
 class LinearPostOps {
