@@ -28,6 +28,9 @@ std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
     return "its scales do not follow its output channels";
   if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))
     return "its blocks do not lie along its inputs";
+  if (e.granularity == Granularity::kBlock && layer.kernel > 1 &&
+      layer.in_per_group % e.block_size != 0)
+    return "blocks of a convolution that do not divide its inputs are not solved";
   if (layer.groups > 1 && !layer.out_major && e.granularity != Granularity::kTensor)
     return "a grouped ConvTranspose shares scales between groups";
   return "";
@@ -35,17 +38,17 @@ std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
 
 // Sums over single input pixels of a ConvTranspose, as sums over [in][kernel]: every pixel meets every
 // tap by itself, and the m rows are again output channels.
-solver::Gram SpreadOverTaps(const solver::Gram& pixel, int64_t m, int64_t taps) {
-  const int64_t n = pixel.n * taps;
+solver::Gram SpreadOverTaps(const solver::Gram& pixel, const UnfoldedLayer& layer) {
+  const int64_t n = layer.n, m = layer.m, taps = layer.layer.kernel;
   solver::Gram gram(n, m, true);
   gram.count = pixel.count;
   for (int64_t i = 0; i < pixel.n; ++i)
     for (int64_t k = 0; k < taps; ++k) {
-      gram.x[i * taps + k] = pixel.x[i];
+      gram.x[layer.Column(i, k)] = pixel.x[i];
       for (int64_t j = i; j < pixel.n; ++j)
-        gram.xx[(i * taps + k) * n + j * taps + k] = pixel.xx[i * pixel.n + j];
+        gram.xx[layer.Column(i, k) * n + layer.Column(j, k)] = pixel.xx[i * pixel.n + j];
       for (int64_t o = 0; o < m; ++o)
-        gram.yx[o * n + i * taps + k] = pixel.yx[(o * taps + k) * pixel.n + i];
+        gram.yx[o * n + layer.Column(i, k)] = pixel.yx[(o * taps + k) * pixel.n + i];
     }
   for (int64_t o = 0; o < m; ++o)
     for (int64_t k = 0; k < taps; ++k) {
@@ -81,8 +84,18 @@ class Tiler {
     for (int64_t o = 0; o < layer_.m; ++o)
       for (int64_t i = 0; i < n_; ++i)
         for (int64_t k = 0; k < taps_; ++k)
-          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + i * taps_ + k];
+          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + layer_.Column(i, k)];
     return spread;
+  }
+
+  void PutTapsFirst(float* rows, int64_t count) const {
+    std::vector<float> row(static_cast<size_t>(n_));
+    for (int64_t r = 0; r < count; ++r) {
+      std::copy_n(rows + r * n_, n_, row.begin());
+      for (int64_t i = 0; i < layer_.layer.in_per_group; ++i)
+        for (int64_t k = 0; k < layer_.layer.kernel; ++k)
+          rows[r * n_ + layer_.Column(i, k)] = row[static_cast<size_t>(i * layer_.layer.kernel + k)];
+    }
   }
 
   // Columns wanted of each sample.
@@ -141,6 +154,7 @@ class Tiler {
         ParallelFor(rows, 64, [&](int64_t begin, int64_t end) {
           columns.Read(from, chosen.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
                        g, x.data() + begin * n_);
+          if (taps_ == 1 && layer_.tap_major()) PutTapsFirst(x.data() + begin * n_, end - begin);
         });
       };
       read(reference);
@@ -180,17 +194,20 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
   unfolded.m = layer.out_per_group;
   unfolded.n = layer.in_per_group * layer.kernel;
   unfolded.spec = {.grid = encoding.grid, .granularity = encoding.granularity};
-  if (encoding.granularity == Granularity::kBlock)
-    unfolded.spec.block_size = encoding.block_size * layer.kernel;
+  unfolded.spec.block_size = encoding.block_size;
   unfolded.weight.resize(static_cast<size_t>(layer.groups));
-  for (int64_t g = 0; g < layer.groups; ++g)
+  unfolded.place.resize(static_cast<size_t>(layer.groups * unfolded.m * unfolded.n));
+  for (int64_t g = 0; g < layer.groups; ++g) {
+    std::vector<float>& matrix = unfolded.weight[static_cast<size_t>(g)];
+    matrix.resize(static_cast<size_t>(unfolded.m * unfolded.n));
     for (int64_t o = 0; o < unfolded.m; ++o)
       for (int64_t i = 0; i < layer.in_per_group; ++i)
         for (int64_t k = 0; k < layer.kernel; ++k) {
-          unfolded.place.push_back(layer.Index(g, o, i, k));
-          unfolded.weight[static_cast<size_t>(g)].push_back(
-              weight->data<float>()[unfolded.place.back()]);
+          const int64_t at = o * unfolded.n + unfolded.Column(i, k), place = layer.Index(g, o, i, k);
+          matrix[static_cast<size_t>(at)] = weight->data<float>()[place];
+          unfolded.place[static_cast<size_t>(g * unfolded.m * unfolded.n + at)] = place;
         }
+  }
   return unfolded;
 }
 
@@ -243,7 +260,7 @@ Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerIn
   const bool held_out = grams[1][0].count > 0;
   for (auto& side : grams)
     for (solver::Gram& gram : side)
-      if (taps > 1) gram = SpreadOverTaps(gram, layer.m, taps);
+      if (taps > 1) gram = SpreadOverTaps(gram, layer);
   statistics.train = std::move(grams[0]);
   if (held_out) statistics.held_out = std::move(grams[1]);
   return statistics;

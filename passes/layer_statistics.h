@@ -15,7 +15,7 @@
 namespace roundel::passes {
 
 // A layer's weight as [groups * m, n]: rows are output channels, columns the inputs of the group and
-// the taps of the kernel.
+// the taps of the kernel, [in][tap]; with blocks [tap][in], because every tap has scales of its own.
 struct UnfoldedLayer {
   graph::WeightedLayer layer;
   Shape weight_shape;
@@ -23,6 +23,12 @@ struct UnfoldedLayer {
   std::vector<int64_t> place;            // [groups * m * n] of each element in the weight tensor
   std::vector<std::vector<float>> weight;  // by group, [m, n]
   solver::GridSpec spec;
+  bool tap_major() const {
+    return layer.kernel > 1 && spec.granularity == quant::Granularity::kBlock;
+  }
+  int64_t Column(int64_t input, int64_t tap) const {
+    return tap_major() ? tap * layer.in_per_group + input : input * layer.kernel + tap;
+  }
   bool transposed() const { return layer.node->Is("ConvTranspose"); }
 };
 // nullopt, with the reason in `why`, if the grid's channels or blocks do not follow rows and columns.
