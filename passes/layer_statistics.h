@@ -44,7 +44,7 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
 struct StatisticsOptions {
   // Columns gathered for each input of the layer, spread evenly over samples and positions, at least
   // kLeastColumns; all there are where these are fewer. Wide layers make do with half as many.
-  int64_t columns_per_input = 64;
+  int64_t columns_per_input = 256;
   double held_out = 0.2;      // share of the samples that solutions are judged on
   bool reference_inputs = false;  // both sides of the layer see what the float model sees
   uint64_t seed = 0;

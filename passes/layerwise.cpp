@@ -101,10 +101,12 @@ class Layerwise {
     RETURN_IF_ERROR(MakeTask(statistics, free_bias, &task));
     RETURN_IF_ERROR(solver::CheckSpec(task.problems, layer.spec));
     const solver::Solution nearest = solver::RoundNearest(task.problems, layer.spec, task.params);
-    ASSIGN_OR_RETURN(const solver::Solution solution, solve_(task));
+    ASSIGN_OR_RETURN(solver::Solution solution, solve_(task));
+    const std::vector<double> bias = NewBias(layer, statistics, solution, free_bias);
+    KeepBiasInRange(layer, bias, nearest, &solution);
     StoreSolution(layer, solution, encoding);
     encoding->decided_by = options_.pass;
-    if (free_bias) RETURN_IF_ERROR(MoveBias(layer, statistics, solution));
+    PutBias(layer, NewBias(layer, statistics, solution, free_bias), free_bias);
     Record(task, statistics, nearest, solution, start);
     return OkStatus();
   }
@@ -152,11 +154,12 @@ class Layerwise {
     return error;
   }
 
-  // b + mean(y) - w^ mean(x), over all samples.
-  Status MoveBias(const UnfoldedLayer& layer, const LayerStatistics& statistics,
-                  const solver::Solution& solution) {
-    const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
+  // b, and if it is free + mean(y) - w^ mean(x), over all samples.
+  std::vector<double> NewBias(const UnfoldedLayer& layer, const LayerStatistics& statistics,
+                              const solver::Solution& solution, bool free_bias) const {
     std::vector<double> bias = graph::ReadBias(*session_.model.graph, layer.layer);
+    if (!free_bias) return bias;
+    const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
     const auto size = static_cast<size_t>(layer.m * layer.n);
     for (size_t g = 0; g < statistics.train.size(); ++g) {
       solver::Gram all = statistics.train[g];
@@ -166,12 +169,41 @@ class Layerwise {
       for (size_t o = 0; o < shift.size(); ++o)
         bias[g * static_cast<size_t>(layer.m) + o] += layer.layer.weight_factor * shift[o];
     }
+    return bias;
+  }
+
+  // Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised the
+  // scales of channels with hardly any weight so that the bias fits; rows for which the solver chose a
+  // scale that is too small go back to those.
+  void KeepBiasInRange(const UnfoldedLayer& layer, const std::vector<double>& bias,
+                       const solver::Solution& calibrated, solver::Solution* solution) const {
+    const auto source = session_.encodings.find(layer.layer.input());
+    const quant::Granularity granularity = layer.spec.granularity;
+    if (source == session_.encodings.end() || granularity == quant::Granularity::kBlock) return;
+    const double unit = std::fabs(source->second.params[0].scale * layer.layer.weight_factor);
+    const size_t rows = bias.size(), n = static_cast<size_t>(layer.n);
+    for (size_t row = 0; row < rows; ++row) {
+      const size_t at = granularity == quant::Granularity::kChannel ? row : 0;
+      if (std::fabs(bias[row]) < 0x1p30 * unit * std::fabs(solution->params[at].scale)) continue;
+      if (granularity == quant::Granularity::kTensor) {
+        *solution = calibrated;
+        return;
+      }
+      solution->params[row] = calibrated.params[row];
+      std::copy_n(calibrated.codes.begin() + static_cast<int64_t>(row * n), n,
+                  solution->codes.begin() + static_cast<int64_t>(row * n));
+    }
+  }
+
+  // Also a bias that keeps its value gets a new grid: the weight has new scales.
+  void PutBias(const UnfoldedLayer& layer, const std::vector<double>& bias, bool free_bias) {
+    const graph::Node& node = *layer.layer.node;
+    if (!free_bias && !session_.encodings.contains(node.input(2))) return;
     const std::string why = SetBias(session_, layer.layer, bias, options_.pass);
-    if (why.empty())
+    if (!why.empty())
+      session_.report->Add(node.DisplayName(), "bias kept", why);
+    else if (free_bias)
       session_.corrected_biases.insert(layer.layer.output());
-    else
-      session_.report->Add(layer.layer.node->DisplayName(), "bias kept", why);
-    return OkStatus();
   }
 
   void Record(const LayerTask& task, const LayerStatistics& statistics,
@@ -222,7 +254,7 @@ recipe::ParamSpecs LayerwiseParams(bool correct_bias) {
        .min = 0,
        .unit = "samples"},
       {.name = "columns_per_input",
-       .default_value = int64_t{64},
+       .default_value = int64_t{256},
        .help = "columns of the unfolded input for each input of a layer",
        .min = 1,
        .max = 1e6},

@@ -37,7 +37,7 @@ namespace {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
-  options.ridges = {0.1, 0.3, 1, 3};
+  options.ridges = {0.1, 0.3, 1, 3, 10};
   const solver::OptimalOptions solver_options{.effort = static_cast<int>(params.Int("effort"))};
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     solver::OptimalResult result =
