@@ -33,12 +33,14 @@ class Layerwise {
   Result<Outcome> Run() {
     FindLayers();
     if (layers_.empty()) return Outcome::kUnchanged;
+    for (const auto& [value, encoding] : session_.encodings)
+      if (encoding.role == quant::Role::kWeight) stream_[value] = encoding;
     engine::WalkOptions walk{.samples = options_.samples,
                              .memory_bytes = options_.memory_bytes,
                              .spill_folder = "",
                              .label = options_.pass};
     RETURN_IF_ERROR(engine::WalkLayers(
-        session_.model, session_.encodings, nodes_, *session_.data, walk,
+        session_.model, stream_, nodes_, *session_.data, walk,
         [this](size_t i, const engine::LayerInputs& inputs) { return Visit(i, inputs); }));
     session_.report->Metric("solved", solved_);
     session_.report->Metric("declined", declined_);
@@ -106,6 +108,7 @@ class Layerwise {
     KeepBiasInRange(layer, bias, nearest, &solution);
     StoreSolution(layer, solution, encoding);
     encoding->decided_by = options_.pass;
+    stream_[layer.layer.weight()] = *encoding;
     PutBias(layer, NewBias(layer, statistics, solution, free_bias), free_bias);
     Record(task, statistics, nearest, solution, start);
     return OkStatus();
@@ -233,6 +236,9 @@ class Layerwise {
   Session& session_;
   const LayerwiseOptions& options_;
   const SolveLayer& solve_;
+  // What the walk quantizes: weights alone. Errors of activation grids are none of the weights' business:
+  // to make up for what a range cuts off would distort all the other values.
+  quant::EncodingTable stream_;
   std::vector<const graph::Node*> nodes_;
   std::vector<UnfoldedLayer> layers_;
   int64_t solved_ = 0, declined_ = 0;
