@@ -1,34 +1,53 @@
 #include "lib/tensor/tensor.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <mutex>
 
 #include "lib/base/text.h"
 
 namespace roundel {
 
 struct Tensor::Storage {
-  std::byte* data = nullptr;                   // owned, borrowed, or inside `file` or `bytes`
+  // Owned, borrowed, or inside `file` or `bytes`; nullptr while unaligned bytes of `file` wait to be
+  // copied.
+  std::atomic<std::byte*> data = nullptr;
   bool owned = false;
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
+  int64_t offset = 0, mapped_size = 0;         // in `file`
+  std::mutex copying;
   std::string bytes;                           // what FromBytes took over
   std::vector<std::string> strings;
 
   Storage() = default;
   ~Storage() {
-    if (owned) std::free(data);
+    if (owned) std::free(data.load());
   }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void Allocate(int64_t bytes) {
+  std::byte* Allocate(int64_t bytes) {
     constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
     const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
-    data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
-    INVARIANT(data != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
+    auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+    INVARIANT(memory != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
     owned = true;
+    return memory;
+  }
+  const std::byte* in_file() const { return file->bytes().data() + offset; }
+  // The aligned copy of unaligned bytes; threads may ask for it at the same time.
+  std::byte* Copy() {
+    const std::lock_guard lock(copying);
+    if (data.load() == nullptr) {
+      std::byte* memory = Allocate(mapped_size);
+      std::memcpy(memory, in_file(), static_cast<size_t>(mapped_size));
+      file->ReleasePages(offset, mapped_size);
+      data.store(memory, std::memory_order_release);
+    }
+    return data.load();
   }
 };
 
@@ -63,7 +82,7 @@ Tensor Tensor::Empty(DType type, const Shape& shape) {
   t.dtype_ = type;
   t.shape_ = shape;
   t.storage_ = std::make_shared<Storage>();
-  t.storage_->Allocate(t.byte_size());
+  t.storage_->data = t.storage_->Allocate(t.byte_size());
   return t;
 }
 
@@ -78,17 +97,17 @@ Tensor Tensor::Mapped(DType type, const Shape& shape, std::shared_ptr<const Mapp
   Tensor t;
   t.dtype_ = type;
   t.shape_ = shape;
-  t.storage_ = std::make_shared<Storage>();
   INVARIANT(offset >= 0 && offset + t.byte_size() <= static_cast<int64_t>(file->bytes().size()),
         "mapped tensor outside of its file");
-  const std::byte* source = file->bytes().data() + offset;
-  if (reinterpret_cast<uintptr_t>(source) % 16 != 0) {  // unaligned in the file: read it now
-    t.storage_->Allocate(t.byte_size());
-    std::memcpy(t.storage_->data, source, static_cast<size_t>(t.byte_size()));
-    return t;
-  }
-  t.storage_->data = const_cast<std::byte*>(source);
+  if (t.byte_size() == 0) return Empty(type, shape);
+  t.storage_ = std::make_shared<Storage>();
+  t.storage_->offset = offset;
+  t.storage_->mapped_size = t.byte_size();
   t.storage_->file = std::move(file);
+  const std::byte* source = t.storage_->in_file();
+  constexpr uintptr_t kAligned = 16;  // the largest element, complex128
+  if (reinterpret_cast<uintptr_t>(source) % kAligned == 0)
+    t.storage_->data = const_cast<std::byte*>(source);
   return t;
 }
 
@@ -101,7 +120,7 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
   // Small strings live inside the string object and move with it; they are copied, which aligns them.
   constexpr size_t kWorthKeeping = 256;
   if (bytes.size() < kWorthKeeping || reinterpret_cast<uintptr_t>(bytes.data()) % 16 != 0) {
-    t.storage_->Allocate(t.byte_size());
+    t.storage_->data = t.storage_->Allocate(t.byte_size());
     std::memcpy(t.storage_->data, bytes.data(), bytes.size());
     return t;
   }
@@ -129,11 +148,29 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
   return t;
 }
 
-bool Tensor::is_mapped() const { return storage_ && storage_->file != nullptr; }
+const MappedFile* Tensor::mapped_file() const { return storage_ ? storage_->file.get() : nullptr; }
 
 const void* Tensor::raw() const {
   INVARIANT(defined(), "undefined tensor");
-  return storage_->data;
+  const std::byte* data = storage_->data.load(std::memory_order_acquire);
+  return data || !storage_->file ? data : storage_->Copy();
+}
+
+std::span<const std::byte> Tensor::bytes() const {
+  INVARIANT(defined(), "undefined tensor");
+  const auto size = static_cast<size_t>(byte_size());
+  const std::byte* data = storage_->data.load(std::memory_order_acquire);
+  return {data || !storage_->file ? data : storage_->in_file(), size};
+}
+
+Tensor Tensor::ReadOnce() const {
+  INVARIANT(defined(), "undefined tensor");
+  if (storage_->data.load() || !storage_->file) return *this;
+  return Mapped(dtype_, shape_, storage_->file, storage_->offset);
+}
+
+void Tensor::ReleasePages() const {
+  if (is_mapped()) storage_->file->ReleasePages(storage_->offset, storage_->mapped_size);
 }
 
 void* Tensor::mutable_raw() {
@@ -141,7 +178,7 @@ void* Tensor::mutable_raw() {
   INVARIANT(dtype_ != DType::kString, "string tensors are not written in place");
   if (storage_.use_count() > 1 || storage_->file) {
     Tensor copy = Empty(dtype_, shape_);
-    std::memcpy(copy.storage_->data, storage_->data, static_cast<size_t>(byte_size()));
+    std::memcpy(copy.storage_->data, bytes().data(), static_cast<size_t>(byte_size()));
     storage_ = copy.storage_;
   }
   return storage_->data;
@@ -294,7 +331,7 @@ bool operator==(const Tensor& a, const Tensor& b) {
   if (!a.defined()) return true;
   if (a.dtype_ != b.dtype_ || a.shape_ != b.shape_) return false;
   if (a.dtype_ == DType::kString) return a.strings() == b.strings();
-  return std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.byte_size())) == 0;
+  return std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;
 }
 
 }  // namespace roundel

@@ -95,7 +95,7 @@ class IntegerConv : public FastKernel {
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8),
-                               linear_.weights.raw(), descriptor.weights_desc());
+                               linear_.weights, descriptor.weights_desc());
     return true;
   }
 

@@ -63,7 +63,7 @@ class IntegerMatMul : public FastKernel {
     prepared.destination = descriptor.dst_desc();
     prepared.scratchpad = descriptor.scratchpad_desc();
     prepared.weights = packed_.Get(memory::desc(dims, memory::data_type::s8, strides),
-                                   linear_.weights.raw(), descriptor.weights_desc());
+                                   linear_.weights, descriptor.weights_desc());
     prepared.usable = true;
     return prepared;
   }

@@ -52,7 +52,7 @@ class ConvKernel : public FastKernel {
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(FloatDesc(grouped, Layout::kPlain), weights_.data<float>(),
+    out->weights = packed_.Get(FloatDesc(grouped, Layout::kPlain), weights_,
                                descriptor.weights_desc());
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
@@ -60,7 +60,8 @@ class ConvKernel : public FastKernel {
 
   const graph::Node node_;
   const int64_t groups_;
-  const Tensor weights_, bias_;
+  const LinearWeights weights_;
+  const Tensor bias_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;

@@ -106,7 +106,7 @@ class ConvTransposeKernel : public FastKernel {
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_.data<float>(),
+    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_,
                                descriptor.weights_desc());
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
@@ -114,7 +114,8 @@ class ConvTransposeKernel : public FastKernel {
 
   const graph::Node node_;
   const int64_t groups_;
-  const Tensor weights_, bias_;
+  const LinearWeights weights_;
+  const Tensor bias_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;

@@ -6,11 +6,12 @@
 
 namespace roundel::engine {
 
-const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const void* from,
+const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
                                        const dnnl::memory::desc& to_desc) {
   for (const dnnl::memory& known : packed_)
     if (known.get_desc() == to_desc) return known;
-  return packed_.emplace_back(Packed(from_desc, from, to_desc));
+  return packed_.emplace_back(
+      from.Read([&](const void* values) { return Packed(from_desc, values, to_desc); }));
 }
 
 LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {

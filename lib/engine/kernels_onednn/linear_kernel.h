@@ -30,7 +30,7 @@ using MakePrimitive = std::function<bool(const dnnl::primitive_attr&, PreparedLi
 // share one copy.
 class PackedWeights {
  public:
-  const dnnl::memory& Get(const dnnl::memory::desc& from_desc, const void* from,
+  const dnnl::memory& Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
                           const dnnl::memory::desc& to_desc);
 
  private:
