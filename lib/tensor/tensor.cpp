@@ -1,5 +1,7 @@
 #include "lib/tensor/tensor.h"
 
+#include <sys/mman.h>
+
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
@@ -32,7 +34,12 @@ struct Tensor::Storage {
   std::byte* Allocate(int64_t bytes) {
     constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
     const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
-    auto* memory = static_cast<std::byte*>(std::aligned_alloc(kAlignment, rounded));
+    // Large pages spare most of what it takes to touch new memory for the first time.
+    constexpr size_t kLargePage = 1 << 21;
+    const bool large = rounded >= kLargePage;
+    auto* memory = static_cast<std::byte*>(
+        std::aligned_alloc(large ? kLargePage : kAlignment, rounded));
+    if (large && memory) madvise(memory, rounded / kLargePage * kLargePage, MADV_HUGEPAGE);
     INVARIANT(memory != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
     owned = true;
     return memory;
