@@ -30,7 +30,8 @@ void ScaleRun(const float* from, double row, const double* columns, int64_t n, f
 void KernelMaxima(const float* values, int64_t n, int64_t kernel, float* to) {
   for (int64_t i = 0; i < n; ++i) {
     float largest = 0;
-    for (int64_t k = 0; k < kernel; ++k) largest = std::max(largest, std::fabs(values[i * kernel + k]));
+    for (int64_t k = 0; k < kernel; ++k)
+      largest = std::max(largest, std::fabs(values[i * kernel + k]));
     to[i] = largest;
   }
 }
@@ -127,7 +128,8 @@ Tensor KernelExtremes(const Graph& graph, const WeightedLayer& layer) {
     std::memcpy(row.data(), weight.bytes().data() + r * rows.length() * 4, row.size() * 4);
     KernelMaxima(row.data(), rows.columns, rows.kernel, maxima.data());
     // Where the input channels come first, a row becomes a column.
-    const int64_t group = r / rows.per_group * rows.per_group * rows.columns, at = r % rows.per_group;
+    const int64_t group = r / rows.per_group * rows.per_group * rows.columns,
+                  at = r % rows.per_group;
     float* to = magnitudes + group + (layer.out_major ? at * rows.columns : at);
     const int64_t step = layer.out_major ? 1 : rows.per_group;
     for (int64_t c = 0; c < rows.columns; ++c) to[c * step] = maxima[static_cast<size_t>(c)];
@@ -140,7 +142,8 @@ float LargestProduct(const float* a, const float* b, int64_t n) {
   float lanes[kLanes] = {};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) lanes[j] = std::max(lanes[j], std::fabs(a[i + j]) * b[i + j]);
+    for (int64_t j = 0; j < kLanes; ++j)
+      lanes[j] = std::max(lanes[j], std::fabs(a[i + j]) * b[i + j]);
   for (; i < n; ++i) lanes[0] = std::max(lanes[0], std::fabs(a[i]) * b[i]);
   return *std::max_element(lanes, lanes + kLanes);
 }
@@ -157,8 +160,7 @@ bool MagnitudesReach(const Graph& graph, const WeightedLayer& layer, int64_t o, 
   double sum = 0;
   for (int64_t i = 0; i < layer.in_per_group; ++i)
     for (int64_t k = 0; k < layer.kernel; ++k) {
-      sum += std::fabs(
-          ValueAt(weight, others, static_cast<size_t>(layer.Index(group, row, i, k))));
+      sum += std::fabs(ValueAt(weight, others, static_cast<size_t>(layer.Index(group, row, i, k))));
       if (sum >= bound) return true;
     }
   return false;
@@ -167,9 +169,8 @@ bool MagnitudesReach(const Graph& graph, const WeightedLayer& layer, int64_t o, 
 bool AllFinite(const Tensor& tensor) {
   if (tensor.dtype() != DType::kFloat) return AllFinite(ToDoubles(tensor));
   uint32_t non_finite = 0;
-  ForEachRun(tensor.bytes().data(), 0, tensor.size(), [&](int64_t, const float* run, int64_t n) {
-    non_finite |= AnyNonFinite(run, n);
-  });
+  ForEachRun(tensor.bytes().data(), 0, tensor.size(),
+             [&](int64_t, const float* run, int64_t n) { non_finite |= AnyNonFinite(run, n); });
   return non_finite == 0;
 }
 

@@ -25,8 +25,8 @@ struct Cut {
   int64_t offset = 0, size = 0;  // in the file
 };
 
-// A message without the fields that were cut out: pieces of the file, and the headers of the messages
-// around the cuts, whose lengths have changed.
+// A message without the fields that were cut out: pieces of the file, and the headers of the
+// messages around the cuts, whose lengths have changed.
 struct CutMessage {
   CutMessage() = default;
   CutMessage(CutMessage&&) = default;  // a copy's pieces would point into this one's headers
@@ -50,8 +50,8 @@ class CutTensors {
     int64_t offset;
   };
   CutTensors() = default;
-  // `graph` is what the rest of the message was parsed into. Tensors that are unusual in any way get
-  // their raw_data back.
+  // `graph` is what the rest of the message was parsed into. Tensors that are unusual in any way
+  // get their raw_data back.
   CutTensors(const std::vector<Cut>& cuts, const std::shared_ptr<const MappedFile>& file,
              onnx::GraphProto* graph);
   // nullptr: nothing was cut out of this message. Else it has as many bytes there as its shape and

@@ -88,9 +88,9 @@ TEST_CASE("a scaled weight is the product by output and input channel, rounded o
             expected[static_cast<size_t>(at)] *= (by_out ? out[static_cast<size_t>(o)] : 1) *
                                                  (by_in ? in[static_cast<size_t>(i)] : 1);
           });
-          const auto scaled = ScaledWeight(*c.model.graph, c.layer,
-                                           by_out ? out : std::vector<double>(),
-                                           by_in ? in : std::vector<double>());
+          const auto scaled =
+              ScaledWeight(*c.model.graph, c.layer, by_out ? out : std::vector<double>(),
+                           by_in ? in : std::vector<double>());
           REQUIRE(scaled);
           CHECK(*scaled == FromDoubles(expected, type, c.weight().shape()));
         }
@@ -180,13 +180,12 @@ TEST_CASE("weights in a file are scaled where they lie, at any alignment") {
     const Tensor weight = c.weight();
     const std::string bytes(reinterpret_cast<const char*>(weight.raw()),
                             static_cast<size_t>(weight.byte_size()));
-    const auto file = *MappedFile::Open(
-        folder.Write("w" + std::to_string(offset), std::string(static_cast<size_t>(offset), 'x') + bytes));
+    const auto file = *MappedFile::Open(folder.Write(
+        "w" + std::to_string(offset), std::string(static_cast<size_t>(offset), 'x') + bytes));
     const auto out = Factors(6, &random);
     const auto expected = ScaledWeight(*c.model.graph, c.layer, out, {});
     const Tensor extremes = KernelExtremes(*c.model.graph, c.layer);
-    c.model.graph->SetInitializer(
-        "w", Tensor::Mapped(DType::kFloat, weight.shape(), file, offset));
+    c.model.graph->SetInitializer("w", Tensor::Mapped(DType::kFloat, weight.shape(), file, offset));
     CHECK(*ScaledWeight(*c.model.graph, c.layer, out, {}) == *expected);
     CHECK(KernelExtremes(*c.model.graph, c.layer) == extremes);
     CHECK(AllFinite(c.weight()));

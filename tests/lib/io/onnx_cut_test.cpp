@@ -83,7 +83,8 @@ TEST_CASE("weights in the model's file are mapped, at any alignment") {
   REQUIRE(model.ok());
   for (int i = 0; i < 20; ++i) {
     const std::string name = "v" + std::string(static_cast<size_t>(i), 'x');
-    const Tensor *weight = model->graph->Constant(name), *value = model->graph->Constant("c" + name);
+    const Tensor *weight = model->graph->Constant(name),
+                 *value = model->graph->Constant("c" + name);
     REQUIRE(weight);
     REQUIRE(value);
     CHECK(weight->is_mapped());
@@ -162,13 +163,16 @@ TEST_CASE("whatever is unusual about a tensor reads as it does without a mapping
       {"external", [&](auto& m) { weight(m)->set_data_location(onnx::TensorProto::EXTERNAL); }},
       {"unknown fields",
        [&](auto& m) { weight(m)->mutable_unknown_fields()->AddLengthDelimited(16, "new"); }},
-      {"the location said", [&](auto& m) { weight(m)->set_data_location(onnx::TensorProto::DEFAULT); }},
-      {"attribute", [&](auto& m) { AddTensorAttribute(m, Floats({1, 2})); }},
-      {"attribute without type", [&](auto& m) { AddTensorAttribute(m, Floats({1}))->clear_type(); }},
-      {"attribute of another type",
+      {"the location said",
+       [&](auto& m) { weight(m)->set_data_location(onnx::TensorProto::DEFAULT); }},
+      {"attribute",
        [&](auto& m) {
-         AddTensorAttribute(m, Floats({1}))->set_type(onnx::AttributeProto::INT);
+         AddTensorAttribute(m, Floats({1, 2}));
        }},
+      {"attribute without type",
+       [&](auto& m) { AddTensorAttribute(m, Floats({1}))->clear_type(); }},
+      {"attribute of another type",
+       [&](auto& m) { AddTensorAttribute(m, Floats({1}))->set_type(onnx::AttributeProto::INT); }},
       {"attribute of an unknown type",
        [&](auto& m) {
          AddTensorAttribute(m, Floats({1}))->set_type(onnx::AttributeProto::TYPE_PROTO);
@@ -211,10 +215,12 @@ TEST_CASE("bytes that can be read in two ways are left to protobuf") {
   const std::string graph_twice = std::string("\x3a\x03\x12\x01g", 5);
   const std::string group = "\x0b\x0c", group_7 = "\x3b\x3c", field_0 = std::string("\0\0", 2);
   for (const std::string& more :
-       {graph_twice, group, group_7, field_0, std::string("\x38\x01"), std::string("\xba\x80\x00\x00", 4),
-        std::string("\x3a\x80\x00", 3), std::string("\x3a"), std::string("\x3a\x05"), std::string("\xff"),
+       {graph_twice, group, group_7, field_0, std::string("\x38\x01"),
+        std::string("\xba\x80\x00\x00", 4), std::string("\x3a\x80\x00", 3), std::string("\x3a"),
+        std::string("\x3a\x05"), std::string("\xff"),
         std::string("\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
-        std::string("\x3a\xff\xff\xff\xff\x7f"), std::string("\x3f\x00", 2), std::string("\x39\x01")}) {
+        std::string("\x3a\xff\xff\xff\xff\x7f"), std::string("\x3f\x00", 2),
+        std::string("\x39\x01")}) {
     for (const std::string& bytes : {model + more, more + model}) {
       INFO(Printable(more));
       CHECK(CutOf(bytes).cuts.empty());
