@@ -39,7 +39,8 @@ function roundel(args) {
   return {seconds, json: args.includes('--json') ? JSON.parse(result.stdout) : null, text: result.stdout};
 }
 
-const TYPES = {'<f4': ['float32', Float32Array], '<i8': ['int64', BigInt64Array], '|u1': ['uint8', Uint8Array]};
+const TYPES = {'<f4': ['float32', Float32Array], '<f2': ['float16', Uint16Array], '<f8': ['float64', Float64Array], '<i8': ['int64', BigInt64Array],
+  '<i4': ['int32', Int32Array], '|i1': ['int8', Int8Array], '|u1': ['uint8', Uint8Array], '|b1': ['bool', Uint8Array]};
 
 // Samples [from, to) of an .npy file of rows (C order, little endian).
 function readRows(file, from, to) {

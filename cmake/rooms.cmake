@@ -14,7 +14,7 @@ function(add_passes)
   set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
     ${CMAKE_SOURCE_DIR}/passes/passes.def)
   set(sources)
-  foreach(infrastructure layer_bias layer_statistics layerwise observe registry runner stored_statistics)
+  foreach(infrastructure adaround_samples layer_bias layer_statistics layerwise observe registry runner stored_statistics)
     list(APPEND sources ${CMAKE_SOURCE_DIR}/passes/${infrastructure}.cpp)
   endforeach()
   foreach(line ${lines})

@@ -6,6 +6,7 @@
 
 #include "cmd/command.h"
 #include "cmd/help.h"
+#include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
@@ -14,13 +15,13 @@ namespace roundel::cmd {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"quantize", "Quantize a model with calibration data", SetupQuantize},
-    {"run", "Quantize as a recipe file says", SetupRun},
+    {"quantize", "Quantize a model with calibration data", SetupQuantize, true},
+    {"run", "Quantize as a recipe file says", SetupRun, true},
     {"inspect", "Show what a model holds and what the engine cannot run", SetupInspect},
-    {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval},
-    {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare},
-    {"dump", "Write what a model gets and what it gives as .npy files", SetupDump},
-    {"bench", "Time the engine on random inputs", SetupBench},
+    {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval, true},
+    {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare, true},
+    {"dump", "Write what a model gets and what it gives as .npy files", SetupDump, true},
+    {"bench", "Time the engine on random inputs", SetupBench, true},
     {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
     {"lint", "Check a quantized model against what a target wants", SetupLint},
     {"passes", "List the passes and their parameters", SetupPasses},
@@ -59,6 +60,8 @@ int Fail(std::ostream& err, const Status& status) {
 struct CommonFlags {
   bool json = false, quiet = false, verbose = false;
   int threads = 0;
+  std::string max_memory;
+  int64_t max_iterations = 0;
 };
 
 void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
@@ -71,6 +74,21 @@ void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
       app.add_flag("-q,--quiet", flags->quiet, "Only warnings and errors")->group("Common");
   app.add_flag("-v,--verbose", flags->verbose, "Also what happens inside")
       ->excludes(quiet)
+      ->group("Common");
+}
+
+void AddLimitFlags(CLI::App& app, CommonFlags* flags) {
+  app.add_option("--max-memory", flags->max_memory,
+                 "Memory that the model's tensors may take, such as 800M or 6GiB [the machine's]")
+      ->check([](const std::string& text) {
+        return ParseBytes(text).value_or(0) > 0 ? "" : "'" + text + "' is no size";
+      })
+      ->option_text("SIZE")
+      ->group("Common");
+  app.add_option("--max-iterations", flags->max_iterations,
+                 "Iterations after which a Loop counts as one without end [10000000]")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 60))
+      ->option_text("N")
       ->group("Common");
 }
 
@@ -131,6 +149,7 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
   const CommandRun run = command.setup(app);
   CommonFlags flags;
   AddCommonFlags(app, &flags);
+  if (command.runs_models) AddLimitFlags(app, &flags);
   RefuseFlagsAsValues(app);
   const std::string see = StrCat("; see 'roundel ", command.name, " --help'");
   try {
@@ -144,6 +163,8 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
     return Fail(err, UsageError(e.what() + see));
   }
   SetThreads(flags.threads);
+  SetMemoryLimit(ParseBytes(flags.max_memory).value_or(0));
+  SetLoopLimit(flags.max_iterations);
   SetLogLevel(flags.quiet     ? LogLevel::kQuiet
               : flags.verbose ? LogLevel::kVerbose
                               : LogLevel::kNormal);

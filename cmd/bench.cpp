@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "cmd/command.h"
+#include "cmd/feeds.h"
 #include "cmd/loading.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
@@ -34,18 +35,6 @@ struct Timing {
   std::vector<double> milliseconds;  // sorted
   double median() const { return milliseconds[milliseconds.size() / 2]; }
 };
-
-Result<std::map<std::string, std::string>> ByName(const std::vector<std::string>& assignments,
-                                                  const char* flag) {
-  std::map<std::string, std::string> values;
-  for (const std::string& assignment : assignments) {
-    const size_t equals = assignment.find('=');
-    if (equals == std::string::npos || equals == 0)
-      return UsageError(StrCat(flag, ": '", assignment, "' is not NAME=VALUE"));
-    values[assignment.substr(0, equals)] = assignment.substr(equals + 1);
-  }
-  return values;
-}
 
 Result<Shape> ParseShape(const std::string& text) {
   Shape shape;
@@ -96,6 +85,8 @@ Result<Tensor> RandomInput(DType type, const Shape& shape, Random& random) {
 Result<std::vector<Tensor>> MakeInputs(const graph::Graph& graph, const Options& options) {
   ASSIGN_OR_RETURN(const auto shapes, ByName(options.shapes, "--shape"));
   ASSIGN_OR_RETURN(const auto files, ByName(options.inputs, "--input"));
+  RETURN_IF_ERROR(CheckInputNames(graph, shapes, "--shape"));
+  RETURN_IF_ERROR(CheckInputNames(graph, files, "--input"));
   Random random(1);
   std::vector<Tensor> inputs;
   for (const graph::ValueInfo& input : graph.inputs) {

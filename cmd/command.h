@@ -27,6 +27,7 @@ struct Command {
   const char* name;
   const char* summary;
   CommandRun (*setup)(CLI::App& app);
+  bool runs_models = false;  // has --max-memory and --max-iterations
 };
 
 CommandRun SetupQuantize(CLI::App& app);

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "cmd/command.h"
+#include "cmd/feeds.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
 #include "lib/base/interrupt.h"
@@ -22,6 +23,7 @@ namespace {
 struct Options {
   std::string model, folder;
   bool inputs = false;
+  std::vector<std::string> feeds;  // NAME=FILE.npy
   DataFlags data;
 };
 
@@ -33,13 +35,17 @@ std::string FileName(std::string name) {
   return name;
 }
 
+std::string PathOf(const std::string& folder, const std::string& kind, const std::string& name) {
+  return StrCat(folder, "/", kind, ".", FileName(name), ".npy");
+}
+
 // One file per value; rows arrive batch by batch.
 class Dump {
  public:
   Dump(const std::string& folder, const std::string& kind, const std::vector<std::string>& names,
        int64_t total) {
     for (const std::string& name : names) {
-      paths_.push_back(StrCat(folder, "/", kind, ".", FileName(name), ".npy"));
+      paths_.push_back(PathOf(folder, kind, name));
       files_.emplace_back(paths_.back(), total);
     }
   }
@@ -88,23 +94,51 @@ Status DumpAll(const Options& options, engine::Executor& executor, engine::DataS
   return io::WriteNpy(Tensor::FromVector<int64_t>({count}, labels), written->back());
 }
 
+Status MakeFolder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) return UsageError(StrCat("cannot make folder '", folder, "': ", error.message()));
+  return OkStatus();
+}
+
+// One run on whole tensors: outputs of any rank, whatever their first axis means.
+Status DumpFeeds(const Options& options, const graph::Graph& graph, engine::Executor& executor,
+                 std::vector<std::string>* written) {
+  ASSIGN_OR_RETURN(const std::vector<Tensor> feeds, ReadFeeds(graph, options.feeds, "--feed"));
+  ASSIGN_OR_RETURN(const std::vector<Tensor> results, executor.Run(feeds));
+  RETURN_IF_ERROR(MakeFolder(options.folder));
+  for (size_t i = 0; i < results.size(); ++i) {
+    written->push_back(PathOf(options.folder, "output", executor.output_names()[i]));
+    RETURN_IF_ERROR(io::WriteNpy(results[i], written->back()));
+  }
+  return OkStatus();
+}
+
+Status DumpDataset(const Options& options, const graph::Model& model, engine::Executor& executor,
+                   std::vector<std::string>* written, int64_t* samples) {
+  recipe::Params params(data::DataSpecs());
+  RETURN_IF_ERROR(options.data.Apply(&params));
+  data::DatasetFacts facts;
+  ASSIGN_OR_RETURN(const auto data, OpenData(params, model, "--data PATH", &facts));
+  *samples = data->size();
+  RETURN_IF_ERROR(MakeFolder(options.folder));
+  return DumpAll(options, executor, *data, written);
+}
+
 Status RunDump(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
   ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model));
-  recipe::Params params(data::DataSpecs());
-  RETURN_IF_ERROR(options.data.Apply(&params));
-  data::DatasetFacts facts;
-  ASSIGN_OR_RETURN(const auto data, OpenData(params, loaded.model, "--data PATH", &facts));
-  std::error_code error;
-  std::filesystem::create_directories(options.folder, error);
-  if (error)
-    return UsageError(StrCat("cannot make folder '", options.folder, "': ", error.message()));
+  if (!options.feeds.empty() && options.data.Given("path"))
+    return UsageError("--feed and --data exclude each other");
   std::vector<std::string> written;
-  RETURN_IF_ERROR(DumpAll(options, *executor, *data, &written));
+  int64_t samples = 1;
+  if (options.feeds.empty())
+    RETURN_IF_ERROR(DumpDataset(options, loaded.model, *executor, &written, &samples));
+  else
+    RETURN_IF_ERROR(DumpFeeds(options, *loaded.model.graph, *executor, &written));
   if (console.json)
-    console.out << nlohmann::ordered_json{{"samples", data->size()}, {"files", written}}.dump(2)
-                << "\n";
+    console.out << nlohmann::ordered_json{{"samples", samples}, {"files", written}}.dump(2) << "\n";
   else
     console.out << "wrote " << Join(written, "\n      ") << "\n";
   return OkStatus();
@@ -119,6 +153,9 @@ CommandRun SetupDump(CLI::App& app) {
       ->required()
       ->option_text("DIR");
   app.add_flag("--inputs", options->inputs, "Write the preprocessed inputs, too");
+  app.add_option("--feed", options->feeds,
+                 "Instead of data: one run on the whole of this array (one for each input)")
+      ->option_text("NAME=FILE.npy");
   options->data.AddTo(app, "--data");
   app.footer("Example: roundel dump model.onnx --data images/ --preset imagenet --inputs -o dump/");
   return [options](Console& console) { return RunDump(*options, console); };

@@ -1,10 +1,12 @@
 #include "cmd/loading.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "cmd/options.h"
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
 
@@ -21,6 +23,14 @@ void HashFile(const MappedFile& file, Hasher* hasher) {
   }
 }
 
+// What cannot be mapped is parsed into memory: at worst the whole file.
+Status CheckFits(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  if (error) return OkStatus();  // reading it says what is wrong
+  return CheckMemory(static_cast<int64_t>(bytes)).At(StrCat("'", path, "'"));
+}
+
 Status HashModel(LoadedModel* loaded) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(loaded->path));
   Hasher hasher;
@@ -29,7 +39,7 @@ Status HashModel(LoadedModel* loaded) {
   for (const graph::Initializer& initializer : loaded->model.graph->initializers()) {
     const Tensor& value = initializer.value;
     // The others have been hashed with the model's file.
-    if (!value.is_mapped() || value.mapped_file()->path() == loaded->path) continue;
+    if (!value.mapped_file() || value.mapped_file()->path() == loaded->path) continue;
     hasher.Add(value.bytes().data(), value.bytes().size());
     value.ReleasePages();
     loaded->bytes += value.byte_size();
@@ -50,6 +60,7 @@ std::vector<int64_t> DataShape(const graph::ValueInfo& info) {
 Result<LoadedModel> LoadModel(const std::string& path) {
   LoadedModel loaded;
   loaded.path = path;
+  RETURN_IF_ERROR(CheckFits(path));
   ASSIGN_OR_RETURN(loaded.model, io::ReadOnnx(path));
   RETURN_IF_ERROR(HashModel(&loaded));
   loaded.nodes = static_cast<int64_t>(loaded.model.graph->nodes().size());

@@ -28,6 +28,9 @@ std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
     return "its scales do not follow its output channels";
   if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))
     return "its blocks do not lie along its inputs";
+  if (e.granularity == Granularity::kBlock && layer.kernel > 1 &&
+      layer.in_per_group % e.block_size != 0)
+    return "blocks of a convolution that do not divide its inputs are not solved";
   if (layer.groups > 1 && !layer.out_major && e.granularity != Granularity::kTensor)
     return "a grouped ConvTranspose shares scales between groups";
   return "";
@@ -35,17 +38,17 @@ std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
 
 // Sums over single input pixels of a ConvTranspose, as sums over [in][kernel]: every pixel meets every
 // tap by itself, and the m rows are again output channels.
-solver::Gram SpreadOverTaps(const solver::Gram& pixel, int64_t m, int64_t taps) {
-  const int64_t n = pixel.n * taps;
+solver::Gram SpreadOverTaps(const solver::Gram& pixel, const UnfoldedLayer& layer) {
+  const int64_t n = layer.n, m = layer.m, taps = layer.layer.kernel;
   solver::Gram gram(n, m, true);
   gram.count = pixel.count;
   for (int64_t i = 0; i < pixel.n; ++i)
     for (int64_t k = 0; k < taps; ++k) {
-      gram.x[i * taps + k] = pixel.x[i];
+      gram.x[layer.Column(i, k)] = pixel.x[i];
       for (int64_t j = i; j < pixel.n; ++j)
-        gram.xx[(i * taps + k) * n + j * taps + k] = pixel.xx[i * pixel.n + j];
+        gram.xx[layer.Column(i, k) * n + layer.Column(j, k)] = pixel.xx[i * pixel.n + j];
       for (int64_t o = 0; o < m; ++o)
-        gram.yx[o * n + i * taps + k] = pixel.yx[(o * taps + k) * pixel.n + i];
+        gram.yx[o * n + layer.Column(i, k)] = pixel.yx[(o * taps + k) * pixel.n + i];
     }
   for (int64_t o = 0; o < m; ++o)
     for (int64_t k = 0; k < taps; ++k) {
@@ -55,32 +58,21 @@ solver::Gram SpreadOverTaps(const solver::Gram& pixel, int64_t m, int64_t taps) 
   return gram;
 }
 
-class Gatherer {
+class Tiler {
  public:
-  Gatherer(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-           const StatisticsOptions& options)
-      : layer_(layer), options_(options), samples_(inputs.samples()) {
+  Tiler(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+        const StatisticsOptions& options, const std::function<void(const Tile&)>& f)
+      : layer_(layer), options_(options), f_(f), samples_(inputs.samples()) {
     taps_ = layer.transposed() ? layer.layer.kernel : 1;
     n_ = layer.n / taps_;
     m_ = layer.m * taps_;
     for (int64_t g = 0; g < layer.groups; ++g) weights_.push_back(GroupWeight(g));
     if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
     if (samples_ < 2 * every_) every_ = 0;
-    grams_[0].assign(static_cast<size_t>(layer.groups), solver::Gram(n_, m_, true));
-    if (every_ > 0) grams_[1] = grams_[0];
   }
 
-  Result<LayerStatistics> Run(const engine::LayerInputs& inputs) {
-    RETURN_IF_ERROR(
-        inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); }));
-    LayerStatistics statistics;
-    statistics.columns = static_cast<int64_t>(grams_[0][0].count);
-    if (taps_ > 1)
-      for (auto& grams : grams_)
-        for (solver::Gram& gram : grams) gram = SpreadOverTaps(gram, layer_.m, taps_);
-    statistics.train = std::move(grams_[0]);
-    statistics.held_out = std::move(grams_[1]);
-    return statistics;
+  Status Run(const engine::LayerInputs& inputs) {
+    return inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); });
   }
 
  private:
@@ -92,8 +84,18 @@ class Gatherer {
     for (int64_t o = 0; o < layer_.m; ++o)
       for (int64_t i = 0; i < n_; ++i)
         for (int64_t k = 0; k < taps_; ++k)
-          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + i * taps_ + k];
+          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + layer_.Column(i, k)];
     return spread;
+  }
+
+  void PutTapsFirst(float* rows, int64_t count) const {
+    std::vector<float> row(static_cast<size_t>(n_));
+    for (int64_t r = 0; r < count; ++r) {
+      std::copy_n(rows + r * n_, n_, row.begin());
+      for (int64_t i = 0; i < layer_.layer.in_per_group; ++i)
+        for (int64_t k = 0; k < layer_.layer.kernel; ++k)
+          rows[r * n_ + layer_.Column(i, k)] = row[static_cast<size_t>(i * layer_.layer.kernel + k)];
+    }
   }
 
   // Columns wanted of each sample.
@@ -136,12 +138,12 @@ class Gatherer {
       for (size_t at = 0; at < chosen[side].size(); at += kTile)
         AddTile(batch, columns,
                 std::span(chosen[side]).subspan(at, std::min<size_t>(kTile, chosen[side].size() - at)),
-                grams_[side]);
+                side == 1);
     return OkStatus();
   }
 
   void AddTile(const engine::LayerBatch& batch, const engine::Columns& columns,
-               std::span<const int64_t> chosen, std::vector<solver::Gram>& grams) {
+               std::span<const int64_t> chosen, bool held_out) {
     const float* reference = batch.reference.data<float>();
     const float* quantized =
         options_.reference_inputs ? reference : batch.quantized.data<float>();
@@ -152,13 +154,14 @@ class Gatherer {
         ParallelFor(rows, 64, [&](int64_t begin, int64_t end) {
           columns.Read(from, chosen.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
                        g, x.data() + begin * n_);
+          if (taps_ == 1 && layer_.tap_major()) PutTapsFirst(x.data() + begin * n_, end - begin);
         });
       };
       read(reference);
       engine::MultiplyTransposed(rows, m_, n_, x.data(), weights_[static_cast<size_t>(g)].data(),
                                  y.data());
       if (quantized != reference) read(quantized);
-      grams[static_cast<size_t>(g)].Observe(x, y, rows);
+      f_({g, held_out, rows, x, y});
     };
     // Many small groups side by side, few large ones one after another.
     if (layer_.groups >= 8)
@@ -171,11 +174,11 @@ class Gatherer {
 
   const UnfoldedLayer& layer_;
   const StatisticsOptions& options_;
+  const std::function<void(const Tile&)>& f_;
   const int64_t samples_;
   int64_t every_ = 0;  // one of so many samples is held out; 0: none
   int64_t taps_ = 1, n_ = 0, m_ = 0;
   std::vector<std::vector<float>> weights_;
-  std::vector<solver::Gram> grams_[2];
 };
 
 }  // namespace
@@ -191,17 +194,20 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
   unfolded.m = layer.out_per_group;
   unfolded.n = layer.in_per_group * layer.kernel;
   unfolded.spec = {.grid = encoding.grid, .granularity = encoding.granularity};
-  if (encoding.granularity == Granularity::kBlock)
-    unfolded.spec.block_size = encoding.block_size * layer.kernel;
+  unfolded.spec.block_size = encoding.block_size;
   unfolded.weight.resize(static_cast<size_t>(layer.groups));
-  for (int64_t g = 0; g < layer.groups; ++g)
+  unfolded.place.resize(static_cast<size_t>(layer.groups * unfolded.m * unfolded.n));
+  for (int64_t g = 0; g < layer.groups; ++g) {
+    std::vector<float>& matrix = unfolded.weight[static_cast<size_t>(g)];
+    matrix.resize(static_cast<size_t>(unfolded.m * unfolded.n));
     for (int64_t o = 0; o < unfolded.m; ++o)
       for (int64_t i = 0; i < layer.in_per_group; ++i)
         for (int64_t k = 0; k < layer.kernel; ++k) {
-          unfolded.place.push_back(layer.Index(g, o, i, k));
-          unfolded.weight[static_cast<size_t>(g)].push_back(
-              weight->data<float>()[unfolded.place.back()]);
+          const int64_t at = o * unfolded.n + unfolded.Column(i, k), place = layer.Index(g, o, i, k);
+          matrix[static_cast<size_t>(at)] = weight->data<float>()[place];
+          unfolded.place[static_cast<size_t>(g * unfolded.m * unfolded.n + at)] = place;
         }
+  }
   return unfolded;
 }
 
@@ -234,9 +240,30 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
   encoding->frozen = true;
 }
 
+Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f) {
+  return Tiler(layer, inputs, options, f).Run(inputs);
+}
+
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                                const StatisticsOptions& options) {
-  return Gatherer(layer, inputs, options).Run(inputs);
+  const int64_t taps = layer.transposed() ? layer.layer.kernel : 1;
+  std::vector<solver::Gram> grams[2];
+  for (auto& side : grams)
+    side.assign(static_cast<size_t>(layer.groups),
+                solver::Gram(layer.n / taps, layer.m * taps, true));
+  RETURN_IF_ERROR(ForEachTile(layer, inputs, options, [&](const Tile& tile) {
+    grams[tile.held_out][static_cast<size_t>(tile.group)].Observe(tile.x, tile.y, tile.rows);
+  }));
+  LayerStatistics statistics;
+  statistics.columns = static_cast<int64_t>(grams[0][0].count);
+  const bool held_out = grams[1][0].count > 0;
+  for (auto& side : grams)
+    for (solver::Gram& gram : side)
+      if (taps > 1) gram = SpreadOverTaps(gram, layer);
+  statistics.train = std::move(grams[0]);
+  if (held_out) statistics.held_out = std::move(grams[1]);
+  return statistics;
 }
 
 }  // namespace roundel::passes

@@ -1,6 +1,9 @@
 #pragma once
 // Layers and their data as the solvers see them: matrices of weights, sums over the unfolded inputs.
 
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,7 +15,7 @@
 namespace roundel::passes {
 
 // A layer's weight as [groups * m, n]: rows are output channels, columns the inputs of the group and
-// the taps of the kernel.
+// the taps of the kernel, [in][tap]; with blocks [tap][in], because every tap has scales of its own.
 struct UnfoldedLayer {
   graph::WeightedLayer layer;
   Shape weight_shape;
@@ -20,6 +23,12 @@ struct UnfoldedLayer {
   std::vector<int64_t> place;            // [groups * m * n] of each element in the weight tensor
   std::vector<std::vector<float>> weight;  // by group, [m, n]
   solver::GridSpec spec;
+  bool tap_major() const {
+    return layer.kernel > 1 && spec.granularity == quant::Granularity::kBlock;
+  }
+  int64_t Column(int64_t input, int64_t tap) const {
+    return tap_major() ? tap * layer.in_per_group + input : input * layer.kernel + tap;
+  }
   bool transposed() const { return layer.node->Is("ConvTranspose"); }
 };
 // nullopt, with the reason in `why`, if the grid's channels or blocks do not follow rows and columns.
@@ -46,5 +55,18 @@ struct LayerStatistics {
 };
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                                const StatisticsOptions& options);
+
+// Some columns of one group: x [rows, n] what the quantized model gives, y [rows, m] = W x of the float
+// model, without bias. (ConvTranspose: single pixels, n and m without and with the taps.)
+struct Tile {
+  int64_t group = 0;
+  bool held_out = false;
+  int64_t rows = 0;
+  std::span<const float> x, y;
+};
+// The columns that Gather sums up, one tile after another; tiles of different groups may come at the
+// same time.
+Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f);
 
 }  // namespace roundel::passes

@@ -110,20 +110,46 @@ class Layerwise {
   }
 
   Status MakeTask(const LayerStatistics& statistics, bool free_bias, LayerTask* task) const {
-    solver::ProblemOptions problem = options_.problem;
-    problem.free_bias = free_bias;
     for (size_t g = 0; g < statistics.train.size(); ++g) {
       const std::vector<float>& w = task->layer.weight[g];
-      ASSIGN_OR_RETURN(solver::Objective train, solver::MakeObjective(statistics.train[g], w, free_bias));
-      ASSIGN_OR_RETURN(solver::Problem made, solver::MakeProblem(train, problem));
+      ASSIGN_OR_RETURN(solver::Objective train,
+                       solver::MakeObjective(statistics.train[g], w, free_bias));
       task->train.push_back(std::move(train));
-      task->problems.push_back(std::move(made));
       if (statistics.held_out.empty()) continue;
       ASSIGN_OR_RETURN(solver::Objective held,
                        solver::MakeObjective(statistics.held_out[g], w, free_bias));
       task->held_out.push_back(std::move(held));
     }
+    solver::ProblemOptions problem = options_.problem;
+    problem.free_bias = free_bias;
+    ASSIGN_OR_RETURN(task->problems, Problems(*task, problem));
+    if (task->held_out.empty()) return OkStatus();
+    double least = HeldOutError(*task, task->problems);
+    for (double ridge : options_.ridges) {
+      problem.ridge_min = problem.ridge_max = ridge;
+      ASSIGN_OR_RETURN(std::vector<solver::Problem> made, Problems(*task, problem));
+      const double error = HeldOutError(*task, made);
+      if (error < least) task->problems = std::move(made);
+      least = std::min(least, error);
+    }
     return OkStatus();
+  }
+
+  static Result<std::vector<solver::Problem>> Problems(const LayerTask& task,
+                                                       const solver::ProblemOptions& options) {
+    std::vector<solver::Problem> problems;
+    for (const solver::Objective& train : task.train) {
+      ASSIGN_OR_RETURN(solver::Problem problem, solver::MakeProblem(train, options));
+      problems.push_back(std::move(problem));
+    }
+    return problems;
+  }
+
+  static double HeldOutError(const LayerTask& task, const std::vector<solver::Problem>& problems) {
+    double error = 0;
+    for (size_t g = 0; g < problems.size(); ++g)
+      error += Sum(solver::OutputErrors(task.held_out[g], problems[g].target));
+    return error;
   }
 
   // b + mean(y) - w^ mean(x), over all samples.

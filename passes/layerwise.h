@@ -20,6 +20,9 @@ struct LayerwiseOptions {
   int64_t memory_bytes = int64_t{1500} << 20;  // of activations put aside
   StatisticsOptions statistics;
   solver::ProblemOptions problem;
+  // Among these ridges each layer takes the one whose best real weights do best on the held-out samples,
+  // if there are any: columns of one image resemble one another, so that their number says little.
+  std::vector<double> ridges;
   bool correct_bias = true;  // the bias takes up the mean error
 };
 

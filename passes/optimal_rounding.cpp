@@ -10,7 +10,7 @@
 // because the bias is free to take them up. All that follows works on these sums:
 //
 //   target   w* = (H + l I)^-1 (d + l w), the best real weights, held near the original ones by a
-//            ridge l that follows from how many columns there are
+//            ridge l, the one of five that does best on held-out samples
 //   starts   rounding to nearest with the scale that is best for it; LDLQ (GPTQ) in several orders
 //            with scales chosen for what LDLQ reaches with them (solver/ldlq.h)
 //   polish   moves of one code, of two, and the best scale for the codes, in turns
@@ -37,6 +37,7 @@ namespace {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
+  options.ridges = {0.1, 0.3, 1, 3};
   const solver::OptimalOptions solver_options{.effort = static_cast<int>(params.Int("effort"))};
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     solver::OptimalResult result =

@@ -27,8 +27,7 @@ Status CheckOrigin(const Session& session, const quant::CalibrationStatistics& s
     return DataError(StrCat("these statistics are of another model, or of another state of it (",
                             statistics.model_hash, ", this one is ", model_hash,
                             "): make them again with the same passes before calibrate", kAccept));
-  const bool known =
-      !session.preprocessing_hash.empty() && !statistics.preprocessing_hash.empty();
+  const bool known = !session.preprocessing_hash.empty() && !statistics.preprocessing_hash.empty();
   if (known && statistics.preprocessing_hash != session.preprocessing_hash)
     return DataError(StrCat(
         "these statistics were made with another preprocessing than the data section describes",
@@ -41,7 +40,7 @@ Status CheckValues(const quant::CalibrationStatistics& statistics,
   for (const auto& [value, stored] : statistics.values)
     if (!(stored.needs() == statistics.values.begin()->second.needs()))
       return DataError(StrCat("'", value, "' and '", statistics.values.begin()->first,
-                              "' differ in having a histogram or samples"));
+                              "' differ in having a histogram, samples or sums"));
   for (const std::string& value : values) {
     const auto found = statistics.values.find(value);
     if (found == statistics.values.end())
@@ -53,7 +52,8 @@ Status CheckValues(const quant::CalibrationStatistics& statistics,
                               needs.histogram && !has.histogram ? "histogram" : "samples",
                               ", which this method needs"));
     if (found->second.count() == 0)
-      return DataError(StrCat("value '", value, "' received no data when the statistics were made"));
+      return DataError(
+          StrCat("value '", value, "' received no data when the statistics were made"));
   }
   return OkStatus();
 }
@@ -92,7 +92,7 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
     if (!session.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");
     const bool keeps = !source.stats_out.empty();
     const ObservationOptions options = {
-        .needs = keeps ? quant::StatisticsNeeds{.histogram = true, .samples = true} : source.needs,
+        .needs = keeps ? quant::StatisticsNeeds{true, true, true} : source.needs,
         .input_means = keeps || session.wants_input_means,
         .samples = source.samples};
     ASSIGN_OR_RETURN(statistics, Observe(session, values, options));

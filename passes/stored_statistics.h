@@ -11,10 +11,10 @@ namespace roundel::passes {
 
 struct StatisticsSource {
   quant::StatisticsNeeds needs;
-  int64_t samples = 0;                 // to look at; 0: all
-  std::vector<std::string> stats_in;   // files to merge; empty: the data is run
-  std::string stats_out;               // file to write; "": none
-  bool accept_mismatch = false;        // of the model or the preprocessing
+  int64_t samples = 0;                // to look at; 0: all
+  std::vector<std::string> stats_in;  // files to merge; empty: the data is run
+  std::string stats_out;              // file to write; "": none
+  bool accept_mismatch = false;       // of the model or the preprocessing
 };
 
 // Statistics of `values`, and session.input_means if the recipe needs them. Files must be of

@@ -1,6 +1,8 @@
 #include "lib/base/text.h"
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 #include <cstdarg>
 #include <cstdio>
 #include <numeric>
@@ -84,6 +86,25 @@ std::string HumanBytes(int64_t bytes) {
   for (; value >= 999.5 && unit < 4; ++unit) value /= 1000;
   return unit == 0 ? StrFormat("%lld B", static_cast<long long>(bytes))
                    : StrFormat("%.*f %s", value < 99.95 ? 1 : 0, value, units[unit]);
+}
+
+std::optional<int64_t> ParseBytes(std::string_view text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || !(value >= 0)) return std::nullopt;
+  std::string unit(Trim(std::string_view(end, static_cast<size_t>(text.data() + text.size() - end))));
+  const bool binary = unit.ends_with("iB");
+  if (binary) unit.resize(unit.size() - 2);
+  if (unit.ends_with('B')) unit.pop_back();
+  static constexpr std::string_view kUnits = "KMGT";
+  if (unit.size() > 1 || (binary && unit.empty())) return std::nullopt;
+  if (!unit.empty()) {
+    const size_t power = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
+    if (power == std::string_view::npos) return std::nullopt;
+    for (size_t i = 0; i <= power; ++i) value *= binary ? 1024 : 1000;
+  }
+  if (!(value < 0x1p62)) return std::nullopt;
+  return static_cast<int64_t>(value);
 }
 
 namespace {

@@ -2,6 +2,7 @@
 // Small text helpers: concatenation, printf-style formatting, joins, nearest name.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -45,6 +46,9 @@ std::string_view Trim(std::string_view text);
 std::string Printable(std::string_view text, size_t limit = 100);
 // 14225308 -> "14.2 MB" (decimal units).
 std::string HumanBytes(int64_t bytes);
+// "1500000", "500M", "1.5 GB": decimal units, KiB to TiB binary ones; nullopt for anything else, and
+// beyond 2^62.
+std::optional<int64_t> ParseBytes(std::string_view text);
 
 // The candidate with the least edit distance to `word` if that is at most 1/3 of its length + 1,
 // else "". For "unknown key 'percentil', did you mean 'percentile'?".

@@ -2,11 +2,11 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/engine/kernels/common.h"
 
@@ -37,18 +37,25 @@ char* AllocateBuffer(int64_t bytes) {
   return buffer;
 }
 
-int64_t PhysicalMemory() {
-  static const int64_t bytes =
-      static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  return bytes;
-}
-
 }  // namespace
 
 Arena::~Arena() {
-  for (const Block& block : blocks_)
-    if (block.owned && block.references > 0) std::free(block.data);
+  for (Block& block : blocks_)
+    if (block.references > 0) Free(&block);
+  DropBuffer();
+}
+
+void Arena::Free(Block* block) {
+  if (!block->owned) return;
+  std::free(block->data);
+  CountMemory(-block->bytes);
+}
+
+void Arena::DropBuffer() {
   std::free(buffer_);
+  CountMemory(-buffer_bytes_);
+  buffer_ = nullptr;
+  buffer_bytes_ = 0;
 }
 
 void Arena::Begin(const std::string& signature, bool record) {
@@ -64,10 +71,14 @@ void Arena::Begin(const std::string& signature, bool record) {
   layouts_.splice(layouts_.begin(), layouts_, known);
   plan_ = &layouts_.front();
   if (buffer_bytes_ >= plan_->bytes) return;
-  std::free(buffer_);
-  buffer_ = AllocateBuffer(plan_->bytes);
-  buffer_bytes_ = buffer_ ? plan_->bytes : 0;
-  if (!buffer_) plan_ = nullptr;  // then block by block: a live set may fit where the sum does not
+  DropBuffer();
+  if (CheckMemory(plan_->bytes).ok()) buffer_ = AllocateBuffer(plan_->bytes);
+  if (!buffer_) {
+    plan_ = nullptr;  // then block by block: a live set may fit where the sum does not
+    return;
+  }
+  buffer_bytes_ = plan_->bytes;
+  CountMemory(buffer_bytes_);
 }
 
 bool Arena::FollowsPlan(Event event) {
@@ -80,23 +91,25 @@ bool Arena::FollowsPlan(Event event) {
 }
 
 Result<int> Arena::Allocate(int64_t bytes) {
-  if (bytes > std::min(PhysicalMemory() - live_bytes_, kMaxTensorBytes))
-    return ModelError(StrCat("a value of ", HumanBytes(bytes), " is too large for this machine"));
+  if (bytes > kMaxTensorBytes)
+    return ModelError(StrCat("a value of ", HumanBytes(bytes), " exceeds the limit of ",
+                             HumanBytes(kMaxTensorBytes)));
   const int id = static_cast<int>(blocks_.size());
   Block block{.bytes = Rounded(bytes), .references = 1};
   if (FollowsPlan({block.bytes})) {
     block.data = buffer_ + plan_->offsets[id];
   } else {
-    block.data = AllocateAligned(block.bytes);
-    block.owned = true;
+    Status status = CheckMemory(block.bytes);
+    if (status.ok()) block.data = AllocateAligned(block.bytes);
     if (!block.data) {
       events_.pop_back();
-      return ModelError(StrCat("out of memory: a value needs ", HumanBytes(bytes)));
+      return status.ok() ? ModelError(StrCat("out of memory: a value needs ", HumanBytes(bytes))) : status;
     }
+    block.owned = true;
+    CountMemory(block.bytes);
   }
   blocks_.push_back(block);
   live_.push_back(id);
-  live_bytes_ += block.bytes;
   return id;
 }
 
@@ -105,8 +118,7 @@ void Arena::Release(int id) {
   INVARIANT(block.references > 0, "block released twice");
   if (--block.references > 0) return;
   FollowsPlan({-1 - id});
-  if (block.owned) std::free(block.data);
-  live_bytes_ -= block.bytes;
+  Free(&block);
   live_.erase(std::find(live_.begin(), live_.end(), id));
 }
 
@@ -161,10 +173,8 @@ int64_t Arena::planned_bytes() const {
 
 void Arena::End(bool complete) {
   INVARIANT(!complete || live_.empty(), "a complete run left blocks behind");
-  for (int id : live_)
-    if (blocks_[id].owned) std::free(blocks_[id].data);
+  for (int id : live_) Free(&blocks_[id]);
   live_.clear();
-  live_bytes_ = 0;
   const bool followed = plan_ && plan_->events.size() == events_.size();
   if (complete && record_ && !followed && blocks_.size() <= kMaxPlannedBlocks) {
     std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });

@@ -23,7 +23,7 @@ class Arena {
   // `signature`: everything that the sizes of a run depend on, as far as known beforehand. `record`:
   // whether such a run is likely to come again.
   void Begin(const std::string& signature, bool record = true);
-  // A block with one reference, 64-byte aligned; kModel if it is larger than this machine's memory.
+  // A block with one reference, 64-byte aligned; kModel if it is larger than the memory that is left.
   Result<int> Allocate(int64_t bytes);
   void* Data(int block) const { return blocks_[block].data; }
   int references(int block) const { return blocks_[block].references; }
@@ -57,10 +57,11 @@ class Arena {
 
   bool FollowsPlan(Event event);
   Layout MakeLayout() const;
+  static void Free(Block* block);
+  void DropBuffer();
 
   std::vector<Block> blocks_;
   std::vector<int> live_;
-  int64_t live_bytes_ = 0;
   std::vector<Event> events_;
   std::string signature_;
   bool record_ = true;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lib/base/lanes.h"
+#include "lib/base/limits.h"
 #include "lib/base/parallel.h"
 
 namespace roundel::engine {
@@ -112,7 +113,10 @@ class SplitExecutor : public Executor {
 
   int LanesFor(int64_t parts, const std::vector<Tap>& taps) const {
     if (!taps.empty() || options_.profile) return 1;
-    const int64_t fit = 1 + kSpareBytes / (2 * weight_bytes_ + 1);
+    const int64_t left = std::max<int64_t>(0, MemoryLimit() - MemoryInUse());
+    const int64_t fit =
+        1 + std::min(kSpareBytes / (2 * weight_bytes_ + 1),
+                     left / (2 * (weight_bytes_ + options_.part_bytes) + 1));
     return static_cast<int>(std::min<int64_t>({parts, fit, Threads()}));
   }
 

@@ -9,14 +9,25 @@
 #include "lib/engine/plan.h"
 #include "lib/engine/plan_runner.h"
 #include "lib/engine/sample_axis.h"
+#include "lib/engine/widen.h"
 
 namespace roundel::engine {
 namespace {
 
 class PlanExecutor : public Executor {
  public:
-  PlanExecutor(Plan plan, bool profile)
-      : runner_(std::move(plan), profile), plan_(runner_.plan()) {}
+  // `model`: as its user knows it; the plan may be that of the same model in float32.
+  PlanExecutor(Plan plan, const graph::Model& model, bool profile)
+      : runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
+    for (graph::ValueInfo& input : inputs_)
+      for (const graph::ValueInfo& declared : model.graph->inputs)
+        if (declared.name == input.name) input.dtype = declared.dtype;
+    for (const std::string& name : plan_.output_names) {
+      output_types_.push_back(DType::kUndefined);
+      for (const graph::ValueInfo& declared : model.graph->outputs)
+        if (declared.name == name && IsHalf(declared.dtype)) output_types_.back() = declared.dtype;
+    }
+  }
 
   const std::vector<std::string>& input_names() const override { return plan_.input_names; }
   const std::vector<std::string>& output_names() const override { return plan_.output_names; }
@@ -27,18 +38,27 @@ class PlanExecutor : public Executor {
                                     const std::vector<Tap>& taps) override {
     RETURN_IF_ERROR(CheckInputs(inputs));
     ASSIGN_OR_RETURN(const TapsBySlot by_slot, PlaceTaps(taps));
-    return runner_.Run(inputs, Signature(inputs, taps), true, by_slot);
+    std::vector<Datum> fed = inputs;
+    for (size_t i = 0; i < fed.size(); ++i)
+      if (plan_.inputs[i].dtype == DType::kFloat && IsHalf(inputs_[i].dtype))
+        fed[i].tensor = fed[i].tensor.ToFloat();
+    ASSIGN_OR_RETURN(std::vector<Datum> outputs,
+                     runner_.Run(fed, Signature(fed, taps), true, by_slot));
+    for (size_t i = 0; i < outputs.size(); ++i)
+      if (output_types_[i] != DType::kUndefined && outputs[i].tensor.dtype() == DType::kFloat)
+        outputs[i].tensor = outputs[i].tensor.FromFloatTo(output_types_[i]);
+    return outputs;
   }
 
  private:
   Status CheckInputs(const std::vector<Datum>& inputs) const {
-    if (inputs.size() != plan_.inputs.size())
-      return ModelError(StrCat("the model takes ", plan_.inputs.size(), " inputs (",
+    if (inputs.size() != inputs_.size())
+      return ModelError(StrCat("the model takes ", inputs_.size(), " inputs (",
                                Join(plan_.input_names), "), given ", inputs.size()));
     for (size_t i = 0; i < inputs.size(); ++i) {
-      const std::string mismatch = InputMismatch(plan_.inputs[i], inputs[i], true);
+      const std::string mismatch = InputMismatch(inputs_[i], inputs[i], true);
       if (!mismatch.empty())
-        return ModelError(StrCat("model input '", plan_.inputs[i].name, "' ", mismatch));
+        return ModelError(StrCat("model input '", inputs_[i].name, "' ", mismatch));
     }
     return OkStatus();
   }
@@ -66,6 +86,8 @@ class PlanExecutor : public Executor {
 
   PlanRunner runner_;
   const Plan& plan_;
+  std::vector<graph::ValueInfo> inputs_;
+  std::vector<DType> output_types_;  // by output; kUndefined: as it comes
 };
 
 }  // namespace
@@ -90,10 +112,12 @@ Result<std::vector<Tensor>> Executor::Run(const std::vector<Tensor>& inputs,
 Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
                                               const ExecutorOptions& options,
                                               bool* samples_are_independent) {
-  ASSIGN_OR_RETURN(Plan plan, BuildPlan(model, options));
+  const std::optional<graph::Model> wide =
+      options.fast_kernels ? Widened(model) : std::optional<graph::Model>();
+  ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
   if (samples_are_independent) *samples_are_independent = SamplesAreIndependent(plan);
   return std::unique_ptr<Executor>(
-      std::make_unique<PlanExecutor>(std::move(plan), options.profile));
+      std::make_unique<PlanExecutor>(std::move(plan), model, options.profile));
 }
 
 Result<std::unique_ptr<Executor>> Executor::Create(const graph::Model& model,

@@ -105,6 +105,9 @@ class PairTaker {
     std::optional<quant::Encoding> encoding = ReadPair(quantize, dequantize);
     if (!encoding) return;
     const auto producer = producer_.find(from);
+    // A value has one grid: a pair behind a pair stays.
+    if (encodings_.contains(from) || (producer != producer_.end() && gone_.contains(producer->second)))
+      return;
     if (producer != producer_.end()) {
       if (!MakesFloats(nodes_[producer->second])) return;
       auto& outputs = nodes_[producer->second].node.outputs;
@@ -157,7 +160,8 @@ std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
   const Tensor* zero_points = inputs.size() > 2 ? inputs[2] : nullptr;
   const std::optional<quant::Grid> grid = GridOf(codes.dtype());
   if (!grid || (grid->bits != 8 && grid->bits != 32) ||
-      (zero_points && zero_points->size() != scales.size()))
+      (zero_points &&
+       (zero_points->size() != scales.size() || zero_points->dtype() != codes.dtype())))
     return std::nullopt;
   quant::Encoding encoding{.grid = *grid, .codes = codes};
   if (scales.size() != 1) {

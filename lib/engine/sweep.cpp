@@ -8,6 +8,7 @@
 
 #include "lib/base/interrupt.h"
 #include "lib/base/lanes.h"
+#include "lib/base/limits.h"
 #include "lib/base/parallel.h"
 #include "lib/base/progress.h"
 
@@ -18,6 +19,16 @@ struct Lane {
   std::unique_ptr<Executor> executor;
   std::vector<Tap> taps;
 };
+
+// Of the graph and of those nested in it.
+int64_t WeightBytes(const graph::Graph& graph) {
+  int64_t bytes = 0;
+  for (const graph::Initializer& initializer : graph.initializers())
+    bytes += initializer.value.byte_size();
+  for (const graph::NodePtr& node : graph.nodes())
+    graph::ForEachSubgraph(*node, [&](const graph::Graph& nested) { bytes += WeightBytes(nested); });
+  return bytes;
+}
 
 class Sweeper {
  public:
@@ -65,13 +76,14 @@ class Sweeper {
     });
   }
 
-  // Every executor packs the weights anew and has activations of its own.
+  // Every executor packs the weights anew and has activations of its own. Twice the activations where
+  // the user's limit is meant: results, batches and what lies between them come on top.
   int64_t LanesThatFit(int64_t activation_bytes) const {
-    int64_t weight_bytes = 0;
-    for (const graph::Initializer& initializer : model_.graph->initializers())
-      weight_bytes += initializer.value.byte_size();
-    const int64_t each = 2 * weight_bytes + activation_bytes + 1;
-    return std::clamp<int64_t>(1 + options_.spare_bytes / each, 1, Threads());
+    const int64_t packed = 2 * WeightBytes(*model_.graph) + 1;
+    const int64_t left = std::max<int64_t>(0, MemoryLimit() - MemoryInUse());
+    const int64_t more = std::min(options_.spare_bytes / (packed + activation_bytes),
+                                  left / (packed + 2 * activation_bytes));
+    return std::clamp<int64_t>(1 + more, 1, Threads());
   }
 
   void Fail(Status error) {

@@ -43,8 +43,10 @@ Json ValueJson(const ValueStatistics& statistics) {
   Json json = {{"count", totals.count}, {"min", totals.seen.min}, {"max", totals.seen.max}};
   if (statistics.needs().histogram) {
     json["zeros"] = totals.zeros;
-    json["sum"] = totals.sum;
-    json["sum_of_squares"] = totals.squares;
+    if (statistics.needs().moments) {
+      json["sum"] = totals.sum;
+      json["sum_of_squares"] = totals.squares;
+    }
     json["histogram"] = HistogramJson(statistics.histogram());
   }
   if (statistics.needs().samples) {
@@ -186,12 +188,13 @@ void ReadSamples(Reader& reader, ValueStatistics* statistics) {
 Result<ValueStatistics> ReadValue(const Json& json, const std::string& where) {
   Reader reader(json, where);
   const StatisticsNeeds needs{.histogram = reader.Has("histogram"),
-                              .samples = reader.Has("sample_min")};
+                              .samples = reader.Has("sample_min"),
+                              .moments = reader.Has("sum")};
   ValueStatistics::Totals totals{.count = reader.Count("count"),
                                  .seen = {reader.Float("min"), reader.Float("max")}};
   if (!(totals.seen.min <= totals.seen.max)) reader.Fail("min is above max");
-  if (needs.histogram) {
-    totals.zeros = reader.Count("zeros");
+  if (needs.histogram) totals.zeros = reader.Count("zeros");
+  if (needs.moments) {
     totals.sum = reader.Number("sum");
     totals.squares = reader.Number("sum_of_squares");
   }
@@ -212,8 +215,9 @@ Result<InputMean> ReadMean(const Json& json, const std::string& where) {
   Reader reader(json, where);
   InputMean mean{reader.Numbers("mean"), reader.Counts("shape"), reader.Count("count")};
   constexpr int64_t kLargestDim = 1 << 24;
-  const bool sound = mean.shape.size() >= 2 && std::all_of(mean.shape.begin(), mean.shape.end(),
-                                                           [](int64_t d) { return d <= kLargestDim; });
+  const bool sound =
+      mean.shape.size() >= 2 &&
+      std::all_of(mean.shape.begin(), mean.shape.end(), [](int64_t d) { return d <= kLargestDim; });
   if (!sound) reader.Fail("'shape' has less than two axes, or one of absurd length");
   RETURN_IF_ERROR(reader.status());
   return mean;
@@ -244,8 +248,8 @@ Result<CalibrationStatistics> ParseStatistics(const std::string& text, const std
   RETURN_IF_ERROR(reader.status());
   if (format != kFormat) return DataError(file + "is no file of calibration statistics");
   if (const int64_t version = reader.Count("version"); reader.status().ok() && version != kVersion)
-    return DataError(StrCat(file, "has version ", version, ", this program reads version ",
-                            kVersion));
+    return DataError(
+        StrCat(file, "has version ", version, ", this program reads version ", kVersion));
   CalibrationStatistics statistics{.model_hash = reader.String("model_hash"),
                                    .preprocessing_hash = reader.String("preprocessing_hash"),
                                    .data_hash = reader.String("data_hash"),

@@ -11,8 +11,8 @@
 
 namespace roundel::quant {
 
-// What a layer's input holds on average, over calibration data: by channel, which lies on axis 1 for
-// convolutions and on the last axis for matrix products.
+// What a layer's input holds on average, over calibration data: by channel, which lies on axis 1
+// for convolutions and on the last axis for matrix products.
 struct InputMean {
   std::vector<double> mean;
   Shape shape;        // of one batch

@@ -1,8 +1,8 @@
 #pragma once
 // How values are distributed, in the form that range searches want: bins in rising order with sums
 // over all bins before each, so that the mass, the mean and the energy of any interval cost two
-// look-ups. Activations come from a histogram (inside a bin the density is uniform), weights as they
-// are (each distinct value a bin of no width).
+// look-ups. Activations come from a histogram (inside a bin the density is uniform), weights as
+// they are (each distinct value a bin of no width).
 
 #include <span>
 #include <vector>

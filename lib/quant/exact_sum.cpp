@@ -30,7 +30,8 @@ void ExactSum::Add(double x) {
   int exponent = 0;
   const double fraction = std::frexp(std::fabs(x), &exponent);
   const auto mantissa = static_cast<unsigned __int128>(std::ldexp(fraction, 53));
-  const int place = exponent - 53 + kBias;  // denormals: trailing zeros of the mantissa, place >= -38
+  const int place =
+      exponent - 53 + kBias;  // denormals: trailing zeros of the mantissa, place >= -38
   const unsigned __int128 bits = place >= 0 ? mantissa << (place % 32) : mantissa >> -place;
   const auto limb = static_cast<size_t>(place >= 0 ? place / 32 : 0);
   const int64_t sign = x < 0 ? -1 : 1;

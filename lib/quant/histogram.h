@@ -42,22 +42,21 @@ class Histogram {
 struct ChunkSums {
   Scan scan;
   int64_t zeros = 0;
-  double sum = 0, squares = 0;
+  double sum = 0, squares = 0;  // if they are wanted
 };
 
-// Counts one run of at most 2^30 values into tables of its own, then moves them over. One per
+// Counts one run of at most 2^30 values into tables of its own, then moves the counts over. One per
 // thread: 1 MB.
 class ChunkCounter {
  public:
   // Counts nothing if the scan finds a value that is not finite.
-  ChunkSums Count(std::span<const float> values);
+  ChunkSums Count(std::span<const float> values, bool moments);
   // Adds the counts of the last Count to `histogram` and forgets them.
   void MoveTo(Histogram* histogram, const Scan& scan);
 
  private:
-  void Clear();
-  // Neighbouring values use different tables: two increments of one address wait for each other.
-  uint32_t tables_[2][Histogram::kBuckets] = {};
+  // Two tables, one behind the other.
+  uint32_t table_[2 * Histogram::kBuckets] = {};
 };
 
 }  // namespace roundel::quant

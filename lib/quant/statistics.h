@@ -1,7 +1,7 @@
 #pragma once
 // What calibration keeps of one value of the model: everything that any method of observers.h asks
-// for, gathered in one sweep. Memory is constant however much data flows by, but for the extremes of
-// single samples (8 bytes each), which are kept only if they are wanted.
+// for, gathered in one sweep. Memory is constant however much data flows by, but for the extremes
+// of single samples (8 bytes each), which are kept only if they are wanted.
 //
 // Everything that ranges are made of is exact or counted in integers: results depend neither on the
 // order of the batches nor on threads, and merging what several runs saw gives the same bits as one
@@ -28,8 +28,9 @@ struct SampleRange {
 
 // Beyond count, minimum and maximum, which are always there.
 struct StatisticsNeeds {
-  bool histogram = false;  // with zeros and moments
+  bool histogram = false;  // with the number of zeros
   bool samples = false;    // the extremes of single samples
+  bool moments = false;    // mean and second moment; with the histogram only
   friend bool operator==(const StatisticsNeeds&, const StatisticsNeeds&) = default;
 };
 
@@ -51,9 +52,10 @@ class ValueStatistics {
 
   // With needs().histogram:
   int64_t zeros() const { return zeros_; }
+  const Histogram& histogram() const;
+  // With needs().moments: sums of 2^18 values at a time, in double, added up without any rounding.
   double mean() const;
   double second_moment() const;  // E[x^2]
-  const Histogram& histogram() const;
 
   // With needs().samples, in the order of the data. A value whose first axis is not that of the
   // samples has an entry per batch.

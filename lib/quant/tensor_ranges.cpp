@@ -57,7 +57,9 @@ std::vector<Scan> ScanBlocks(const float* x, const Layout& l, int64_t block_size
 // The elements of scale number `scale`.
 std::vector<float> Gather(const float* x, const Layout& l, const Encoding& layout, int64_t scale) {
   std::vector<float> values;
-  const auto append = [&](const float* from, int64_t n) { values.insert(values.end(), from, from + n); };
+  const auto append = [&](const float* from, int64_t n) {
+    values.insert(values.end(), from, from + n);
+  };
   if (layout.granularity == Granularity::kTensor) {
     append(x, l.outer * l.length * l.inner);
   } else if (layout.granularity == Granularity::kChannel) {

@@ -2,13 +2,15 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <new>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 
 namespace roundel {
@@ -18,6 +20,7 @@ struct Tensor::Storage {
   // copied.
   std::atomic<std::byte*> data = nullptr;
   bool owned = false;
+  int64_t counted = 0;                         // bytes booked as memory in use
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
   int64_t offset = 0, mapped_size = 0;         // in `file`
   std::mutex copying;
@@ -26,24 +29,31 @@ struct Tensor::Storage {
 
   Storage() = default;
   ~Storage() {
-    if (owned) std::free(data.load());
+    if (owned) ::operator delete(data.load(), alignment);
+    CountMemory(-counted);
   }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
+  // A cache line, and what AVX-512 loads like best; large pages spare most of what it takes to touch
+  // new memory for the first time. Fails with bad_alloc, as containers do.
+  std::align_val_t alignment{64};
   std::byte* Allocate(int64_t bytes) {
-    constexpr size_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
-    const size_t rounded = (static_cast<size_t>(bytes) + kAlignment) / kAlignment * kAlignment;
-    // Large pages spare most of what it takes to touch new memory for the first time.
     constexpr size_t kLargePage = 1 << 21;
-    const bool large = rounded >= kLargePage;
-    auto* memory = static_cast<std::byte*>(
-        std::aligned_alloc(large ? kLargePage : kAlignment, rounded));
-    if (large && memory) madvise(memory, rounded / kLargePage * kLargePage, MADV_HUGEPAGE);
-    INVARIANT(memory != nullptr, StrCat("out of memory: ", HumanBytes(bytes)));
+    const auto size = static_cast<size_t>(std::max<int64_t>(bytes, 1));
+    if (size >= kLargePage) alignment = std::align_val_t{kLargePage};
+    auto* memory = static_cast<std::byte*>(::operator new(size, alignment));
+    if (size >= kLargePage) madvise(memory, size / kLargePage * kLargePage, MADV_HUGEPAGE);
     owned = true;
+    Count(bytes);
     return memory;
   }
+
+  void Count(int64_t bytes) {
+    counted = bytes;
+    CountMemory(bytes);
+  }
+
   const std::byte* in_file() const { return file->bytes().data() + offset; }
   // The aligned copy of unaligned bytes; threads may ask for it at the same time.
   std::byte* Copy() {
@@ -132,6 +142,7 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
     return t;
   }
   t.storage_->bytes = std::move(bytes);
+  t.storage_->Count(t.byte_size());
   t.storage_->data = reinterpret_cast<std::byte*>(t.storage_->bytes.data());
   return t;
 }
@@ -157,6 +168,8 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
 
 const MappedFile* Tensor::mapped_file() const { return storage_ ? storage_->file.get() : nullptr; }
 
+bool Tensor::is_mapped() const { return mapped_file() && storage_->data == storage_->in_file(); }
+
 const void* Tensor::raw() const {
   INVARIANT(defined(), "undefined tensor");
   const std::byte* data = storage_->data.load(std::memory_order_acquire);
@@ -177,7 +190,7 @@ Tensor Tensor::ReadOnce() const {
 }
 
 void Tensor::ReleasePages() const {
-  if (is_mapped()) storage_->file->ReleasePages(storage_->offset, storage_->mapped_size);
+  if (mapped_file()) storage_->file->ReleasePages(storage_->offset, storage_->mapped_size);
 }
 
 void* Tensor::mutable_raw() {

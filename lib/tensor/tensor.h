@@ -59,7 +59,8 @@ class Tensor {
   int64_t dim(int64_t axis) const { return shape_[axis < 0 ? axis + rank() : axis]; }
   int64_t size() const { return NumElements(shape_); }  // elements
   int64_t byte_size() const { return ByteSize(dtype_, size()); }
-  bool is_mapped() const { return mapped_file() != nullptr; }
+  // In a file, and read from there in place: unaligned bytes are not.
+  bool is_mapped() const;
   const MappedFile* mapped_file() const;  // nullptr if the bytes do not lie in a file
 
   const void* raw() const;

@@ -111,7 +111,7 @@ TEST_CASE("passes are listed, described and written as Markdown") {
   CHECK(one.find("passes:\n  - calibrate: {") != std::string::npos);
   CHECK(ErrorOf({"passes", "calibrat"}, 2) ==
         "error: no pass 'calibrat'; did you mean 'calibrate'?\n");
-  CHECK(ErrorOf({"passes", "zzzzzzzzzz"}, 2).find("; there are bias_correct, ") != std::string::npos);
+  CHECK(ErrorOf({"passes", "zzzzzzzzzz"}, 2).find("; there are adaround, ") != std::string::npos);
   const auto json = nlohmann::json::parse(Cli({"passes", "--json"}).out);
   CHECK(json["passes"].size() >= 4);
   for (const auto& pass : json["passes"]) {

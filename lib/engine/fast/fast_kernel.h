@@ -69,10 +69,17 @@ class LinearWeights {
     read.ReleasePages();
     return packed;
   }
+  // For kernels that cannot pack them: the values, which stay in memory.
+  const void* Keep() const {
+    if (fold_) stored_ = fold_(stored_);
+    fold_ = nullptr;
+    return stored_.raw();
+  }
+  void ReleasePages() const { stored_.ReleasePages(); }
 
  private:
-  Tensor stored_;
-  Fold fold_;
+  mutable Tensor stored_;
+  mutable Fold fold_;
 };
 
 struct KernelSpec {

@@ -96,7 +96,7 @@ class IntegerConv : public FastKernel {
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8),
                                linear_.weights, descriptor.weights_desc());
-    return true;
+    return static_cast<bool>(out->weights);
   }
 
   memory::desc BiasDesc() const {

@@ -64,7 +64,7 @@ class IntegerMatMul : public FastKernel {
     prepared.scratchpad = descriptor.scratchpad_desc();
     prepared.weights = packed_.Get(memory::desc(dims, memory::data_type::s8, strides),
                                    linear_.weights, descriptor.weights_desc());
-    prepared.usable = true;
+    prepared.usable = static_cast<bool>(prepared.weights);
     return prepared;
   }
 

@@ -25,7 +25,7 @@ double Logistic(double x) {
 Status Celu(OpContext& context) {
   return MapFloats(context, [a = context.node().Float("alpha", 1)](auto x) {
     using T = decltype(x);
-    return std::max(T{0}, x) + std::min(T{0}, T{a} * std::expm1(x / T{a}));
+    return std::max(x, T{0}) + std::min(T{a} * std::expm1(x / T{a}), T{0});
   });
 }
 
@@ -51,7 +51,7 @@ Status HardSigmoid(OpContext& context) {
   const float a = context.node().Float("alpha", 0.2f), b = context.node().Float("beta", 0.5f);
   return MapFloats(context, [a, b](auto x) {
     using T = decltype(x);
-    return std::max(T{0}, std::min(T{1}, T{a} * x + T{b}));
+    return std::max(std::min(T{a} * x + T{b}, T{1}), T{0});
   });
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/base/limits.h"
+
 namespace roundel::engine {
 
 Status RequireInputs(const OpContext& context, size_t count) {
@@ -30,9 +32,10 @@ Status RequireRank(const OpContext& context, size_t i, int64_t rank) {
 
 Status CheckSize(DType type, const Shape& shape) {
   ASSIGN_OR_RETURN(const int64_t elements, CheckedNumElements(shape, type));
-  if (elements <= kMaxTensorBytes && ByteSize(type, elements) <= kMaxTensorBytes) return OkStatus();
+  const int64_t limit = std::min(kMaxTensorBytes, MemoryLimit());
+  if (elements <= kMaxTensorBytes && ByteSize(type, elements) <= limit) return OkStatus();
   return ModelError(StrCat("a result of shape ", ShapeString(shape), " (", DTypeName(type),
-                           ") exceeds the limit of ", HumanBytes(kMaxTensorBytes)));
+                           ") exceeds the limit of ", HumanBytes(limit)));
 }
 
 Result<Tensor*> NewOutput(OpContext& context, size_t i, DType type, const Shape& shape) {

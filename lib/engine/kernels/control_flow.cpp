@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "lib/base/interrupt.h"
+#include "lib/base/limits.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/stacker.h"
 
@@ -91,8 +92,12 @@ Status Iterate(OpContext& context, int64_t iteration, LoopState* loop) {
 Status Loop(OpContext& context) {
   ASSIGN_OR_RETURN(const std::vector<graph::ValueInfo> declared, SubgraphOutputs(context, "body"));
   ASSIGN_OR_RETURN(LoopState loop, StartLoop(context, declared.size()));
-  for (int64_t i = 0; i < loop.trips && loop.go_on; ++i)
+  for (int64_t i = 0; i < loop.trips && loop.go_on; ++i) {
+    if (i == LoopLimit())
+      return ModelError(StrCat("the loop does not end: it has run ", i,
+                               " times (the limit can be raised with --max-iterations)"));
     RETURN_IF_ERROR(Iterate(context, i, &loop));
+  }
   const size_t carried = loop.carried.size();
   for (size_t i = 0; i < carried; ++i) context.SetDatum(i, std::move(loop.carried[i]));
   for (size_t i = 0; i < loop.collected.size(); ++i) {

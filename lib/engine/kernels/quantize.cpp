@@ -235,6 +235,9 @@ Status DequantizeLinear(OpContext& context) {
   ASSIGN_OR_RETURN(const Tensor scale, ScaleOf(context));
   const DType x_type = context.input(0)->dtype();
   if (IsFloating(x_type) && !IsSmallType(x_type)) return UnsupportedType(x_type);
+  if (const Tensor* zero = context.input(2); zero && zero->dtype() != x_type)
+    return ModelError(StrCat("the zero point is ", DTypeName(zero->dtype()), ", the codes are ",
+                             DTypeName(x_type)));
   ASSIGN_OR_RETURN(const Tensor codes, ToWholeBytes(*context.input(0)));
   ASSIGN_OR_RETURN(const ScaleLayout layout, ResolveLayout(context, codes, scale));
   ASSIGN_OR_RETURN(const std::vector<int32_t> points, ZeroPoints(context, 2, scale));

@@ -92,6 +92,9 @@ Result<Recurrence> ResolveRecurrence(const OpContext& context, int64_t gates,
   rec.batch = rec.x.dim(1);
   if (rec.hidden > kMaxTensorBytes / 64)
     return ModelError(StrCat("hidden size ", rec.hidden, " is too large"));
+  if (const int64_t declared = node.Int("hidden_size", rec.hidden); declared != rec.hidden)
+    return ModelError(StrCat("hidden_size is ", declared, ", R of shape ", ShapeString(r.shape()),
+                             " is for ", rec.hidden));
   const int64_t rows = gates * rec.hidden, d = rec.directions;
   RETURN_IF_ERROR(CheckShape(context, 1, {d, rows, rec.inputs}, "W"));
   RETURN_IF_ERROR(CheckShape(context, 2, {d, rows, rec.hidden}, "R"));

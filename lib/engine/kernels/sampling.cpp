@@ -69,11 +69,13 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
     x = Reflected(x, edge, static_cast<double>(length - 1) - edge);
   }
   x = x == x ? std::clamp(x, -far, far) : -far;
-  if (settings.padding == "border") x = std::clamp(x, 0.0, static_cast<double>(length - 1));
+  const bool cubic = settings.mode == "cubic";
+  // Of a point outside, a cubic window still sees pixels inside (PyTorch, ONNX Runtime).
+  if (settings.padding == "border" && !cubic)
+    x = std::clamp(x, 0.0, static_cast<double>(length - 1));
   if (settings.mode == "nearest")
     return {{PaddedIndex(std::nearbyint(x), length, settings)}, {1}, 1};
   const double floor = std::floor(x);
-  const bool cubic = settings.mode == "cubic";
   Neighbours result{{}, {}, cubic ? 4 : 2};
   for (int k = 0; k < result.count; ++k) {
     const double position = floor + k - (cubic ? 1 : 0);
@@ -221,6 +223,33 @@ double LargestCorner(const float* plane, int64_t height, int64_t width, double y
                            dy * dx * plane[bottom * width + right]));
 }
 
+// Samples of one bin along one axis, those at `first` + k * `step` for k in [begin, end); the others of
+// all `count` lie outside of the image and are 0. However large a box is, few lie inside.
+struct BinSamples {
+  double first = 0, step = 0, count = 0;
+  int64_t begin = 0, end = 0;
+  bool all_inside() const { return static_cast<double>(end - begin) == count; }
+};
+
+BinSamples SamplesOf(double start, double bin, int64_t ratio, int64_t length) {
+  BinSamples samples;
+  samples.count = ratio > 0 ? static_cast<double>(ratio) : std::ceil(bin);
+  if (!(samples.count >= 1 && samples.count < 0x1p52)) {
+    samples.count = 0;
+    return samples;
+  }
+  samples.step = bin / samples.count;
+  samples.first = start + 0.5 * samples.step;
+  const auto index = [&](double position) {  // the sample nearest to a position
+    const double k = (position - samples.first) / samples.step;
+    return static_cast<int64_t>(std::clamp(k == k ? k : 0, 0.0, samples.count));
+  };
+  const int64_t low = index(-1), high = index(static_cast<double>(length));
+  samples.begin = std::max<int64_t>(0, std::min(low, high) - 1);
+  samples.end = std::min(static_cast<int64_t>(samples.count), std::max(low, high) + 2);
+  return samples;
+}
+
 void AlignOneRoi(const RoiSpec& spec, const float* plane, int64_t height, int64_t width,
                  const float* roi, float* to) {
   const double x1 = roi[0] * spec.scale - spec.shift, y1 = roi[1] * spec.scale - spec.shift;
@@ -232,32 +261,26 @@ void AlignOneRoi(const RoiSpec& spec, const float* plane, int64_t height, int64_
   }
   const double bin_h = roi_height / static_cast<double>(spec.height);
   const double bin_w = roi_width / static_cast<double>(spec.width);
-  // At most as many samples as a whole image has elements; hostile boxes would ask for more.
-  const auto samples = [&](double bin, int64_t limit) {
-    if (spec.ratio > 0) return std::min<int64_t>(spec.ratio, 1 << 10);
-    const double wanted = std::ceil(bin);
-    return wanted > 0 ? static_cast<int64_t>(std::min(wanted, static_cast<double>(limit))) : 0;
-  };
-  const int64_t rows = samples(bin_h, height), columns = samples(bin_w, width);
   for (int64_t ph = 0; ph < spec.height; ++ph) {
+    const BinSamples rows =
+        SamplesOf(y1 + static_cast<double>(ph) * bin_h, bin_h, spec.ratio, height);
     for (int64_t pw = 0; pw < spec.width; ++pw) {
-      double sum = 0, best = rows * columns > 0 ? -std::numeric_limits<double>::infinity() : 0;
-      for (int64_t i = 0; i < rows; ++i) {
-        const double y = y1 + (static_cast<double>(ph) +
-                               (static_cast<double>(i) + 0.5) / static_cast<double>(rows)) *
-                                  bin_h;
-        for (int64_t j = 0; j < columns; ++j) {
-          const double x = x1 + (static_cast<double>(pw) +
-                                 (static_cast<double>(j) + 0.5) / static_cast<double>(columns)) *
-                                    bin_w;
+      const BinSamples columns =
+          SamplesOf(x1 + static_cast<double>(pw) * bin_w, bin_w, spec.ratio, width);
+      const double count = rows.count * columns.count;
+      double sum = 0, best = -std::numeric_limits<double>::infinity();
+      if (count == 0 || !rows.all_inside() || !columns.all_inside()) best = 0;
+      for (int64_t i = rows.begin; i < rows.end; ++i) {
+        const double y = rows.first + static_cast<double>(i) * rows.step;
+        for (int64_t j = columns.begin; j < columns.end; ++j) {
+          const double x = columns.first + static_cast<double>(j) * columns.step;
           if (spec.average)
             sum += Bilinear(plane, height, width, y, x);
           else
             best = std::max(best, LargestCorner(plane, height, width, y, x));
         }
       }
-      const auto count = static_cast<double>(std::max<int64_t>(1, rows * columns));
-      *to++ = static_cast<float>(spec.average ? sum / count : best);
+      *to++ = static_cast<float>(spec.average ? sum / std::max(1.0, count) : best);
     }
   }
 }
@@ -281,6 +304,8 @@ Status RoiAlign(OpContext& context) {
       static_cast<int64_t>(batch.size()) != rois.dim(0) || x.dim(2) < 1 || x.dim(3) < 1)
     return ModelError(StrCat("x ", ShapeString(x.shape()), ", rois ", ShapeString(rois.shape()),
                              " and ", batch.size(), " batch indices do not fit"));
+  if (spec.ratio > 1 << 10)
+    return ModelError(StrCat("sampling_ratio ", spec.ratio, " is too large"));
   for (int64_t n : batch)
     if (n < 0 || n >= x.dim(0)) return ModelError(StrCat("batch index ", n, " of ", x.dim(0)));
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat,

@@ -142,6 +142,9 @@ Result<std::vector<int64_t>> PartSizes(const OpContext& context, int64_t dim) {
     return ModelError(StrCat("dimension ", dim, " does not split into ", wanted, " parts for ",
                              parts, " outputs"));
   const int64_t part = (dim + parts - 1) / parts;
+  if (dim > 0 && part * (parts - 1) >= dim)
+    return ModelError(
+        StrCat("dimension ", dim, " is too small for ", parts, " parts: the last would be empty"));
   for (int64_t i = 0; i < parts; ++i) sizes.push_back(std::clamp<int64_t>(dim - i * part, 0, part));
   return sizes;
 }

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
+#include "lib/base/limits.h"
 #include "lib/engine/kernels/strided_copy.h"
 
 namespace roundel::engine {
 
 Result<Tensor> NewTensor(DType type, const Shape& shape) {
   RETURN_IF_ERROR(CheckSize(type, shape));
+  RETURN_IF_ERROR(CheckMemory(ByteSize(type, NumElements(shape))));
   return Tensor::Empty(type, shape);
 }
 
@@ -54,6 +56,8 @@ Status Stacker::Append(const Datum& slice) {
   const int64_t total = static_cast<int64_t>(bytes_.size()) + t.byte_size();
   if (total > kMaxTensorBytes)
     return ModelError(StrCat("what the iterations give exceeds ", HumanBytes(kMaxTensorBytes)));
+  // Growing doubles the string while the old one still exists.
+  if (static_cast<size_t>(total) > bytes_.capacity()) RETURN_IF_ERROR(CheckMemory(2 * total));
   bytes_.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.byte_size()));
   return OkStatus();
 }

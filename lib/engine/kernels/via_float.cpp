@@ -1,5 +1,6 @@
 #include "lib/engine/kernels/via_float.h"
 
+#include "lib/base/limits.h"
 #include "lib/engine/kernels/common.h"
 
 namespace roundel::engine {
@@ -34,6 +35,7 @@ const Tensor* FloatContext::input(size_t i) const {
 Result<Tensor*> FloatContext::Output(size_t i, DType type, const Shape& shape) {
   if (type != DType::kFloat) return real_.Output(i, type, shape);
   RETURN_IF_ERROR(CheckSize(type, shape));
+  RETURN_IF_ERROR(CheckMemory(ByteSize(type, NumElements(shape))));
   outputs_.emplace_back(i, Tensor::Empty(type, shape));
   return &outputs_.back().second;  // a deque keeps its elements where they are
 }

@@ -54,6 +54,7 @@ class ConvKernel : public FastKernel {
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(FloatDesc(grouped, Layout::kPlain), weights_,
                                descriptor.weights_desc());
+    if (!out->weights) return false;
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }

@@ -108,6 +108,7 @@ class ConvTransposeKernel : public FastKernel {
     out->scratchpad = descriptor.scratchpad_desc();
     out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_,
                                descriptor.weights_desc());
+    if (!out->weights) return false;
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }

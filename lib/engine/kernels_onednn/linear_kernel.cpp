@@ -2,16 +2,25 @@
 
 #include <cstring>
 
+#include "lib/base/limits.h"
 #include "lib/base/parallel.h"
 
 namespace roundel::engine {
 
-const dnnl::memory& PackedWeights::Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
-                                       const dnnl::memory::desc& to_desc) {
+PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
+
+dnnl::memory PackedWeights::Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
+                                const dnnl::memory::desc& to_desc) {
+  if (to_desc == from_desc) return Wrap(from_desc, from.Keep());
   for (const dnnl::memory& known : packed_)
     if (known.get_desc() == to_desc) return known;
-  return packed_.emplace_back(
+  const auto bytes = static_cast<int64_t>(to_desc.get_size());
+  if (!CheckMemory(bytes).ok()) return {};
+  packed_.push_back(
       from.Read([&](const void* values) { return Packed(from_desc, values, to_desc); }));
+  bytes_ += bytes;
+  CountMemory(bytes);
+  return packed_.back();
 }
 
 LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {

@@ -30,11 +30,18 @@ using MakePrimitive = std::function<bool(const dnnl::primitive_attr&, PreparedLi
 // share one copy.
 class PackedWeights {
  public:
-  const dnnl::memory& Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
-                          const dnnl::memory::desc& to_desc);
+  PackedWeights() = default;
+  ~PackedWeights();
+  PackedWeights(const PackedWeights&) = delete;
+  PackedWeights& operator=(const PackedWeights&) = delete;
+
+  // Empty if the memory limit leaves no room for the copy.
+  dnnl::memory Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
+                   const dnnl::memory::desc& to_desc);
 
  private:
   std::vector<dnnl::memory> packed_;
+  int64_t bytes_ = 0;
 };
 
 class LinearPostOps {

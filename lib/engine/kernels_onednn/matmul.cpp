@@ -35,7 +35,10 @@ class InnerProductKernel : public FastKernel {
     });
     Shape shape = x->shape;
     shape.back() = columns;
-    return RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
+    const bool done =
+        RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
+    if (borrows_) weights_.ReleasePages();
+    return done;
   }
 
  private:
@@ -46,17 +49,25 @@ class InnerProductKernel : public FastKernel {
         transposed_ ? std::vector<int64_t>{x[1], 1} : std::vector<int64_t>{1, columns};
     const dnnl::memory::desc bias_desc =
         bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    const dnnl::inner_product_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, FloatDesc(x, Layout::kPlain), AnyFloatDesc(dims),
-         bias_desc, FloatDesc({x[0], columns}, Layout::kPlain)},
-        attributes, OneDnnEngine());
+    const dnnl::memory::desc plain = StridedFloatDesc(dims, strides);
+    const auto describe = [&](const dnnl::memory::desc& weights) {
+      return dnnl::inner_product_forward::primitive_desc(
+          {dnnl::prop_kind::forward_inference, FloatDesc(x, Layout::kPlain), weights, bias_desc,
+           FloatDesc({x[0], columns}, Layout::kPlain)},
+          attributes, OneDnnEngine());
+    };
+    dnnl::inner_product_forward::primitive_desc descriptor = describe(AnyFloatDesc(dims));
+    out->weights = packed_.Get(plain, weights_, descriptor.weights_desc());
+    if (!out->weights) {  // no memory for a copy: as they lie in the model, slower
+      descriptor = describe(plain);
+      out->weights = Wrap(plain, weights_.Keep());
+      borrows_ = true;
+    }
     if (!IsFastImplementation(descriptor.impl_info_str())) return false;
     out->primitive = dnnl::inner_product_forward(descriptor);
     out->source = descriptor.src_desc();
     out->destination = descriptor.dst_desc();
     out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_,
-                               descriptor.weights_desc());
     if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
     return true;
   }
@@ -67,6 +78,7 @@ class InnerProductKernel : public FastKernel {
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;
+  bool borrows_ = false;  // for want of memory
   PreparedCache<PreparedLinear> cache_;
 };
 

@@ -1,8 +1,8 @@
 // auto: for each value the method whose range does least harm to the layers that read it.
 //
-// A layer y = W x turns the error e of its input into W e. Rounding errors point anywhere and add up
-// by their energy; clipping pushes all large values the same way, and such errors add up by their
-// sum. With m the mean of e and v its variance, taken alike for all inputs and independent,
+// A layer y = W x turns the error e of its input into W e. Rounding errors point anywhere and add
+// up by their energy; clipping pushes all large values the same way, and such errors add up by
+// their sum. With m the mean of e and v its variance, taken alike for all inputs and independent,
 //
 //   E |W e|^2 = v * sum over outputs of sum w^2  +  m^2 * sum over outputs of (sum w)^2,
 //

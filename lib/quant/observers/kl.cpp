@@ -7,22 +7,24 @@
 //
 // both normalised, with three things put right:
 //
-//   - Exact zeros are left out: the grid holds them exactly, and half of the values after a Relu would
-//     else make every candidate but the narrowest look bad, since they share a level with others.
-//   - The bins are dealt as evenly as can be, at any number of them. There the last level took the rest.
+//   - Exact zeros are left out: the grid holds them exactly, and half of the values after a Relu
+//     would else make every candidate but the narrowest look bad, since they share a level.
+//   - The bins are dealt as evenly as can be, at any number of them. There the last level took what
+//     was left over.
 //   - Any width and both ends: levels = qmax - qmin + 1, with 16 bins to a level at full range.
 //
-// With M_c and n_c the mass of level c and its bins that are not empty, K the mass inside, N all of it,
+// With M_c and n_c the mass of level c and its bins that are not empty, P_c its mass with what lies
+// outside, K the mass inside, N all of it,
 //
 //   N KL(P || Q) = sum over bins P ln P - sum over levels P_c ln(M_c / n_c) + N ln(K / N),
 //
 // so that a candidate costs one logarithm per level, from sums over the first i bins. A range whose
 // end bin is empty while values lie beyond it is no candidate (the divergence is infinite).
 //
-// The upper end is searched with the lower at the minimum, then the lower, then the upper again; each
-// at up to 1024 places, because the divergence jumps from bin to bin, then bin by bin around the best.
-// (Symmetric grids: bins of |x|, one end.)
-// Bins are finer than the buckets of the histogram where values are large: buckets are spread evenly.
+// The upper end is searched with the lower at the minimum, then the lower, then the upper again;
+// each at up to 256 places, because the divergence jumps from bin to bin, then bin by bin around
+// the best. (Symmetric grids: bins of |x|, one end.) Bins are finer than the buckets of the
+// histogram where values are large: buckets are spread evenly.
 
 #include <algorithm>
 #include <functional>
@@ -33,7 +35,7 @@
 namespace roundel::quant {
 namespace {
 
-constexpr int kBinsPerLevel = 16, kMaxBins = 1 << 16, kScanned = 1024;
+constexpr int kBinsPerLevel = 16, kMaxBins = 1 << 16, kScanned = 256;
 
 class Divergence {
  public:
@@ -104,8 +106,8 @@ class Kl : public Observer {
       auto masses = UniformMagnitudeBins(evidence.values, top, bins);
       masses[0] = std::max(0.0, masses[0] - evidence.values.zeros());
       const Divergence divergence(masses, static_cast<int>(cells));
-      const int end = Search(static_cast<int>(cells), bins,
-                             [&](int i) { return divergence.Of(0, i); });
+      const int end =
+          Search(static_cast<int>(cells), bins, [&](int i) { return divergence.Of(0, i); });
       return {-top * end / bins, top * end / bins};
     }
     const auto masses = UniformBins(evidence.values, seen.min, seen.max, bins, false);
@@ -125,7 +127,8 @@ class Kl : public Observer {
     };
     const auto lower = [&] {
       const int last = std::min(end - levels, zero);
-      if (last > 0) begin = last - Search(0, last, [&](int i) { return divergence.Of(last - i, end); });
+      if (last > 0)
+        begin = last - Search(0, last, [&](int i) { return divergence.Of(last - i, end); });
     };
     upper();
     lower();

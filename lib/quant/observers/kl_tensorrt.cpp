@@ -2,11 +2,12 @@
 // TensorRT, 2017), for comparison; `kl` is the better method.
 //
 // 2048 bins of |x|; for i = 128 .. 2048: P is the first i bins with everything beyond added to the
-// last of them; Q is the first i bins dealt to 128 levels (i / 128 bins each, the rest to the last),
-// the mass of a level spread over its bins that are not empty; both are normalised. The threshold is
-// (i + 0.5) bins at the least KL(P || Q). A Q without mass where P has some rules i out. The number
-// of levels is 128 whatever the grid. The first bin, where the zeros of a Relu are, counts as much as
-// the second, as in NVIDIA's pytorch-quantization: the method is of no use after a Relu without that.
+// last of them; Q is the first i bins dealt to 128 levels (i / 128 bins each, the rest to the
+// last), the mass of a level spread over its bins that are not empty; both are normalised. The
+// threshold is (i + 0.5) bins at the least KL(P || Q). A Q without mass where P has some rules i
+// out. The number of levels is 128 whatever the grid. The first bin, where the zeros of a Relu are,
+// counts as much as the second, as in NVIDIA's pytorch-quantization: the method is of no use after
+// a Relu without that.
 
 #include <algorithm>
 #include <limits>

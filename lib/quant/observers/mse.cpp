@@ -8,9 +8,9 @@
 // because rounding errors of many values spread evenly over a step, and zero has no error at all
 // (after a Relu, zeros are half of the values). So every pair of ends costs O(1): all pairs of a
 // geometric grid, 9 % apart, are tried on a tensor; symmetric grids have one end only. The best few
-// are then measured exactly, with the scale and the zero point that they really get, and the ends of
-// the best are moved by 4, 2, 1 and 0.5 % as long as that helps. Grids of up to 4 bits, where errors
-// do not spread evenly, have more candidates measured.
+// are then measured exactly, with the scale and the zero point that they really get, and the ends
+// of the best are moved by 4, 2, 1 and 0.5 % as long as that helps. Grids of up to 4 bits, where
+// errors do not spread evenly, have more candidates measured.
 //
 // Cost: some 4,000 estimates and about a hundred exact measurements per tensor: 1 to 2 ms.
 
@@ -148,8 +148,8 @@ Range Refine(Range range, const Range& seen, const Grid& grid, const RangeCost& 
 Range LeastSquaredError(const Evidence& evidence, const Grid& grid) {
   if (evidence.values.bins().empty() || (evidence.seen.min == 0 && evidence.seen.max == 0))
     return evidence.seen;
-  std::vector<Candidate> candidates = grid.symmetric ? SymmetricCandidates(evidence, grid)
-                                                     : AsymmetricCandidates(evidence, grid);
+  std::vector<Candidate> candidates =
+      grid.symmetric ? SymmetricCandidates(evidence, grid) : AsymmetricCandidates(evidence, grid);
   const size_t measured = std::min<size_t>(candidates.size(), grid.bits <= 4 ? 128 : 8);
   std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(measured),
                     candidates.end(), [](const Candidate& a, const Candidate& b) {

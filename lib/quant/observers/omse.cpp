@@ -6,10 +6,10 @@
 //
 //   s = sum q x / sum q^2,
 //
-// both sums from the moments of the values of each level. Assigning and solving take turns until the
-// error falls no more; the neighbouring zero points are tried alike. The result is exact for the
-// distribution as it was gathered, and what it wins over mse shows with few bits. Grids of more than
-// 8 bits gain nothing: mse it is.
+// both sums from the moments of the values of each level. Assigning and solving take turns until
+// the error falls no more; the neighbouring zero points are tried alike. The result is exact for
+// the distribution as it was gathered, and what it wins over mse shows with few bits. Grids of more
+// than 8 bits gain nothing: mse it is.
 
 #include <cmath>
 #include <limits>

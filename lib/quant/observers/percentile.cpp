@@ -1,5 +1,5 @@
-// percentile: the range that holds a given share p of the values, so that a few outliers do not cost
-// all the others resolution.
+// percentile: the range that holds a given share p of the values, so that a few outliers do not
+// cost all the others resolution.
 //
 //   asymmetric grid: [Q((1-p)/2), Q((1+p)/2)] of the values;   symmetric grid: [-Q(p), Q(p)] of |x|
 //

@@ -13,8 +13,8 @@ using RangeCost = std::function<double(const Range&)>;
 double SquaredError(const Evidence& evidence, const Range& range, const Grid& grid);
 // The range of least SquaredError, up to half a per cent at either end: see mse.cpp.
 Range LeastSquaredError(const Evidence& evidence, const Grid& grid);
-// Moves the ends of `range` (the magnitude, if symmetric) by factors of ever smaller size as long as
-// `cost` falls; ends stay within what was seen.
+// Moves the ends of `range` (the magnitude, if symmetric) by factors of ever smaller size as long
+// as `cost` falls; ends stay within what was seen.
 Range Refine(Range range, const Range& seen, const Grid& grid, const RangeCost& cost);
 // The range that ParamsFromRange turns into `params`, up to rounding.
 Range RangeOf(const QParams& params, const Grid& grid);

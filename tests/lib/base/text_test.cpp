@@ -56,4 +56,18 @@ TEST_CASE("the nearest name") {
   CHECK(NearestName("x", {}) == "");
 }
 
+TEST_CASE("sizes are read in decimal and binary units") {
+  CHECK(ParseBytes("0") == 0);
+  CHECK(ParseBytes("1500000") == 1500000);
+  CHECK(ParseBytes("500M") == 500'000'000);
+  CHECK(ParseBytes("1.5 GB") == 1'500'000'000);
+  CHECK(ParseBytes("2k") == 2000);
+  CHECK(ParseBytes("3MiB") == 3 * 1024 * 1024);
+  CHECK(ParseBytes("1TiB") == int64_t{1} << 40);
+  for (const char* wrong : {"", "M", "-1", "5X", "5 MBB", "5iB", "1e30", "nan", "inf", "5M5"}) {
+    INFO(wrong);
+    CHECK_FALSE(ParseBytes(wrong).has_value());
+  }
+}
+
 }  // namespace roundel

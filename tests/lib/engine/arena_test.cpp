@@ -95,7 +95,7 @@ TEST_CASE("A block larger than the machine is an error") {
   const auto block = arena.Allocate(int64_t{1} << 60);
   REQUIRE_FALSE(block.ok());
   CHECK(block.status().kind() == ErrorKind::kModel);
-  CHECK_THAT(block.status().message(), Catch::Contains("too large"));
+  CHECK_THAT(block.status().message(), Catch::Contains("exceeds the limit"));
   arena.End(true);
 }
 

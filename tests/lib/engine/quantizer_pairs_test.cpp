@@ -88,6 +88,48 @@ TEST_CASE("a quantizer whose input has other readers, or whose parameters differ
   CHECK(left == 2);
 }
 
+// A value has one grid: of two pairs in a row the second one stays.
+TEST_CASE("a pair behind a pair stays, and rounds again") {
+  for (const std::string first : {"Identity", "Relu"}) {
+    INFO(first);
+    const graph::Model model = graph::Parse(R"(opset 13
+      graph g (float32[N,5] x) => (float32[N,5] y) {
+        float32[] s = {0.5}
+        float32[] t = {0.3}
+        uint8[] z = {100}
+        a = )" + first + R"((x)
+        aq = QuantizeLinear(a, s, z)
+        ad = DequantizeLinear(aq, s, z)
+        bq = QuantizeLinear(ad, t, z)
+        y = DequantizeLinear(bq, t, z)
+      })").value();
+    size_t left = 0;
+    CHECK(Pairs(model, {"y"}, &left).size() == 1);
+    CHECK(left == 3);
+    const Tensor x = Tensor::FromVector<float>({1, 5}, {0.2f, 0.3f, 0.9f, 1.7f, 2.4f});
+    // Multiples of a half, then of 0.3: 0.3 -> 0.5 -> 0.6, 0.9 -> 1 -> 0.9, 1.7 -> 1.5, 2.4 -> 2.5 -> 2.4.
+    const Tensor expected = Tensor::FromVector<float>(
+        {1, 5}, {0, 2 * 0.3f, 3 * 0.3f, 5 * 0.3f, 8 * 0.3f});
+    CHECK(RunOn(model, x, {}) == expected);
+    CHECK(RunOn(model, x, {.fast_kernels = false}) == expected);
+  }
+  const graph::Model input = graph::Parse(R"(opset 13
+    graph g (float32[N,5] x) => (float32[N,5] y) {
+      float32[] s = {0.5}
+      float32[] t = {0.3}
+      uint8[] z = {100}
+      aq = QuantizeLinear(x, s, z)
+      ad = DequantizeLinear(aq, s, z)
+      bq = QuantizeLinear(ad, t, z)
+      y = DequantizeLinear(bq, t, z)
+    })").value();
+  size_t left = 0;
+  CHECK(Pairs(input, {"y"}, &left).size() == 1);
+  CHECK(left == 2);
+  const Tensor x = Tensor::FromVector<float>({1, 5}, {0.2f, 0.3f, 0.9f, 1.7f, 2.4f});
+  CHECK(RunOn(input, x, {}) == RunOn(input, x, {.fast_kernels = false}));
+}
+
 TEST_CASE("a quantized model gives the same bits with and without its pairs") {
   const graph::Model model = graph::Parse(kQuantized).value();
   Random random(5);

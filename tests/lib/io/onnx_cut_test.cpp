@@ -87,8 +87,8 @@ TEST_CASE("weights in the model's file are mapped, at any alignment") {
                  *value = model->graph->Constant("c" + name);
     REQUIRE(weight);
     REQUIRE(value);
-    CHECK(weight->is_mapped());
-    CHECK(value->is_mapped());
+    CHECK(weight->mapped_file());
+    CHECK(value->mapped_file());
     CHECK(*weight == Tensor::FromVector<float>({3}, {1.0f * static_cast<float>(i), -2, 0.5f}));
     CHECK(weight->data<float>()[1] == -2);
     CHECK(value->data<float>()[1] == static_cast<float>(i));
@@ -131,8 +131,8 @@ TEST_CASE("a model written over its own file keeps its weights") {
   const std::string path = folder.Write("model.onnx", proto.SerializeAsString());
   auto model = ReadOnnx(path);
   REQUIRE(model.ok());
-  CHECK(model->graph->Constant("large")->is_mapped());
-  CHECK_FALSE(model->graph->Constant("w")->is_mapped());
+  CHECK(model->graph->Constant("large")->mapped_file());
+  CHECK_FALSE(model->graph->Constant("w")->mapped_file());
   model->graph->name = "a longer name, so that everything moves";
   for (int i = 0; i < 2; ++i) {
     REQUIRE(WriteOnnx(*model, path).ok());

@@ -94,7 +94,8 @@ TEST_CASE("errors of points agree with the rounding rule, whichever way they are
     double sum = 0;
     for (const float x : values)
       sum += double{Dequantize(Quantize(x, p, grid.qmin(), grid.qmax()), p)} - x;
-    CHECK(error.sum == Approx(sum).epsilon(1e-3).margin(slack / 10 * static_cast<double>(n) * p.scale));
+    CHECK(error.sum ==
+          Approx(sum).epsilon(1e-3).margin(slack / 10 * static_cast<double>(n) * p.scale));
   }
 }
 

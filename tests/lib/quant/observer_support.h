@@ -13,7 +13,8 @@
 
 namespace roundel::quant {
 
-inline std::unique_ptr<Observer> Make(const std::string& method, const MethodOptions& options = {}) {
+inline std::unique_ptr<Observer> Make(const std::string& method,
+                                      const MethodOptions& options = {}) {
   auto made = MakeObserver(method, options);
   REQUIRE(made.ok());
   return std::move(made).value();
@@ -38,7 +39,7 @@ inline std::vector<float> LaplaceValues(size_t n, uint64_t seed, float scale) {
 }
 
 inline ValueStatistics StatisticsOf(const std::vector<float>& values, int64_t parts = 1) {
-  ValueStatistics statistics({.histogram = true, .samples = true});
+  ValueStatistics statistics({.histogram = true, .samples = true, .moments = true});
   REQUIRE(statistics.Observe(values, parts).ok());
   return statistics;
 }

@@ -27,9 +27,9 @@ std::vector<float> Mixed(size_t n, uint64_t seed) {
   Random random(seed);
   std::vector<float> values(n);
   for (float& v : values)
-    v = random.Uniform() < 0.3 ? 0.0f
-                               : static_cast<float>(random.Normal() *
-                                                    std::exp2(40 * random.Uniform() - 20));
+    v = random.Uniform() < 0.3
+            ? 0.0f
+            : static_cast<float>(random.Normal() * std::exp2(40 * random.Uniform() - 20));
   if (n > 3) {
     values[1] = -0.0f;
     values[2] = std::numeric_limits<float>::max();
@@ -66,7 +66,8 @@ TEST_CASE("an exact sum does not depend on order and loses nothing") {
 }
 
 TEST_CASE("buckets, zeros and moments agree with plain counting at every length") {
-  for (const size_t n : {1u, 7u, 15u, 16u, 17u, 33u, 2047u, 2048u, 2049u, 65536u, 65537u, 150001u}) {
+  for (const size_t n :
+       {1u, 7u, 15u, 16u, 17u, 33u, 2047u, 2048u, 2049u, 65536u, 65537u, 150001u}) {
     const std::vector<float> values = Mixed(n, n);
     const ValueStatistics statistics = StatisticsOf(values);
     std::map<uint32_t, uint64_t> counts;
@@ -163,7 +164,7 @@ TEST_CASE("any order, split, merge and number of threads give the same bits") {
   const std::span<const float> all(values);
   for (const int count : {1, 2, 3}) {
     SetThreads(count);
-    ValueStatistics a({.histogram = true, .samples = true});
+    ValueStatistics a({.histogram = true, .samples = true, .moments = true});
     ValueStatistics b(a.needs()), c(a.needs());
     REQUIRE(a.Observe(all.subspan(0, 100000)).ok());
     REQUIRE(b.Observe(all.subspan(100000, 7)).ok());
@@ -184,13 +185,11 @@ TEST_CASE("parts leave their own extremes; tensors that share a range unite thei
   ValueStatistics statistics({.samples = true});
   REQUIRE(statistics.Observe(std::vector<float>{1, 5, -2, 0, 3, 3}, 3).ok());
   REQUIRE(statistics.Observe(std::vector<float>{7, 8}, 1).ok());
-  CHECK(statistics.samples() ==
-        std::vector<SampleRange>{{1, 5}, {-2, 0}, {3, 3}, {7, 8}});
+  CHECK(statistics.samples() == std::vector<SampleRange>{{1, 5}, {-2, 0}, {3, 3}, {7, 8}});
   ValueStatistics other({.samples = true});
   REQUIRE(other.Observe(std::vector<float>{0, 2, 9, -9, 1}, 5).ok());
   statistics.Unite(other);
-  CHECK(statistics.samples() ==
-        std::vector<SampleRange>{{0, 5}, {-2, 2}, {3, 9}, {-9, 8}, {1, 1}});
+  CHECK(statistics.samples() == std::vector<SampleRange>{{0, 5}, {-2, 2}, {3, 9}, {-9, 8}, {1, 1}});
   CHECK(statistics.seen().min == -9);
   CHECK(statistics.count() == 13);
 }
@@ -211,7 +210,8 @@ TEST_CASE("runs over parts of the data merge to what one run over all gives") {
     (parts.push_back(std::move(more)), ...);
     return CalibrationStatistics::Merge(std::move(parts));
   };
-  const auto ab = merge({}, run(a, 3, 10), run(b, 7, 30)), ba = merge({}, run(b, 7, 30), run(a, 3, 10));
+  const auto ab = merge({}, run(a, 3, 10), run(b, 7, 30)),
+             ba = merge({}, run(b, 7, 30), run(a, 3, 10));
   REQUIRE(ab.ok());
   REQUIRE(ba.ok());
   CheckSame(ab->values.at("x"), StatisticsOf(both));

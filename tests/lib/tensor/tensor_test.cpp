@@ -192,4 +192,18 @@ TEST_CASE("integers, and floats of fewer bits") {
   CHECK(values.FromFloatTo(DType::kFloat) == values);
 }
 
+TEST_CASE("mapped data whose pages were given back is read again") {
+  const support::TempFolder folder;
+  std::string bytes(100'000, '\0');  // many pages, the last one partly
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i % 251);
+  const std::string path = folder.Write("data", bytes);
+  const Tensor mapped = Tensor::Mapped(DType::kInt8, {99'936}, *MappedFile::Open(path), 16);
+  const Tensor copy = Tensor::FromBytes(DType::kInt8, {99'936}, bytes.substr(16, 99'936));
+  CHECK(mapped == copy);
+  mapped.ReleasePages();
+  CHECK(mapped == copy);
+  copy.ReleasePages();  // owns its memory: nothing to give back
+  CHECK(mapped == copy);
+}
+
 }  // namespace roundel

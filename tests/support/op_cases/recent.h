@@ -25,6 +25,24 @@ inline const std::vector<OpCase> kRecent = {
      graph g (float32[2,3,4,8] x, float32[2,4,4] c, float32[2,4,4] s) => (float32 y) {
        y = RotaryEmbedding<interleaved=1>(x, c, s)
      })"},
+  {"grid_sample_cubic_border", R"(opset 20
+     graph g (float32[2,3,5,6] x, float32[2,7,6,2] grid) => (float32 y, float32 z) {
+       y = GridSample<mode="cubic", padding_mode="border">(x, grid)
+       z = GridSample<mode="cubic", padding_mode="border", align_corners=1>(x, grid)
+     })"},
+  // Boxes larger than the image, partly and wholly outside, and one that is nowhere.
+  {"roi_align_outside", R"(opset 16
+     graph g (float32[2,3,4,3] x) => (float32 y, float32 z, float32 w) {
+       float32[6,4] boxes = {0,0,20,30, 2,1,3,8, -40,-50,60,5, 1,1,2,2, 100,100,140,130, -9,-9,-3,-2}
+       int64[6] batch = {0,1,1,0,1,0}
+       y = RoiAlign<output_height=2, output_width=3, spatial_scale=1.0>(x, boxes, batch)
+       z = RoiAlign<output_height=4, output_width=2, spatial_scale=0.5, mode="max">(x, boxes, batch)
+       w = RoiAlign<output_height=1, output_width=1, sampling_ratio=3, coordinate_transformation_mode="output_half_pixel">(x, boxes, batch)
+     })"},
+  {"split_last_part_shorter", R"(opset 18
+     graph g (float32[2,10] x) => (float32 a, float32 b, float32 c, float32 d) {
+       a, b, c, d = Split<axis=1, num_outputs=4>(x)
+     })"},
   {"rms_norm", R"(ir_version 10 opset 23
      graph g (float32[2,3,8] x, float32[8] s) => (float32 y) {
        y = RMSNormalization<epsilon=0.01>(x, s)

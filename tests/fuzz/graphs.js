@@ -1,0 +1,226 @@
+// node tests/fuzz/graphs.js [--seed S] [--count N] [--minutes M] [--ops A,B] [--mutate P] [--strict] [--keep DIR]
+// Small random graphs, right and slightly wrong, in three ways: roundel's plain kernels, its fast kernels
+// (fusion, layouts, planned memory), and ONNX Runtime. All must give the same values, or refuse.
+// Graph number S is the same on every machine. What disagrees is reduced to the first value that does,
+// printed with its text, and kept in DIR; the operators that were covered are listed at the end. Needs
+// build/dev/tests/graph_runner and tests/e2e/node_modules. Exit code 1 if anything disagreed.
+'use strict';
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const readline = require('readline');
+const {fork, spawn} = require('child_process');
+const {Graph, isFloat, toText} = require('./graphs/graph.js');
+const {mutate} = require('./graphs/mutate.js');
+const {disagreement} = require('./graphs/compare.js');
+const {readNpy, stored, writeNpy} = require('./graphs/npy.js');
+const ops = {...require('./graphs/ops_elementwise.js'), ...require('./graphs/ops_shape.js'), ...require('./graphs/ops_layers.js')};
+
+function argument(name, fallback) {
+  const i = process.argv.indexOf('--' + name);
+  return i < 0 ? fallback : process.argv[i + 1];
+}
+const first = +argument('seed', 1), limit = +argument('count', 1e9), minutes = +argument('minutes', 1);
+const wanted = argument('ops', '') ? argument('ops').split(',') : Object.keys(ops);
+const share = +argument('mutate', 0.15), strict = process.argv.includes('--strict');
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'roundel-graphs-'));
+const keep = argument('keep', path.join(os.tmpdir(), 'roundel-graph-failures'));
+const RUNNER = process.env.GRAPH_RUNNER || path.join(__dirname, '../../build/dev/tests/graph_runner');
+const TIMEOUT = 60000;
+
+// ---- the two runtimes, each in a process that is started again when it dies
+
+class Runner {
+  start() {
+    this.child = spawn(RUNNER, {stdio: ['pipe', 'pipe', 'pipe']});
+    this.stderr = '';
+    this.child.stderr.on('data', d => { this.stderr = (this.stderr + d).slice(-4000); });
+    readline.createInterface({input: this.child.stdout}).on('line', line => this.done(JSON.parse(line)));
+    this.child.on('exit', (code, signal) => {
+      this.child = null;
+      if (this.done) this.done({died: `${signal || code} ${this.stderr.trim().split('\n').slice(-3).join(' ')}`});
+    });
+  }
+  run(job) {
+    if (!this.child) this.start();
+    return within(resolve => {
+      this.done = resolve;
+      this.child.stdin.write(JSON.stringify(job) + '\n');
+    }, () => this.stop());
+  }
+  stop() {
+    this.done = null;
+    if (this.child) this.child.kill('SIGKILL');
+    this.child = null;
+  }
+}
+
+class Ort {
+  run(message) {
+    if (!this.child) {
+      this.child = fork(path.join(__dirname, 'ort_worker.js'), {serialization: 'advanced', stdio: ['ignore', 'ignore', 'ignore', 'ipc']});
+      this.child.on('message', answer => this.done && this.done(answer));
+      this.child.on('exit', () => {
+        this.child = null;
+        if (this.done) this.done({error: 'ONNX Runtime died'});
+      });
+    }
+    return within(resolve => {
+      this.done = resolve;
+      this.child.send(message);
+    }, () => this.stop());
+  }
+  stop() {
+    this.done = null;
+    if (this.child) this.child.kill('SIGKILL');
+    this.child = null;
+  }
+}
+
+function within(begin, stop) {
+  return new Promise(resolve => {
+    const timer = setTimeout(() => {
+      stop();
+      resolve({died: 'takes too long', error: 'takes too long'});
+    }, TIMEOUT);
+    begin(answer => {
+      clearTimeout(timer);
+      resolve(answer);
+    });
+  });
+}
+
+// ---- one graph
+
+function makeGraph(seed) {
+  const g = new Graph(seed), r = g.random, size = r.between(1, 9), names = [];
+  while (names.length < size) {
+    let made = false;
+    for (let attempt = 0; attempt < 20 && !made; attempt++) {
+      const name = r.pick(wanted), op = ops[name];
+      if ((op.since || 1) > g.opset) continue;
+      made = op.add(g);
+      if (made) names.push(name);
+    }
+    if (!made) break;
+  }
+  const read = new Set(g.nodes.flatMap(n => [...n.inputs, ...(n.captures || [])]));
+  const outputs = g.nodes.flatMap(n => n.outputs).filter(o => o && (!read.has(o) || r.chance(0.15))).slice(0, 6);
+  g.inputs.forEach(i => { if (r.chance(0.3)) i.declared = i.shape.map((d, axis) => (r.chance(0.5) ? `${i.name}_${axis}` : d)); });
+  return {g, names, outputs, mutated: r.chance(share) ? mutate(g) : ''};
+}
+
+const runner = new Runner(), ort = new Ort();
+
+// What ONNX Runtime does not run though it is right, or has no kernel for: element types that an operator
+// got in a later version or that the runtime left out.
+const THEY_CANNOT = /NOT_IMPLEMENTED|Could not find an implementation|not supported|not implemented|does not support|Type Error: Type/i;
+
+// Where roundel takes more than ONNX Runtime, on purpose: scalars for vectors of one, further ranks, numpy's
+// broadcasting in Einsum, negative padding that SAME comes to when the stride exceeds the window. Graphs that
+// were made wrong are allowed to find more of it; --strict shows that.
+const WE_ARE_LENIENT = /is not a graph input, initializer|Indices tensor must have rank|expected to have|padding values must be non-negative|Ellipsis represents incompatible/;
+// And where it takes less: axes that are given twice or out of range of what is empty, a window that exceeds
+// its padded input, operands that only one of the two may broadcast, what nobody reads.
+const WE_ARE_STRICT = new RegExp(['is given twice', 'is out of range for', 'exceeds the padded input', 'does not fit the normalised axes', 'does not fit x',
+  'or the bias do not fit input', 'is empty$', 'batch index', 'is needed for x'].join('|'));
+
+// The verdict on the graph with these outputs: {kind, detail}, kind 'agree' or what is wrong.
+async function judge(g, outputs, mutated = false) {
+  const text = toText(g, outputs), files = {text: path.join(scratch, 'g.txt'), model: path.join(scratch, 'g.onnx')};
+  fs.writeFileSync(files.text, text);
+  const inputs = g.inputs.map((i, k) => {
+    const file = path.join(scratch, `input${k}.npy`);
+    writeNpy(file, i);
+    return file;
+  });
+  const ours = await runner.run({...files, inputs, outputs: scratch});
+  if (ours.died) return {kind: 'CRASH', detail: ours.died};
+  if (ours.refused) return {kind: 'no graph', detail: ours.refused};
+  const wrong = [ours.plain, ours.fast].find(e => e && e.startsWith('WRONG KIND'));
+  if (wrong) return {kind: 'WRONG ERROR', detail: wrong};
+  if (Boolean(ours.plain) !== Boolean(ours.fast)) return {kind: 'PLAIN AND FAST DISAGREE', detail: `plain: ${ours.plain}; fast: ${ours.fast}`};
+  const results = mode => outputs.map((o, i) => readNpy(path.join(scratch, `${mode}.${i}.npy`)));
+  if (!ours.plain) {
+    const difference = disagreement(results('fast'), results('plain'), g.float);
+    if (difference && difference.nan) return {kind: 'nan here or there', detail: `fast and plain: ${difference.text}`};
+    if (difference && !(await fragile(g, outputs, difference))) return {kind: 'FAST IS NOT PLAIN', detail: difference.text};
+  }
+  const theirs = await askOrt(g, files.model);
+  if (theirs.error && /died|too long/.test(theirs.error)) return {kind: 'they die', detail: theirs.error};
+  if (ours.plain) return theirs.error ? {kind: 'agree', refused: true} : {kind: WE_ARE_STRICT.test(ours.plain) ? 'we are strict' : 'WE REFUSE', detail: ours.plain};
+  if (theirs.error)
+    return {kind: THEY_CANNOT.test(theirs.error) ? 'they cannot' : WE_ARE_LENIENT.test(theirs.error) || (mutated && !strict) ? 'we are lenient' : 'WE ACCEPT', detail: theirs.error};
+  const difference = disagreement(results('fast'), theirs.outputs, g.float);
+  if (difference && difference.nan) return {kind: 'nan here or there', detail: difference.text};
+  if (difference && !(await fragile(g, outputs, difference, theirs.outputs))) return {kind: 'VALUES DIFFER', detail: difference.text};
+  return {kind: difference ? 'fragile' : 'agree'};
+}
+
+function askOrt(g, model) {
+  return ort.run({model, inputs: g.inputs.map(i => ({name: i.name, type: i.type, shape: i.shape, data: stored(i.type, i.data)}))});
+}
+
+// True if rounding the graph's own numbers a little differently changes its result about as much:
+// such a graph tells nothing.
+async function fragile(g, outputs, difference, before = undefined) {
+  const shaken = {...g, values: g.values, nodes: g.nodes};
+  const step = g.float === 'float16' ? 1e-3 : 1e-6;
+  const shake = t => (isFloat(t.type) ? {...t, data: t.data.map((v, i) => v * (1 + (i % 2 ? 2 : -3) * step))} : t);
+  shaken.inputs = g.inputs.map(shake);
+  shaken.initializers = g.initializers.map(shake);
+  const model = path.join(scratch, 'shaken.onnx'), text = path.join(scratch, 'shaken.txt');
+  const original = before || (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
+  fs.writeFileSync(text, toText(shaken, outputs));
+  const again = (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
+  if (before && again && disagreement(again, before, g.float, 0)) return true;  // they waver
+  await runner.run({text, model, inputs: [], outputs: scratch});
+  const after = (await askOrt(shaken, model)).outputs;
+  if (!original || !after || !original[difference.index]) return false;
+  const change = disagreement([after[difference.index]], [original[difference.index]], g.float, 0);
+  return Boolean(change) && change.size * 100 >= difference.size;
+}
+
+// The first value of the graph that shows the same trouble, with the nodes that it needs.
+async function reduce({g, outputs, mutated}, kind) {
+  for (const name of g.nodes.flatMap(n => n.outputs).filter(o => o)) {
+    const verdict = await judge(g, [name], mutated);
+    if (verdict.kind === kind) return {outputs: [name], verdict, node: g.nodes.find(n => n.outputs.includes(name))};
+  }
+  return {outputs, verdict: await judge(g, outputs, mutated), node: null};
+}
+
+// ---- all of them
+
+const TROUBLE = /^[A-Z]/;
+
+async function report(seed, made, kind) {
+  const {outputs, verdict, node} = await reduce({...made, mutated: made.mutated !== ''}, kind);
+  const text = toText(made.g, outputs);
+  fs.mkdirSync(keep, {recursive: true});
+  fs.writeFileSync(path.join(keep, `${seed}.txt`), `# seed ${seed}: ${verdict.kind}: ${verdict.detail}\n# ${made.mutated}\n${text}`);
+  console.log(`seed ${seed}: ${kind}${node ? ' at ' + node.op : ''}${made.mutated ? ` (${made.mutated})` : ''}: ${String(verdict.detail).replace(/\s+/g, ' ').slice(0, 300)}`);
+}
+
+async function main() {
+  const until = Date.now() + minutes * 60000, tally = {}, covered = new Map();
+  let seed = first;
+  for (; seed < first + limit && Date.now() < until; seed++) {
+    const made = makeGraph(seed);
+    if (!made.outputs.length) continue;
+    const verdict = await judge(made.g, made.outputs, made.mutated !== '');
+    tally[verdict.kind] = (tally[verdict.kind] || 0) + 1;
+    if (verdict.refused) tally['of these refused by all'] = (tally['of these refused by all'] || 0) + 1;
+    if (verdict.kind === 'agree' && !verdict.refused) made.names.forEach(n => covered.set(n, (covered.get(n) || 0) + 1));
+    if (process.env.VERBOSE && verdict.kind !== 'agree') console.log(seed, verdict.kind, made.names.join(' '), verdict.detail);
+    if (TROUBLE.test(verdict.kind)) await report(seed, made, verdict.kind);
+  }
+  console.log(`\nseeds ${first} to ${seed - 1}:`, tally);
+  console.log(`covered: ${wanted.filter(n => covered.has(n)).map(n => `${n} ${covered.get(n)}`).join(', ')}`);
+  console.log(`never covered: ${wanted.filter(n => !covered.has(n)).join(', ') || 'none'}`);
+  runner.stop();
+  ort.stop();
+  fs.rmSync(scratch, {recursive: true, force: true});
+  process.exit(Object.keys(tally).some(kind => TROUBLE.test(kind)) ? 1 : 0);
+}
+main();
