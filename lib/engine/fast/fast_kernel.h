@@ -71,8 +71,12 @@ class LinearWeights {
   }
   // For kernels that cannot pack them: the values, which stay in memory.
   const void* Keep() const {
-    if (fold_) stored_ = fold_(stored_);
-    fold_ = nullptr;
+    if (fold_) {
+      const Tensor read = stored_.ReadOnce();
+      stored_ = fold_(read);
+      fold_ = nullptr;
+      read.ReleasePages();
+    }
     return stored_.raw();
   }
   void ReleasePages() const { stored_.ReleasePages(); }
