@@ -1,5 +1,6 @@
 #include "cmd/loading.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cmd/options.h"
@@ -12,7 +13,17 @@
 namespace roundel::cmd {
 namespace {
 
-// A file is parsed into memory as a whole; its external data is not.
+// Piece by piece, so that the pages of a large file do not all stay in memory.
+void HashFile(const MappedFile& file, Hasher* hasher) {
+  constexpr size_t kPiece = 1 << 22;
+  for (size_t at = 0; at < file.bytes().size(); at += kPiece) {
+    const auto piece = file.bytes().subspan(at, std::min(kPiece, file.bytes().size() - at));
+    hasher->Add(piece.data(), piece.size());
+    file.ReleasePages(static_cast<int64_t>(at), static_cast<int64_t>(piece.size()));
+  }
+}
+
+// What cannot be mapped is parsed into memory: at worst the whole file.
 Status CheckFits(const std::string& path) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
@@ -23,13 +34,15 @@ Status CheckFits(const std::string& path) {
 Status HashModel(LoadedModel* loaded) {
   ASSIGN_OR_RETURN(const auto file, MappedFile::Open(loaded->path));
   Hasher hasher;
-  hasher.Add(file->bytes().data(), file->bytes().size());
+  HashFile(*file, &hasher);
   loaded->bytes = static_cast<int64_t>(file->bytes().size());
   for (const graph::Initializer& initializer : loaded->model.graph->initializers()) {
-    if (!initializer.value.is_mapped()) continue;
-    hasher.Add(initializer.value.raw(), static_cast<size_t>(initializer.value.byte_size()));
-    loaded->bytes += initializer.value.byte_size();
-    initializer.value.ReleasePages();
+    const Tensor& value = initializer.value;
+    // The others have been hashed with the model's file.
+    if (!value.mapped_file() || value.mapped_file()->path() == loaded->path) continue;
+    hasher.Add(value.bytes().data(), value.bytes().size());
+    value.ReleasePages();
+    loaded->bytes += value.byte_size();
   }
   loaded->hash = hasher.Hex();
   return OkStatus();

@@ -39,6 +39,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
+#include "lib/graph/weight_scaling.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -214,20 +215,6 @@ Attempt MovePadValue(const Context& context, Node* node, size_t channels, DType 
 
 // ---- backward
 
-// The folded weight and bias; `affine` applies to the output channels.
-void ScaleOutputs(const WeightedLayer& layer, const Affine& affine, std::vector<double>* weight,
-                  std::vector<double>* bias) {
-  for (int64_t g = 0; g < layer.groups; ++g)
-    for (int64_t o = 0; o < layer.out_per_group; ++o) {
-      const auto channel = static_cast<size_t>(g * layer.out_per_group + o);
-      const double a = affine.scale[channel];
-      for (int64_t i = 0; i < layer.in_per_group; ++i)
-        for (int64_t k = 0; k < layer.kernel; ++k)
-          (*weight)[static_cast<size_t>(layer.Index(g, o, i, k))] *= a;
-      (*bias)[channel] = a * (*bias)[channel] + affine.shift[channel];
-    }
-}
-
 // Mean and deviation of the layer's output, which is called `output` from now on.
 void MoveStatistics(const Context& context, const std::string& old_output,
                     const std::string& output, const Affine& affine) {
@@ -288,10 +275,11 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
   if (affine.scale.size() != channels)
     return ModelError(StrCat("it has ", affine.scale.size(), " channels, but ",
                              layer->node->DisplayName(), " in front of it gives ", channels));
-  ASSIGN_OR_RETURN(std::vector<double> weight, ReadFinite(graph, layer->weight()));
+  std::optional<Tensor> weight = graph::ScaledWeight(graph, *layer, affine.scale, {});
+  if (!weight) RETURN_IF_ERROR(ReadFinite(graph, layer->weight()).status());
   ASSIGN_OR_RETURN(std::vector<double> bias, ReadFiniteBias(graph, *layer));
-  ScaleOutputs(*layer, affine, &weight, &bias);
-  if (!graph::FitsWeightType(graph, *layer, weight) || !graph::FitsWeightType(graph, *layer, bias))
+  for (size_t c = 0; c < channels; ++c) bias[c] = affine.scale[c] * bias[c] + affine.shift[c];
+  if (!weight || !graph::FitsWeightType(graph, *layer, bias))
     return Declined(
         StrCat("the folded weight or bias of ", layer->node->DisplayName(), " exceeds its type"));
   if (pad) {
@@ -301,7 +289,7 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
     });
     if (!moved.done) return moved;
   }
-  graph::WriteWeight(&graph, *layer, weight);
+  graph::ReplaceConstant(&graph, layer->node, 1, std::move(*weight));
   graph::WriteBias(&graph, &*layer, bias);
   const std::string output = pad ? layer->output() : node->output(0);
   MoveStatistics(context, layer->output(), output, affine);

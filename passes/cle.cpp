@@ -35,6 +35,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
@@ -42,6 +43,7 @@
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
 #include "lib/graph/silent_channels.h"
+#include "lib/graph/weight_scaling.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -60,8 +62,7 @@ constexpr double kOverRelaxation = 1.3;
 // A layer with scales on its input or output channels.
 struct Layer {
   WeightedLayer layer;
-  // max |W| over the kernel: [groups][out_per_group][in_per_group]; float to halve the traffic.
-  std::vector<float> magnitude;
+  Tensor extremes;                          // graph::KernelExtremes
   int input_group = -1, output_group = -1;  // -1: not scaled
   int64_t repeat = 1;                       // inputs per channel of the input group
 };
@@ -102,6 +103,7 @@ class Equalizer {
           *change = std::max(*change, EqualizeGroup(g, kOverRelaxation));
       } while (++sweeps < max_sweeps && *change >= tolerance);
       for (size_t g = 0; g < groups_.size(); ++g) EqualizeGroup(g, 1);  // settles what overshot
+      if (sweeps >= max_sweeps) break;
       revived = false;
       for (size_t g = 0; g < groups_.size(); ++g) revived |= FindDead(g, dead_share);
     }
@@ -120,24 +122,8 @@ class Equalizer {
 
   int LayerIndex(const Graph& graph, const WeightedLayer& layer) {
     const auto [it, added] = index_.try_emplace(layer.node, static_cast<int>(layers_.size()));
-    if (added) layers_.push_back({.layer = layer, .magnitude = Magnitudes(graph, layer)});
+    if (added) layers_.push_back({.layer = layer, .extremes = graph::KernelExtremes(graph, layer)});
     return it->second;
-  }
-
-  static std::vector<float> Magnitudes(const Graph& graph, const WeightedLayer& layer) {
-    const std::vector<double> weight = graph::ReadWeight(graph, layer);
-    std::vector<float> magnitude;
-    magnitude.reserve(weight.size() / static_cast<size_t>(layer.kernel));
-    for (int64_t g = 0; g < layer.groups; ++g)
-      for (int64_t o = 0; o < layer.out_per_group; ++o)
-        for (int64_t i = 0; i < layer.in_per_group; ++i) {
-          double largest = 0;
-          for (int64_t k = 0; k < layer.kernel; ++k)
-            largest =
-                std::max(largest, std::fabs(weight[static_cast<size_t>(layer.Index(g, o, i, k))]));
-          magnitude.push_back(static_cast<float>(largest));
-        }
-    return magnitude;
   }
 
   const std::vector<double>* ScalesOf(int group) const {
@@ -152,10 +138,9 @@ class Equalizer {
     for (size_t i = 0; in && i < factors.size(); ++i)
       factors[i] = static_cast<float>((*in)[i / static_cast<size_t>(layer.repeat)]);
     for (int64_t o = 0; o < l.out_channels(); ++o) {
-      const float* row = layer.magnitude.data() + o * l.in_per_group;
+      const float* row = layer.extremes.data<float>() + o * l.in_per_group;
       const float* factor = factors.data() + o / l.out_per_group * l.in_per_group;
-      float largest = 0;
-      for (int64_t i = 0; i < l.in_per_group; ++i) largest = std::max(largest, row[i] * factor[i]);
+      const float largest = graph::LargestProduct(row, factor, l.in_per_group);
       const auto channel = static_cast<size_t>(o);
       (*range)[channel] = std::max((*range)[channel], largest / (out ? (*out)[channel] : 1.0));
     }
@@ -167,10 +152,10 @@ class Equalizer {
     const std::vector<double>*in = ScalesOf(layer.input_group), *out = ScalesOf(layer.output_group);
     std::vector<float> largest(static_cast<size_t>(l.in_channels()), 0.0f);
     for (int64_t o = 0; o < l.out_channels(); ++o) {
-      const float* row = layer.magnitude.data() + o * l.in_per_group;
+      const float* row = layer.extremes.data<float>() + o * l.in_per_group;
       float* to = largest.data() + o / l.out_per_group * l.in_per_group;
       const auto factor = static_cast<float>(out ? 1.0 / (*out)[static_cast<size_t>(o)] : 1.0);
-      for (int64_t i = 0; i < l.in_per_group; ++i) to[i] = std::max(to[i], row[i] * factor);
+      graph::MergeScaled(row, factor, l.in_per_group, to);
     }
     for (size_t i = 0; i < largest.size(); ++i) {
       const size_t channel = i / static_cast<size_t>(layer.repeat);
@@ -244,23 +229,35 @@ double LargestLog(const std::vector<double>& scales) {
 
 // ---- writing the scales
 
-std::vector<double> ScaledWeight(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
+// What the scales multiply the weight by, per channel; empty: ones.
+struct Factors {
+  std::vector<double> out, in;
+};
+Factors FactorsOf(Equalizer& equalizer, const Layer& layer) {
+  Factors factors;
+  if (layer.output_group >= 0)
+    for (const double s : equalizer.scales(static_cast<size_t>(layer.output_group)))
+      factors.out.push_back(1 / s);
+  if (layer.input_group >= 0)
+    for (const double s : equalizer.scales(static_cast<size_t>(layer.input_group)))
+      factors.in.insert(factors.in.end(), static_cast<size_t>(layer.repeat), s);
+  return factors;
+}
+
+// Whether the scaled weight fits its type: told from the largest magnitudes alone.
+bool WeightFits(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
   const WeightedLayer& l = layer.layer;
-  std::vector<double> weight = graph::ReadWeight(graph, l);
-  for (int64_t g = 0; g < l.groups; ++g)
-    for (int64_t o = 0; o < l.out_per_group; ++o)
-      for (int64_t i = 0; i < l.in_per_group; ++i) {
-        double factor = 1;
-        if (layer.input_group >= 0)
-          factor = equalizer.scales(static_cast<size_t>(
-              layer.input_group))[static_cast<size_t>((g * l.in_per_group + i) / layer.repeat)];
-        if (layer.output_group >= 0)
-          factor /= equalizer.scales(static_cast<size_t>(
-              layer.output_group))[static_cast<size_t>(g * l.out_per_group + o)];
-        for (int64_t k = 0; k < l.kernel; ++k)
-          weight[static_cast<size_t>(l.Index(g, o, i, k))] *= factor;
-      }
-  return weight;
+  const Factors factors = FactorsOf(equalizer, layer);
+  const std::vector<float> in = factors.in.empty()
+                                    ? std::vector<float>(static_cast<size_t>(l.in_channels()), 1.0f)
+                                    : std::vector<float>(factors.in.begin(), factors.in.end());
+  std::vector<double> largest;
+  for (int64_t o = 0; o < l.out_channels(); ++o)
+    largest.push_back(double{graph::LargestProduct(layer.extremes.data<float>() + o * l.in_per_group,
+                                                   in.data() + o / l.out_per_group * l.in_per_group,
+                                                   l.in_per_group)} *
+                      (factors.out.empty() ? 1 : factors.out[static_cast<size_t>(o)]));
+  return graph::FitsWeightType(graph, l, largest);
 }
 
 std::vector<double> ScaledBias(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
@@ -276,7 +273,7 @@ void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string
   for (bool changed = true; changed;) {
     changed = false;
     for (const Layer& layer : equalizer->layers()) {
-      if (graph::FitsWeightType(graph, layer.layer, ScaledWeight(graph, *equalizer, layer)) &&
+      if (WeightFits(graph, *equalizer, layer) &&
           graph::FitsWeightType(graph, layer.layer, ScaledBias(graph, *equalizer, layer)))
         continue;
       for (const int group : {layer.input_group, layer.output_group}) {
@@ -413,6 +410,17 @@ std::vector<ChannelGroup> OpenGroups(Session* session, const recipe::Params& par
   return open;
 }
 
+Status WriteScaled(Graph* graph, Equalizer* equalizer, const Layer& layer) {
+  const WeightedLayer& l = layer.layer;
+  const Factors factors = FactorsOf(*equalizer, layer);
+  auto weight = graph::ScaledWeight(*graph, l, factors.out, factors.in);
+  if (!weight)  // what has been left at one in the end was what kept it small
+    return ModelError(StrCat("node ", l.node->DisplayName(), ": the scaled tensor '", l.weight(),
+                             "' exceeds its type"));
+  graph::ReplaceConstant(graph, l.node, 1, std::move(*weight));
+  return OkStatus();
+}
+
 // Writes the scales of all groups that have any; returns how many.
 Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer* equalizer,
                       const std::vector<std::string>& reasons) {
@@ -437,7 +445,7 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
     if (!moves(layer.input_group) && !moves(layer.output_group)) continue;
     WeightedLayer copy = layer.layer;
     const std::vector<double> bias = ScaledBias(*graph, *equalizer, layer);
-    graph::WriteWeight(graph, copy, ScaledWeight(*graph, *equalizer, layer));
+    if (!session->dry) RETURN_IF_ERROR(WriteScaled(graph, equalizer, layer));
     if (moves(layer.output_group)) graph::WriteBias(graph, &copy, bias);
   }
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -464,8 +472,10 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
 }
 
 Status CheckFinite(const Graph& graph, const std::vector<ChannelGroup>& groups) {
+  std::set<const Node*> checked;
   const auto check = [&](const WeightedLayer& layer) {
-    if (graph::AllFinite(graph::ReadWeight(graph, layer))) return OkStatus();
+    if (!checked.insert(layer.node).second) return OkStatus();
+    if (graph::AllFinite(*graph.Constant(layer.weight()))) return OkStatus();
     return ModelError(StrCat("node ", layer.node->DisplayName(), ": tensor '", layer.weight(),
                              "' holds NaN or infinity"));
   };

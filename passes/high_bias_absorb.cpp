@@ -38,6 +38,7 @@
 #include "lib/graph/channel_groups.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
+#include "lib/graph/weight_scaling.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -368,7 +369,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   std::vector<Chain> chains = FindChains(session);
   for (const Chain& chain : chains)
     for (const ChannelConsumer& consumer : chain.consumers)
-      if (!graph::AllFinite(graph::ReadWeight(*session.model.graph, consumer.layer)))
+      if (!graph::AllFinite(*session.model.graph->Constant(consumer.layer.weight())))
         return ModelError(StrCat("node ", consumer.layer.node->DisplayName(), ": tensor '",
                                  consumer.layer.weight(), "' holds NaN or infinity"));
   ASSIGN_OR_RETURN(const auto ranges, FindRanges(&session, source, chains));

@@ -52,6 +52,8 @@ struct Session {
   bool wants_input_means = true;                        // some pass of the recipe reads them
   std::set<std::string> corrected_biases;               // by the layer's output value
   Random random{0};
+  // Only the reports are asked for: passes need not write what no report depends on.
+  bool dry = false;
   report::PassReport* report = nullptr;        // of the running pass
 };
 

@@ -93,6 +93,15 @@ MappedFile::~MappedFile() {
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::ReleasePages(int64_t offset, int64_t size) const {
+  if (size <= 0) return;
+  static const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t begin = offset / page * page;
+  // A hint: what is not given back costs memory, no more.
+  madvise(const_cast<std::byte*>(data_) + begin, static_cast<size_t>(offset + size - begin),
+          MADV_DONTNEED);
+}
+
 Result<std::string> ReadTextFile(const std::string& path) {
   ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
   return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());

@@ -21,6 +21,9 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
+  // Gives the memory of a range back, rounded to pages; bytes that are read again come back from the
+  // file, so that nobody else needs to know.
+  void ReleasePages(int64_t offset, int64_t size) const;
 
  private:
   MappedFile() = default;

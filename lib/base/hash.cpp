@@ -6,18 +6,34 @@
 
 namespace roundel {
 namespace {
-// FNV-1a over 8-byte words with a murmur-style final mix: fast enough for whole weight files.
+// FNV-1a over 8-byte words with a murmur-style final mix. A word's multiplication waits for the one
+// before it, so that long data goes through several chains side by side: as fast as memory is read.
 constexpr uint64_t kPrime = 0x100000001b3ULL;
+constexpr uint64_t kGolden = 0x9e3779b97f4a7c15ULL;  // tells the lanes' beginnings apart
+constexpr size_t kLanes = 8, kStripe = 8 * kLanes;
+
+uint64_t LoadWord(const unsigned char* p) {
+  uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+uint64_t Mix(uint64_t state, uint64_t word) {
+  state = (state ^ word) * kPrime;
+  return state ^ (state >> 29);
+}
 }  // namespace
 
 void Hasher::Add(const void* data, size_t bytes) {
   const auto* p = static_cast<const unsigned char*>(data);
-  for (; bytes >= 8; p += 8, bytes -= 8) {
-    uint64_t word;
-    std::memcpy(&word, p, 8);
-    state_ = (state_ ^ word) * kPrime;
-    state_ ^= state_ >> 29;
+  if (bytes >= kStripe) {
+    uint64_t lanes[kLanes];
+    for (size_t i = 0; i < kLanes; ++i) lanes[i] = state_ ^ (i * kGolden);
+    for (; bytes >= kStripe; p += kStripe, bytes -= kStripe)
+      for (size_t i = 0; i < kLanes; ++i) lanes[i] = Mix(lanes[i], LoadWord(p + 8 * i));
+    for (const uint64_t lane : lanes) state_ = Mix(state_, lane);
   }
+  for (; bytes >= 8; p += 8, bytes -= 8) state_ = Mix(state_, LoadWord(p));
   for (; bytes > 0; ++p, --bytes) state_ = (state_ ^ *p) * kPrime;
 }
 

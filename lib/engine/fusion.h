@@ -59,11 +59,12 @@ class LinearFold {
   // Folds `node`, which reads the result as input `input`; false if it cannot be folded.
   bool Append(const Plan& plan, const PlanNode& node, size_t input);
 
-  Tensor Weights() const;
+  LinearWeights Weights() const;
   Tensor Bias() const;  // undefined if all zeros
   int64_t min_rank() const { return min_rank_; }
 
  private:
+  Tensor Scaled(const Tensor& weights) const;
   bool AppendBatchNorm(const Plan& plan, const PlanNode& node);
   bool AppendConstant(const Plan& plan, const PlanNode& node, size_t input);
   // The values of a constant operand by channel; empty if it does not lie along the channels.

@@ -121,15 +121,19 @@ std::vector<double> LinearFold::ByChannel(const Tensor& operand) const {
   return {values.begin(), values.end()};
 }
 
-Tensor LinearFold::Weights() const {
+LinearWeights LinearFold::Weights() const {
   if (!scaled_) return weights_;
-  Tensor scaled = Tensor::Empty(DType::kFloat, weights_.shape());
-  const float* from = weights_.data<float>();
+  return {weights_, [fold = *this](const Tensor& weights) { return fold.Scaled(weights); }};
+}
+
+Tensor LinearFold::Scaled(const Tensor& weights) const {
+  Tensor scaled = Tensor::Empty(DType::kFloat, weights.shape());
+  const float* from = weights.data<float>();
   float* to = scaled.mutable_data<float>();
   int64_t inner = 1;
-  for (int64_t i = axis_ + 1; i < weights_.rank(); ++i) inner *= weights_.dim(i);
-  const int64_t length = weights_.dim(axis_), per_group = weights_.dim(0) / groups_;
-  for (int64_t i = 0, n = weights_.size(); i < n; ++i) {
+  for (int64_t i = axis_ + 1; i < weights.rank(); ++i) inner *= weights.dim(i);
+  const int64_t length = weights.dim(axis_), per_group = weights.dim(0) / groups_;
+  for (int64_t i = 0, n = weights.size(); i < n; ++i) {
     const int64_t index = i / inner % length;
     // ConvTranspose weights are [C_in, M / groups, ...]: the group follows from the input channel.
     const int64_t group = groups_ == 1 ? 0 : i / inner / length / per_group;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/graph/match.h"
+#include "lib/graph/weight_scaling.h"
 
 namespace roundel::graph {
 namespace {
@@ -35,15 +36,15 @@ void ForEachWeight(const WeightedLayer& layer, const F& f) {
 int64_t ClearSilentChannels(Graph* graph, const ChannelGroup& group) {
   if (group.producers.size() != 1 || !KeepsNegativesAtZero(*graph, group.producers[0])) return 0;
   WeightedLayer producer = group.producers[0];
-  std::vector<double> weight = ReadWeight(*graph, producer), bias = ReadBias(*graph, producer);
-  std::vector<double> sum(bias.size(), 0.0);  // of |w| per output channel
-  ForEachWeight(producer, [&](int64_t o, int64_t, size_t at) {
-    sum[static_cast<size_t>(o)] += std::fabs(weight[at] * producer.weight_factor);
-  });
+  std::vector<double> bias = ReadBias(*graph, producer);
   std::vector<bool> silent(bias.size());
-  for (size_t c = 0; c < bias.size(); ++c) silent[c] = bias[c] + kLargestInput * sum[c] < 0;
+  const double factor = kLargestInput * std::fabs(producer.weight_factor);
+  for (size_t c = 0; c < bias.size(); ++c)  // even the largest inputs leave the output below zero
+    silent[c] = bias[c] < 0 && !MagnitudesReach(*graph, producer, static_cast<int64_t>(c),
+                                                -bias[c] / factor);
   const int64_t count = std::count(silent.begin(), silent.end(), true);
   if (count == 0) return 0;
+  std::vector<double> weight = ReadWeight(*graph, producer);
   ForEachWeight(producer, [&](int64_t o, int64_t, size_t at) {
     if (silent[static_cast<size_t>(o)]) weight[at] = 0;
   });

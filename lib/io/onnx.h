@@ -2,20 +2,28 @@
 // ONNX files. Only this room sees protobuf.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
+#include "lib/base/file.h"
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/tensor/datum.h"
 
 namespace roundel::io {
 
-// Reads and checks structure (graph/check.h). External data is mapped, not read; files must lie in
-// the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage
+// Reads and checks structure (graph/check.h). Large weights and external data are mapped, not read;
+// files must lie in the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage
 // if the file does not exist). Fields and types that are not understood are kept for writing.
 Result<graph::Model> ReadOnnx(const std::string& path);
 // The same from memory; external data is then an error unless `folder` says where it lies.
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder = "");
+
+// The same from a mapped file; weights of at least `map_from` bytes stay in it. Less than a page would
+// save nothing.
+inline constexpr int64_t kMapFrom = 4096;
+Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& file,
+                                     const std::string& folder, int64_t map_from = kMapFrom);
 
 struct OnnxWriteOptions {
   // Weights of >= 1 kB go to "<file name>.data" beside the model; automatic above 2 GB.

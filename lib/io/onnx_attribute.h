@@ -6,13 +6,13 @@
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
-#include "lib/io/external_data.h"
 #include "lib/io/onnx_message.h"
+#include "lib/io/onnx_tensor.h"
 
 namespace roundel::io {
 
 struct ReadContext {
-  ExternalFiles files;
+  TensorFiles files;
   int64_t sparse_budget;  // bytes that sparse initializers may still expand to
 };
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "lib/base/text.h"
-#include "lib/io/external_data.h"
 #include "lib/io/onnx.h"
 #include "lib/io/onnx_message.h"
 #include "lib/io/onnx_tensor.h"
@@ -23,7 +22,7 @@ Status ParseFile(const std::string& path, Message* proto) {
   return DataError("not a serialised value").At(StrCat("'", path, "'"));
 }
 
-Result<Datum> TakeSequence(onnx::SequenceProto* proto, ExternalFiles* files) {
+Result<Datum> TakeSequence(onnx::SequenceProto* proto, TensorFiles* files) {
   if (proto->elem_type() != onnx::SequenceProto::TENSOR && proto->elem_type() != 0)
     return DataError("a sequence of something else than tensors");
   std::vector<Tensor> items;
@@ -33,7 +32,7 @@ Result<Datum> TakeSequence(onnx::SequenceProto* proto, ExternalFiles* files) {
   return Datum::Sequence(std::move(items));
 }
 
-Result<Datum> TakeOptional(onnx::OptionalProto* proto, ExternalFiles* files) {
+Result<Datum> TakeOptional(onnx::OptionalProto* proto, TensorFiles* files) {
   if (proto->has_tensor_value()) {
     ASSIGN_OR_RETURN(Tensor tensor, TakeTensor(proto->mutable_tensor_value(), files));
     return Datum(std::move(tensor));
@@ -54,14 +53,14 @@ Result<Datum> InFile(Result<Datum> datum, const std::string& path) {
 Result<Tensor> ReadTensorProto(const std::string& path) {
   onnx::TensorProto proto;
   RETURN_IF_ERROR(ParseFile(path, &proto));
-  ExternalFiles files(FolderOf(path));
+  TensorFiles files(FolderOf(path));
   auto tensor = TakeTensor(&proto, &files);
   if (!tensor.ok()) return DataError(tensor.status().message()).At(StrCat("'", path, "'"));
   return tensor;
 }
 
 Result<Datum> ReadDatum(const std::string& path, const graph::ValueInfo& declared) {
-  ExternalFiles files(FolderOf(path));
+  TensorFiles files(FolderOf(path));
   onnx::TypeProto type;
   ParseLeftover(declared.type_bytes, &type);
   if (type.has_sequence_type()) {

@@ -42,11 +42,15 @@ inline std::string Leftover(const google::protobuf::MessageLite& message) {
 }
 
 // Parse errors are the caller's to report; protobuf's own lines on stderr would only repeat them.
+inline bool SilenceProtobuf() {
+  static const bool quiet = (google::protobuf::SetLogHandler(nullptr), true);
+  return quiet;
+}
+
 // `bytes` fits into an int.
 template <typename Message>
 bool ParseQuietly(const void* data, size_t bytes, Message* message) {
-  static const bool quiet = (google::protobuf::SetLogHandler(nullptr), true);
-  return quiet && message->ParsePartialFromArray(data, static_cast<int>(bytes));
+  return SilenceProtobuf() && message->ParsePartialFromArray(data, static_cast<int>(bytes));
 }
 
 // Parses what Leftover() made. It came out of a parse, so it cannot fail.

@@ -1,6 +1,6 @@
-// Reading ONNX files: protobuf -> graph::Model. Data moves out of the messages instead of being
-// copied, so that the peak is the file's mapping plus one copy of the weights. What is not modelled
-// stays in the structs' `unknown` (onnx_message.h).
+// Reading ONNX files: protobuf -> graph::Model. Large weights stay in the file (onnx_cut.h); other
+// data moves out of the messages instead of being copied. What is not modelled stays in the structs'
+// `unknown` (onnx_message.h).
 
 #include <climits>
 #include <unordered_map>
@@ -226,8 +226,8 @@ Status CheckVersions(const graph::Model& model) {
   return OkStatus();
 }
 
-Result<graph::Model> TakeModel(onnx::ModelProto* proto, const std::string& folder) {
-  ReadContext context{ExternalFiles(folder), kSparseBudget};
+Result<graph::Model> TakeModel(onnx::ModelProto* proto, TensorFiles files) {
+  ReadContext context{std::move(files), kSparseBudget};
   graph::Model model;
   if (!proto->has_graph()) return ModelError("the file holds no graph: not an ONNX model?");
   ROUNDEL_TAKE_INT(proto, ir_version, model.ir_version);
@@ -256,23 +256,43 @@ Result<graph::Model> TakeModel(onnx::ModelProto* proto, const std::string& folde
   return model;
 }
 
-}  // namespace
-
-Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder) {
+Status CheckSize(size_t bytes) {
   if (bytes == 0) return ModelError("the file is empty");
   if (bytes > INT_MAX)
     return ModelError(
         "the file is larger than 2 GB, the limit of protobuf: export the model with "
         "external data");
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder) {
+  RETURN_IF_ERROR(CheckSize(bytes));
   onnx::ModelProto proto;
   if (!ParseQuietly(data, bytes, &proto))
     return ModelError("not an ONNX model, or truncated: it does not parse as protobuf");
-  return TakeModel(&proto, folder);
+  return TakeModel(&proto, TensorFiles(folder));
+}
+
+Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& file,
+                                     const std::string& folder, int64_t map_from) {
+  const std::span<const std::byte> bytes = file->bytes();
+  RETURN_IF_ERROR(CheckSize(bytes.size()));
+  const CutMessage message = CutRawData(bytes, map_from);
+  onnx::ModelProto proto;
+  if (message.cuts.empty() || !ParseCut(message, &proto))
+    return ParseOnnx(bytes.data(), bytes.size(), folder);
+  TensorFiles files(folder);
+  files.cut = CutTensors(message.cuts, file, proto.mutable_graph());
+  auto model = TakeModel(&proto, std::move(files));
+  file->ReleasePages(0, static_cast<int64_t>(bytes.size()));
+  return model;
 }
 
 Result<graph::Model> ReadOnnx(const std::string& path) {
   ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
-  auto model = ParseOnnx(file->bytes().data(), file->bytes().size(), FolderOf(path));
+  auto model = ParseMappedOnnx(file, FolderOf(path));
   if (!model.ok()) return std::move(model).status().At(StrCat("'", path, "'"));
   return model;
 }

@@ -175,20 +175,20 @@ Result<Tensor> TakeExternal(DType type, const Shape& shape, int64_t count, onnx:
   return Tensor::Mapped(type, shape, file, entry.offset);
 }
 
+}  // namespace
+
 int DataFields(const onnx::TensorProto& proto) {
   return proto.has_raw_data() + (proto.float_data_size() > 0) + (proto.int32_data_size() > 0) +
          (proto.int64_data_size() > 0) + (proto.double_data_size() > 0) +
          (proto.uint64_data_size() > 0) + (proto.string_data_size() > 0);
 }
 
-}  // namespace
-
 void ParseLeftover(const std::string& leftover, google::protobuf::MessageLite* message) {
   if (leftover.empty()) return;
   INVARIANT(message->ParsePartialFromString(leftover), "a leftover is not a message");
 }
 
-Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files) {
+Result<Tensor> TakeTensor(onnx::TensorProto* proto, TensorFiles* files) {
   TakeNote(proto->mutable_unknown_fields());
   const auto type = static_cast<DType>(proto->data_type());
   if (type == DType::kUndefined) return ModelError("the tensor has no element type");
@@ -199,7 +199,9 @@ Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files) {
   if (DataFields(*proto) + external > 1) return ModelError("the tensor holds its data twice");
   proto->clear_dims();
   proto->clear_data_type();
-  if (external) return CheckBools(TakeExternal(type, shape, count, proto, files));
+  if (external) return CheckBools(TakeExternal(type, shape, count, proto, &files->external));
+  if (const CutTensors::Place* place = files->cut.Find(*proto))
+    return Tensor::Mapped(type, shape, place->file, place->offset);
   if (type == DType::kString && !proto->has_raw_data()) return TakeStrings(shape, count, proto);
   if (BitWidth(type) == 0 && type != DType::kString)
     return Tensor::Empty(type, shape);  // a newer type: its data stays in the leftover
@@ -222,7 +224,7 @@ namespace {
 template <typename From, typename Field>
 void Widen(const Tensor& value, Field* field) {
   const int64_t entries = value.byte_size() / static_cast<int64_t>(sizeof(From));
-  const auto* bytes = static_cast<const char*>(value.raw());
+  const auto* bytes = reinterpret_cast<const char*>(value.bytes().data());
   field->Reserve(static_cast<int>(entries));
   for (int64_t i = 0; i < entries; ++i) {
     From entry;
@@ -289,7 +291,7 @@ bool PutTensor(const Tensor& value, RawData raw, onnx::TensorProto* proto) {
     return false;
   }
   if (raw == RawData::kSet)
-    proto->set_raw_data(value.raw(), static_cast<size_t>(value.byte_size()));
+    proto->set_raw_data(value.bytes().data(), value.bytes().size());
   return true;
 }
 
@@ -304,7 +306,7 @@ bool TakeSparseMark(onnx::TensorProto* proto) {
   return note == kSparse;
 }
 
-Result<Tensor> Densify(const onnx::SparseTensorProto& proto, ExternalFiles* files,
+Result<Tensor> Densify(const onnx::SparseTensorProto& proto, TensorFiles* files,
                        int64_t* budget) {
   onnx::TensorProto values_proto = proto.values(), indices_proto = proto.indices();
   ASSIGN_OR_RETURN(const Tensor values, TakeTensor(&values_proto, files));

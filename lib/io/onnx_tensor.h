@@ -5,14 +5,25 @@
 
 #include "lib/base/status.h"
 #include "lib/io/external_data.h"
+#include "lib/io/onnx_cut.h"
 #include "lib/io/onnx_message.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::io {
 
+// Where data lies that is not in the message itself.
+struct TensorFiles {
+  explicit TensorFiles(std::string folder) : external(std::move(folder)) {}
+  ExternalFiles external;
+  CutTensors cut;
+};
+
+// In how many of its fields a tensor holds data; external data does not count.
+int DataFields(const onnx::TensorProto& proto);
+
 // Moves dims, type and data out of `proto`, with a note of how the data was stored; name, doc
 // string and whatever is not modelled stay. The message of an error does not name the tensor.
-Result<Tensor> TakeTensor(onnx::TensorProto* proto, ExternalFiles* files);
+Result<Tensor> TakeTensor(onnx::TensorProto* proto, TensorFiles* files);
 
 enum class RawData {
   kSet,      // raw bytes are copied into the message
@@ -27,6 +38,6 @@ bool PutTensor(const Tensor& value, RawData raw, onnx::TensorProto* proto);
 void MarkSparse(onnx::TensorProto* proto);
 bool TakeSparseMark(onnx::TensorProto* proto);
 // The dense value; `budget` bytes may still be allocated for such values and are counted down.
-Result<Tensor> Densify(const onnx::SparseTensorProto& proto, ExternalFiles* files, int64_t* budget);
+Result<Tensor> Densify(const onnx::SparseTensorProto& proto, TensorFiles* files, int64_t* budget);
 
 }  // namespace roundel::io

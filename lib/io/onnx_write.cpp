@@ -133,7 +133,7 @@ std::vector<bool> KeepSparse(const graph::Graph& graph, onnx::GraphProto* proto)
   for (const onnx::SparseTensorProto& sparse : proto->sparse_initializer()) {
     const auto found = index.find(sparse.values().name());
     if (found == index.end()) continue;
-    ExternalFiles no_files("");
+    TensorFiles no_files("");
     int64_t budget = INT64_MAX;
     const auto dense = Densify(sparse, &no_files, &budget);
     if (!dense.ok() || !(*dense == graph.initializers()[found->second].value)) continue;
@@ -169,6 +169,12 @@ void SplitFields(int number, Message* message, Message* front) {
 // ---- the stream
 
 using Sink = std::function<Status(const void*, size_t)>;
+
+Status PutBytes(const Tensor& value, const Sink& sink) {
+  RETURN_IF_ERROR(sink(value.bytes().data(), value.bytes().size()));
+  value.ReleasePages();
+  return OkStatus();
+}
 
 std::string Header(int field, uint64_t length) {
   constexpr int kLengthDelimited = 2;
@@ -270,8 +276,7 @@ class Layout {
       const InitializerBytes bytes = Encode(graph_.initializers()[i], places_[i], data_file_);
       RETURN_IF_ERROR(
           put(Header(kInitializerField, static_cast<uint64_t>(bytes.size())) + bytes.front));
-      if (bytes.raw)
-        RETURN_IF_ERROR(sink(bytes.raw->raw(), static_cast<size_t>(bytes.raw->byte_size())));
+      if (bytes.raw) RETURN_IF_ERROR(PutBytes(*bytes.raw, sink));
       RETURN_IF_ERROR(put(bytes.back));
     }
     RETURN_IF_ERROR(put(graph_back_));
@@ -320,7 +325,8 @@ Status WriteData(const graph::Graph& graph, const std::vector<Place>& places, At
     const Tensor& value = graph.initializers()[i].value;
     RETURN_IF_ERROR(file->PadTo(value.byte_size() >= kPageFrom ? kPage : kCacheLine));
     INVARIANT(file->position() == places[i].offset, "external data out of place");
-    RETURN_IF_ERROR(file->Write(value.raw(), static_cast<size_t>(value.byte_size())));
+    RETURN_IF_ERROR(PutBytes(
+        value, [&](const void* data, size_t bytes) { return file->Write(data, bytes); }));
   }
   return OkStatus();
 }

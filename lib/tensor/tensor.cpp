@@ -1,12 +1,13 @@
 #include "lib/tensor/tensor.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <mutex>
 #include <new>
 
 #include "lib/base/limits.h"
@@ -15,33 +16,55 @@
 namespace roundel {
 
 struct Tensor::Storage {
-  std::byte* data = nullptr;                   // owned, borrowed, or inside `file` or `bytes`
+  // Owned, borrowed, or inside `file` or `bytes`; nullptr while unaligned bytes of `file` wait to be
+  // copied.
+  std::atomic<std::byte*> data = nullptr;
   bool owned = false;
   int64_t counted = 0;                         // bytes booked as memory in use
   std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
+  int64_t offset = 0, mapped_size = 0;         // in `file`
+  std::mutex copying;
   std::string bytes;                           // what FromBytes took over
   std::vector<std::string> strings;
 
   Storage() = default;
   ~Storage() {
-    if (owned) ::operator delete(data, kAlignment);
+    if (owned) ::operator delete(data.load(), alignment);
     CountMemory(-counted);
   }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  // A cache line, and what AVX-512 loads like best. Fails with bad_alloc, as containers do.
-  static constexpr std::align_val_t kAlignment{64};
-  void Allocate(int64_t bytes) {
-    data = static_cast<std::byte*>(
-        ::operator new(static_cast<size_t>(std::max<int64_t>(bytes, 1)), kAlignment));
+  // A cache line, and what AVX-512 loads like best; large pages spare most of what it takes to touch
+  // new memory for the first time. Fails with bad_alloc, as containers do.
+  std::align_val_t alignment{64};
+  std::byte* Allocate(int64_t bytes) {
+    constexpr size_t kLargePage = 1 << 21;
+    const auto size = static_cast<size_t>(std::max<int64_t>(bytes, 1));
+    if (size >= kLargePage) alignment = std::align_val_t{kLargePage};
+    auto* memory = static_cast<std::byte*>(::operator new(size, alignment));
+    if (size >= kLargePage) madvise(memory, size / kLargePage * kLargePage, MADV_HUGEPAGE);
     owned = true;
     Count(bytes);
+    return memory;
   }
 
   void Count(int64_t bytes) {
     counted = bytes;
     CountMemory(bytes);
+  }
+
+  const std::byte* in_file() const { return file->bytes().data() + offset; }
+  // The aligned copy of unaligned bytes; threads may ask for it at the same time.
+  std::byte* Copy() {
+    const std::lock_guard lock(copying);
+    if (data.load() == nullptr) {
+      std::byte* memory = Allocate(mapped_size);
+      std::memcpy(memory, in_file(), static_cast<size_t>(mapped_size));
+      file->ReleasePages(offset, mapped_size);
+      data.store(memory, std::memory_order_release);
+    }
+    return data.load();
   }
 };
 
@@ -76,7 +99,7 @@ Tensor Tensor::Empty(DType type, const Shape& shape) {
   t.dtype_ = type;
   t.shape_ = shape;
   t.storage_ = std::make_shared<Storage>();
-  t.storage_->Allocate(t.byte_size());
+  t.storage_->data = t.storage_->Allocate(t.byte_size());
   return t;
 }
 
@@ -91,17 +114,17 @@ Tensor Tensor::Mapped(DType type, const Shape& shape, std::shared_ptr<const Mapp
   Tensor t;
   t.dtype_ = type;
   t.shape_ = shape;
-  t.storage_ = std::make_shared<Storage>();
   INVARIANT(offset >= 0 && offset + t.byte_size() <= static_cast<int64_t>(file->bytes().size()),
         "mapped tensor outside of its file");
-  const std::byte* source = file->bytes().data() + offset;
-  if (reinterpret_cast<uintptr_t>(source) % 16 != 0) {  // unaligned in the file: read it now
-    t.storage_->Allocate(t.byte_size());
-    std::memcpy(t.storage_->data, source, static_cast<size_t>(t.byte_size()));
-    return t;
-  }
-  t.storage_->data = const_cast<std::byte*>(source);
+  if (t.byte_size() == 0) return Empty(type, shape);
+  t.storage_ = std::make_shared<Storage>();
+  t.storage_->offset = offset;
+  t.storage_->mapped_size = t.byte_size();
   t.storage_->file = std::move(file);
+  const std::byte* source = t.storage_->in_file();
+  constexpr uintptr_t kAligned = 16;  // the largest element, complex128
+  if (reinterpret_cast<uintptr_t>(source) % kAligned == 0)
+    t.storage_->data = const_cast<std::byte*>(source);
   return t;
 }
 
@@ -114,7 +137,7 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
   // Small strings live inside the string object and move with it; they are copied, which aligns them.
   constexpr size_t kWorthKeeping = 256;
   if (bytes.size() < kWorthKeeping || reinterpret_cast<uintptr_t>(bytes.data()) % 16 != 0) {
-    t.storage_->Allocate(t.byte_size());
+    t.storage_->data = t.storage_->Allocate(t.byte_size());
     std::memcpy(t.storage_->data, bytes.data(), bytes.size());
     return t;
   }
@@ -143,20 +166,31 @@ Tensor Tensor::Borrow(DType type, const Shape& shape, void* data) {
   return t;
 }
 
-bool Tensor::is_mapped() const { return storage_ && storage_->file != nullptr; }
+const MappedFile* Tensor::mapped_file() const { return storage_ ? storage_->file.get() : nullptr; }
 
-void Tensor::ReleasePages() const {
-  if (!is_mapped()) return;
-  static const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const auto begin = reinterpret_cast<uintptr_t>(storage_->data);
-  const uintptr_t end = begin + static_cast<uintptr_t>(byte_size());
-  const uintptr_t first = (begin + page - 1) / page * page, last = end / page * page;
-  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
-}
+bool Tensor::is_mapped() const { return mapped_file() && storage_->data == storage_->in_file(); }
 
 const void* Tensor::raw() const {
   INVARIANT(defined(), "undefined tensor");
-  return storage_->data;
+  const std::byte* data = storage_->data.load(std::memory_order_acquire);
+  return data || !storage_->file ? data : storage_->Copy();
+}
+
+std::span<const std::byte> Tensor::bytes() const {
+  INVARIANT(defined(), "undefined tensor");
+  const auto size = static_cast<size_t>(byte_size());
+  const std::byte* data = storage_->data.load(std::memory_order_acquire);
+  return {data || !storage_->file ? data : storage_->in_file(), size};
+}
+
+Tensor Tensor::ReadOnce() const {
+  INVARIANT(defined(), "undefined tensor");
+  if (storage_->data.load() || !storage_->file) return *this;
+  return Mapped(dtype_, shape_, storage_->file, storage_->offset);
+}
+
+void Tensor::ReleasePages() const {
+  if (mapped_file()) storage_->file->ReleasePages(storage_->offset, storage_->mapped_size);
 }
 
 void* Tensor::mutable_raw() {
@@ -164,7 +198,7 @@ void* Tensor::mutable_raw() {
   INVARIANT(dtype_ != DType::kString, "string tensors are not written in place");
   if (storage_.use_count() > 1 || storage_->file) {
     Tensor copy = Empty(dtype_, shape_);
-    std::memcpy(copy.storage_->data, storage_->data, static_cast<size_t>(byte_size()));
+    std::memcpy(copy.storage_->data, bytes().data(), static_cast<size_t>(byte_size()));
     storage_ = copy.storage_;
   }
   return storage_->data;
@@ -317,7 +351,7 @@ bool operator==(const Tensor& a, const Tensor& b) {
   if (!a.defined()) return true;
   if (a.dtype_ != b.dtype_ || a.shape_ != b.shape_) return false;
   if (a.dtype_ == DType::kString) return a.strings() == b.strings();
-  return std::memcmp(a.raw(), b.raw(), static_cast<size_t>(a.byte_size())) == 0;
+  return std::memcmp(a.bytes().data(), b.bytes().data(), a.bytes().size()) == 0;
 }
 
 }  // namespace roundel

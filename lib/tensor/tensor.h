@@ -43,7 +43,7 @@ class Tensor {
   template <typename T>
   static Tensor Scalar(T value) { return FromVector<T>({}, {value}); }
   // Bytes of a mapped file, not read until used. `offset` and the size have been checked against
-  // the file. Data need not be aligned: data<T>() copies first if it is not.
+  // the file. Data need not be aligned: raw() and data<T>() make an aligned copy, once, if it is not.
   static Tensor Mapped(DType type, const Shape& shape, std::shared_ptr<const MappedFile> file,
                        int64_t offset);
   // Takes over bytes that a parser has already read; `bytes` has the tensor's byte size.
@@ -59,11 +59,13 @@ class Tensor {
   int64_t dim(int64_t axis) const { return shape_[axis < 0 ? axis + rank() : axis]; }
   int64_t size() const { return NumElements(shape_); }  // elements
   int64_t byte_size() const { return ByteSize(dtype_, size()); }
+  // In a file, and read from there in place: unaligned bytes are not.
   bool is_mapped() const;
-  // Gives the memory back that reading mapped data has filled; the file is read again when needed.
-  void ReleasePages() const;
+  const MappedFile* mapped_file() const;  // nullptr if the bytes do not lie in a file
 
   const void* raw() const;
+  // As they lie in memory or in the file, of any alignment: for whoever moves bytes only.
+  std::span<const std::byte> bytes() const;
   void* mutable_raw();
   template <typename T>
   const T* data() const {
@@ -78,6 +80,13 @@ class Tensor {
   template <typename T>
   std::span<const T> span() const { return {data<T>(), static_cast<size_t>(size())}; }
   const std::vector<std::string>& strings() const;
+
+  // The same values for a single reading: should an unaligned file demand a copy, it goes with the
+  // result instead of staying with this tensor.
+  Tensor ReadOnce() const;
+  // Whoever has made something of its own of a mapped tensor needs the file's pages no longer: their
+  // memory is given back. Reading the tensor stays possible.
+  void ReleasePages() const;
 
   // The same bytes under another shape of the same element count.
   Tensor Reshaped(const Shape& shape) const;

@@ -1,6 +1,9 @@
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "lib/base/file.h"
+#include "lib/io/onnx.h"
 #include "tests/cmd/cli.h"
 
 using namespace roundel;
@@ -240,6 +243,33 @@ graph main (float32[N,2] x) => (float32[N,2] z) {
       std::string::npos);
   CHECK(Error({"compare", model, "--data", data}, 2).find("give QUANTIZED or --encodings") !=
         std::string::npos);
+}
+
+TEST_CASE("a model's hash covers its file once, and external data") {
+  const TempFolder folder;
+  const std::string path = WriteModel(folder, "large.onnx", R"(opset 13
+graph main (float32[N,64] x) => (float32[N,64] y) {
+  float32[64,64] w = random(1)
+  y = MatMul(x, w)
+}
+)");
+  const Json json = JsonOf({"inspect", path});
+  CHECK(json["bytes"] == std::filesystem::file_size(path));
+  const std::string bytes = *ReadTextFile(path);
+  CHECK(JsonOf({"inspect", folder.Write("copy.onnx", bytes)})["hash"] == json["hash"]);
+  std::string changed = bytes;
+  changed[changed.size() / 2] ^= 1;  // within the weights, which are nearly all of the file
+  CHECK(JsonOf({"inspect", folder.Write("changed.onnx", changed)})["hash"] != json["hash"]);
+
+  const auto model = io::ReadOnnx(path);
+  REQUIRE(model.ok());
+  REQUIRE(io::WriteOnnx(*model, folder / "outside.onnx", {.external_data = true}).ok());
+  const Json outside = JsonOf({"inspect", folder / "outside.onnx"});
+  CHECK(outside["bytes"] == std::filesystem::file_size(folder / "outside.onnx") + 64 * 64 * 4);
+  std::string data = *ReadTextFile(folder / "outside.onnx.data");
+  data.back() ^= 1;
+  folder.Write("outside.onnx.data", data);
+  CHECK(JsonOf({"inspect", folder / "outside.onnx"})["hash"] != outside["hash"]);
 }
 
 TEST_CASE("inspect shows the model and what cannot run") {

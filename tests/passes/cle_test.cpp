@@ -5,6 +5,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/text.h"
+#include "passes/runner.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 
@@ -55,6 +56,36 @@ std::vector<double> Ranges(const Tensor& weight, int axis) {
     range = std::max(range, std::fabs(static_cast<double>(weight.data<float>()[i])));
   }
   return ranges;
+}
+
+TEST_CASE("a dry run leaves the same records as a real one") {
+  const std::string text = Model("float32[N,3,8,8] x",
+                                 Conv("a", "[4,3,3,3]", "x") + "ra = Relu(a)\n" +
+                                     Conv("b", "[5,4,1,1]", "ra") + "rb = Relu(b)\n" +
+                                     Conv("c", "[4,5,3,3]", "rb", "", "y"));
+  const auto records = [&](bool dry) {
+    auto model = graph::Parse(text);
+    REQUIRE(model.ok());
+    Session session;
+    session.model = std::move(*model);
+    session.dry = dry;
+    Unbalance(&session.model, "a_w");
+    std::vector<std::string> lines;
+    for (const char* name : {"cle", "high_bias_absorb"}) {
+      const PassInfo* pass = FindPass(name);
+      report::Report report;
+      const recipe::Step step{.pass = name, .params = recipe::Params(pass->params)};
+      const Status status = RunSteps({step}, {.verify_samples = 0}, &session, &report);
+      if (!status.ok()) lines.push_back(status.message());
+      for (const report::Record& r : report.passes.back().records)
+        lines.push_back(StrCat(name, " ", r.subject, " ", r.action));
+    }
+    return lines;
+  };
+  const auto dry = records(true), real = records(false);
+  REQUIRE(dry.size() >= 2);
+  CHECK(dry == real);
+  CHECK(Join(dry).find("equalised") != std::string::npos);
 }
 
 TEST_CASE("two Convs get the scales of the formula") {

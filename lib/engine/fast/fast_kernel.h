@@ -4,8 +4,10 @@
 // (and complain about, if it is wrong). A fast kernel therefore reports no errors.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "lib/engine/value.h"
@@ -46,6 +48,44 @@ struct NormSpec {
   Tensor gamma, beta;  // [C], may be undefined
 };
 
+// Constant weights as the model has them. What is folded into them is applied whenever they are read,
+// so that a kernel that keeps them packed does not hold them a second time.
+class LinearWeights {
+ public:
+  using Fold = std::function<Tensor(const Tensor&)>;
+  LinearWeights() = default;
+  LinearWeights(Tensor stored, Fold fold = nullptr)
+      : stored_(std::move(stored)), fold_(std::move(fold)) {}
+
+  bool defined() const { return stored_.defined(); }
+  const Shape& shape() const { return stored_.shape(); }
+  int64_t rank() const { return stored_.rank(); }
+  int64_t dim(int64_t axis) const { return stored_.dim(axis); }
+  // pack(const void* values), row-major; nothing of what that takes stays in memory.
+  template <typename Pack>
+  auto Read(const Pack& pack) const {
+    const Tensor read = stored_.ReadOnce();
+    auto packed = fold_ ? pack(fold_(read).raw()) : pack(read.raw());
+    read.ReleasePages();
+    return packed;
+  }
+  // For kernels that cannot pack them: the values, which stay in memory.
+  const void* Keep() const {
+    if (fold_) {
+      const Tensor read = stored_.ReadOnce();
+      stored_ = fold_(read);
+      fold_ = nullptr;
+      read.ReleasePages();
+    }
+    return stored_.raw();
+  }
+  void ReleasePages() const { stored_.ReleasePages(); }
+
+ private:
+  mutable Tensor stored_;
+  mutable Fold fold_;
+};
+
 struct KernelSpec {
   const graph::Node* main = nullptr;  // the first node of the chain
   int64_t opset = 0;
@@ -53,7 +93,8 @@ struct KernelSpec {
   // Weights and bias of Conv, ConvTranspose, Gemm and MatMul with everything folded in that the
   // chain does to them before the first post-op (BatchNormalization, constant scales and
   // additions). Undefined if not constant.
-  Tensor weights, bias;
+  LinearWeights weights;
+  Tensor bias;
   std::vector<PostOp> post_ops;
   // >= 0: the chain is nothing but post_ops on this input.
   int element_input = -1;

@@ -48,7 +48,7 @@ Status Gather(OpContext& context) {
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, x.dtype(), shape));
   if (y->size() == 0) return OkStatus();
   const int64_t bytes = ByteSize(x.dtype(), inner), count = static_cast<int64_t>(indices.size());
-  const auto* from = static_cast<const std::byte*>(x.raw());
+  const std::byte* from = x.bytes().data();  // rows of a table in a file are not copied first
   auto* to = static_cast<std::byte*>(y->mutable_raw());
   ParallelFor(outer * count, RowGrain(inner), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)

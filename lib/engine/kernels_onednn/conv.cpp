@@ -61,7 +61,8 @@ class ConvKernel : public FastKernel {
 
   const graph::Node node_;
   const int64_t groups_;
-  const Tensor weights_, bias_;
+  const LinearWeights weights_;
+  const Tensor bias_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;

@@ -9,17 +9,17 @@ namespace roundel::engine {
 
 PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
 
-dnnl::memory PackedWeights::Get(const dnnl::memory::desc& from_desc, const Tensor& from,
+dnnl::memory PackedWeights::Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
                                 const dnnl::memory::desc& to_desc) {
-  if (to_desc == from_desc) return Wrap(from_desc, from.raw());
+  if (to_desc == from_desc) return Wrap(from_desc, from.Keep());
   for (const dnnl::memory& known : packed_)
     if (known.get_desc() == to_desc) return known;
   const auto bytes = static_cast<int64_t>(to_desc.get_size());
   if (!CheckMemory(bytes).ok()) return {};
-  packed_.push_back(Packed(from_desc, from.raw(), to_desc));
+  packed_.push_back(
+      from.Read([&](const void* values) { return Packed(from_desc, values, to_desc); }));
   bytes_ += bytes;
   CountMemory(bytes);
-  from.ReleasePages();
   return packed_.back();
 }
 

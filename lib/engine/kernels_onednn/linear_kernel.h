@@ -35,9 +35,8 @@ class PackedWeights {
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;
 
-  // Empty if the memory limit leaves no room for the copy. The pages of weights that lie in a mapped
-  // file are given back once the copy exists.
-  dnnl::memory Get(const dnnl::memory::desc& from_desc, const Tensor& from,
+  // Empty if the memory limit leaves no room for the copy.
+  dnnl::memory Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
                    const dnnl::memory::desc& to_desc);
 
  private:

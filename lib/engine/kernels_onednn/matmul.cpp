@@ -60,7 +60,7 @@ class InnerProductKernel : public FastKernel {
     out->weights = packed_.Get(plain, weights_, descriptor.weights_desc());
     if (!out->weights) {  // no memory for a copy: as they lie in the model, slower
       descriptor = describe(plain);
-      out->weights = Wrap(plain, weights_.data<float>());
+      out->weights = Wrap(plain, weights_.Keep());
       borrows_ = true;
     }
     if (!IsFastImplementation(descriptor.impl_info_str())) return false;
@@ -73,7 +73,8 @@ class InnerProductKernel : public FastKernel {
   }
 
   const bool gemm_, transposed_;
-  const Tensor weights_, bias_;
+  const LinearWeights weights_;
+  const Tensor bias_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;

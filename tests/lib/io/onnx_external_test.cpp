@@ -66,6 +66,7 @@ TEST_CASE("external data is mapped") {
   const auto odd = Read(folder, ExternalModel("odd.bin", "3"));
   CHECK(*odd->graph->Constant("w") == kExpected);
   CHECK_FALSE(odd->graph->Constant("w")->is_mapped());
+  CHECK(odd->graph->Constant("w")->data<float>()[1] == 2);
 
   // Written without the option, the weights move into the model.
   CHECK(Difference(AddModel(), [&] {

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <thread>
+#include <vector>
 
 #include <catch2/catch.hpp>
 
@@ -52,8 +54,50 @@ TEST_CASE("mapped tensors are never written back") {
   CHECK_FALSE(aligned.is_mapped());
   CHECK((*ReadTextFile(path))[0] == '.');
   const Tensor odd = Tensor::Mapped(DType::kFloat, {2}, file, 4);
-  CHECK_FALSE(odd.is_mapped());
   CHECK(odd == Tensor::FromVector<float>({2}, {1, 2}));
+  CHECK(reinterpret_cast<uintptr_t>(odd.bytes().data()) % 16 == 4);  // not copied yet
+  CHECK(SameFloats(odd, {1, 2}));
+  Tensor changed = odd;
+  changed.mutable_data<float>()[0] = 9;
+  CHECK(SameFloats(changed, {9, 2}));
+  CHECK(SameFloats(odd, {1, 2}));
+}
+
+TEST_CASE("the pages of mapped tensors come back after they were given back") {
+  const support::TempFolder folder;
+  std::string bytes(3 * 65536 + 5, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>(i * 7 + i / 4096);
+  const auto file = *MappedFile::Open(folder.Write("w", bytes));
+  for (const int64_t offset : {0, 1, 5, 4096, 70000, 131077}) {
+    const auto at = static_cast<size_t>(offset);
+    const Tensor stored = Tensor::Mapped(DType::kInt8, {65536}, file, offset);
+    for (int i = 0; i < 2; ++i) {
+      const Tensor once = stored.ReadOnce();
+      CHECK(std::memcmp(once.raw(), bytes.data() + at, 65536) == 0);
+      CHECK(reinterpret_cast<uintptr_t>(once.raw()) % 16 == 0);
+      once.ReleasePages();
+      CHECK(std::memcmp(stored.bytes().data(), bytes.data() + at, 65536) == 0);
+    }
+    CHECK(std::memcmp(stored.raw(), bytes.data() + at, 65536) == 0);
+    stored.ReleasePages();
+    CHECK(std::memcmp(stored.raw(), bytes.data() + at, 65536) == 0);
+  }
+  Tensor::FromVector<float>({1}, {1}).ReleasePages();  // nothing to give back
+  Tensor().ReleasePages();
+}
+
+TEST_CASE("threads that read an unaligned tensor for the first time share its copy") {
+  const support::TempFolder folder;
+  const auto file = *MappedFile::Open(folder.Write("w", "x" + std::string(1 << 20, 'y')));
+  for (int round = 0; round < 20; ++round) {
+    const Tensor tensor = Tensor::Mapped(DType::kInt8, {1 << 20}, file, 1);
+    const void* seen[4];
+    std::vector<std::thread> threads;
+    for (const void*& place : seen) threads.emplace_back([&] { place = tensor.raw(); });
+    for (std::thread& thread : threads) thread.join();
+    for (const void* place : seen) CHECK(place == tensor.raw());
+    CHECK(tensor.data<int8_t>()[(1 << 20) - 1] == 'y');
+  }
 }
 
 TEST_CASE("borrowed memory is written in place, by its only tensor") {
