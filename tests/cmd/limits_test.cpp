@@ -12,7 +12,7 @@ using support::TempFolder;
 using support::WriteArray;
 using support::WriteModel;
 
-TEST_CASE("--max-memory bounds what a model takes") {
+TEST_CASE("the flag --max-memory bounds what a model takes") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
 graph g (float32[N,1000] x) => (float32[N,1000] y) {
@@ -33,7 +33,7 @@ graph g (float32[N,1000] x) => (float32[N,1000] y) {
   SetMemoryLimit(0);
 }
 
-TEST_CASE("--max-iterations ends a loop without end") {
+TEST_CASE("the flag --max-iterations ends a loop without end") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", R"(opset 16
 graph g (float32[3] x) => (float32[3] y) {

@@ -1,0 +1,65 @@
+// node bench/low_bits.js [--models a,b] [--bits 4,3] [--methods a,b] [--images N] [--scratch DIR]: accuracy and
+// time of the passes that round weights, on real models. ROUNDEL_ASSETS names the folder that holds
+// models/ and data/.
+'use strict';
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const b = require('./common.js');
+
+const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
+const images = path.join(b.assets, 'data/imagenet_jpeg'), cifar = path.join(b.assets, 'data/cifar10');
+const imagenet = preset => ({
+  calib: ['--calib', images, '--names', images + '.calib.txt', '--preset', preset],
+  eval: ['--data', images, '--names', images + '.eval.txt', '--labels', images + '.labels.txt', '--preset', preset],
+});
+const MODELS = {
+  'mobilenetv2': imagenet('imagenet'),
+  'mobilenetv1_0.75': imagenet('tf'),
+  'squeezenet1.1': imagenet('imagenet'),
+  'cifar10_resnet20': {
+    calib: ['--calib', path.join(cifar, 'calib_images_u8.npy'), '--preset', 'imagenet'],
+    eval: ['--data', path.join(cifar, 'eval_images_u8.npy'), '--labels', path.join(cifar, 'eval_labels.npy'),
+      '--preset', 'imagenet'],
+  },
+};
+// Steps behind calibrate, and the activations' grid.
+const METHODS = {
+  'nearest': [''],
+  'seq_mse': ['  - seq_mse'],
+  'gptq': ['  - gptq'],
+  'adaround': ['  - adaround: {scales: seq_mse}'],
+  'optimal_rounding': ['  - optimal_rounding'],
+  'optimal_rounding A8': ['  - optimal_rounding', 'static'],
+};
+const list = (name, all) => b.argument(name, all.join(',')).split(',');
+const count = b.argument('images', '0');
+
+function measure(name, bits, method) {
+  const [steps, activations] = METHODS[method];
+  const recipe = path.join(scratch, 'low_bits.yaml'), out = path.join(scratch, 'low_bits.onnx');
+  fs.writeFileSync(recipe, `activations: ${activations || 'float'}\n` +
+    `weights: {bits: ${bits}, symmetric: false, granularity: channel}\n` +
+    `passes:\n  - bn_fold\n  - calibrate: {method: ${activations ? 'percentile' : 'min_max'}}\n${steps}\n`);
+  const model = path.join(b.assets, 'models', name + '.onnx');
+  const {seconds} = b.roundel(['quantize', model, ...MODELS[name].calib, '--count', count, '--recipe', recipe, '-o', out, '-q']);
+  const report = JSON.parse(fs.readFileSync(out.replace('.onnx', '.report.json'), 'utf8'));
+  const text = b.roundel(['eval', model, out, ...MODELS[name].eval, '-q']).text;
+  const row = file => text.split('\n').find(line => line.startsWith(file)).trim().split(/\s+/).slice(-2)[0];
+  const [, sqnr, , , agree] = text.trim().split('\n').pop().trim().split(/\s+/);
+  return [name, `W${bits}`, method, row(model), row(out), agree, sqnr, seconds.toFixed(0),
+    (report.timing.peak_rss_bytes / 1e9).toFixed(1)];
+}
+
+function main() {
+  const models = list('models', Object.keys(MODELS));
+  b.requireFiles([b.roundelBinary, images, cifar, ...models.map(m => path.join(b.assets, 'models', m + '.onnx'))]);
+  fs.mkdirSync(scratch, {recursive: true});
+  console.log(`Machine: ${b.machine()}\n`);
+  const rows = [['model', 'weights', 'method', 'float top-1 %', 'top-1 %', 'agree %', 'SQNR dB', 'seconds', 'peak GB']];
+  for (const name of models)
+    for (const bits of list('bits', ['4', '3']))
+      for (const method of list('methods', Object.keys(METHODS))) rows.push(measure(name, bits, method));
+  b.printTable(rows);
+}
+main();
