@@ -82,6 +82,7 @@ PassInfo adaround_pass() {
       .params = std::move(params),
       .needs_data = true,
       .needs_grids = true,
+      .rounds_weights = true,
       .run = Run,
   };
 }

@@ -66,6 +66,7 @@ PassInfo gptq_pass() {
       .params = std::move(params),
       .needs_data = true,
       .needs_grids = true,
+      .rounds_weights = true,
       .run = Run,
   };
 }

@@ -63,6 +63,7 @@ PassInfo optimal_rounding_pass() {
       .params = std::move(params),
       .needs_data = true,
       .needs_grids = true,
+      .rounds_weights = true,
       .run = Run,
   };
 }

@@ -68,6 +68,7 @@ struct PassInfo {
   std::string data_substitute;  // parameter that, if it is given, makes data unnecessary
   bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
   bool needs_input_means = false;
+  bool rounds_weights = false;  // fixes codes and sets the biases that go with them
   // The model computes the same function after it; the runner proves that on data.
   bool float_equivalent = false;
   std::function<Result<Outcome>(Session&, const recipe::Params&)> run;

@@ -123,10 +123,27 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
   return verify ? Verify(before, options, session) : OkStatus();
 }
 
+// What no data is needed to see.
+Status CheckOrder(const std::vector<recipe::Step>& steps) {
+  std::string corrected;
+  for (const recipe::Step& step : steps) {
+    const PassInfo* pass = FindPass(step.pass);
+    INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
+    if (pass->rounds_weights && !corrected.empty())
+      return UsageError(StrCat("pass ", step.pass, ": comes after ", corrected,
+                               ", whose biases belong to weights rounded to nearest: put it before, or "
+                               "leave ",
+                               corrected, " out"));
+    if (pass->needs_input_means) corrected = step.pass;
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
                 Session* session, report::Report* report) {
+  RETURN_IF_ERROR(CheckOrder(steps));
   session->wants_input_means =
       std::any_of(steps.begin(), steps.end(), [](const recipe::Step& step) {
         const PassInfo* pass = FindPass(step.pass);

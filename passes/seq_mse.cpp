@@ -55,6 +55,7 @@ PassInfo seq_mse_pass() {
       .params = std::move(params),
       .needs_data = true,
       .needs_grids = true,
+      .rounds_weights = true,
       .run = Run,
   };
 }

@@ -145,6 +145,20 @@ TEST_CASE("shared weights are solved once, and what has no solver is rounded to 
   CHECK(records[1].reason.find("shared") != std::string::npos);
 }
 
+TEST_CASE("biases corrected for weights that are rounded otherwise later are refused before any work") {
+  Session session;
+  session.model = support::ParseModel(kTiny);
+  report::Report report;
+  const Status status =
+      RunSteps({{"calibrate", recipe::Params(FindPass("calibrate")->params), 0},
+                {"bias_correct", recipe::Params(FindPass("bias_correct")->params), 0},
+                {"gptq", recipe::Params(FindPass("gptq")->params), 0}},
+               {}, &session, &report);
+  CHECK(status.kind() == ErrorKind::kUsage);
+  CHECK(status.message().find("gptq: comes after bias_correct") != std::string::npos);
+  CHECK(report.passes.empty());
+}
+
 TEST_CASE("dead inputs and channels do no harm") {
   Random random(1);
   std::vector<engine::Batch> batches(1);
