@@ -17,6 +17,8 @@ namespace {
 // What the weights of further executors, packed and unpacked, may take.
 constexpr int64_t kSpareBytes = int64_t{400} << 20;
 
+constexpr int64_t kLeastParts = 4;
+
 // Samples [begin, begin + count) of `tensor`; shares its memory.
 Tensor Samples(const Tensor& tensor, int64_t begin, int64_t count) {
   Shape shape = tensor.shape();
@@ -53,7 +55,9 @@ class SplitExecutor : public Executor {
     const bool ordered =
         std::any_of(taps.begin(), taps.end(), [](const Tap& tap) { return !tap.any_order; });
     if (samples < 2 || ordered) return whole_->RunAny(inputs, taps);
-    ASSIGN_OR_RETURN(const int64_t part, PartOf(inputs, samples));
+    ASSIGN_OR_RETURN(int64_t part, PartOf(inputs, samples));
+    // Small samples, too, in some parts: threads that each run their own wait for nobody in between.
+    while (taps.empty() && part > 1 && part * kLeastParts > samples) part /= 2;
     if (part >= samples) return whole_->RunAny(inputs, taps);
     auto outputs = RunParts(inputs, samples, part, taps);
     // Shapes that only the whole batch fits, such as a Reshape over samples: those are taken at
