@@ -53,7 +53,8 @@ class Layerwise {
  private:
   void Decline(const graph::Node& node, const std::string& why) {
     ++declined_;
-    session_.report->Add(node.DisplayName(), "declined", why + "; its weights are rounded to nearest");
+    session_.report->Add(node.DisplayName(), "declined",
+                         why + "; its weights are rounded to nearest");
   }
 
   void FindLayers() {
@@ -104,12 +105,13 @@ class Layerwise {
     RETURN_IF_ERROR(solver::CheckSpec(task.problems, layer.spec));
     const solver::Solution nearest = solver::RoundNearest(task.problems, layer.spec, task.params);
     ASSIGN_OR_RETURN(solver::Solution solution, solve_(task));
-    const std::vector<double> bias = NewBias(layer, statistics, solution, free_bias);
-    KeepBiasInRange(layer, bias, nearest, &solution);
+    std::vector<double> bias = NewBias(layer, statistics, solution, free_bias);
+    if (KeepBiasInRange(layer, bias, nearest, &solution))
+      bias = NewBias(layer, statistics, solution, free_bias);
     StoreSolution(layer, solution, encoding);
     encoding->decided_by = options_.pass;
     stream_[layer.layer.weight()] = *encoding;
-    PutBias(layer, NewBias(layer, statistics, solution, free_bias), free_bias);
+    PutBias(layer, bias, free_bias);
     Record(task, statistics, nearest, solution, start);
     return OkStatus();
   }
@@ -165,37 +167,47 @@ class Layerwise {
     const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
     const auto size = static_cast<size_t>(layer.m * layer.n);
     for (size_t g = 0; g < statistics.train.size(); ++g) {
-      solver::Gram all = statistics.train[g];
-      if (!statistics.held_out.empty()) all.Add(statistics.held_out[g]);
-      const std::vector<double> shift = solver::BestBiasShift(
-          all, layer.weight[g], std::span(rounded).subspan(g * size, size));
-      for (size_t o = 0; o < shift.size(); ++o)
-        bias[g * static_cast<size_t>(layer.m) + o] += layer.layer.weight_factor * shift[o];
+      // The shift is linear in the sums: that over all samples is the mean of both parts'.
+      const solver::Gram& train = statistics.train[g];
+      const solver::Gram* held = statistics.held_out.empty() ? nullptr : &statistics.held_out[g];
+      const double total = train.count + (held ? held->count : 0);
+      for (const solver::Gram* part : {&train, held}) {
+        if (!part || part->count == 0) continue;
+        const std::vector<double> shift = solver::BestBiasShift(
+            *part, layer.weight[g], std::span(rounded).subspan(g * size, size));
+        const double factor = layer.layer.weight_factor * part->count / total;
+        for (size_t o = 0; o < shift.size(); ++o)
+          bias[g * static_cast<size_t>(layer.m) + o] += factor * shift[o];
+      }
     }
     return bias;
   }
 
-  // Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised the
-  // scales of channels with hardly any weight so that the bias fits; rows for which the solver chose a
-  // scale that is too small go back to those.
-  void KeepBiasInRange(const UnfoldedLayer& layer, const std::vector<double>& bias,
+  // Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised
+  // the scales of channels with hardly any weight so that the bias fits; rows for which the solver
+  // chose a scale that is too small go back to those. True if there were such rows.
+  bool KeepBiasInRange(const UnfoldedLayer& layer, const std::vector<double>& bias,
                        const solver::Solution& calibrated, solver::Solution* solution) const {
     const auto source = session_.encodings.find(layer.layer.input());
     const quant::Granularity granularity = layer.spec.granularity;
-    if (source == session_.encodings.end() || granularity == quant::Granularity::kBlock) return;
+    if (source == session_.encodings.end() || granularity == quant::Granularity::kBlock)
+      return false;
     const double unit = std::fabs(source->second.params[0].scale * layer.layer.weight_factor);
+    bool changed = false;
     const size_t rows = bias.size(), n = static_cast<size_t>(layer.n);
     for (size_t row = 0; row < rows; ++row) {
       const size_t at = granularity == quant::Granularity::kChannel ? row : 0;
       if (std::fabs(bias[row]) < 0x1p30 * unit * std::fabs(solution->params[at].scale)) continue;
       if (granularity == quant::Granularity::kTensor) {
         *solution = calibrated;
-        return;
+        return true;
       }
+      changed = true;
       solution->params[row] = calibrated.params[row];
       std::copy_n(calibrated.codes.begin() + static_cast<int64_t>(row * n), n,
                   solution->codes.begin() + static_cast<int64_t>(row * n));
     }
+    return changed;
   }
 
   // Also a bias that keeps its value gets a new grid: the weight has new scales.
@@ -236,8 +248,8 @@ class Layerwise {
   Session& session_;
   const LayerwiseOptions& options_;
   const SolveLayer& solve_;
-  // What the walk quantizes: weights alone. Errors of activation grids are none of the weights' business:
-  // to make up for what a range cuts off would distort all the other values.
+  // What the walk quantizes: weights alone. Errors of activation grids are none of the weights'
+  // business: to make up for what a range cuts off would distort all the other values.
   quant::EncodingTable stream_;
   std::vector<const graph::Node*> nodes_;
   std::vector<UnfoldedLayer> layers_;
@@ -245,14 +257,7 @@ class Layerwise {
   double before_ = 0, after_ = 0;
 };
 
-}  // namespace
-
-Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
-                            const SolveLayer& solve) {
-  return Layerwise(session, options, solve).Run();
-}
-
-recipe::ParamSpecs LayerwiseParams(bool correct_bias) {
+recipe::ParamSpecs CommonParams(bool correct_bias) {
   return {
       {.name = "samples",
        .default_value = int64_t{0},
@@ -278,6 +283,27 @@ recipe::ParamSpecs LayerwiseParams(bool correct_bias) {
        .min = 1,
        .unit = "MB"},
   };
+}
+
+}  // namespace
+
+Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
+                            const SolveLayer& solve) {
+  return Layerwise(session, options, solve).Run();
+}
+
+PassInfo LayerwisePass(const std::string& name, const std::string& summary, bool correct_bias,
+                       const recipe::ParamSpecs& params,
+                       Result<Outcome> (*run)(Session&, const recipe::Params&)) {
+  PassInfo info{.name = name,
+                .summary = summary,
+                .params = CommonParams(correct_bias),
+                .needs_data = true,
+                .needs_grids = true,
+                .rounds_weights = true,
+                .run = run};
+  info.params.insert(info.params.end(), params.begin(), params.end());
+  return info;
 }
 
 LayerwiseOptions ReadLayerwise(const std::string& pass, const recipe::Params& params) {

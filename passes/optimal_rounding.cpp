@@ -1,13 +1,13 @@
 // Chooses the codes and scales of weights so that each layer's output stays closest to the float
 // model's: the default of this program for four bits and fewer.
 //
-// Per output channel o, over all calibration samples and positions, with x^ the layer's input in the
-// model as quantized so far and y_o the output in the float model,
+// Per output channel o, over all calibration samples and positions, with x^ the layer's input in
+// the model as quantized so far and y_o the output in the float model,
 //
 //   J(w^) = E (w^ . x^ + b - y_o)^2 = w^^T H w^ - 2 w^^T d_o + f_o
 //
-// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h), with the means taken out,
-// because the bias is free to take them up. All that follows works on these sums:
+// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h), with the means taken
+// out, because the bias is free to take them up. All that follows works on these sums:
 //
 //   target   w* = (H + l I)^-1 (d + l w), the best real weights, held near the original ones by a
 //            ridge l, the one of five that does best on held-out samples
@@ -16,20 +16,20 @@
 //   polish   moves of one code, of two, and the best scale for the codes, in turns
 //   depthwise kernels: the best codes at the scale, proven by enumeration (solver/closest_vector.h)
 //
-// Each channel keeps the start that ended best. On samples held out from all this it must not be worse
-// than rounding to nearest, or it is rounded to nearest. Errors left by one layer are seen, and in
-// part repaired, by the next ones, whose target is the float model.
+// Each channel keeps the start that ended best. On samples held out from all this it must not be
+// worse than rounding to nearest, or it is rounded to nearest. Errors left by one layer are seen,
+// and in part repaired, by the next ones, whose target is the float model.
 //
-// Codes are frozen: nothing rounds them again. Layers whose weights have codes already are left alone;
-// weights of other ops (embeddings, recurrent layers) are rounded to nearest on their calibrated grid.
+// Codes are frozen: nothing rounds them again. Layers whose weights have codes already are left
+// alone; weights of other ops (embeddings, recurrent layers) are rounded to nearest on their
+// calibrated grid.
 //
-// Sources: Frantar et al. 2023 (GPTQ), Chee et al. 2023 (QuIP: LDLQ), Nagel et al. 2020 (AdaRound: the
-// asymmetric target), Schnorr and Euchner 1994. Cost: two passes over the data, N n^2 for the sums of a
-// layer with n inputs and N columns, and some m n^2 for its m outputs.
-
-#include "lib/solver/optimal.h"
+// Sources: Frantar et al. 2023 (GPTQ), Chee et al. 2023 (QuIP: LDLQ), Nagel et al. 2020 (AdaRound:
+// the asymmetric target), Schnorr and Euchner 1994. Cost: two passes over the data, N n^2 for the
+// sums of a layer with n inputs and N columns, and some m n^2 for its m outputs.
 
 #include "lib/base/text.h"
+#include "lib/solver/optimal.h"
 #include "passes/layerwise.h"
 
 namespace roundel::passes {
@@ -51,21 +51,15 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 }  // namespace
 
 PassInfo optimal_rounding_pass() {
-  recipe::ParamSpecs params = LayerwiseParams(true);
-  params.push_back({.name = "effort",
-                    .default_value = int64_t{2},
-                    .help = "1: one start, moves of single codes; 2: the default; 3: all starts",
-                    .min = 1,
-                    .max = 3});
-  return {
-      .name = "optimal_rounding",
-      .summary = "codes and scales of weights for the least error of each layer's output",
-      .params = std::move(params),
-      .needs_data = true,
-      .needs_grids = true,
-      .rounds_weights = true,
-      .run = Run,
-  };
+  const recipe::ParamSpecs params = {
+      {.name = "effort",
+       .default_value = int64_t{2},
+       .help = "1: one start, moves of single codes; 2: the default; 3: all starts",
+       .min = 1,
+       .max = 3}};
+  return LayerwisePass("optimal_rounding",
+                       "codes and scales of weights for the least error of each layer's output",
+                       true, params, Run);
 }
 
 }  // namespace roundel::passes

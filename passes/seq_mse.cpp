@@ -1,6 +1,6 @@
 // Sequential MSE: the range of each weight channel (or block, or tensor) is the one among
-// `candidates` shares of its full range, k/candidates for k = 1 ... candidates, that gives the least
-// squared error of the layer's output. Layers are visited in order; rounding is to nearest.
+// `candidates` shares of its full range, k/candidates for k = 1 ... candidates, that gives the
+// least squared error of the layer's output. Layers are visited in order; rounding is to nearest.
 //
 //   error = E ((w^ - w) . x)^2 = (w^ - w)^T H (w^ - w),   H = E x x^T
 //
@@ -39,25 +39,19 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 }  // namespace
 
 PassInfo seq_mse_pass() {
-  recipe::ParamSpecs params = LayerwiseParams(false);
-  params.insert(params.end(), {{.name = "candidates",
-                                .default_value = int64_t{20},
-                                .help = "shares of the full range that are tried",
-                                .min = 1,
-                                .max = 1000},
-                               {.name = "inputs",
-                                .default_value = std::string("symqt"),
-                                .help = "what the two sides of the error see",
-                                .choices = {"symqt", "symfp", "asym"}}});
-  return {
-      .name = "seq_mse",
-      .summary = "ranges of weights for the least error of each layer's output, rounding to nearest",
-      .params = std::move(params),
-      .needs_data = true,
-      .needs_grids = true,
-      .rounds_weights = true,
-      .run = Run,
-  };
+  const recipe::ParamSpecs params = {{.name = "candidates",
+                                      .default_value = int64_t{20},
+                                      .help = "shares of the full range that are tried",
+                                      .min = 1,
+                                      .max = 1000},
+                                     {.name = "inputs",
+                                      .default_value = std::string("symqt"),
+                                      .help = "what the two sides of the error see",
+                                      .choices = {"symqt", "symfp", "asym"}}};
+  return LayerwisePass(
+      "seq_mse",
+      "ranges of weights for the least error of each layer's output, rounding to nearest", false,
+      params, Run);
 }
 
 }  // namespace roundel::passes
