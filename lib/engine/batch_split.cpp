@@ -10,6 +10,7 @@
 #include "lib/base/lanes.h"
 #include "lib/base/limits.h"
 #include "lib/base/parallel.h"
+#include "lib/engine/weight_bytes.h"
 
 namespace roundel::engine {
 namespace {
@@ -32,9 +33,10 @@ class SplitExecutor : public Executor {
  public:
   SplitExecutor(std::unique_ptr<Executor> whole, const graph::Model& model,
                 const ExecutorOptions& options)
-      : whole_(std::move(whole)), model_(graph::Clone(model)), options_(options) {
-    for (const graph::Initializer& initializer : model.graph->initializers())
-      weight_bytes_ += initializer.value.byte_size();
+      : whole_(std::move(whole)),
+        model_(graph::Clone(model)),
+        options_(options),
+        weight_bytes_(WeightBytes(*model.graph)) {
     if (!options.simulate) return;
     table_ = *options.simulate;
     options_.simulate = &table_;
@@ -180,7 +182,7 @@ class SplitExecutor : public Executor {
   const graph::Model model_;  // further lanes are compiled from it
   ExecutorOptions options_;
   quant::EncodingTable table_;
-  int64_t weight_bytes_ = 0;
+  const int64_t weight_bytes_;
   std::map<std::string, int64_t> parts_;  // by shape of a sample
 };
 

@@ -11,6 +11,7 @@
 #include "lib/base/limits.h"
 #include "lib/base/parallel.h"
 #include "lib/base/progress.h"
+#include "lib/engine/weight_bytes.h"
 
 namespace roundel::engine {
 namespace {
@@ -19,16 +20,6 @@ struct Lane {
   std::unique_ptr<Executor> executor;
   std::vector<Tap> taps;
 };
-
-// Of the graph and of those nested in it.
-int64_t WeightBytes(const graph::Graph& graph) {
-  int64_t bytes = 0;
-  for (const graph::Initializer& initializer : graph.initializers())
-    bytes += initializer.value.byte_size();
-  for (const graph::NodePtr& node : graph.nodes())
-    graph::ForEachSubgraph(*node, [&](const graph::Graph& nested) { bytes += WeightBytes(nested); });
-  return bytes;
-}
 
 class Sweeper {
  public:

@@ -14,10 +14,6 @@
 #include "lib/base/text.h"
 #include "lib/engine/fast/vectorize.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
 namespace roundel::engine {
 namespace {
 
@@ -34,62 +30,6 @@ ROUNDEL_VECTORIZE float LargestMagnitude(const float* x, int64_t n) {
   float magnitude;
   std::memcpy(&magnitude, &largest, sizeof magnitude);
   return magnitude <= std::numeric_limits<float>::max() ? magnitude : HUGE_VALF;
-}
-
-void HalveSlowly(const float* from, int64_t n, uint16_t* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] = FloatToHalf(from[i]);
-}
-void DoubleSlowly(const uint16_t* from, int64_t n, float* to) {
-  for (int64_t i = 0; i < n; ++i) to[i] = HalfToFloat(from[i]);
-}
-
-#if defined(__x86_64__)
-__attribute__((target("avx2,f16c"))) void HalveEights(const float* from, int64_t n, uint16_t* to) {
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i),
-                     _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
-  HalveSlowly(from + i, n - i, to + i);
-}
-__attribute__((target("avx2,f16c"))) void DoubleEights(const uint16_t* from, int64_t n, float* to) {
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(
-                                 reinterpret_cast<const __m128i*>(from + i))));
-  DoubleSlowly(from + i, n - i, to + i);
-}
-bool HasF16c() {
-  static const bool has = __builtin_cpu_supports("f16c") && __builtin_cpu_supports("avx2");
-  return has;
-}
-#endif
-
-Tensor Halved(const Tensor& value) {
-  Tensor half = Tensor::Empty(DType::kFloat16, value.shape());
-  const auto* from = value.data<float>();
-  auto* to = static_cast<uint16_t*>(half.mutable_raw());
-#if defined(__x86_64__)
-  if (HasF16c()) {
-    HalveEights(from, value.size(), to);
-    return half;
-  }
-#endif
-  HalveSlowly(from, value.size(), to);
-  return half;
-}
-
-Tensor Doubled(const Tensor& half) {
-  Tensor value = Tensor::Empty(DType::kFloat, half.shape());
-  const auto* from = static_cast<const uint16_t*>(half.raw());
-  auto* to = value.mutable_data<float>();
-#if defined(__x86_64__)
-  if (HasF16c()) {
-    DoubleEights(from, value.size(), to);
-    return value;
-  }
-#endif
-  DoubleSlowly(from, value.size(), to);
-  return value;
 }
 
 bool CanHalve(const Tensor& value) {
@@ -115,7 +55,7 @@ Result<Tensor> StoredValue::Load() const {
       done += got;
     }
   }
-  return held_ == type_ ? held : Doubled(held);
+  return held_ == type_ ? held : held.ToFloat();
 }
 
 ValueStore::ValueStore(int64_t memory_bytes, std::string folder)
@@ -137,7 +77,7 @@ Result<StoredValuePtr> ValueStore::Put(const Tensor& value, bool halve) {
   const bool half = halve && CanHalve(value);
   stored->held_ = half ? DType::kFloat16 : value.dtype();
   stored->bytes_ = ByteSize(stored->held_, value.size());
-  stored->value_ = half ? Halved(value) : value;
+  stored->value_ = half ? value.FromFloatTo(DType::kFloat16) : value;
   if (used_.fetch_add(stored->bytes_) + stored->bytes_ <= budget_) return StoredValuePtr(stored);
   used_ -= stored->bytes_;
   const Status status = Spill(stored.get());

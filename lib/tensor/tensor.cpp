@@ -12,6 +12,7 @@
 
 #include "lib/base/limits.h"
 #include "lib/base/text.h"
+#include "lib/tensor/half.h"
 
 namespace roundel {
 
@@ -288,7 +289,7 @@ Tensor Tensor::ToFloat() const {
     case DType::kInt32: CopyAs<int32_t>(from, to, n); break;
     case DType::kUint64: CopyAs<uint64_t>(from, to, n); break;
     case DType::kInt64: CopyAs<int64_t>(from, to, n); break;
-    case DType::kFloat16: for (int64_t i = 0; i < n; ++i) to[i] = HalfToFloat(half[i]); break;
+    case DType::kFloat16: HalvesToFloats(half, n, to); break;
     case DType::kBfloat16: for (int64_t i = 0; i < n; ++i) to[i] = Bfloat16ToFloat(half[i]); break;
     case DType::kFloat4E2M1:
       for (int64_t i = 0; i < n; ++i) to[i] = SmallFloat(PackedCode(bytes, i, 4), 2, 1, 1);
@@ -341,8 +342,10 @@ Tensor Tensor::FromFloatTo(DType type) const {
   }
   INVARIANT(type == DType::kFloat16 || type == DType::kBfloat16, "cannot store floats as " + DTypeName(type));
   auto* to = static_cast<uint16_t*>(out.mutable_raw());
-  for (int64_t i = 0; i < n; ++i)
-    to[i] = type == DType::kFloat16 ? FloatToHalf(from[i]) : FloatToBfloat16(from[i]);
+  if (type == DType::kFloat16)
+    FloatsToHalves(from, n, to);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = FloatToBfloat16(from[i]);
   return out;
 }
 

@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "lib/tensor/half.h"
+
 namespace roundel {
 namespace {
 
@@ -71,6 +73,37 @@ TEST_CASE("bfloat16, all patterns and all ties") {
   CheckFormat(Bfloat16ToFloat, FloatToBfloat16, 8, 7);
   CHECK(FloatToBfloat16(std::numeric_limits<float>::max()) == 0x7f80);
   CHECK(std::isnan(Bfloat16ToFloat(FloatToBfloat16(std::bit_cast<float>(0x7f800001)))));
+}
+
+TEST_CASE("runs of float16 convert as single values do") {
+  // Every pattern, and between neighbours their middle and what lies next to it.
+  std::vector<uint16_t> halves;
+  std::vector<float> floats;
+  for (int pattern = 0; pattern < 0x10000; ++pattern) {
+    halves.push_back(static_cast<uint16_t>(pattern));
+    const float value = HalfToFloat(halves.back());
+    const float next = HalfToFloat(static_cast<uint16_t>(pattern + 1));
+    const float middle = value + (next - value) / 2;
+    for (float f : {value, middle, std::nextafter(middle, value), std::nextafter(middle, next)})
+      floats.push_back(f);
+  }
+  halves.push_back(0x3c01);  // not a whole group of eight
+  floats.push_back(1.0001f);
+  std::vector<float> doubled(halves.size());
+  HalvesToFloats(halves.data(), std::ssize(halves), doubled.data());
+  int64_t wrong = 0;
+  for (size_t i = 0; i < halves.size(); ++i) {
+    const float single = HalfToFloat(halves[i]);
+    wrong += std::isnan(single) ? !std::isnan(doubled[i])
+                                : std::bit_cast<uint32_t>(doubled[i]) != std::bit_cast<uint32_t>(single);
+  }
+  CHECK(wrong == 0);
+  std::vector<uint16_t> halved(floats.size());
+  FloatsToHalves(floats.data(), std::ssize(floats), halved.data());
+  for (size_t i = 0; i < floats.size(); ++i)
+    wrong += std::isnan(floats[i]) ? !std::isnan(HalfToFloat(halved[i]))
+                                   : halved[i] != FloatToHalf(floats[i]);
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("names, widths and kinds of the element types") {
