@@ -102,7 +102,9 @@ Params WithSeed(const Recipe& recipe, const std::string& section) {
 
 class Job {
  public:
-  Job(const Recipe& recipe, Console& console) : recipe_(recipe), console_(console) {}
+  // `store`: where solved layers are kept; "": nowhere.
+  Job(const Recipe& recipe, const std::string& store, Console& console)
+      : recipe_(recipe), store_folder_(store), console_(console) {}
 
   Status Run() {
     const auto start = std::chrono::steady_clock::now();
@@ -173,10 +175,16 @@ class Job {
               statistics_.emplace_back(path, io::StatisticsJson(statistics));
               return OkStatus();
             }};
+    if (!store_folder_.empty()) {
+      ASSIGN_OR_RETURN(store_, Store::Open(store_folder_, ROUNDEL_VERSION));
+      session_.store = &*store_;
+    }
     session_.random = Random(static_cast<uint64_t>(recipe_.Section("").Int("seed")));
     const passes::RunnerOptions options = {.verify_samples =
                                                recipe_.Section("").Int("verify_samples")};
     RETURN_IF_ERROR(passes::RunSteps(recipe_.steps, options, &session_, &report_));
+    for (const report::PassReport& pass : report_.passes)
+      for (const std::string& warning : pass.warnings) Warn(pass.name + ": " + warning);
     if (data_ != nullptr) {
       report_.Fact("samples_skipped", data_->skipped());
       if (data_->skipped() > 0)
@@ -264,7 +272,9 @@ class Job {
   }
 
   const Recipe& recipe_;
+  const std::string store_folder_;
   Console& console_;
+  std::optional<Store> store_;
   report::Report report_;
   std::unique_ptr<engine::DataSource> data_;
   std::vector<std::pair<std::string, std::string>> statistics_;  // path and contents
@@ -328,9 +338,11 @@ Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
   if (recipe.Section("").String("model").empty())
     return UsageError(recipe.source + ": no model: set 'model', or give --set model=FILE");
   if (flags.dry_run) return PlanJob(recipe, console);
-  if (recipe.Section("").String("output").empty())
+  const std::string& output = recipe.Section("").String("output");
+  if (output.empty())
     return UsageError("no output file: give -o OUT.onnx (or 'output' in the recipe)");
-  return Job(recipe, console).Run();
+  const std::string beside = flags.resume ? Beside(output, ".store") : "";
+  return Job(recipe, flags.store.empty() ? beside : flags.store, console).Run();
 }
 
 }  // namespace roundel::cmd

@@ -19,6 +19,10 @@ struct JobFlags {
   std::vector<std::string> overrides;  // --set
   std::vector<std::string> stats_in;   // --stats-in, --stats-out: of every calibrate step
   std::string stats_out;
+  // Keep what passes solve layer by layer, and go on from what is there: in `store`, or if that is ""
+  // and `resume` is given beside the output.
+  bool resume = false;
+  std::string store;
 };
 
 // Applies the overrides, then prints the recipe, plans, or runs it.

@@ -80,6 +80,11 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
                  "Calibrate from this file instead of data (repeatable: parts of a data set)")
       ->option_text("FILE")
       ->allow_extra_args(false);
+  app.add_flag("--resume", flags->resume,
+               "Keep each layer's solution in OUT.store and go on from what is there");
+  app.add_option("--store", flags->store,
+                 "The folder for --resume: several outputs can share one (implies --resume)")
+      ->option_text("DIR");
   app.add_flag("--dry-run", flags->dry_run,
                "Show what would be quantized and how small it gets; needs no data");
   app.add_flag("--print-recipe", flags->print_recipe, "Print the effective recipe and stop");

@@ -37,6 +37,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   learn.beta_start = params.Float("beta_start");
   learn.beta_end = params.Float("beta_end");
   const bool sampled = params.String("objective") == "sampled";
+  options.needs_inputs = sampled;
   const bool search = params.String("scales") == "seq_mse";
   const int64_t batch = params.Int("batch");
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
@@ -52,6 +53,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 
 PassInfo adaround_pass() {
   const recipe::ParamSpecs params = {
+      SequentialParam(),
       {.name = "objective",
        .default_value = std::string("gram"),
        .help = "gram: the mean over all samples; sampled: mini-batches, with the activation",

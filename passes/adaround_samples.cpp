@@ -183,7 +183,7 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
   const UnfoldedLayer& layer = task.layer;
   std::vector<Samples> samples(static_cast<size_t>(layer.groups));
   StatisticsOptions all{.held_out = 0};
-  RETURN_IF_ERROR(ForEachTile(layer, task.inputs, all, [&](const Tile& tile) {
+  RETURN_IF_ERROR(ForEachTile(layer, *task.inputs, all, [&](const Tile& tile) {
     Samples& s = samples[static_cast<size_t>(tile.group)];
     s.x.insert(s.x.end(), tile.x.begin(), tile.x.end());
     s.y.insert(s.y.end(), tile.y.begin(), tile.y.end());

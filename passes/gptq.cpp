@@ -26,8 +26,8 @@ solver::Order OrderNamed(const std::string& name) {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   LayerwiseOptions options = ReadLayerwise("gptq", params);
-  options.problem.asymmetric = params.String("target") == "float";
-  options.problem.ridge_min = options.problem.ridge_max = params.Float("damping");
+  options.solve.problem.asymmetric = params.String("target") == "float";
+  options.solve.problem.ridge_min = options.solve.problem.ridge_max = params.Float("damping");
   const solver::Order order = OrderNamed(params.String("order"));
   const bool search = params.String("scales") == "searched";
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
@@ -41,6 +41,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 
 PassInfo gptq_pass() {
   const recipe::ParamSpecs params = {
+      SequentialParam(),
       {.name = "damping",
        .default_value = 0.01,
        .help = "added to the diagonal of H, in shares of it",

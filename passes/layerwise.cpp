@@ -1,29 +1,14 @@
 #include "passes/layerwise.h"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
 #include <map>
-#include <numeric>
 
 #include "lib/base/text.h"
-#include "lib/solver/nearest.h"
 #include "passes/layer_bias.h"
+#include "passes/layer_store.h"
 
 namespace roundel::passes {
 namespace {
-
-double Sum(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-// Error of the layer's output relative to the output's power; 0 if it has none.
-double Relative(const std::vector<solver::Objective>& objectives,
-                const std::vector<double>& errors) {
-  double power = 0;
-  for (const solver::Objective& objective : objectives) power += Sum(objective.power);
-  return power > 0 ? Sum(errors) / power : 0;
-}
 
 class Layerwise {
  public:
@@ -32,29 +17,54 @@ class Layerwise {
 
   Result<Outcome> Run() {
     FindLayers();
-    if (layers_.empty()) return Outcome::kUnchanged;
+    if (layers_.empty()) return Finish();
     for (const auto& [value, encoding] : session_.encodings)
       if (encoding.role == quant::Role::kWeight) stream_[value] = encoding;
-    engine::WalkOptions walk{.samples = options_.samples,
-                             .memory_bytes = options_.memory_bytes,
-                             .spill_folder = "",
-                             .label = options_.pass};
+    RETURN_IF_ERROR(OpenStore());
+    RETURN_IF_ERROR(GatherOfSharers());
+    engine::WalkOptions walk = Walk();
+    for (const Layer& layer : layers_) walk.wanted.push_back(NeedsInputs(layer));
     RETURN_IF_ERROR(engine::WalkLayers(
         session_.model, stream_, nodes_, *session_.data, walk,
-        [this](size_t i, const engine::LayerInputs& inputs) { return Visit(i, inputs); }));
-    session_.report->Metric("solved", solved_);
-    session_.report->Metric("declined", declined_);
-    if (solved_ == 0) return Outcome::kUnchanged;
-    session_.report->Metric("relative_error_before", before_ / static_cast<double>(solved_));
-    session_.report->Metric("relative_error_after", after_ / static_cast<double>(solved_));
-    return Outcome::kChanged;
+        [this](size_t i, const engine::LayerInputs* inputs) { return Visit(layers_[i], inputs); }));
+    return Finish();
   }
 
  private:
-  void Decline(const graph::Node& node, const std::string& why) {
-    ++declined_;
-    session_.report->Add(node.DisplayName(), "declined",
-                         why + "; its weights are rounded to nearest");
+  struct Layer {
+    UnfoldedLayer unfolded;
+    LayerStore::Keys keys;
+    bool solved_before = false, statistics_before = false;  // they are in the store
+    std::optional<size_t> first;  // whose weights these are: solved there, for all
+  };
+
+  struct Declined {
+    const graph::Node* node;
+    std::string weight, why;
+  };
+
+  engine::WalkOptions Walk() const {
+    return {.samples = options_.samples,
+            .memory_bytes = options_.memory_bytes,
+            .spill_folder = "",
+            .label = options_.pass,
+            .wanted = {}};
+  }
+
+  // ---- which layers there are
+
+  void Decline(const graph::Node& node, const std::string& weight, const std::string& why) {
+    declined_.push_back({&node, weight, why});
+  }
+
+  // At the end, when it is known whether another layer's solution serves the node as well.
+  void RecordDeclined() {
+    for (const Declined& declined : declined_)
+      session_.report->Add(declined.node->DisplayName(), "declined",
+                           declined.why + (session_.encodings.at(declined.weight).codes
+                                               ? "; it uses the codes of the layer that shares them"
+                                               : "; its weights are rounded to nearest"));
+    session_.report->Metric("declined", std::ssize(declined_));
   }
 
   void FindLayers() {
@@ -74,186 +84,189 @@ class Layerwise {
     if (layer && layer->weight() != weight) return;
     std::optional<UnfoldedLayer> unfolded;
     if (layer) unfolded = Unfold(*session_.model.graph, *layer, encoding, &why);
-    if (!unfolded) return Decline(*node, why);
+    if (!unfolded) return Decline(*node, weight, why);
+    const auto [owner, is_first] = owners_.emplace(weight, layers_.size());
+    Layer added{.unfolded = std::move(*unfolded)};
+    if (!is_first) {
+      if (layers_[owner->second].unfolded.place != added.unfolded.place)
+        return Decline(*node, weight, "a layer before reads the same weights in another order");
+      added.first = owner->second;
+    }
     nodes_.push_back(node);
-    layers_.push_back(std::move(*unfolded));
+    layers_.push_back(std::move(added));
   }
 
-  Status Visit(size_t i, const engine::LayerInputs& inputs) {
-    UnfoldedLayer& layer = layers_[i];
-    quant::Encoding& encoding = session_.encodings.at(layer.layer.weight());
-    if (encoding.codes) {
-      Decline(*layer.layer.node, "its weights are shared with a layer that was solved before");
-      return OkStatus();
-    }
-    const auto start = std::chrono::steady_clock::now();
-    Status status = Solve(layer, inputs, &encoding, start);
-    layer = UnfoldedLayer{.layer = layer.layer};  // its weights are not needed any more
-    return std::move(status).At(StrCat("node ", nodes_[i]->DisplayName()));
-  }
+  // ---- what is there already
 
-  using Time = std::chrono::steady_clock::time_point;
-
-  Status Solve(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-               quant::Encoding* encoding, Time start) {
-    ASSIGN_OR_RETURN(const LayerStatistics statistics, Gather(layer, inputs, options_.statistics));
-    const std::string obstacle =
-        layer.transposed() ? "a ConvTranspose sums taps" : BiasObstacle(session_, layer.layer);
-    const bool free_bias = options_.correct_bias && obstacle.empty();
-    LayerTask task{.layer = layer, .params = ParamsOf(layer, *encoding), .inputs = inputs};
-    RETURN_IF_ERROR(MakeTask(statistics, free_bias, &task));
-    RETURN_IF_ERROR(solver::CheckSpec(task.problems, layer.spec));
-    const solver::Solution nearest = solver::RoundNearest(task.problems, layer.spec, task.params);
-    ASSIGN_OR_RETURN(solver::Solution solution, solve_(task));
-    std::vector<double> bias = NewBias(layer, statistics, solution, free_bias);
-    if (KeepBiasInRange(layer, bias, nearest, &solution))
-      bias = NewBias(layer, statistics, solution, free_bias);
-    StoreSolution(layer, solution, encoding);
-    encoding->decided_by = options_.pass;
-    stream_[layer.layer.weight()] = *encoding;
-    PutBias(layer, bias, free_bias);
-    Record(task, statistics, nearest, solution, start);
-    return OkStatus();
-  }
-
-  Status MakeTask(const LayerStatistics& statistics, bool free_bias, LayerTask* task) const {
-    for (size_t g = 0; g < statistics.train.size(); ++g) {
-      const std::vector<float>& w = task->layer.weight[g];
-      ASSIGN_OR_RETURN(solver::Objective train,
-                       solver::MakeObjective(statistics.train[g], w, free_bias));
-      task->train.push_back(std::move(train));
-      if (statistics.held_out.empty()) continue;
-      ASSIGN_OR_RETURN(solver::Objective held,
-                       solver::MakeObjective(statistics.held_out[g], w, free_bias));
-      task->held_out.push_back(std::move(held));
-    }
-    solver::ProblemOptions problem = options_.problem;
-    problem.free_bias = free_bias;
-    ASSIGN_OR_RETURN(task->problems, Problems(*task, problem));
-    if (task->held_out.empty()) return OkStatus();
-    double least = HeldOutError(*task, task->problems);
-    for (double ridge : options_.ridges) {
-      problem.ridge_min = problem.ridge_max = ridge;
-      ASSIGN_OR_RETURN(std::vector<solver::Problem> made, Problems(*task, problem));
-      const double error = HeldOutError(*task, made);
-      if (error < least) task->problems = std::move(made);
-      least = std::min(least, error);
+  Status OpenStore() {
+    ASSIGN_OR_RETURN(store_, LayerStore::Create(session_, session_.store, options_.statistics,
+                                                options_.samples, options_.settings));
+    for (Layer& layer : layers_) {
+      layer.keys = store_.NextLayer(session_, layer.unfolded);
+      layer.solved_before = store_.Has(layer.keys.solution);
+      layer.statistics_before = store_.Has(layer.keys.statistics);
     }
     return OkStatus();
   }
 
-  static Result<std::vector<solver::Problem>> Problems(const LayerTask& task,
-                                                       const solver::ProblemOptions& options) {
-    std::vector<solver::Problem> problems;
-    for (const solver::Objective& train : task.train) {
-      ASSIGN_OR_RETURN(solver::Problem problem, solver::MakeProblem(train, options));
-      problems.push_back(std::move(problem));
-    }
-    return problems;
+  bool NeedsInputs(const Layer& layer) const {
+    return !layer.solved_before && (!layer.statistics_before || options_.needs_inputs);
   }
 
-  static double HeldOutError(const LayerTask& task, const std::vector<solver::Problem>& problems) {
-    double error = 0;
-    for (size_t g = 0; g < problems.size(); ++g)
-      error += Sum(solver::OutputErrors(task.held_out[g], problems[g].target));
-    return error;
-  }
-
-  // b, and if it is free + mean(y) - w^ mean(x), over all samples.
-  std::vector<double> NewBias(const UnfoldedLayer& layer, const LayerStatistics& statistics,
-                              const solver::Solution& solution, bool free_bias) const {
-    std::vector<double> bias = graph::ReadBias(*session_.model.graph, layer.layer);
-    if (!free_bias) return bias;
-    const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
-    const auto size = static_cast<size_t>(layer.m * layer.n);
-    for (size_t g = 0; g < statistics.train.size(); ++g) {
-      // The shift is linear in the sums: that over all samples is the mean of both parts'.
-      const solver::Gram& train = statistics.train[g];
-      const solver::Gram* held = statistics.held_out.empty() ? nullptr : &statistics.held_out[g];
-      const double total = train.count + (held ? held->count : 0);
-      for (const solver::Gram* part : {&train, held}) {
-        if (!part || part->count == 0) continue;
-        const std::vector<double> shift = solver::BestBiasShift(
-            *part, layer.weight[g], std::span(rounded).subspan(g * size, size));
-        const double factor = layer.layer.weight_factor * part->count / total;
-        for (size_t o = 0; o < shift.size(); ++o)
-          bias[g * static_cast<size_t>(layer.m) + o] += factor * shift[o];
+  // Weights of several layers are solved at the first of them, on the sums of all: those of the others
+  // come from the float model, ahead of the walk.
+  Status GatherOfSharers() {
+    std::vector<const graph::Node*> nodes;
+    std::vector<const Layer*> sharers;
+    for (size_t i = 0; i < layers_.size(); ++i)
+      if (layers_[i].first && !layers_[*layers_[i].first].solved_before) {
+        nodes.push_back(nodes_[i]);
+        sharers.push_back(&layers_[i]);
       }
-    }
-    return bias;
+    if (nodes.empty()) return OkStatus();
+    const quant::EncodingTable none;
+    return engine::WalkLayers(
+        session_.model, none, nodes, *session_.data, Walk(),
+        [&](size_t i, const engine::LayerInputs* inputs) -> Result<std::string> {
+          ASSIGN_OR_RETURN(LayerStatistics gathered,
+                           Gather(sharers[i]->unfolded, *inputs, options_.statistics));
+          AddStatistics(std::move(gathered), &of_sharers_[*sharers[i]->first]);
+          return nodes[i]->DisplayName();
+        });
   }
 
-  // Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised
-  // the scales of channels with hardly any weight so that the bias fits; rows for which the solver
-  // chose a scale that is too small go back to those. True if there were such rows.
-  bool KeepBiasInRange(const UnfoldedLayer& layer, const std::vector<double>& bias,
-                       const solver::Solution& calibrated, solver::Solution* solution) const {
-    const auto source = session_.encodings.find(layer.layer.input());
-    const quant::Granularity granularity = layer.spec.granularity;
-    if (source == session_.encodings.end() || granularity == quant::Granularity::kBlock)
-      return false;
-    const double unit = std::fabs(source->second.params[0].scale * layer.layer.weight_factor);
-    bool changed = false;
-    const size_t rows = bias.size(), n = static_cast<size_t>(layer.n);
-    for (size_t row = 0; row < rows; ++row) {
-      const size_t at = granularity == quant::Granularity::kChannel ? row : 0;
-      if (std::fabs(bias[row]) < 0x1p30 * unit * std::fabs(solution->params[at].scale)) continue;
-      if (granularity == quant::Granularity::kTensor) {
-        *solution = calibrated;
-        return true;
+  static void AddStatistics(LayerStatistics more, LayerStatistics* sum) {
+    sum->columns += more.columns;
+    for (auto side : {&LayerStatistics::train, &LayerStatistics::held_out})
+      for (size_t g = 0; g < (more.*side).size(); ++g) {
+        if (g < (sum->*side).size())
+          (sum->*side)[g].Add((more.*side)[g]);
+        else
+          (sum->*side).push_back(std::move((more.*side)[g]));
       }
-      changed = true;
-      solution->params[row] = calibrated.params[row];
-      std::copy_n(calibrated.codes.begin() + static_cast<int64_t>(row * n), n,
-                  solution->codes.begin() + static_cast<int64_t>(row * n));
+  }
+
+  // ---- one layer
+
+  Result<std::string> Visit(Layer& layer, const engine::LayerInputs* inputs) {
+    const std::string name = layer.unfolded.layer.node->DisplayName();
+    Result<SolvedLayer> solved = Solved(layer, inputs);
+    if (!solved.ok()) return Status(solved.status()).At("node " + name);
+    Apply(layer, *solved);
+    layer.unfolded = UnfoldedLayer{.layer = layer.unfolded.layer};  // its weights: not needed any more
+    return StrFormat("%s: error %.3g -> %.3g", name.c_str(), solved->before, solved->after);
+  }
+
+  bool FreeBias(const Layer& layer) const {
+    return options_.solve.free_bias && !layer.unfolded.transposed() &&
+           BiasObstacle(session_, layer.unfolded.layer).empty();
+  }
+
+  Result<SolvedLayer> Solved(const Layer& layer, const engine::LayerInputs* inputs) {
+    if (layer.solved_before) {
+      ++session_.report->resumed;
+      return store_.ReadSolved(layer.keys.solution);
     }
-    return changed;
+    LayerStatistics statistics;
+    if (layer.statistics_before) {
+      ASSIGN_OR_RETURN(statistics, store_.ReadStatistics(layer.keys.statistics));
+    } else {
+      ASSIGN_OR_RETURN(statistics, Gather(layer.unfolded, *inputs, options_.statistics));
+      RETURN_IF_ERROR(store_.Write(layer.keys.statistics, statistics));
+    }
+    ASSIGN_OR_RETURN(const SolvedLayer solved, SolveOn(layer, std::move(statistics), inputs));
+    RETURN_IF_ERROR(store_.Write(layer.keys.solution, solved));
+    return solved;
+  }
+
+  Result<SolvedLayer> SolveOn(const Layer& layer, LayerStatistics statistics,
+                              const engine::LayerInputs* inputs) {
+    SolveOptions options = options_.solve;
+    options.free_bias = FreeBias(layer);
+    if (layer.first) {
+      SolvedLayer same = {.solution = shared_.at(*layer.first)};
+      same.bias =
+          BestBias(session_, layer.unfolded, statistics, same.solution, options.free_bias);
+      same.detail = StrCat("as ", nodes_[*layer.first]->DisplayName(), ", whose weights it shares");
+      return same;
+    }
+    const auto index = owners_.at(layer.unfolded.layer.weight());
+    const quant::Encoding& calibrated = session_.encodings.at(layer.unfolded.layer.weight());
+    const auto others = of_sharers_.find(index);
+    if (others == of_sharers_.end())
+      return SolveFrom(session_, layer.unfolded, calibrated, statistics, inputs, options, solve_);
+    LayerStatistics joint = std::move(others->second);
+    of_sharers_.erase(others);
+    AddStatistics(LayerStatistics(statistics), &joint);
+    ASSIGN_OR_RETURN(SolvedLayer solved, SolveFrom(session_, layer.unfolded, calibrated, joint,
+                                                   inputs, options, solve_));
+    solved.bias =
+        BestBias(session_, layer.unfolded, statistics, solved.solution, options.free_bias);
+    return solved;
+  }
+
+  void Apply(const Layer& layer, const SolvedLayer& solved) {
+    const graph::WeightedLayer& weighted = layer.unfolded.layer;
+    const bool free_bias = FreeBias(layer);
+    quant::Encoding& encoding = session_.encodings.at(weighted.weight());
+    if (!layer.first) {
+      StoreSolution(layer.unfolded, solved.solution, &encoding);
+      encoding.decided_by = options_.pass;
+      stream_[weighted.weight()] = encoding;
+      ++solved_;
+      starved_ += solved.starved;
+      before_ += solved.before;
+      after_ += solved.after;
+      const auto is_shared = [&](const Layer& other) {
+        return other.first && nodes_[*other.first] == weighted.node;
+      };
+      if (std::any_of(layers_.begin(), layers_.end(), is_shared))
+        shared_[owners_.at(weighted.weight())] = solved.solution;
+    }
+    PutBias(weighted, solved.bias, free_bias);
+    session_.report->Add(weighted.node->DisplayName(), "solved", solved.detail, solved.seconds);
   }
 
   // Also a bias that keeps its value gets a new grid: the weight has new scales.
-  void PutBias(const UnfoldedLayer& layer, const std::vector<double>& bias, bool free_bias) {
-    const graph::Node& node = *layer.layer.node;
+  void PutBias(const graph::WeightedLayer& layer, const std::vector<double>& bias,
+               bool free_bias) {
+    const graph::Node& node = *layer.node;
     if (!free_bias && !session_.encodings.contains(node.input(2))) return;
-    const std::string why = SetBias(session_, layer.layer, bias, options_.pass);
+    const std::string why = SetBias(session_, layer, bias, options_.pass);
     if (!why.empty())
       session_.report->Add(node.DisplayName(), "bias kept", why);
     else if (free_bias)
-      session_.corrected_biases.insert(layer.layer.output());
+      session_.corrected_biases.insert(layer.output());
   }
 
-  void Record(const LayerTask& task, const LayerStatistics& statistics,
-              const solver::Solution& nearest, const solver::Solution& solution, Time start) {
-    const solver::GridSpec& spec = task.layer.spec;
-    const auto on = [&](const std::vector<solver::Objective>& objectives,
-                        const solver::Solution& s) {
-      return Relative(objectives, solver::OutputErrors(objectives, s, spec));
-    };
-    const double before = on(task.train, nearest), after = on(task.train, solution);
-    std::string detail = StrFormat("error %.3g -> %.3g", before, after);
-    if (!task.held_out.empty())
-      detail += StrFormat(" (held out %.3g -> %.3g)", on(task.held_out, nearest),
-                          on(task.held_out, solution));
-    detail += StrCat(", ", statistics.columns, " columns of ", task.layer.n);
-    if (statistics.columns < task.layer.n) detail += " (fewer than the layer has inputs)";
-    if (!task.note.empty()) detail += ", " + task.note;
-    const double seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    detail += StrFormat(", %.2f s", seconds);
-    session_.report->Add(task.layer.layer.node->DisplayName(), "solved", detail);
-    ++solved_;
-    before_ += before;
-    after_ += after;
+  Result<Outcome> Finish() {
+    session_.report->Metric("solved", solved_);
+    RecordDeclined();
+    if (starved_ > 0)
+      session_.report->warnings.push_back(
+          StrCat("the data has fewer columns than inputs for ", starved_,
+                 " layers (see the report), which stay closer to the original weights: give more "
+                 "samples"));
+    if (solved_ == 0) return Outcome::kUnchanged;
+    session_.report->Metric("relative_error_before", before_ / static_cast<double>(solved_));
+    session_.report->Metric("relative_error_after", after_ / static_cast<double>(solved_));
+    return Outcome::kChanged;
   }
 
   Session& session_;
   const LayerwiseOptions& options_;
   const SolveLayer& solve_;
+  LayerStore store_;
   // What the walk quantizes: weights alone. Errors of activation grids are none of the weights'
   // business: to make up for what a range cuts off would distort all the other values.
   quant::EncodingTable stream_;
   std::vector<const graph::Node*> nodes_;
-  std::vector<UnfoldedLayer> layers_;
-  int64_t solved_ = 0, declined_ = 0;
+  std::vector<Layer> layers_;                    // of nodes_
+  std::vector<Declined> declined_;
+  std::map<std::string, size_t> owners_;         // by weight: the first layer that has it
+  std::map<size_t, LayerStatistics> of_sharers_;  // by that layer
+  std::map<size_t, solver::Solution> shared_;
+  int64_t solved_ = 0, starved_ = 0;
   double before_ = 0, after_ = 0;
 };
 
@@ -287,6 +300,12 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
 
 }  // namespace
 
+recipe::ParamSpec SequentialParam() {
+  return {.name = "sequential",
+          .default_value = true,
+          .help = "layers see what the model quantized so far gives; false: what the float model gives"};
+}
+
 Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
                             const SolveLayer& solve) {
   return Layerwise(session, options, solve).Run();
@@ -312,7 +331,12 @@ LayerwiseOptions ReadLayerwise(const std::string& pass, const recipe::Params& pa
   options.memory_bytes = params.Int("memory") * 1000000;
   options.statistics.columns_per_input = params.Int("columns_per_input");
   options.statistics.held_out = params.Float("held_out");
-  options.correct_bias = params.Bool("correct_bias");
+  options.solve.free_bias = params.Bool("correct_bias");
+  if (params.values().contains("sequential"))
+    options.statistics.reference_inputs = !params.Bool("sequential");
+  options.settings = pass;
+  for (const auto& [name, value] : params.values())
+    if (name != "memory") options.settings += StrCat(" ", name, "=", recipe::ParamValueText(value));
   return options;
 }
 

@@ -37,7 +37,7 @@ namespace {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
-  options.ridges = {0.1, 0.3, 1, 3, 10};
+  options.solve.ridges = {0.1, 0.3, 1, 3, 10};
   const solver::OptimalOptions solver_options{.effort = static_cast<int>(params.Int("effort"))};
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     solver::OptimalResult result =
@@ -52,6 +52,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 
 PassInfo optimal_rounding_pass() {
   const recipe::ParamSpecs params = {
+      SequentialParam(),
       {.name = "effort",
        .default_value = int64_t{2},
        .help = "1: one start, moves of single codes; 2: the default; 3: all starts",

@@ -13,6 +13,7 @@
 
 #include "lib/base/random.h"
 #include "lib/base/status.h"
+#include "lib/base/store.h"
 #include "lib/engine/data_source.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/calibration_statistics.h"
@@ -47,6 +48,7 @@ struct Session {
   // What identifies the data (quant::CalibrationStatistics); "" if that is not known.
   std::string preprocessing_hash, data_hash;
   StatisticsFiles statistics_files;
+  const Store* store = nullptr;  // what was solved before, and for later runs; not owned
   std::map<std::string, ChannelStatistics> statistics;  // by the layer's output value
   std::map<std::string, quant::InputMean> input_means;  // by value; of layers with weights
   bool wants_input_means = true;                        // some pass of the recipe reads them

@@ -25,9 +25,9 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   LayerwiseOptions options = ReadLayerwise("seq_mse", params);
   const std::string& inputs = params.String("inputs");
   options.statistics.reference_inputs = inputs == "symfp";
-  options.problem = {.asymmetric = inputs == "asym", .ridge_min = 0, .ridge_max = 0};
+  options.solve.problem = {.asymmetric = inputs == "asym", .ridge_min = 0, .ridge_max = 0};
   // The least ridge that keeps the float target defined.
-  if (inputs == "asym") options.problem.ridge_min = 0.01, options.problem.ridge_max = 1;
+  if (inputs == "asym") options.solve.problem.ridge_min = 0.01, options.solve.problem.ridge_max = 1;
   const int candidates = static_cast<int>(params.Int("candidates"));
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;

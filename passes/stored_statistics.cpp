@@ -10,17 +10,6 @@ namespace {
 
 constexpr char kAccept[] = " (stats_mismatch=accept uses them all the same)";
 
-// Of everything that shapes what flows: nodes, attributes, weights.
-std::string HashOf(const graph::Model& model) {
-  Hasher hasher;
-  hasher.Add(graph::Print(*model.graph));
-  for (const auto& [domain, version] : model.opset_imports) {
-    hasher.Add(domain);
-    hasher.AddNumber(static_cast<uint64_t>(version));
-  }
-  return hasher.Hex();
-}
-
 Status CheckOrigin(const Session& session, const quant::CalibrationStatistics& statistics,
                    const std::string& model_hash) {
   if (statistics.model_hash != model_hash)
@@ -61,7 +50,7 @@ Status CheckValues(const quant::CalibrationStatistics& statistics,
 Result<quant::CalibrationStatistics> ReadAll(const Session& session,
                                              const StatisticsSource& source) {
   if (!session.statistics_files.read) return UsageError("stats_in: no files can be read here");
-  const std::string model_hash = HashOf(session.model);
+  const std::string model_hash = ModelHash(session.model);
   std::vector<quant::CalibrationStatistics> parts;
   for (const std::string& path : source.stats_in) {
     ASSIGN_OR_RETURN(auto part, session.statistics_files.read(path));
@@ -79,6 +68,16 @@ Result<quant::CalibrationStatistics> ReadAll(const Session& session,
 }
 
 }  // namespace
+
+std::string ModelHash(const graph::Model& model) {
+  Hasher hasher;
+  hasher.Add(graph::Print(*model.graph));
+  for (const auto& [domain, version] : model.opset_imports) {
+    hasher.Add(domain);
+    hasher.AddNumber(static_cast<uint64_t>(version));
+  }
+  return hasher.Hex();
+}
 
 Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
                                                       const std::vector<std::string>& values,
@@ -98,7 +97,7 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
     ASSIGN_OR_RETURN(statistics, Observe(session, values, options));
     statistics.preprocessing_hash = session.preprocessing_hash;
     statistics.data_hash = session.data_hash;
-    if (keeps) statistics.model_hash = HashOf(session.model);
+    if (keeps) statistics.model_hash = ModelHash(session.model);
   }
   for (const auto& [value, mean] : statistics.input_means) session.input_means[value] = mean;
   if (source.stats_out.empty()) return statistics;

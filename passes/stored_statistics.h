@@ -23,4 +23,7 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
                                                       const std::vector<std::string>& values,
                                                       const StatisticsSource& source);
 
+// Of everything that shapes what flows: nodes, attributes, weights, opsets.
+std::string ModelHash(const graph::Model& model);
+
 }  // namespace roundel::passes

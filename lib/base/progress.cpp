@@ -43,8 +43,9 @@ Progress::~Progress() {
   if (enabled_ && printed_) Print(true);
 }
 
-void Progress::Advance(int64_t units) {
+void Progress::Advance(int64_t units, std::string note) {
   done_ += units;
+  note_ = std::move(note);
   if (!enabled_ || (total_ > 0 && done_ >= total_)) return;  // the destructor prints the last line
   const auto now = std::chrono::steady_clock::now();
   if (Seconds(now - last_print_) < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
@@ -70,6 +71,7 @@ void Progress::Print(bool last) {
   } else {
     line += StrFormat(" %lld %s, %.1f/s", static_cast<long long>(done_), unit_.c_str(), rate);
   }
+  if (!note_.empty() && !last) line += " - " + note_;
   if (terminal_)
     std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), last ? "\n" : "");
   else

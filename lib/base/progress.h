@@ -18,12 +18,13 @@ class Progress {
   ~Progress();  // ends the line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  void Advance(int64_t units = 1);
+  // `note`: a word on what has just been done, behind the numbers.
+  void Advance(int64_t units = 1, std::string note = "");
 
  private:
   void Print(bool last);
 
-  std::string label_, unit_;
+  std::string label_, unit_, note_;
   int64_t total_, done_ = 0;
   bool enabled_, terminal_, printed_ = false;
   std::chrono::steady_clock::time_point start_, last_print_;

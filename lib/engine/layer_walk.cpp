@@ -45,15 +45,24 @@ class Walker {
         lanes_(Threads()) {}
 
   Status Run(const VisitLayer& visit) {
-    RETURN_IF_ERROR(ReadData());
+    const std::vector<bool>& wanted = options_.wanted;
+    size_t run = layers_.size();  // layers up to the last one that wants inputs
+    while (run > 0 && !wanted.empty() && !wanted[run - 1]) --run;
+    if (run > 0) RETURN_IF_ERROR(ReadData());
     Progress progress(options_.label, std::ssize(layers_), "layers");
     size_t at = 0;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      RETURN_IF_ERROR(Advance(at, positions_[i]));
-      at = positions_[i];
-      RETURN_IF_ERROR(visit(i, Inputs(*this, layers_[i]->input(0))));
-      progress.Advance();
-      DropUnread(at);
+      std::optional<Inputs> inputs;
+      if (i < run) {
+        // Layer by layer even where nobody looks: values put aside are rounded, and a run that is
+        // taken up again must see the same ones.
+        RETURN_IF_ERROR(Advance(at, positions_[i]));
+        at = positions_[i];
+        if (wanted.empty() || wanted[i]) inputs.emplace(*this, layers_[i]->input(0));
+      }
+      ASSIGN_OR_RETURN(const std::string said, visit(i, inputs ? &*inputs : nullptr));
+      progress.Advance(1, said);
+      if (i < run) DropUnread(at);
     }
     return OkStatus();
   }

@@ -23,6 +23,9 @@ struct WalkOptions {
   int64_t memory_bytes = int64_t{1500} << 20;
   std::string spill_folder;
   std::string label;  // of the progress display
+  // By layer: whether it needs its inputs; empty: all do. What only the others depend on is not run,
+  // and with none there is no reading of the data.
+  std::vector<bool> wanted;
 };
 
 // One batch of what a layer reads (its input 0).
@@ -40,9 +43,10 @@ class LayerInputs {
   virtual Status ForEachBatch(const std::function<Status(const LayerBatch&)>& f) const = 0;
 };
 
-// `layer`: index into `layers`. It may change `model` and `encodings` where they are about layers that
-// have been visited: values of constants, the codes of a weight, a new bias input; no nodes.
-using VisitLayer = std::function<Status(size_t layer, const LayerInputs& inputs)>;
+// `layer`: index into `layers`; `inputs`: nullptr for layers that do not want them. It may change
+// `model` and `encodings` where they are about layers that have been visited: values of constants, the
+// codes of a weight, a new bias input; no nodes. Returns what the progress display says of the layer.
+using VisitLayer = std::function<Result<std::string>(size_t layer, const LayerInputs* inputs)>;
 
 // `layers`: nodes of `model`, whose nodes are in topological order; visited in that order. The float
 // stream is that of `model` as it is on entry. kData if there are no samples; what running the model

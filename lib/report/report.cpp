@@ -81,12 +81,26 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
   return out;
 }
 
+namespace {
+
+Json TimesOf(const PassReport& pass) {
+  Json times = {
+      {"name", pass.name}, {"seconds", pass.seconds}, {"peak_rss_bytes", pass.peak_rss_bytes}};
+  if (pass.resumed > 0) times["resumed"] = pass.resumed;
+  Json nodes = Json::object();
+  for (const Record& record : pass.records)
+    if (record.seconds > 0) nodes[record.subject] = record.seconds;
+  if (!nodes.empty()) times["nodes"] = std::move(nodes);
+  return times;
+}
+
+}  // namespace
+
 std::string ReportJson(const Report& report) {
   Json passes = Json::array(), pass_times = Json::array();
   for (const PassReport& pass : report.passes) {
     passes.push_back(ToJson(pass));
-    pass_times.push_back(
-        {{"name", pass.name}, {"seconds", pass.seconds}, {"peak_rss_bytes", pass.peak_rss_bytes}});
+    pass_times.push_back(TimesOf(pass));
   }
   Json float_nodes = Json::array();
   for (const Record& node : report.float_nodes)

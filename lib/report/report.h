@@ -14,6 +14,7 @@ struct Record {
   std::string subject;   // node or value
   std::string action;    // "folded", "declined", "replaced", ...
   std::string reason;    // or detail
+  double seconds = 0;    // that it took, if that is worth telling
 };
 
 using MetricValue = std::variant<double, int64_t, bool, std::string>;
@@ -23,11 +24,13 @@ struct PassReport {
   std::string outcome;   // "changed", "unchanged"
   double seconds = 0;
   int64_t peak_rss_bytes = 0;
+  int64_t resumed = 0;  // layers whose solution an earlier run had left
   std::vector<Record> records;
   std::vector<std::pair<std::string, MetricValue>> metrics;  // in the order they were added
+  std::vector<std::string> warnings;
 
-  void Add(std::string subject, std::string action, std::string reason = "") {
-    records.push_back({std::move(subject), std::move(action), std::move(reason)});
+  void Add(std::string subject, std::string action, std::string reason = "", double time = 0) {
+    records.push_back({std::move(subject), std::move(action), std::move(reason), time});
   }
   void Metric(std::string name_, MetricValue value) {
     metrics.emplace_back(std::move(name_), std::move(value));

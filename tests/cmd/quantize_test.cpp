@@ -94,6 +94,26 @@ TEST_CASE("quantize gives the same bytes again, with any number of threads") {
         WithoutTiming(second / "out.report.json"));
 }
 
+TEST_CASE("with --resume what was solved is kept and used again") {
+  const Bench bench;
+  const std::vector<std::string> more = {"--recipe", "w4_cnn", "--resume"};
+  REQUIRE(Cli(bench.Args({"--recipe", "w4_cnn"})).code == 0);
+  const std::string plain = Contents(bench.out);
+  REQUIRE(Cli(bench.Args(more)).code == 0);
+  CHECK(Contents(bench.out) == plain);
+  const Json first = Json::parse(Contents(bench.folder / "out.report.json"));
+  CHECK_FALSE(first["timing"]["passes"].back().contains("resumed"));
+  REQUIRE(Cli(bench.Args(more)).code == 0);
+  CHECK(Contents(bench.out) == plain);
+  const Json second = Json::parse(Contents(bench.folder / "out.report.json"));
+  CHECK(second["timing"]["passes"].back()["resumed"] == 1);
+  CHECK(second["passes"] == first["passes"]);
+  // Another place, and a place that is none.
+  REQUIRE(Cli(bench.Args({"--recipe", "w4_cnn", "--store", bench.folder / "kept"})).code == 0);
+  CHECK_FALSE(fs::is_empty(bench.folder / "kept"));
+  CHECK(Cli(bench.Args({"--recipe", "w4_cnn", "--store", bench.model})).code == 1);
+}
+
 TEST_CASE("the effective recipe runs again and gives the same model") {
   const Bench bench;
   REQUIRE(Cli(bench.Args({"--set", "weights.bits=5", "--seed", "3"})).code == 0);

@@ -130,21 +130,6 @@ TEST_CASE("the same codes whatever the number of threads and the memory") {
   }
 }
 
-TEST_CASE("shared weights are solved once, and what has no solver is rounded to nearest") {
-  VectorSource data = CorrelatedSource({16, 4}, 8, 3);
-  const auto r = Round(R"(opset 13
-    graph g (float32[N,4] x) => (float32[N,4] y) {
-      float32[4,4] w = random(1)
-      [first] h = MatMul(x, w)
-      r = Relu(h)
-      [second] y = MatMul(r, w)
-    })", "optimal_rounding", &data);
-  const auto& records = r->report.passes.back().records;
-  REQUIRE(records.size() == 2);
-  CHECK(records[0].action == "solved");
-  CHECK(records[1].reason.find("shared") != std::string::npos);
-}
-
 TEST_CASE("biases corrected for weights that are rounded otherwise later are refused before any work") {
   Session session;
   session.model = support::ParseModel(kTiny);

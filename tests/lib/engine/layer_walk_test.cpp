@@ -48,13 +48,13 @@ Walked Walk(const graph::Model& model, int64_t memory, int threads = 1) {
   SetThreads(threads);
   const Status status = WalkLayers(
       model, table, layers, data, {.memory_bytes = memory, .label = "test"},
-      [&](size_t i, const LayerInputs& inputs) {
+      [&](size_t i, const LayerInputs* inputs) -> Result<std::string> {
         CHECK(i == walked.reference.size());
-        CHECK(inputs.samples() == 12);
+        CHECK(inputs->samples() == 12);
         walked.reference.emplace_back();
         walked.quantized.emplace_back();
         int64_t first = 0;
-        const Status read = inputs.ForEachBatch([&](const LayerBatch& batch) {
+        const Status read = inputs->ForEachBatch([&](const LayerBatch& batch) {
           CHECK(batch.first_sample == first);
           first += batch.samples;
           walked.reference.back().push_back(batch.reference);
@@ -62,7 +62,8 @@ Walked Walk(const graph::Model& model, int64_t memory, int threads = 1) {
           return OkStatus();
         });
         table[layers[i]->input(1)] = Grid(0.3f);
-        return read;
+        RETURN_IF_ERROR(read);
+        return std::string();
       });
   SetThreads(before);
   INFO(status.message());

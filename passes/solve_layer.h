@@ -1,0 +1,56 @@
+#pragma once
+// One layer from its statistics to its codes, its bias and what the report says of it.
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "lib/solver/problem.h"
+#include "passes/layer_statistics.h"
+#include "passes/pass.h"
+
+namespace roundel::passes {
+
+// One layer with everything known of it.
+struct LayerTask {
+  const UnfoldedLayer& layer;
+  solver::Params params;                           // from calibration
+  std::vector<solver::Problem> problems;           // by group, of the training samples
+  std::vector<solver::Objective> train, held_out;  // by group; held_out may be empty
+  // nullptr unless LayerwiseOptions::needs_inputs and there is no solution yet.
+  const engine::LayerInputs* inputs;
+  std::string note = {};  // for the report
+};
+using SolveLayer = std::function<Result<solver::Solution>(LayerTask& task)>;
+
+struct SolveOptions {
+  solver::ProblemOptions problem;
+  // Among these ridges each layer takes the one whose best real weights do best on the held-out
+  // samples, if there are any: columns of one image resemble one another, so that their number says
+  // little.
+  std::vector<double> ridges;
+  bool free_bias = true;  // the bias takes up the mean error
+};
+
+struct SolvedLayer {
+  solver::Solution solution;
+  std::vector<double> bias;         // one value per output channel
+  double before = 0, after = 0;     // error of the output relative to its power: nearest, solution
+  bool starved = false;             // fewer columns than inputs
+  std::string detail;               // for the report
+  double seconds = 0;               // that solving took
+};
+
+// `calibrated`: the grid of the weight as calibrate chose it. `session` is read for the layer's bias
+// and the scale of its input.
+Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer,
+                              const quant::Encoding& calibrated, const LayerStatistics& statistics,
+                              const engine::LayerInputs* inputs, const SolveOptions& options,
+                              const SolveLayer& solve);
+
+// The bias that goes with `solution`: b, and if it is free + mean(y) - w^ mean(x), over all samples.
+std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
+                             const LayerStatistics& statistics, const solver::Solution& solution,
+                             bool free_bias);
+
+}  // namespace roundel::passes
