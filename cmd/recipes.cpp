@@ -165,8 +165,10 @@ std::vector<std::pair<std::string, std::string>> BuiltInRecipes() {
 
 Result<Recipe> LoadRecipe(const std::string& name_or_file) {
   const auto& spec = FullRecipeSpec();
+  std::string built_in = name_or_file;  // w4-cnn is w4_cnn
+  std::replace(built_in.begin(), built_in.end(), '-', '_');
   for (const auto& [name, text] : EmbeddedFiles())
-    if (name == name_or_file)
+    if (name == built_in)
       return recipe::ParseRecipe(std::string(text), StrCat(name, ".yaml"), spec);
   if (!IsRecipeFile(name_or_file)) {
     Strings names;

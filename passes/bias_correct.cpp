@@ -31,6 +31,9 @@ using quant::Encoding;
 Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& weight,
                                       const Shape& input) {
   if (!graph::IsConvolution(layer)) return std::vector<double>{1};
+  // Nobody has seen the input (calibrate's data_free): as if it had no border.
+  if (input.empty() && !layer.node->Is("ConvTranspose"))
+    return std::vector<double>(static_cast<size_t>(layer.kernel), 1.0);
   const Shape kernel(weight.begin() + 2, weight.end());
   if (layer.node->Is("ConvTranspose")) {
     // Every input position feeds each tap once: outputs share them by the strides.

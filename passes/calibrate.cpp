@@ -21,17 +21,24 @@
 // `stats_out` keeps all of that in a file, and `stats_in` takes it from files instead of the data
 // (several, of parts of the data, are merged): the ranges are the same to the bit.
 //
+// With `data_free` there is no sweep: statistics are those of columns drawn from what folded batch
+// normalisations tell of their layers' outputs (analytic_values.h). Any method works on them; border
+// effects of padding and what channels have in common are not seen. Values of which nothing is told,
+// such as logits, stay float.
+//
 // Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost:
 // one forward pass over the data; per value at most a few ms for the search.
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/tensor_ranges.h"
+#include "passes/analytic_values.h"
 #include "passes/pass.h"
 #include "passes/stored_statistics.h"
 
@@ -117,9 +124,10 @@ class GridMaker {
  public:
   GridMaker(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
 
-  Result<EncodingTable> Run(const target::Placement& placement) {
+  Result<EncodingTable> Run(target::Placement placement) {
     const quant::MethodOptions options = OptionsOf(params_);
     ASSIGN_OR_RETURN(method_, quant::MakeObserver(params_.String("method"), options));
+    if (params_.Bool("data_free")) RETURN_IF_ERROR(Analyse(&placement));
     ASSIGN_OR_RETURN(weights_method_,
                      quant::MakeObserver(params_.String("weights_method"), options));
     for (const auto& [value, e] : session_.encodings) {
@@ -149,6 +157,39 @@ class GridMaker {
     return *constant;
   }
 
+  // Statistics without data, and without quantizers where nothing is told: of whole groups, and of
+  // biases, whose unit is that of their layer's input.
+  Status Analyse(target::Placement* placement) {
+    if (!params_.String("stats_out").empty())
+      return UsageError("stats_out: there are no statistics of data to write with data_free");
+    std::vector<std::string> values;
+    for (const QuantPoint& point : placement->points)
+      if (NeedsData(point)) values.push_back(point.value);
+    ASSIGN_OR_RETURN(seen_, AnalyticStatistics(session_, values, method_->needs(),
+                                               params_.Floats("input_range")));
+    for (const auto& [value, mean] : seen_.input_means) session_.input_means[value] = mean;
+    std::set<int> untold;
+    for (const QuantPoint& point : placement->points)
+      if (NeedsData(point) && !seen_.values.contains(point.value)) {
+        untold.insert(point.group);
+        session_.report->Add(point.value, "left float", "without data its range is not known");
+        if (session_.model.graph->IsInput(point.value))
+          session_.report->warnings.push_back(
+              StrCat("the range of the input '", point.value,
+                     "' is not known, so that it stays float: set input_range"));
+      }
+    std::set<std::string> left;
+    std::erase_if(placement->points, [&](const QuantPoint& point) {
+      const bool drop = untold.contains(point.group);
+      if (drop) left.insert(point.value);
+      return drop;
+    });
+    std::erase_if(placement->points, [&](const QuantPoint& point) {
+      return point.role == Role::kBias && left.contains(point.bias_input);
+    });
+    return OkStatus();
+  }
+
   // The encoding that an earlier pass fixed for a member of the group; nullptr if there is none.
   const Encoding* FrozenMember(const std::vector<const QuantPoint*>& group) const {
     for (const QuantPoint* point : group)
@@ -166,22 +207,21 @@ class GridMaker {
       for (const QuantPoint* point : group)
         if (NeedsData(*point)) observed.push_back(point->value);
     }
-    quant::CalibrationStatistics seen;
-    if (!observed.empty()) {
+    if (!observed.empty() && !params_.Bool("data_free")) {
       const StatisticsSource source = {.needs = method_->needs(),
                                        .samples = params_.Int("samples"),
                                        .stats_in = params_.Strings("stats_in"),
                                        .stats_out = params_.String("stats_out"),
                                        .accept_mismatch =
                                            params_.String("stats_mismatch") == "accept"};
-      ASSIGN_OR_RETURN(seen, GatherStatistics(session_, observed, source));
-      samples_ = seen.samples;
+      ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
+      samples_ = seen_.samples;
     }
     std::vector<quant::Decision> decisions(open.size());
     session_.model.graph->IsInput("");  // builds the graph's index, which then several may read
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
-        decisions[i] = Decide(*open[i], &seen);
+        decisions[i] = Decide(*open[i], &seen_);
     });
     for (size_t i = 0; i < open.size(); ++i) {
       ASSIGN_OR_RETURN(const quant::Range range, Widened(*open[i], decisions[i]));
@@ -321,6 +361,7 @@ class GridMaker {
   Session& session_;
   const recipe::Params& params_;
   std::unique_ptr<quant::Observer> method_, weights_method_;
+  quant::CalibrationStatistics seen_;
   std::map<int, std::vector<const QuantPoint*>> groups_;
   EncodingTable table_;
   int64_t samples_ = 0;
@@ -410,6 +451,12 @@ PassInfo calibrate_pass() {
                .default_value = std::string("min_max"),
                .help = "how weight ranges follow from the weights",
                .choices = quant::WeightMethods()},
+              {.name = "data_free",
+               .default_value = false,
+               .help = "ranges and means as folded batch normalisations tell them, without data"},
+              {.name = "input_range",
+               .default_value = std::vector<double>{},
+               .help = "lowest and highest value of the model's inputs (data_free)"},
               {.name = "stats_in",
                .default_value = std::vector<std::string>{},
                .help = "statistics files to use instead of the data; several are merged"},
@@ -423,7 +470,7 @@ PassInfo calibrate_pass() {
           },
       .needs_data = true,
       .data_for_static_only = true,
-      .data_substitute = "stats_in",
+      .data_substitutes = {"stats_in", "data_free"},
       .run = Run,
   };
 }

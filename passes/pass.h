@@ -67,7 +67,7 @@ struct PassInfo {
   recipe::ParamSpecs params;
   bool needs_data = false;
   bool data_for_static_only = false;  // needs_data, but not where activations have no static grids
-  std::string data_substitute;  // parameter that, if it is given, makes data unnecessary
+  std::vector<std::string> data_substitutes;  // parameters that, if given, make data unnecessary
   bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
   bool needs_input_means = false;
   bool rounds_weights = false;  // fixes codes and sets the biases that go with them

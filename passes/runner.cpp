@@ -103,11 +103,13 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
                Session* session) {
   if (Interrupted()) return InterruptedError();
   const bool static_grids = session->grids.mode == target::ActivationMode::kStatic;
-  const bool spares_data =
-      (pass.data_for_static_only && !static_grids) ||
-      (!pass.data_substitute.empty() && !step.params.IsDefault(pass.data_substitute));
+  bool spares_data = pass.data_for_static_only && !static_grids;
+  for (const std::string& parameter : pass.data_substitutes)
+    spares_data = spares_data || !step.params.IsDefault(parameter);
   if (pass.needs_data && session->data == nullptr && !spares_data)
-    return UsageError("needs calibration data: give --calib, or a data section in the recipe");
+    return UsageError(StrCat(
+        "needs calibration data: give --calib, or a data section in the recipe",
+        pass.data_substitutes.empty() ? "" : ", or set " + Join(pass.data_substitutes, " or ")));
   if (pass.needs_grids && session->encodings.empty() && !session->placement)
     return UsageError("works on grids, so it must come after calibrate");
   if (pass.float_equivalent && !session->encodings.empty())

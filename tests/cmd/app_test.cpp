@@ -136,7 +136,7 @@ TEST_CASE("targets and recipes are listed, each saying for whom it is") {
     CHECK_FALSE(target["summary"].get<std::string>().empty());
   const auto recipes = nlohmann::json::parse(Cli({"recipes", "--json"}).out);
   REQUIRE(recipes["recipes"].size() >= 2);
-  CHECK(recipes["recipes"][0]["name"] == "int8_dynamic");
+  CHECK(recipes["recipes"][0]["name"] == "data_free_int8");
   for (const auto& recipe : recipes["recipes"])
     CHECK(recipe["summary"].get<std::string>().rfind("For ", 0) == 0);
   CHECK(Cli({"targets"}).out.find("ort-cpu") != std::string::npos);

@@ -114,6 +114,22 @@ TEST_CASE("with --resume what was solved is kept and used again") {
   CHECK(Cli(bench.Args({"--recipe", "w4_cnn", "--store", bench.model})).code == 1);
 }
 
+TEST_CASE("without data: the recipe that needs none, also by its name with hyphens") {
+  const TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", kGemmModel);
+  for (const char* recipe : {"data_free_int8", "data-free-int8"}) {
+    const CliResult result = Cli({"quantize", model, "--recipe", recipe, "--set",
+                                  "calibrate.input_range=-1,1", "-o", folder / "out.onnx"});
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    CHECK(result.out.find("quantized  1 activation, 1 weight, 1 bias\n") != std::string::npos);
+  }
+  const CliResult silent =
+      Cli({"quantize", model, "--recipe", "data_free_int8", "-o", folder / "out.onnx"});
+  CHECK(silent.code == 0);
+  CHECK(Contents(folder / "out.report.json").find("set input_range") != std::string::npos);
+}
+
 TEST_CASE("the effective recipe runs again and gives the same model") {
   const Bench bench;
   REQUIRE(Cli(bench.Args({"--set", "weights.bits=5", "--seed", "3"})).code == 0);

@@ -71,7 +71,8 @@ TEST_CASE("a pass that needs data says so when there is none") {
   const Status status = RunSteps({StepOf("calibrate")}, {}, &session, &report);
   CHECK(status.kind() == ErrorKind::kUsage);
   CHECK(status.message() ==
-        "pass calibrate: needs calibration data: give --calib, or a data section in the recipe");
+        "pass calibrate: needs calibration data: give --calib, or a data section in the recipe, or "
+        "set stats_in or data_free");
 }
 
 TEST_CASE("a pass that changes the float model is refused once grids are assigned") {

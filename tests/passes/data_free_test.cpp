@@ -1,0 +1,199 @@
+// calibrate's data_free. Oracles: the same model on data that is distributed as its batch normalisations
+// say, and the closed form for the mean of a clipped normal value.
+
+#include <catch2/catch.hpp>
+#include <cmath>
+
+#include "lib/base/text.h"
+#include "passes/runner.h"
+#include "tests/support/pass_harness.h"
+#include "tests/support/vector_source.h"
+
+namespace roundel::passes {
+namespace {
+
+// On standard normal inputs, independent of one another, c has mean 0 and variance 1 in both channels:
+// what the normalisation expects.
+constexpr char kNet[] = R"(opset 13
+  graph g (float32[N,2,4,4] x) => (float32[N,3] y) {
+    float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}
+    float32[2] gamma = {0.5, 2}
+    float32[2] beta = {0.3, -0.4}
+    float32[2] mean = {0, 0}
+    float32[2] var = {1, 1}
+    float32[] six = {1.5}
+    float32[] zero = {0}
+    float32[3,2,1,1] w2 = {0.31, -0.72, 0.55, 0.23, -0.41, 0.9}
+    c = Conv(x, w1)
+    n = BatchNormalization<epsilon=0.0>(c, gamma, beta, mean, var)
+    a = Clip(n, zero, six)
+    d = Conv(a, w2)
+    p = GlobalAveragePool(d)
+    y = Flatten(p)
+  })";
+
+struct Ran {
+  Session session;
+  report::Report report;
+  Status status;
+};
+
+std::unique_ptr<Ran> Calibrated(const std::string& text, engine::DataSource* data,
+                                const std::map<std::string, std::string>& settings,
+                                const std::vector<std::string>& more = {}) {
+  auto r = std::make_unique<Ran>();
+  r->session.model = support::ParseModel(text);
+  r->session.target = target::LoadProfile("generic").value();
+  r->session.grids = target::DefaultChoice(r->session.target);
+  r->session.data = data;
+  std::vector<recipe::Step> steps;
+  for (const char* pass : {"bn_fold", "calibrate"})
+    steps.push_back({pass, recipe::Params(FindPass(pass)->params), 0});
+  for (const auto& [key, value] : settings)
+    REQUIRE(steps.back().params.SetFromText(FindPass("calibrate")->params, key, value).ok());
+  for (const std::string& pass : more)
+    steps.push_back({pass, recipe::Params(FindPass(pass)->params), 0});
+  r->status = RunSteps(steps, {}, &r->session, &r->report);
+  return r;
+}
+
+// E clip(v, low, high) of v = mean + deviation * N(0, 1) (algebra on the density and its integral).
+double ClippedMean(double mean, double deviation, double low, double high) {
+  const auto density = [](double z) { return std::exp(-z * z / 2) / std::sqrt(2 * M_PI); };
+  const auto below = [](double z) { return 0.5 * std::erfc(-z / std::sqrt(2.0)); };
+  const double a = (low - mean) / deviation, b = (high - mean) / deviation;
+  return deviation * (density(a) - density(b)) + mean * (below(b) - below(a)) + low * below(a) +
+         high * (1 - below(b));
+}
+
+TEST_CASE("without data, ranges are those of data that looks as the normalisations say") {
+  support::VectorSource data = support::RandomSource({64, 2, 4, 4}, 32, 5);
+  for (const char* method : {"percentile", "mse"}) {
+    const auto seen = Calibrated(kNet, &data, {{"method", method}, {"percentile", "99"}});
+    REQUIRE(seen->status.ok());
+    const auto told = Calibrated(
+        kNet, nullptr,
+        {{"method", method}, {"percentile", "99"}, {"data_free", "true"}, {"input_range", "-3,3"}});
+    INFO(told->status.message());
+    REQUIRE(told->status.ok());
+    const float expected = seen->session.encodings.at("a").params[0].scale;
+    CHECK(told->session.encodings.at("a").params[0].scale == Approx(expected).epsilon(0.03));
+    const auto& x = told->session.encodings.at("x").params[0];
+    CHECK(x.scale == Approx(6.0 / 255).epsilon(0.02));
+    // Of the second layer's output no normalisation tells anything.
+    CHECK_FALSE(told->session.encodings.contains("y"));
+    CHECK_FALSE(told->session.encodings.contains("d"));
+    CHECK(told->session.encodings.contains("w2"));
+  }
+}
+
+TEST_CASE("means of layers' inputs are those of clipped normal values") {
+  const auto told = Calibrated(kNet, nullptr, {{"data_free", "true"}});
+  REQUIRE(told->status.ok());
+  const std::vector<double>& mean = told->session.input_means.at("a").mean;
+  REQUIRE(mean.size() == 2);
+  CHECK(mean[0] == Approx(ClippedMean(0.3, 0.5, 0, 1.5)).margin(2e-3));
+  CHECK(mean[1] == Approx(ClippedMean(-0.4, 2, 0, 1.5)).margin(4e-3));
+  // The input was not described: it stays float, with a warning.
+  CHECK_FALSE(told->session.encodings.contains("x"));
+  const auto& warnings = told->report.passes.back().warnings;
+  REQUIRE(warnings.size() == 1);
+  CHECK(warnings[0].find("set input_range") != std::string::npos);
+}
+
+TEST_CASE("biases are corrected by the means that nobody measured") {
+  const std::map<std::string, std::string> settings = {{"data_free", "true"}, {"input_range", "-3,3"}};
+  const auto before = Calibrated(kNet, nullptr, settings);
+  const auto after = Calibrated(kNet, nullptr, settings, {"bias_correct"});
+  REQUIRE(after->status.ok());
+  const graph::Graph& graph = *after->session.model.graph;
+  const Tensor& w = *graph.Constant("w2");
+  const Tensor rounded = quant::FakeQuantizeTensor(w, after->session.encodings.at("w2"));
+  const double x[] = {ClippedMean(0.3, 0.5, 0, 1.5), ClippedMean(-0.4, 2, 0, 1.5)};
+  const graph::Node* layer = nullptr;
+  for (const auto& node : graph.nodes())
+    if (node->input(1) == "w2") layer = node.get();
+  const Tensor* bias = graph.Constant(layer->input(2));
+  REQUIRE(bias);
+  for (int64_t o = 0; o < 3; ++o) {
+    double shift = 0;
+    for (int64_t i = 0; i < 2; ++i)
+      shift += (rounded.data<float>()[2 * o + i] - w.data<float>()[2 * o + i]) * x[i];
+    CHECK(bias->data<float>()[o] == Approx(-shift).margin(2e-5));
+  }
+}
+
+TEST_CASE("sums, slices and padded channels are followed to the next layer") {
+  const auto told = Calibrated(R"(opset 13
+    graph g (float32[N,2,4,4] x) => (float32[N,4,2,2] y) {
+      float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}
+      float32[4,2,2,2] w2 = random(1)
+      float32[4,4,1,1] w3 = random(2)
+      float32[2] gamma = {0.5, 2}
+      float32[4] gamma4 = {1, 1, 1, 1}
+      float32[2] beta = {3, 4}
+      float32[4] beta4 = {0, 0, 0, 0}
+      float32[2] mean = {0, 0}
+      float32[4] mean4 = {0, 0, 0, 0}
+      float32[2] var = {1, 1}
+      float32[4] var4 = {1, 1, 1, 1}
+      int64[1] zero = {0}
+      int64[1] end = {10}
+      int64[1] axis2 = {2}
+      int64[1] axis3 = {3}
+      int64[1] two = {2}
+      int64[4] front = {0, 1, 0, 0}
+      int64[4] back = {0, 1, 0, 0}
+      c = Conv(x, w1)
+      n = BatchNormalization<epsilon=0.0>(c, gamma, beta, mean, var)
+      s = Slice(n, zero, end, axis2, two)
+      t = Slice(s, zero, end, axis3, two)
+      pads = Concat<axis=0>(front, back)
+      u = Pad(t, pads)
+      d = Conv<strides=[2,2]>(n, w2)
+      m = BatchNormalization<epsilon=0.0>(d, gamma4, beta4, mean4, var4)
+      v = Add(u, m)
+      r = Relu(v)
+      y = Conv(r, w3)
+    })", nullptr, {{"data_free", "true"}});
+  INFO(told->status.message());
+  REQUIRE(told->status.ok());
+  const std::vector<double>& mean = told->session.input_means.at("r").mean;
+  REQUIRE(mean.size() == 4);
+  const double high = 1e9, deviations[] = {1, std::sqrt(1.25), std::sqrt(5.0), 1};
+  const double centres[] = {0, 3, 4, 0};
+  for (size_t c = 0; c < 4; ++c)
+    CHECK(mean[c] == Approx(ClippedMean(centres[c], deviations[c], 0, high)).margin(0.03));
+  CHECK(told->session.encodings.contains("r"));
+}
+
+TEST_CASE("a model without normalisations keeps float activations") {
+  const auto told = Calibrated(R"(opset 13
+    graph g (float32[N,4] x) => (float32[N,2] y) {
+      float32[4,3] a = random(1)
+      float32[3,2] b = random(2)
+      h = MatMul(x, a)
+      r = Relu(h)
+      y = MatMul(r, b)
+    })", nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}}, {"bias_correct"});
+  REQUIRE(told->status.ok());
+  CHECK(told->session.encodings.contains("x"));
+  CHECK(told->session.encodings.contains("a"));
+  CHECK(told->session.encodings.contains("b"));
+  CHECK_FALSE(told->session.encodings.contains("r"));
+  CHECK_FALSE(told->session.encodings.contains("y"));
+}
+
+TEST_CASE("settings that make no sense without data are usage errors") {
+  for (const char* range : {"1", "2,1", "1,1", "0,1,2"}) {
+    const auto told = Calibrated(kNet, nullptr, {{"data_free", "true"}, {"input_range", range}});
+    CHECK(told->status.kind() == ErrorKind::kUsage);
+    CHECK(told->status.message().find("input_range: give two numbers") != std::string::npos);
+  }
+  const auto kept = Calibrated(kNet, nullptr, {{"data_free", "true"}, {"stats_out", "x.json"}});
+  CHECK(kept->status.message().find("stats_out") != std::string::npos);
+  CHECK(Calibrated(kNet, nullptr, {}).get()->status.message().find("data_free") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace roundel::passes
