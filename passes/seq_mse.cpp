@@ -11,11 +11,16 @@
 //   symfp   both sides see the float model's input
 //   asym    the rounded weights see the quantized input, the target is the float model's output
 //
+// `loss`: mse as above; sqnr, the output's power over the error, is greatest where mse is least, channel
+// by channel, and is here for recipes that name it; l1, the mean absolute error, is taken from the columns
+// themselves (absolute_error.h) at the cost of 2 candidates m n N.
+//
 // Blocks are judged one by one. Codes and scales are frozen; the bias stays unless asked for.
 // Cost: one sweep, N n^2 + 2 candidates m n^2 a layer.
 
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
+#include "passes/absolute_error.h"
 #include "passes/layerwise.h"
 
 namespace roundel::passes {
@@ -29,10 +34,17 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   // The least ridge that keeps the float target defined.
   if (inputs == "asym") options.solve.problem.ridge_min = 0.01, options.solve.problem.ridge_max = 1;
   const int candidates = static_cast<int>(params.Int("candidates"));
+  const bool absolute = params.String("loss") == "l1";
+  options.needs_inputs = absolute;
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;
-    return solver::RoundNearest(task.problems, spec,
-                                solver::SeqMseScales(task.problems, spec, candidates));
+    if (!absolute || task.layer.transposed())
+      return solver::RoundNearest(task.problems, spec,
+                                  solver::SeqMseScales(task.problems, spec, candidates));
+    ASSIGN_OR_RETURN(
+        const solver::Params scales,
+        LeastAbsoluteError(task, options.statistics, inputs == "asym", candidates));
+    return solver::RoundNearest(task.problems, spec, scales);
   });
 }
 
@@ -47,7 +59,11 @@ PassInfo seq_mse_pass() {
                                      {.name = "inputs",
                                       .default_value = std::string("symqt"),
                                       .help = "what the two sides of the error see",
-                                      .choices = {"symqt", "symfp", "asym"}}};
+                                      .choices = {"symqt", "symfp", "asym"}},
+                                     {.name = "loss",
+                                      .default_value = std::string("mse"),
+                                      .help = "what is least at the chosen range",
+                                      .choices = {"mse", "l1", "sqnr"}}};
   return LayerwisePass(
       "seq_mse",
       "ranges of weights for the least error of each layer's output, rounding to nearest", false,

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "lib/base/text.h"
 #include "lib/solver/nearest.h"
@@ -97,10 +98,11 @@ bool KeepBiasInRange(const Session& session, const UnfoldedLayer& layer,
 }
 
 std::string Detail(const LayerTask& task, const LayerStatistics& statistics,
-                   const solver::Solution& nearest, double bound, const SolvedLayer& solved) {
+                   const solver::Solution& nearest, std::optional<double> bound,
+                   const SolvedLayer& solved) {
   const solver::GridSpec& spec = task.layer.spec;
-  std::string detail =
-      StrFormat("error %.3g -> %.3g, bound %.3g", solved.before, solved.after, bound);
+  std::string detail = StrFormat("error %.3g -> %.3g", solved.before, solved.after);
+  if (bound) detail += StrFormat(", bound %.3g", *bound);
   if (!task.held_out.empty())
     detail += StrFormat(" (held out %.3g -> %.3g)", Relative(task.held_out, nearest, spec),
                         Relative(task.held_out, solved.solution, spec));
@@ -111,15 +113,16 @@ std::string Detail(const LayerTask& task, const LayerStatistics& statistics,
 }
 
 // What the best real weights reach, relative to the output's power: no codes do better. The ridge is
-// there for the sums' sake alone.
-Result<double> LowerBound(const LayerTask& task, SolveOptions options) {
+// there for the sums' sake alone; without it they may be too close to singular to tell.
+std::optional<double> LowerBound(const LayerTask& task, SolveOptions options) {
   if (!options.problem.asymmetric) return 0.0;
   options.problem.free_bias = options.free_bias;
-  options.problem.ridge_min = options.problem.ridge_max = 1e-7;
-  ASSIGN_OR_RETURN(const std::vector<solver::Problem> problems, Problems(task, options.problem));
+  options.problem.ridge_min = options.problem.ridge_max = 1e-6;
+  const auto problems = Problems(task, options.problem);
+  if (!problems.ok()) return std::nullopt;
   double error = 0, power = 0;
-  for (size_t g = 0; g < problems.size(); ++g) {
-    error += Sum(solver::OutputErrors(task.train[g], problems[g].target));
+  for (size_t g = 0; g < problems->size(); ++g) {
+    error += Sum(solver::OutputErrors(task.train[g], (*problems)[g].target));
     power += Sum(task.train[g].power);
   }
   return power > 0 ? error / power : 0.0;
@@ -173,8 +176,7 @@ Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer
   solved.before = Relative(task.train, nearest, layer.spec);
   solved.after = Relative(task.train, solved.solution, layer.spec);
   solved.starved = statistics.columns < layer.n;
-  ASSIGN_OR_RETURN(const double bound, LowerBound(task, options));
-  solved.detail = Detail(task, statistics, nearest, bound, solved);
+  solved.detail = Detail(task, statistics, nearest, LowerBound(task, options), solved);
   solved.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;
