@@ -17,6 +17,10 @@ constexpr double kPivotFloor = 1e-6;
 // sensibly.
 constexpr double kDeadShare = 1e-3;
 
+// The sums come from products in float: a variance below this share of the second moment is noise, and
+// the input a constant.
+constexpr double kNoise = 1e-5;
+
 Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
   if (static_cast<int64_t>(w.size()) != m * n)
     return ModelError(StrCat("a weight of ", w.size(), " values for ", m, " x ", n));
@@ -25,16 +29,29 @@ Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
   return OkStatus();
 }
 
+// [n] inputs whose mean is all that they have; their weights have no part in the centred errors.
+std::vector<bool> Constants(const Gram& gram) {
+  std::vector<bool> constant(static_cast<size_t>(gram.n));
+  for (int64_t i = 0; i < gram.n; ++i) {
+    const double square = gram.xx[i * gram.n + i] / gram.count, mean = gram.x[i] / gram.count;
+    constant[static_cast<size_t>(i)] = square - mean * mean <= kNoise * square;
+  }
+  return constant;
+}
+
 // Both triangles of the mean of x x^T, centred on demand.
 std::vector<double> MeanSquare(const Gram& gram, bool centred) {
   const int64_t n = gram.n;
   std::vector<double> H(static_cast<size_t>(n * n));
   const double per = 1 / gram.count, mean_per = centred ? per * per : 0;
+  const std::vector<bool> constant =
+      centred ? Constants(gram) : std::vector<bool>(static_cast<size_t>(n));
   ParallelFor(n, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       for (int64_t j = i; j < n; ++j) {
+        const bool none = constant[static_cast<size_t>(i)] || constant[static_cast<size_t>(j)];
         const double v = gram.xx[i * n + j] * per - gram.x[i] * gram.x[j] * mean_per;
-        H[i * n + j] = H[j * n + i] = i == j ? std::max(v, 0.0) : v;
+        H[i * n + j] = H[j * n + i] = none ? 0 : i == j ? std::max(v, 0.0) : v;
       }
   });
   return H;
@@ -64,6 +81,7 @@ void FillTargets(const Gram& gram, bool centred, const std::vector<double>& wh, 
     const float* w = to->w.data() + o * n;
     double base = 0;
     for (int64_t j = 0; j < n; ++j) {
+      if (to->H[j * n + j] == 0) continue;
       const double d = (gram.yx[o * n + j] - mean * gram.x[j]) * per;
       to->residual[o * n + j] = static_cast<float>(d - wh[o * n + j]);
       base += (wh[o * n + j] - 2 * d) * double{w[j]};

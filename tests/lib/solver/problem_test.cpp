@@ -135,6 +135,32 @@ TEST_CASE("no data, dead inputs and singular statistics stay at the original wei
   CHECK(problem.target[2] == Approx(3.05).epsilon(1e-2));
 }
 
+TEST_CASE("inputs that are constant but not zero leave nothing but their mean") {
+  constexpr int64_t n = 6, m = 2, rows = 20000;
+  Random random(5);
+  std::vector<float> w = Weights(random, m * n), x, y;
+  for (int64_t r = 0; r < rows; ++r) {
+    float sum[m] = {};
+    for (int64_t j = 0; j < n; ++j) {
+      const float exact = j == 1 || j == 4 ? 3.1f : static_cast<float>(random.Normal());
+      x.push_back(j == 4 ? 2.9f : exact);
+      for (int64_t o = 0; o < m; ++o) sum[o] += exact * w[o * n + j];
+    }
+    y.insert(y.end(), sum, sum + m);
+  }
+  Gram gram(n, m, true);
+  for (int64_t r = 0; r < rows; r += 2000)
+    gram.Observe(std::span(x).subspan(r * n, 2000 * n), std::span(y).subspan(r * m, 2000 * m), 2000);
+  const Objective objective = MakeObjective(gram, w, true).value();
+  const Problem problem = MakeProblem(objective, {.ridge_min = 1e-6, .ridge_max = 1e-6}).value();
+  for (int64_t j = 0; j < n; ++j) {
+    CHECK(objective.H[1 * n + j] == 0);
+    CHECK(objective.H[j * n + 4] == 0);
+  }
+  for (size_t i = 0; i < w.size(); ++i) CHECK(problem.target[i] == Approx(w[i]).margin(1e-3));
+  for (const double error : OutputErrors(objective, w)) CHECK(error < 1e-5);
+}
+
 TEST_CASE("sizes down to nothing") {
   CHECK(MakeProblem(Gram(0, 0, true), {}).ok());
   CHECK(MakeProblem(Gram(1, 1, false), std::vector<float>{2}).value().target[0] == 2);
