@@ -17,7 +17,7 @@ constexpr Family kFamilies[] = {
     ContribAttentionRows, ContribFusedRows, ControlFlowRows, ConvRows, ConvTransposeRows, CumulativeRows,
     DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
     GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,
-    MiscRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
+    MiscRows, NgramRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
     QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
     ScanRows, SearchRows, SequenceRows, ShapeRows, SignalRows, SkipNormRows, SliceRows, SoftmaxRows, TransposeRows,
     UnaryRows,

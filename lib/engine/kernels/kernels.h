@@ -32,6 +32,7 @@ std::vector<OpEntry> LogicRows();
 std::vector<OpEntry> LossRows();
 std::vector<OpEntry> MatMulRows();
 std::vector<OpEntry> MiscRows();
+std::vector<OpEntry> NgramRows();
 std::vector<OpEntry> NormalizationRows();
 std::vector<OpEntry> PadRows();
 std::vector<OpEntry> PoolRows();
