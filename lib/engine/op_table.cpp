@@ -13,7 +13,7 @@ using Family = std::vector<OpEntry> (*)();
 
 // clang-format off
 constexpr Family kFamilies[] = {
-    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, CastRows, Col2ImRows,
+    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, Bnb4Rows, CastRows, Col2ImRows,
     ContribAttentionRows, ContribFusedRows, ControlFlowRows, ConvRows, ConvTransposeRows, CumulativeRows,
     DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
     GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,

@@ -12,6 +12,7 @@ std::vector<OpEntry> ActivationRows();
 std::vector<OpEntry> AttentionRows();
 std::vector<OpEntry> BinaryRows();
 std::vector<OpEntry> BlockQuantizedRows();
+std::vector<OpEntry> Bnb4Rows();
 std::vector<OpEntry> CastRows();
 std::vector<OpEntry> Col2ImRows();
 std::vector<OpEntry> ContribAttentionRows();
