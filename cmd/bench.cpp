@@ -1,4 +1,6 @@
-// How fast the engine runs a model, on random inputs: median and best time of a run, and peak memory.
+// How fast the engine runs a model, on random inputs: median and best time of a run, and peak
+// memory. What it is compared with takes turns with it, so that what else the machine does meets
+// all alike.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -18,7 +20,9 @@
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/io/npy.h"
+#include "lib/quant/statistics.h"
 #include "lib/report/report.h"
+#include "lib/target/profile.h"
 
 namespace roundel::cmd {
 namespace {
@@ -27,13 +31,32 @@ struct Options {
   std::string model;
   int64_t batch = 1;
   int runs = 20, warm_up = 3;
-  bool by_op = false;
+  bool by_op = false, observe = false;
+  std::string beside;
   std::vector<std::string> shapes, inputs;  // NAME=1,3,224,224 and NAME=FILE.npy
 };
 
-struct Timing {
-  std::vector<double> milliseconds;  // sorted
-  double median() const { return milliseconds[milliseconds.size() / 2]; }
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+// One way of running: the model itself comes first.
+struct Runner {
+  std::string label;
+  std::unique_ptr<engine::Executor> executor;
+  std::vector<engine::Tap> taps = {};
+  std::vector<double> milliseconds = {};  // of each run, in order
+
+  double median() const { return Median(milliseconds); }
+  double best() const { return *std::min_element(milliseconds.begin(), milliseconds.end()); }
+  // Median of the ratios of runs that followed each other.
+  double RatioTo(const Runner& first) const {
+    std::vector<double> ratios;
+    for (size_t i = 0; i < milliseconds.size(); ++i)
+      ratios.push_back(milliseconds[i] / first.milliseconds[i]);
+    return Median(std::move(ratios));
+  }
 };
 
 Result<Shape> ParseShape(const std::string& text) {
@@ -50,8 +73,8 @@ Result<Shape> ParseShape(const std::string& text) {
 
 Result<Shape> ShapeOf(const graph::ValueInfo& input, int64_t batch) {
   if (!input.shape)
-    return UsageError(StrCat("input '", input.name, "' declares no shape: give --shape ",
-                             input.name, "=..."));
+    return UsageError(
+        StrCat("input '", input.name, "' declares no shape: give --shape ", input.name, "=..."));
   Shape shape;
   for (const graph::Dim& dim : *input.shape) {
     if (!dim.value && !shape.empty())
@@ -105,21 +128,53 @@ Result<std::vector<Tensor>> MakeInputs(const graph::Graph& graph, const Options&
   return inputs;
 }
 
-Result<Timing> Measure(engine::Executor& executor, const std::vector<Tensor>& inputs,
-                       const Options& options) {
-  Timing timing;
+// Runs the model with minimum and maximum taken of every activation that gets a quantizer on
+// ort-cpu.
+Result<Runner> ObservingRunner(const graph::Model& model,
+                               std::map<std::string, quant::ValueStatistics>* seen) {
+  ASSIGN_OR_RETURN(const target::Profile profile, target::LoadProfile("ort-cpu"));
+  ASSIGN_OR_RETURN(const target::Placement placement,
+                   target::Place(model, profile, target::DefaultChoice(profile)));
+  engine::ExecutorOptions options;
+  Runner runner{"observed", nullptr};
+  for (const target::QuantPoint& point : placement.points) {
+    if (point.role != quant::Role::kActivation || point.derived || point.fixed_range) continue;
+    options.tapped_values.push_back(point.value);
+    runner.taps.push_back({point.value, true, [seen](const engine::TapView& view) {
+                             return (*seen)[view.name].Observe(view.data);
+                           }});
+  }
+  ASSIGN_OR_RETURN(runner.executor, engine::Executor::Create(model, options));
+  return runner;
+}
+
+Result<Runner> BesideRunner(const std::string& path, const engine::Executor& first) {
+  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(path));
+  RETURN_IF_ERROR(CheckRunnable(loaded.model, path));
+  Runner runner{path, nullptr};
+  ASSIGN_OR_RETURN(runner.executor, engine::Executor::Create(loaded.model));
+  if (runner.executor->input_names() != first.input_names())
+    return UsageError(StrCat("--beside: '", path, "' has the inputs [",
+                             Join(runner.executor->input_names()), "], the model has [",
+                             Join(first.input_names()), "]"));
+  return runner;
+}
+
+Status Measure(const std::vector<Tensor>& inputs, const Options& options,
+               std::vector<Runner>* runners) {
   Progress progress("bench", options.runs);
   for (int i = -options.warm_up; i < options.runs; ++i) {
-    if (Interrupted()) return InterruptedError();
-    const auto start = std::chrono::steady_clock::now();
-    RETURN_IF_ERROR(executor.Run(inputs).status());
-    const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
-    if (i < 0) continue;
-    timing.milliseconds.push_back(time.count());
-    progress.Advance(1);
+    for (Runner& runner : *runners) {
+      if (Interrupted()) return InterruptedError();
+      const auto start = std::chrono::steady_clock::now();
+      RETURN_IF_ERROR(runner.executor->Run(inputs, runner.taps).status());
+      const std::chrono::duration<double, std::milli> time =
+          std::chrono::steady_clock::now() - start;
+      if (i >= 0) runner.milliseconds.push_back(time.count());
+    }
+    if (i >= 0) progress.Advance(1);
   }
-  std::sort(timing.milliseconds.begin(), timing.milliseconds.end());
-  return timing;
+  return OkStatus();
 }
 
 // What the steps of equal make took, most first.
@@ -151,34 +206,58 @@ void PrintByOp(const std::vector<OpTime>& times, std::ostream& out) {
   out << "\n" << report::TextTable(rows);
 }
 
+void PrintJson(const std::vector<Runner>& runners, int64_t items, const std::vector<OpTime>& by_op,
+               const Options& options, std::ostream& out) {
+  const Runner& first = runners[0];
+  nlohmann::ordered_json json = {{"median_ms", first.median()},
+                                 {"min_ms", first.best()},
+                                 {"runs", options.runs},
+                                 {"items_per_run", items},
+                                 {"peak_rss_bytes", report::PeakRssBytes()}};
+  for (const OpTime& time : by_op)
+    json["by_op"].push_back(
+        {{"ops", time.ops}, {"steps", time.steps}, {"ms_per_run", time.milliseconds}});
+  for (size_t i = 1; i < runners.size(); ++i)
+    json["beside"].push_back({{"what", runners[i].label},
+                              {"median_ms", runners[i].median()},
+                              {"min_ms", runners[i].best()},
+                              {"ratio", runners[i].RatioTo(first)}});
+  out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
+
+void PrintText(const std::vector<Runner>& runners, int64_t items, const std::vector<OpTime>& by_op,
+               const Options& options, std::ostream& out) {
+  const Runner& first = runners[0];
+  out << "time    " << first.median() << " ms a run (median of " << options.runs << "; best "
+      << first.best() << " ms)\nspeed   " << 1000.0 * static_cast<double>(items) / first.median()
+      << " items/s, " << items << " a run\nmemory  " << HumanBytes(report::PeakRssBytes())
+      << " at most\n";
+  for (size_t i = 1; i < runners.size(); ++i)
+    out << "beside  " << runners[i].median() << " ms a run, " << runners[i].RatioTo(first)
+        << " of the time: " << runners[i].label << "\n";
+  if (options.by_op) PrintByOp(by_op, out);
+}
+
 Status RunBench(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
   ASSIGN_OR_RETURN(const std::vector<Tensor> inputs, MakeInputs(*loaded.model.graph, options));
-  ASSIGN_OR_RETURN(const auto executor,
+  std::vector<Runner> runners;
+  ASSIGN_OR_RETURN(auto executor,
                    engine::Executor::Create(loaded.model, {.profile = options.by_op}));
-  ASSIGN_OR_RETURN(const Timing timing, Measure(*executor, inputs, options));
+  runners.push_back({options.model, std::move(executor)});
+  std::map<std::string, quant::ValueStatistics> seen;
+  if (options.observe) {
+    ASSIGN_OR_RETURN(runners.emplace_back(), ObservingRunner(loaded.model, &seen));
+  }
+  if (!options.beside.empty()) {
+    ASSIGN_OR_RETURN(runners.emplace_back(), BesideRunner(options.beside, *runners[0].executor));
+  }
+  RETURN_IF_ERROR(Measure(inputs, options, &runners));
   const int64_t items =
       inputs.empty() || inputs[0].rank() == 0 ? 1 : std::max<int64_t>(1, inputs[0].dim(0));
-  const int64_t peak = report::PeakRssBytes();
-  const std::vector<OpTime> by_op = ByOp(*executor, options.runs + options.warm_up);
-  if (console.json) {
-    nlohmann::ordered_json json = {{"median_ms", timing.median()},
-                                   {"min_ms", timing.milliseconds.front()},
-                                   {"runs", options.runs},
-                                   {"items_per_run", items},
-                                   {"peak_rss_bytes", peak}};
-    for (const OpTime& time : by_op)
-      json["by_op"].push_back(
-          {{"ops", time.ops}, {"steps", time.steps}, {"ms_per_run", time.milliseconds}});
-    console.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-    return OkStatus();
-  }
-  console.out << "time    " << timing.median() << " ms a run (median of " << options.runs
-              << "; best " << timing.milliseconds.front() << " ms)\nspeed   "
-              << 1000.0 * static_cast<double>(items) / timing.median() << " items/s, " << items
-              << " a run\nmemory  " << HumanBytes(peak) << " at most\n";
-  if (options.by_op) PrintByOp(by_op, console.out);
+  const std::vector<OpTime> by_op = ByOp(*runners[0].executor, options.runs + options.warm_up);
+  (console.json ? PrintJson : PrintText)(runners, items, by_op, options, console.out);
   return OkStatus();
 }
 
@@ -197,6 +276,10 @@ CommandRun SetupBench(CLI::App& app) {
       ->option_text("N")
       ->check(CLI::Range(0, 1 << 20));
   app.add_flag("--by-op", options->by_op, "Show what takes the time (a little slower)");
+  app.add_flag("--observe", options->observe,
+               "Also run with minimum and maximum taken of every activation, as in calibration");
+  app.add_option("--beside", options->beside, "Also run this model of the same inputs, in turns")
+      ->option_text("MODEL");
   app.add_option("--shape", options->shapes, "Shape of an input (repeatable)")
       ->option_text("NAME=1,3,224,224");
   app.add_option("--input", options->inputs, "Values of an input (repeatable)")

@@ -225,7 +225,7 @@ class GridMaker {
     });
     for (size_t i = 0; i < open.size(); ++i) {
       ASSIGN_OR_RETURN(const quant::Range range, Widened(*open[i], decisions[i]));
-      const QParams params = quant::ParamsFromRange(range.min, range.max, (*open[i])[0]->grid);
+      const QParams params = ActivationParams(range, (*open[i])[0]->grid);
       for (const QuantPoint* point : *open[i])
         table_.try_emplace(point->value, MakeEncoding(*point, {params}));
     }
@@ -234,6 +234,15 @@ class GridMaker {
         for (const QuantPoint* point : group)
           table_.try_emplace(point->value, MakeEncoding(*point, {frozen->params.at(0)}));
     return OkStatus();
+  }
+
+  // With a range that is not narrower than the target bears, as ONNX Runtime's quantizer widens it:
+  // to hold 0 first, then upwards.
+  QParams ActivationParams(const quant::Range& range, const quant::Grid& grid) const {
+    const double least = session_.target.min_real_range;
+    if (least == 0) return quant::ParamsFromRange(range.min, range.max, grid);
+    const double low = std::min(range.min, 0.0), high = std::max(range.max, 0.0);
+    return quant::ParamsFromRange(low, std::max(high, low + least), grid);
   }
 
   static bool NeedsData(const QuantPoint& point) {

@@ -27,6 +27,23 @@ char* AllocateAligned(int64_t bytes) {
   return static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes)));
 }
 
+// Large blocks are the system's: in malloc's heap, whatever small thing is allocated meanwhile and
+// stays keeps the memory of those that are gone.
+constexpr int64_t kMappedBytes = 1 << 20;
+
+char* AllocateBlock(int64_t bytes) {
+  if (bytes < kMappedBytes) return AllocateAligned(bytes);
+  void* data = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return data == MAP_FAILED ? nullptr : static_cast<char*>(data);
+}
+void FreeBlock(char* data, int64_t bytes) {
+  if (bytes < kMappedBytes)
+    std::free(data);
+  else
+    munmap(data, static_cast<size_t>(bytes));
+}
+
 // The buffer is swept through again and again: large pages spare most of its address translation.
 char* AllocateBuffer(int64_t bytes) {
   constexpr int64_t kLargePage = 2 << 20;
@@ -47,7 +64,7 @@ Arena::~Arena() {
 
 void Arena::Free(Block* block) {
   if (!block->owned) return;
-  std::free(block->data);
+  FreeBlock(block->data, block->bytes);
   CountMemory(-block->bytes);
 }
 
@@ -100,7 +117,7 @@ Result<int> Arena::Allocate(int64_t bytes) {
     block.data = buffer_ + plan_->offsets[id];
   } else {
     Status status = CheckMemory(block.bytes);
-    if (status.ok()) block.data = AllocateAligned(block.bytes);
+    if (status.ok()) block.data = AllocateBlock(block.bytes);
     if (!block.data) {
       events_.pop_back();
       return status.ok() ? ModelError(StrCat("out of memory: a value needs ", HumanBytes(bytes))) : status;

@@ -13,11 +13,11 @@ using Family = std::vector<OpEntry> (*)();
 
 // clang-format off
 constexpr Family kFamilies[] = {
-    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, CastRows, Col2ImRows,
+    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, Bnb4Rows, CastRows, Col2ImRows,
     ContribAttentionRows, ContribFusedRows, ControlFlowRows, ConvRows, ConvTransposeRows, CumulativeRows,
     DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
     GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,
-    MiscRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
+    MiscRows, NgramRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
     QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
     ScanRows, SearchRows, SequenceRows, ShapeRows, SignalRows, SkipNormRows, SliceRows, SoftmaxRows, TransposeRows,
     UnaryRows,

@@ -37,7 +37,8 @@ std::string InputMismatch(const graph::ValueInfo& declared, const Datum& given, 
   return StrCat("takes shape ", DimsString(dims), ", given ", ShapeString(given.tensor.shape()));
 }
 
-PlanRunner::PlanRunner(Plan plan, bool profile) : plan_(std::move(plan)), state_(plan_) {
+PlanRunner::PlanRunner(Plan plan, bool profile)
+    : plan_(std::move(plan)), state_(plan_), memo_(plan_) {
   if (!profile) return;
   for (const Step& step : plan_.steps) {
     std::vector<std::string> ops;
@@ -91,9 +92,10 @@ Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& 
     state_.SetInput(plan_.input_slots[i], inputs[i]);
     RETURN_IF_ERROR(Made(plan_.input_slots[i], taps));
   }
-  for (const Step& step : plan_.steps) {
+  for (size_t i = 0; i < plan_.steps.size(); ++i) {
+    const Step& step = plan_.steps[i];
     if (Interrupted()) return InterruptedError();
-    RETURN_IF_ERROR(profile_.empty() ? RunStep(step) : RunTimed(step));
+    RETURN_IF_ERROR(profile_.empty() ? RunStep(i) : RunTimed(i));
     // Inputs go first: a result that took over their memory is then its only owner.
     const auto is_output = [&](int slot) {
       return std::find(step.whole.outputs.begin(), step.whole.outputs.end(), slot) !=
@@ -113,17 +115,37 @@ Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& 
   return OkStatus();
 }
 
-Status PlanRunner::RunTimed(const Step& step) {
-  StepTime& entry = profile_[static_cast<size_t>(&step - plan_.steps.data())];
+Status PlanRunner::RunTimed(size_t i) {
+  const Step& step = plan_.steps[i];
+  StepTime& entry = profile_[i];
   const auto start = std::chrono::steady_clock::now();
-  entry.fast = RunFast(step);
-  Status status = entry.fast ? OkStatus() : RunSlowly(step);
+  entry.fast = !memo_.Covers(i) && RunFast(step);
+  Status status = entry.fast ? OkStatus() : memo_.Covers(i) ? RunSizes(i) : RunSlowly(step);
   entry.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return status;
 }
 
-Status PlanRunner::RunStep(const Step& step) {
-  return RunFast(step) ? OkStatus() : RunSlowly(step);
+Status PlanRunner::RunStep(size_t i) {
+  if (memo_.Covers(i)) return RunSizes(i);
+  return RunFast(plan_.steps[i]) ? OkStatus() : RunSlowly(plan_.steps[i]);
+}
+
+Status PlanRunner::RunSizes(size_t i) {
+  const Unit& unit = plan_.steps[i].whole;
+  const bool of_shape = memo_.ReadsShape(i);
+  const Shape shape = of_shape ? state_.shape(unit.inputs[0]) : Shape();
+  if (const std::vector<Tensor>* known = memo_.Recall(i, shape)) {
+    for (size_t k = 0; k < unit.outputs.size(); ++k)
+      if (unit.outputs[k] != kNoSlot) state_.SetInput(unit.outputs[k], (*known)[k]);
+    return OkStatus();
+  }
+  using Computes = RunState::Computes;
+  RETURN_IF_ERROR(state_.RunPlainNode(unit, of_shape ? Computes::kShape : Computes::kSizes));
+  std::vector<Tensor> results;
+  for (int slot : unit.outputs)
+    results.push_back(slot == kNoSlot ? Tensor::Empty(DType::kUint8, {0}) : state_.OwnTensor(slot));
+  memo_.Keep(i, shape, std::move(results));
+  return OkStatus();
 }
 
 bool PlanRunner::RunFast(const Step& step) {

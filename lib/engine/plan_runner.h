@@ -8,6 +8,7 @@
 #include "lib/engine/executor.h"
 #include "lib/engine/plan.h"
 #include "lib/engine/run_state.h"
+#include "lib/engine/shape_memo.h"
 #include "lib/tensor/datum.h"
 
 namespace roundel::engine {
@@ -36,15 +37,18 @@ class PlanRunner {
  private:
   Status RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,
                   std::vector<Datum>* outputs);
-  Status RunStep(const Step& step);
+  Status RunStep(size_t i);
   bool RunFast(const Step& step);
-  Status RunTimed(const Step& step);
+  Status RunTimed(size_t i);
+  // One that memo_ covers.
+  Status RunSizes(size_t i);
   Status RunSlowly(const Step& step);
   Status Made(int slot, const TapsBySlot& taps);
   Status CallTaps(int slot, const TapsBySlot& taps);
 
   const Plan plan_;
   RunState state_;
+  ShapeMemo memo_;
   std::vector<StepTime> profile_;  // by step, if wanted
   std::string last_signature_;  // of nested runs
 };

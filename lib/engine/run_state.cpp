@@ -225,20 +225,31 @@ Status RunState::Run(const Unit& unit, const std::vector<int>& dies) {
 
 // ---- plain kernels
 
-Status RunState::RunPlainNode(const Unit& unit) {
+Status RunState::RunPlainNode(const Unit& unit, Computes what) {
   std::vector<PlainInput> inputs;
   inputs.reserve(unit.inputs.size());
+  Tensor stand_in;  // its elements may be in another order
   for (int slot : unit.inputs) {
     if (slot == kNoSlot) {
       inputs.push_back(nullptr);
+      continue;
+    }
+    if (what == Computes::kShape && value(slot).data.defined()) {
+      stand_in = value(slot).data.Reshaped(value(slot).shape);
+      inputs.push_back(&stand_in);
       continue;
     }
     ASSIGN_OR_RETURN(const Value* plain, InForm(slot, Layout::kPlain));
     inputs.emplace_back(plain->data.defined() ? &plain->data : nullptr,
                         plain->items ? &plain->items : nullptr);
   }
+  constexpr int64_t kSmallBytes = 4096;
   std::vector<int> allocated;
   const auto allocate = [&](DType type, const Shape& shape) -> Result<Tensor> {
+    if (what != Computes::kValues) {
+      ASSIGN_OR_RETURN(const int64_t count, CheckedNumElements(shape, type));
+      if (ByteSize(type, count) <= kSmallBytes) return Tensor::Empty(type, shape);
+    }
     ASSIGN_OR_RETURN(Value made, NewValue(type, shape, Layout::kPlain));
     allocated.push_back(made.block);
     return made.data;
@@ -250,6 +261,11 @@ Status RunState::RunPlainNode(const Unit& unit) {
       if (unit.outputs[i] != kNoSlot) SetPlain(unit.outputs[i], std::move(outputs[i]));
   for (int block : allocated) arena_.Release(block);
   return status;
+}
+
+Tensor RunState::OwnTensor(int slot) const {
+  const Value& own = value(slot);
+  return own.block < 0 && own.layout == Layout::kPlain && !own.codes_of ? own.data : Tensor();
 }
 
 void RunState::SetPlain(int slot, Datum made) {

@@ -23,7 +23,12 @@ class RunState {
   void SetInput(int slot, const Datum& datum);
   // Runs a unit of one node; `dies`: slots whose memory it may take over.
   Status Run(const Unit& unit, const std::vector<int>& dies);
-  Status RunPlainNode(const Unit& unit);
+  // What a node computes. Small results of nodes that compute sizes lie outside of the arena, so that its
+  // layout does not depend on whether they run; of the input of kShape only the shape counts.
+  enum class Computes { kValues, kSizes, kShape };
+  Status RunPlainNode(const Unit& unit, Computes what = Computes::kValues);
+  // A value that lies outside of the arena, row-major; undefined for any other.
+  Tensor OwnTensor(int slot) const;
   // Runs the fast kernel of a unit, if it has one; false if it declined.
   bool RunFast(const Unit& unit, const std::vector<int>& dies);
   void Release(int slot);

@@ -6,6 +6,7 @@
 #include "lib/base/text.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/grid_name.h"
+#include "lib/target/lint_packed.h"
 #include "lib/target/op_facts.h"
 #include "lib/target/qdq.h"
 
@@ -91,10 +92,7 @@ class Linter {
           "write QuantizeLinear/DequantizeLinear of ONNX's own domain");
     CheckFormat(node);
     const Tensor* weight = model_.graph->Constant(node.input(1));
-    if (node.Is("MatMulNBits", kContribDomain) && !profile_.block_sizes.empty() &&
-        !profile_.block_sizes.contains(node.Int("block_size", 0)))
-      Add(node.DisplayName(), StrCat("blocks of ", node.Int("block_size", 0)),
-          StrCat(profile_.name, " has other block sizes"), "choose a block size of the target");
+    LintPacked(*model_.graph, node, profile_, &result_.violations);
     if (node.Is("ConvInteger") && weight && weight->dtype() == DType::kInt8)
       Add(node.DisplayName(), "ConvInteger with int8 weights",
           "runtimes have this operator for uint8 weights only", "write the weights as uint8 + 128");
@@ -121,6 +119,11 @@ class Linter {
     if (!GridAllowed(e.grid, allowed))
       Add(Named(value), StrCat("activation on ", e.grid.Name()),
           StrCat(profile_.name, " takes ", ListText(allowed)), "choose one of these grids");
+    const double width = static_cast<double>(e.params[0].scale) * (e.grid.qmax() - e.grid.qmin());
+    if (width < 0.999 * profile_.min_real_range)
+      Add(Named(value), StrCat("activation with a range of width ", width),
+          StrCat(profile_.name, " wants ranges of ", profile_.min_real_range, " at least"),
+          "widen the range");
     if (e.granularity != Granularity::kTensor)
       Add(Named(value), "activation with a scale per channel",
           "integer kernels take one scale per activation", "use one scale for the tensor");

@@ -91,11 +91,12 @@ class Reader {
       return ReadNumber(key, node, it->second);
     if (key == "mode") return ReadMode(node);
     if (key == "block_sizes") return ReadBlockSizes(node);
+    if (key == "min_real_range") return ReadWidth(node, &profile_.min_real_range);
     if (key == "fixed_output_ranges") return ReadRanges(node, &profile_.fixed_output_ranges);
     if (key == "fixed_output_ranges_16") return ReadRanges(node, &profile_.fixed_output_ranges_16);
 
-    std::vector<std::string> known = {"base", "mode", "block_sizes", "fixed_output_ranges",
-                                      "fixed_output_ranges_16"};
+    std::vector<std::string> known = {"base", "mode", "block_sizes", "min_real_range",
+                                      "fixed_output_ranges", "fixed_output_ranges_16"};
     const auto add_keys = [&known](const auto& table) {
       for (const auto& [name, unused] : table) known.push_back(name);
     };
@@ -214,18 +215,28 @@ class Reader {
     return OkStatus();
   }
 
+  static std::optional<double> ToReal(const std::string& text) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+    return number;
+  }
+
+  Status ReadWidth(const YamlNode& node, double* out) const {
+    const auto width = node.IsScalar() ? ToReal(node.scalar) : std::nullopt;
+    if (!width || !(*width >= 0 && *width < 1e30)) return Error(node, "expected a width of a range");
+    *out = *width;
+    return OkStatus();
+  }
+
   Status ReadRanges(const YamlNode& node, std::map<std::string, Profile::FixedRange>* out) {
     if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
     for (const auto& [op, value] : node.entries) {
       std::vector<std::string> bounds;
       RETURN_IF_ERROR(ReadNames(value, &bounds));
       std::vector<double> numbers;
-      for (const std::string& bound : bounds) {
-        double number = 0;
-        const auto [end, error] =
-            std::from_chars(bound.data(), bound.data() + bound.size(), number);
-        if (error == std::errc() && end == bound.data() + bound.size()) numbers.push_back(number);
-      }
+      for (const std::string& bound : bounds)
+        if (const auto number = ToReal(bound)) numbers.push_back(*number);
       // The comparisons are false for NaN; infinity would give no scale.
       if (bounds.size() != 2 || numbers.size() != 2 ||
           !(numbers[0] < numbers[1] && numbers[0] > -1e30 && numbers[1] < 1e30))

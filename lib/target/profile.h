@@ -60,6 +60,9 @@ struct Profile {
   std::set<std::string> formats;  // allowed; empty: any
   int64_t accuracy_level = 0;     // of MatMulNBits: 4 = activations in int8
   int64_t max_opset = 0;          // 0: any
+  // Activations whose range is narrower get one of this width, upwards: the runtime refuses such
+  // small scales. 0: none is too narrow.
+  double min_real_range = 0;
   std::set<std::string> domains;  // of nodes besides ONNX's own; empty: any
 };
 

@@ -40,11 +40,41 @@ TEST_CASE("bench times runs on inputs of the shapes that it is told") {
                                "--runs", "1", "--by-op", "--json"});
   std::set<std::string> ops;
   const auto timed = nlohmann::json::parse(by_op.out);
-  for (const auto& entry : timed["by_op"])
-    ops.insert(entry["ops"].get<std::string>());
+  for (const auto& entry : timed["by_op"]) ops.insert(entry["ops"].get<std::string>());
   CHECK(ops == std::set<std::string>{"Gather (plain)", "MatMul", "Relu"});
   CHECK(Cli({"bench", model, "--shape", "x=5,7,4", "--input", "i=" + index, "--runs", "1"})
             .out.find("items/s") != std::string::npos);
+}
+
+TEST_CASE("bench runs a second model and an observed one in turns with the first") {
+  const TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", kModel);
+  const std::string other = WriteModel(folder, "other.onnx", R"(opset 13
+graph g (float32[N,T,4] x, int64[N] i) => (float32[N,T,4] y) { y = Gather<axis=0>(x, i) })");
+  const std::string index =
+      WriteArray(folder, "index.npy", Tensor::FromVector<int64_t>({2}, {1, 0}));
+  const std::vector<std::string> call = {"bench",     model,        "--shape", "x=2,7,4",
+                                         "--input",   "i=" + index, "--runs",  "3",
+                                         "--observe", "--beside",   other};
+  std::vector<std::string> with_json = call;
+  with_json.push_back("--json");
+  const CliResult result = Cli(with_json);
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const auto beside = nlohmann::json::parse(result.out)["beside"];
+  REQUIRE(beside.size() == 2);
+  CHECK(beside[0]["what"] == "observed");
+  CHECK(beside[1]["what"] == other);
+  for (const auto& entry : beside) CHECK(entry["ratio"] > 0);
+  CHECK(Cli(call).out.find("of the time: observed") != std::string::npos);
+
+  const std::string misfit = WriteModel(folder, "misfit.onnx", R"(opset 13
+graph g (float32[N,T,4] x) => (float32[N,T,4] y) { y = Relu(x) })");
+  const CliResult refused =
+      Cli({"bench", model, "--shape", "x=2,7,4", "--input", "i=" + index, "--beside", misfit});
+  CHECK(refused.code == 2);
+  CHECK(refused.err ==
+        "error: --beside: '" + misfit + "' has the inputs [x], the model has [x, i]\n");
 }
 
 TEST_CASE("bench says which size is missing, and what it cannot read") {
@@ -53,8 +83,7 @@ TEST_CASE("bench says which size is missing, and what it cannot read") {
   const CliResult open = Cli({"bench", model});
   CHECK(open.code == 2);
   CHECK(open.err == "error: input 'x' leaves axis 1 open: give --shape x=...\n");
-  CHECK(Cli({"bench", model, "--shape", "x"}).err ==
-        "error: --shape: 'x' is not NAME=VALUE\n");
+  CHECK(Cli({"bench", model, "--shape", "x"}).err == "error: --shape: 'x' is not NAME=VALUE\n");
   CHECK(Cli({"bench", model, "--shape", "x=1,b"}).err ==
         "error: --shape: '1,b' is no list of sizes\n");
   CHECK(Cli({"bench", model, "--shape", "x=1,99999999999,4"}).err ==

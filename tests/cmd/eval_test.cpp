@@ -134,7 +134,7 @@ graph main (float32[N,2] x) => (float32[N,2] y) {
 
 TEST_CASE("the simulation with the encodings is what the exported model computes") {
   const Bench bench;
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     INFO(version);
     bench.Quantize({"--set", std::string("export.encodings_version=") + version});
     const Json exported = JsonOf({"eval", bench.model, bench.quantized, "--data", bench.data});

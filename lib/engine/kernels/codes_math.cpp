@@ -1,5 +1,7 @@
 #include "lib/engine/kernels/codes_math.h"
 
+#include <algorithm>
+
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/matrix_product.h"
 
@@ -47,6 +49,40 @@ Result<ExactProduct> MultiplyCodes(const OpContext& context, size_t a, size_t a_
   MultiplyBatches(product, wide_x.data<double>(), wide_w.data<double>(),
                   sums.mutable_data<double>());
   return ExactProduct{product.shape, std::move(sums)};
+}
+
+Result<Tensor> ScaledSums(const ExactProduct& product, float a_scale, const Tensor& b_scale,
+                          const Tensor* bias, int64_t columns) {
+  const bool one = b_scale.size() == 1;
+  if (b_scale.dtype() != DType::kFloat || (!one && b_scale.size() != columns))
+    return ModelError(StrCat("scale ", DTypeName(b_scale.dtype()), ShapeString(b_scale.shape()),
+                             " for ", columns, " columns"));
+  if (bias && (bias->dtype() != DType::kFloat || bias->shape() != Shape{columns}))
+    return ModelError(StrCat("bias ", DTypeName(bias->dtype()), ShapeString(bias->shape()), " for ",
+                             columns, " columns"));
+  RETURN_IF_ERROR(CheckSize(DType::kFloat, product.shape));
+  Tensor y = Tensor::Empty(DType::kFloat, product.shape);
+  const double* sums = product.sums.data<double>();
+  const float* scales = b_scale.data<float>();
+  float* to = y.mutable_data<float>();
+  for (int64_t i = 0; i < y.size(); ++i) {
+    const int64_t column = i % columns;
+    to[i] = static_cast<float>(sums[i]) * (a_scale * scales[one ? 0 : column]);
+    if (bias) to[i] += bias->data<float>()[column];
+  }
+  return y;
+}
+
+quant::QParams DynamicParams(const float* x, int64_t n) {
+  float low = 0, high = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+  }
+  const float scale = high == low ? 1.0f : (high - low) / 255.0f;
+  const float point = quant::RoundHalfEven(-low / scale);
+  // An infinite range has no zero point.
+  return {scale, point > 0 ? static_cast<int32_t>(std::min(point, 255.0f)) : 0};
 }
 
 Result<CodeWriter> ResolveWriter(const OpContext& context, size_t a_scale, size_t b_scale,

@@ -30,6 +30,14 @@ struct ExactProduct {
 Result<ExactProduct> MultiplyCodes(const OpContext& context, size_t a, size_t a_zero, size_t b,
                                    size_t b_zero);
 
+// Floats of the same shape: sum * (a_scale * b_scale[column]) + bias[column]. kModel unless there
+// is one scale or one for every column, and a bias (or nullptr) for every column.
+Result<Tensor> ScaledSums(const ExactProduct& product, float a_scale, const Tensor& b_scale,
+                          const Tensor* bias, int64_t columns);
+
+// The grid of DynamicQuantizeLinear: uint8 over the range of x, which is widened to hold 0.
+quant::QParams DynamicParams(const float* x, int64_t n);
+
 // Back to codes: clamp(round(sum * (scale_a * scale_b / scale_y)) + zero_y), the formula of
 // lib/engine/integer/requantize.h.
 struct CodeWriter {

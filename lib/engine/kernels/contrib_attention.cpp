@@ -1,4 +1,5 @@
-// Attention (projections included) and MultiHeadAttention of com.microsoft.
+// Attention (projections included), the same on codes (QAttention), and MultiHeadAttention of
+// com.microsoft.
 
 #include <algorithm>
 #include <limits>
@@ -6,6 +7,7 @@
 
 #include "lib/engine/kernels/attention_core.h"
 #include "lib/engine/kernels/attention_mask.h"
+#include "lib/engine/kernels/codes_math.h"
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/matrix_product.h"
@@ -161,7 +163,8 @@ struct Projection {
   }
 };
 
-Result<Projection> Project(const OpContext& context, int64_t heads) {
+// Which columns of the weights, input 1, belong to q, k and v.
+Result<Projection> CutColumns(const OpContext& context, int64_t heads) {
   const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
   if (x.rank() != 3 || w.rank() != 2)
     return ModelError(
@@ -180,6 +183,13 @@ Result<Projection> Project(const OpContext& context, int64_t heads) {
   if (!fits || rest != 0 || (bias && bias->shape() != Shape{columns}))
     return ModelError(StrCat("weights ", ShapeString(w.shape()), " and their bias do not fit ",
                              heads, " heads of sizes [", Join(widths), "]"));
+  return result;
+}
+
+Result<Projection> Project(const OpContext& context, int64_t heads) {
+  const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
+  ASSIGN_OR_RETURN(Projection result, CutColumns(context, heads));
+  const int64_t columns = w.dim(1);
   ASSIGN_OR_RETURN(const BatchedProduct product, ResolveProduct(x.shape(), w.shape()));
   result.values = Tensor::Empty(DType::kFloat, product.shape);
   float* to = result.values.mutable_data<float>();
@@ -190,8 +200,7 @@ Result<Projection> Project(const OpContext& context, int64_t heads) {
 }
 
 // past and present hold keys, then values: [2, batch, heads, length, width].
-Status JoinPast(OpContext& context, AttentionCall* call, Tensor* present) {
-  const Tensor* past = context.input(4);
+Status JoinPast(OpContext& context, const Tensor* past, AttentionCall* call, Tensor* present) {
   if (!past && !context.wants(1)) return OkStatus();
   const Heads &k = call->k, &v = call->v;
   if (k.width != v.width) return ModelError("a past needs keys and values of one width");
@@ -219,6 +228,24 @@ Status JoinPast(OpContext& context, AttentionCall* call, Tensor* present) {
   return OkStatus();
 }
 
+// `past`: the input that may hold one.
+Status AttendProjected(OpContext& context, const Projection& projected, int64_t heads,
+                       MaskInputs masks, size_t past) {
+  AttentionCall call;
+  call.q = projected.Part(0, heads);
+  call.k = projected.Part(1, heads);
+  call.v = projected.Part(2, heads);
+  Tensor present;
+  RETURN_IF_ERROR(JoinPast(context, context.input(past), &call, &present));
+  RETURN_IF_ERROR(CheckHeads(call));
+  call.scale = AttentionScale(context.node(), call.q.width);
+  RETURN_IF_ERROR(SetMask(context, masks, call.k.length - call.q.length, &call));
+  RETURN_IF_ERROR(PrepareOutput(context, false, &call));
+  Attend(call);
+  return OkStatus();
+}
+
+// Inputs: x, weights, bias, mask_index, past, attention_bias.
 Status ContribAttention(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 4, 5}));
@@ -227,18 +254,25 @@ Status ContribAttention(OpContext& context) {
     return ModelError("Attention with do_rotary or a shared cache buffer is not supported");
   const int64_t heads = node.Int("num_heads", 0);
   ASSIGN_OR_RETURN(const Projection projected, Project(context, heads));
-  AttentionCall call;
-  call.q = projected.Part(0, heads);
-  call.k = projected.Part(1, heads);
-  call.v = projected.Part(2, heads);
-  Tensor present;
-  RETURN_IF_ERROR(JoinPast(context, &call, &present));
-  RETURN_IF_ERROR(CheckHeads(call));
-  call.scale = AttentionScale(node, call.q.width);
-  RETURN_IF_ERROR(SetMask(context, {3, 5}, call.k.length - call.q.length, &call));
-  RETURN_IF_ERROR(PrepareOutput(context, false, &call));
-  Attend(call);
-  return OkStatus();
+  return AttendProjected(context, projected, heads, {3, 5}, 4);
+}
+
+// Inputs: codes of x and of weights, bias, scales of x and of weights, mask_index, zero points of x
+// and of weights, past.
+Status QAttention(OpContext& context) {
+  RETURN_IF_ERROR(RequireInputs(context, 5));
+  RETURN_IF_ERROR(RequireFloat(context, {2, 3, 4, 8}));
+  if (context.node().Int("do_rotary", 0) != 0 ||
+      context.node().Int("past_present_share_buffer", 0) != 0)
+    return ModelError("QAttention with do_rotary or a shared cache buffer is not supported");
+  const int64_t heads = context.node().Int("num_heads", 0);
+  ASSIGN_OR_RETURN(Projection projected, CutColumns(context, heads));
+  ASSIGN_OR_RETURN(const float x_scale, FloatScalar(context, 3));
+  ASSIGN_OR_RETURN(const ExactProduct product, MultiplyCodes(context, 0, 6, 1, 7));
+  ASSIGN_OR_RETURN(projected.values, ScaledSums(product, x_scale, *context.input(4),
+                                                context.input(2), context.input(1)->dim(1)));
+  constexpr size_t kNone = 9;  // behind the last input
+  return AttendProjected(context, projected, heads, {5, kNone}, 8);
 }
 
 }  // namespace
@@ -247,6 +281,7 @@ std::vector<OpEntry> ContribAttentionRows() {
   return {
       {"Attention", "com.microsoft", 1, kLatest, &ViaFloat<&ContribAttention>},
       {"MultiHeadAttention", "com.microsoft", 1, kLatest, &ViaFloat<&MultiHeadAttention>},
+      {"QAttention", "com.microsoft", 1, kLatest, &QAttention},
   };
 }
 

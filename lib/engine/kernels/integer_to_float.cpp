@@ -6,34 +6,16 @@
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/inner_op.h"
 #include "lib/engine/kernels/kernels.h"
+#include "lib/engine/kernels/recurrent.h"
 
 namespace roundel::engine {
 namespace {
 
-Status RequireScale(const Tensor& scale, int64_t columns) {
-  if (scale.dtype() == DType::kFloat && (scale.size() == 1 || scale.size() == columns))
-    return OkStatus();
-  return ModelError(StrCat("scale ", DTypeName(scale.dtype()), ShapeString(scale.shape()), " for ",
-                           columns, " columns"));
-}
-
-// y = sum * (a_scale * b_scale[column]) + bias[column]
-Status ScaleToFloat(OpContext& context, const ExactProduct& product, float a_scale,
-                    const Tensor& b_scale, const Tensor* bias, int64_t columns) {
-  RETURN_IF_ERROR(RequireScale(b_scale, columns));
-  if (bias && (bias->dtype() != DType::kFloat || bias->shape() != Shape{columns}))
-    return ModelError(StrCat("bias ", DTypeName(bias->dtype()), ShapeString(bias->shape()), " for ",
-                             columns, " columns"));
-  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, product.shape));
-  const double* sums = product.sums.data<double>();
-  const float* scales = b_scale.data<float>();
-  const bool one = b_scale.size() == 1;
-  float* to = y->mutable_data<float>();
-  for (int64_t i = 0; i < y->size(); ++i) {
-    const int64_t column = i % columns;
-    to[i] = static_cast<float>(sums[i]) * (a_scale * scales[one ? 0 : column]);
-    if (bias) to[i] += bias->data<float>()[column];
-  }
+// The product of codes as output 0.
+Status SetScaledSums(OpContext& context, const ExactProduct& product, float a_scale,
+                     const Tensor& b_scale, const Tensor* bias, int64_t columns) {
+  ASSIGN_OR_RETURN(Tensor y, ScaledSums(product, a_scale, b_scale, bias, columns));
+  context.SetOutput(0, std::move(y));
   return OkStatus();
 }
 
@@ -42,8 +24,8 @@ Status MatMulIntegerToFloat(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 4));
   ASSIGN_OR_RETURN(const float a_scale, FloatScalar(context, 2));
   ASSIGN_OR_RETURN(const ExactProduct product, MultiplyCodes(context, 0, 4, 1, 5));
-  return ScaleToFloat(context, product, a_scale, *context.input(3), context.input(6),
-                      context.input(1)->dim(-1));
+  return SetScaledSums(context, product, a_scale, *context.input(3), context.input(6),
+                       context.input(1)->dim(-1));
 }
 
 // An OpContext with other inputs than the node's.
@@ -115,7 +97,7 @@ Status QGemm(OpContext& context) {
   ASSIGN_OR_RETURN(ExactProduct product, MultiplyCodes(operands, 0, 1, 2, 3));
   if (context.input(6)) RETURN_IF_ERROR(AddIntegers(*context.input(6), &product));
   if (!context.input(7))
-    return ScaleToFloat(context, product, scale, *context.input(4), nullptr, columns);
+    return SetScaledSums(context, product, scale, *context.input(4), nullptr, columns);
   RETURN_IF_ERROR(RequireInputs(context, 6));
   if (!context.input(8)) return ModelError("QGemm with y_scale but without y_zero_point");
   ASSIGN_OR_RETURN(const CodeWriter writer, ResolveWriter(operands, 4, 5, 6, 7, columns));
@@ -127,27 +109,29 @@ Status QGemm(OpContext& context) {
 
 // ---- DynamicQuantizeLSTM: W [directions, inputs, 4 * hidden] and R in codes, given transposed
 
-// The weights as LSTM takes them. The activations stay floats: the runtime rounds them to 8 bits.
-Result<Tensor> LstmWeights(const OpContext& context, size_t weights, size_t scale) {
+// The codes without their zero points as LSTM takes weights, and their scales [directions, 4 *
+// hidden].
+Result<Tensor> LstmCodes(const OpContext& context, size_t weights, size_t scale,
+                         std::vector<float>* scales) {
   const Tensor& codes = *context.input(weights);
-  const Tensor *scales = context.input(scale), *zero = context.input(scale + 1);
+  const Tensor *given = context.input(scale), *zero = context.input(scale + 1);
   RETURN_IF_ERROR(RequireCodes(codes, "a weight"));
-  if (codes.rank() != 3 || !scales || scales->dtype() != DType::kFloat ||
-      (zero && (zero->dtype() != codes.dtype() || zero->size() != scales->size())))
+  if (codes.rank() != 3 || !given || given->dtype() != DType::kFloat ||
+      (zero && (zero->dtype() != codes.dtype() || zero->size() != given->size())))
     return ModelError(StrCat("weights ", ShapeString(codes.shape()), " or their scales"));
   const int64_t directions = codes.dim(0), rows = codes.dim(1), columns = codes.dim(2);
-  const bool per_column = scales->size() == directions * columns;
-  if (!per_column && scales->size() != directions)
-    return ModelError(StrCat("scales ", ShapeString(scales->shape()), " of weights ",
-                             ShapeString(codes.shape())));
+  const bool per_column = given->size() == directions * columns;
+  if (!per_column && given->size() != directions)
+    return ModelError(
+        StrCat("scales ", ShapeString(given->shape()), " of weights ", ShapeString(codes.shape())));
+  for (int64_t i = 0; i < directions * columns; ++i)
+    scales->push_back(given->data<float>()[per_column ? i : i / columns]);
   Tensor values = codes.ToFloat();
   const Tensor points = zero ? zero->ToFloat() : Tensor();
   float* to = values.mutable_data<float>();
-  for (int64_t i = 0; i < values.size(); ++i) {
+  for (int64_t i = 0; zero && i < values.size(); ++i) {
     const int64_t direction = i / columns / rows;
-    const int64_t p = per_column ? direction * columns + i % columns : direction;
-    const float point = zero ? points.data<float>()[p] : 0.0f;
-    to[i] = (to[i] - point) * scales->data<float>()[p];
+    to[i] -= points.data<float>()[per_column ? direction * columns + i % columns : direction];
   }
   return RunInnerOp("Transpose", {values},
                     WithAttributes({{"perm", std::vector<int64_t>{0, 2, 1}}}));
@@ -156,14 +140,13 @@ Result<Tensor> LstmWeights(const OpContext& context, size_t weights, size_t scal
 // Inputs: X, W, R, B, lengths, initial h and c, P, then scale and zero point of W and of R.
 Status DynamicQuantizeLstm(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
-  ASSIGN_OR_RETURN(const Tensor w, LstmWeights(context, 1, 8));
-  ASSIGN_OR_RETURN(const Tensor r, LstmWeights(context, 2, 10));
+  GateScales scales;
+  ASSIGN_OR_RETURN(const Tensor w, LstmCodes(context, 1, 8, &scales.w));
+  ASSIGN_OR_RETURN(const Tensor r, LstmCodes(context, 2, 10, &scales.r));
   std::vector<Tensor> inputs = {*context.input(0), w, r};
   for (size_t i = 3; i < 8; ++i) inputs.push_back(InputOrNone(context, i));
-  ASSIGN_OR_RETURN(const std::vector<Tensor> results, RunInner("LSTM", inputs, context.node(), 3));
-  for (size_t i = 0; i < results.size(); ++i)
-    if (context.wants(i)) context.SetOutput(i, results[i]);
-  return OkStatus();
+  ReplacedInputs floats(context, std::move(inputs));
+  return LstmOfCodes(floats, scales);
 }
 
 }  // namespace

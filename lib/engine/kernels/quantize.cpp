@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/engine/kernels/codes_math.h"
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/small_types.h"
@@ -256,18 +257,12 @@ Status DynamicQuantizeLinear(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   RETURN_IF_ERROR(RequireFloat(context, {0}));
   const Tensor& x = *context.input(0);
-  float low = 0, high = 0;
-  for (float value : x.span<float>()) {
-    low = std::min(low, value);
-    high = std::max(high, value);
-  }
-  const float scale = high == low ? 1.0f : (high - low) / 255.0f;
-  const float point = std::clamp(quant::RoundHalfEven(-low / scale), 0.0f, 255.0f);
-  const std::vector<int32_t> points = {static_cast<int32_t>(point)};
+  const quant::QParams params = DynamicParams(x.data<float>(), x.size());
+  const std::vector<int32_t> points = {params.zero_point};
   ScaleLayout layout;
   layout.inner = x.size();
-  context.SetOutput(0, QuantizeTo<uint8_t>(x, layout, &scale, points, DType::kUint8));
-  context.SetOutput(1, Tensor::Scalar(scale));
+  context.SetOutput(0, QuantizeTo<uint8_t>(x, layout, &params.scale, points, DType::kUint8));
+  context.SetOutput(1, Tensor::Scalar(params.scale));
   context.SetOutput(2, Tensor::Scalar(static_cast<uint8_t>(points[0])));
   return OkStatus();
 }

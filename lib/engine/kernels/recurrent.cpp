@@ -5,9 +5,12 @@
 // sequence_lens [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D
 // directions, G gates. Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
 
+#include "lib/engine/kernels/recurrent.h"
+
 #include <algorithm>
 #include <functional>
 
+#include "lib/engine/kernels/codes_math.h"
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/dot_rows.h"
 #include "lib/engine/kernels/kernels.h"
@@ -31,6 +34,7 @@ struct Recurrence {
   size_t functions;  // activations per direction
   // The first gates, whose recurrent products need nothing but the last state.
   int64_t recurrent_gates;
+  const GateScales* scales = nullptr;  // weights are codes
 };
 
 // kModel unless the optional input has this shape.
@@ -124,6 +128,33 @@ std::vector<float> InitialState(const OpContext& context, const Recurrence& rec,
   return state;
 }
 
+// x, rounded to uint8 over its range, as codes without their zero point; their scale.
+float RoundToCodes(const float* x, int64_t n, float* codes) {
+  const quant::QParams grid = DynamicParams(x, n);
+  for (int64_t i = 0; i < n; ++i)
+    codes[i] = static_cast<float>(quant::Quantize(x[i], grid, 0, 255) - grid.zero_point);
+  return grid.scale;
+}
+
+// Sums of products of codes [samples, rows] as values.
+void ScaleRows(float* sums, int64_t samples, int64_t rows, float x_scale, const float* scales) {
+  for (int64_t s = 0; s < samples; ++s)
+    for (int64_t i = 0; i < rows; ++i) sums[s * rows + i] *= x_scale * scales[i];
+}
+
+// y [T, N, G*H] = X W^T of one direction. `w`: [G*H, I].
+void MultiplyInput(const Recurrence& rec, int64_t d, const float* w, float* y) {
+  const int64_t rows = rec.gates * rec.hidden, samples = rec.steps * rec.batch;
+  const float* x = rec.x.data<float>();
+  if (rec.scales == nullptr) return MultiplyTransposed(samples, rows, rec.inputs, x, w, y);
+  // Steps behind the longest sequence take no part in the range.
+  const int64_t steps = rec.batch == 0 ? 0 : *std::ranges::max_element(rec.lengths);
+  std::vector<float> codes(static_cast<size_t>(samples * rec.inputs), 0.0f);
+  const float scale = RoundToCodes(x, steps * rec.batch * rec.inputs, codes.data());
+  MultiplyTransposed(samples, rows, rec.inputs, codes.data(), w, y);
+  ScaleRows(y, samples, rows, scale, rec.scales->w.data() + d * rows);
+}
+
 // Parameters and states of one direction.
 struct Direction {
   int64_t index;
@@ -142,7 +173,7 @@ Direction PrepareDirection(const OpContext& context, const Recurrence& rec, int6
   dir.reverse = rec.reverse_first || d == 1;
   const float* w = context.input(1)->data<float>() + d * rows * rec.inputs;
   dir.from_input.resize(static_cast<size_t>(samples * rows));
-  MultiplyTransposed(samples, rows, rec.inputs, rec.x.data<float>(), w, dir.from_input.data());
+  MultiplyInput(rec, d, w, dir.from_input.data());
   dir.recurrent = context.input(2)->data<float>() + d * rows * rec.hidden;
   dir.bias.assign(static_cast<size_t>(rows), 0.0f);
   if (const Tensor* b = context.input(3)) {
@@ -166,6 +197,20 @@ void Clip(float clip, float* x, int64_t n) {
 using Cell = std::function<void(const Direction&, const float* input, float* hidden_part, float* h,
                                 float* c)>;
 
+// y [N, G*H] = H R^T of one direction at `step`.
+void MultiplyState(const Recurrence& rec, const Direction& dir, int64_t step, float* y) {
+  const int64_t rows = rec.gates * rec.hidden, h = rec.hidden, used = rec.recurrent_gates * h;
+  if (rec.scales == nullptr)
+    return DotRows(dir.recurrent, used, h, dir.h.data(), rec.batch, y, rows);
+  std::vector<float> state = dir.h;
+  for (int64_t n = 0; n < rec.batch; ++n)
+    if (step > rec.lengths[n])  // the step before has ended its output, too: zeros
+      std::fill_n(state.begin() + n * h, h, 0.0f);
+  const float scale = RoundToCodes(state.data(), rec.batch * h, state.data());
+  DotRows(dir.recurrent, used, h, state.data(), rec.batch, y, rows);
+  ScaleRows(y, rec.batch, rows, scale, rec.scales->r.data() + dir.index * rows);
+}
+
 struct Outputs {
   float *y = nullptr, *y_h = nullptr, *y_c = nullptr;
 };
@@ -176,8 +221,7 @@ void RunDirection(const Recurrence& rec, Direction& dir, const Cell& cell, const
   const bool has_cell_state = !dir.c.empty();
   std::vector<float> hidden_part(static_cast<size_t>(rec.batch * rows));
   for (int64_t step = 0; step < rec.steps; ++step) {
-    DotRows(dir.recurrent, rec.recurrent_gates * h, h, dir.h.data(), rec.batch, hidden_part.data(),
-            rows);
+    MultiplyState(rec, dir, step, hidden_part.data());
     for (int64_t n = 0; n < rec.batch; ++n) {
       const int64_t length = rec.lengths[n];
       const int64_t t = dir.reverse && step < length ? length - 1 - step : step;
@@ -289,9 +333,9 @@ Status Gru(OpContext& context) {
 }
 
 // Gates i, o, f, c; peepholes P = [Pi, Po, Pf].
-Status Lstm(OpContext& context) {
-  ASSIGN_OR_RETURN(const Recurrence rec,
-                   ResolveRecurrence(context, 4, {"Sigmoid", "Tanh", "Tanh"}));
+Status RunLstm(OpContext& context, const GateScales* scales) {
+  ASSIGN_OR_RETURN(Recurrence rec, ResolveRecurrence(context, 4, {"Sigmoid", "Tanh", "Tanh"}));
+  rec.scales = scales;
   const bool input_forget = context.node().Int("input_forget", 0) != 0;
   const Tensor* peepholes = context.input(7);
   const int64_t size = rec.hidden;
@@ -325,7 +369,13 @@ Status Lstm(OpContext& context) {
       });
 }
 
+Status Lstm(OpContext& context) { return RunLstm(context, nullptr); }
+
 }  // namespace
+
+Status LstmOfCodes(OpContext& context, const GateScales& scales) {
+  return RunLstm(context, &scales);
+}
 
 std::vector<OpEntry> RecurrentRows() {
   return {

@@ -1,5 +1,6 @@
 #include "lib/engine/kernels/strided_copy.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/engine/kernels/types.h"
@@ -28,33 +29,131 @@ Loops MergeAxes(const Shape& shape, const View& from, const View& to) {
       loops.to.push_back(to.strides[i]);
     }
   }
-  if (loops.dims.empty()) loops = {{1}, {1}, {1}};
+  // Two axes at least: a plane.
+  while (loops.dims.size() < 2) {
+    loops.dims.insert(loops.dims.begin(), 1);
+    loops.from.insert(loops.from.begin(), 1);
+    loops.to.insert(loops.to.begin(), 1);
+  }
   return loops;
 }
 
-template <typename T>
-void CopyRow(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t n) {
-  if (step_from == 1 && step_to == 1) {
-    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(T));
-    return;
-  }
-  for (int64_t i = 0; i < n; ++i) to[i * step_to] = from[i * step_from];
+// ---- the innermost two axes, a plane
+
+// Elements between neighbours along the rows and columns of a plane.
+struct Steps {
+  int64_t row, column;
+};
+
+// Rows without gaps inside, of so many bytes: a fixed number of moves each.
+template <size_t bytes, typename T>
+void CopyShortRows(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows) {
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * step_to, from + i * step_from, bytes);
 }
 
 template <typename T>
+void CopyRows(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows,
+              int64_t columns) {
+  const size_t bytes = static_cast<size_t>(columns) * sizeof(T);
+  switch (bytes) {
+    case 4:
+      return CopyShortRows<4>(from, step_from, to, step_to, rows);
+    case 8:
+      return CopyShortRows<8>(from, step_from, to, step_to, rows);
+    case 16:
+      return CopyShortRows<16>(from, step_from, to, step_to, rows);
+    case 32:
+      return CopyShortRows<32>(from, step_from, to, step_to, rows);
+    case 64:
+      return CopyShortRows<64>(from, step_from, to, step_to, rows);
+    case 128:
+      return CopyShortRows<128>(from, step_from, to, step_to, rows);
+    case 256:
+      return CopyShortRows<256>(from, step_from, to, step_to, rows);
+  }
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * step_to, from + i * step_from, bytes);
+}
+
+template <typename T>
+void CopyElements(const T* from, Steps at, T* to, Steps step, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t k = 0; k < columns; ++k)
+      to[i * step.row + k * step.column] = from[i * at.row + k * at.column];
+}
+
+// ---- a plane transposed: the source runs along its rows, the target along its columns
+
+constexpr int64_t kTile = 16;  // of both axes: what a tile reads and writes stays in the L1 cache
+
+// 4 x 4 elements of four bytes: halves of rows are exchanged, then quarters.
+void TransposeQuad(const uint32_t* from, int64_t step_from, uint32_t* to, int64_t step_to) {
+  using Quad = uint32_t __attribute__((vector_size(16)));
+  Quad x[4];
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(&x[i], from + i * step_from, sizeof x[i]);
+  const Quad low02 = __builtin_shufflevector(x[0], x[2], 0, 4, 1, 5);
+  const Quad low13 = __builtin_shufflevector(x[1], x[3], 0, 4, 1, 5);
+  const Quad high02 = __builtin_shufflevector(x[0], x[2], 2, 6, 3, 7);
+  const Quad high13 = __builtin_shufflevector(x[1], x[3], 2, 6, 3, 7);
+  const Quad y[4] = {__builtin_shufflevector(low02, low13, 0, 4, 1, 5),
+                     __builtin_shufflevector(low02, low13, 2, 6, 3, 7),
+                     __builtin_shufflevector(high02, high13, 0, 4, 1, 5),
+                     __builtin_shufflevector(high02, high13, 2, 6, 3, 7)};
+  for (int64_t i = 0; i < 4; ++i) std::memcpy(to + i * step_to, &y[i], sizeof y[i]);
+}
+
+template <typename T>
+void TransposeTile(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows,
+                   int64_t columns) {
+  if constexpr (sizeof(T) == 4) {
+    if (rows == kTile && columns == kTile) {
+      for (int64_t i = 0; i < kTile; i += 4)
+        for (int64_t k = 0; k < kTile; k += 4)
+          TransposeQuad(from + k * step_from + i, step_from, to + i * step_to + k, step_to);
+      return;
+    }
+  }
+  CopyElements(from, {1, step_from}, to, {step_to, 1}, rows, columns);
+}
+
+template <typename T>
+void TransposePlane(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows,
+                    int64_t columns) {
+  for (int64_t i = 0; i < rows; i += kTile)
+    for (int64_t k = 0; k < columns; k += kTile)
+      TransposeTile(from + k * step_from + i, step_from, to + i * step_to + k, step_to,
+                    std::min(kTile, rows - i), std::min(kTile, columns - k));
+}
+
+template <typename T>
+void CopyPlane(const T* from, Steps at, T* to, Steps step, int64_t rows, int64_t columns) {
+  if (at.column == 1 && step.column == 1)
+    CopyRows(from, at.row, to, step.row, rows, columns);
+  else if (at.row == 1 && step.column == 1)
+    TransposePlane(from, at.column, to, step.row, rows, columns);
+  else
+    CopyElements(from, at, to, step, rows, columns);
+}
+
+// All planes, in chunks of rows.
+template <typename T>
 void RunLoops(const Loops& loops, const T* from, T* to) {
   const auto axes = static_cast<int64_t>(loops.dims.size());
-  const int64_t inner = loops.dims.back();
-  ParallelFor(Product(loops.dims, 0, axes - 1), RowGrain(inner), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      int64_t source = 0, target = 0, rest = row;
-      for (int64_t axis = axes - 2; axis >= 0; --axis) {
+  const int64_t columns = loops.dims[axes - 1], rows = loops.dims[axes - 2];
+  const Steps at{loops.from[axes - 2], loops.from[axes - 1]};
+  const Steps step{loops.to[axes - 2], loops.to[axes - 1]};
+  const int64_t grain = std::max(kTile, RowGrain(columns));
+  ParallelFor(Product(loops.dims, 0, axes - 1), grain, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t first = begin % rows, count = std::min(rows - first, end - begin);
+      int64_t source = first * at.row, target = first * step.row, rest = begin / rows;
+      for (int64_t axis = axes - 3; axis >= 0; --axis) {
         const int64_t index = rest % loops.dims[axis];
         rest /= loops.dims[axis];
         source += index * loops.from[axis];
         target += index * loops.to[axis];
       }
-      CopyRow(from + source, loops.from.back(), to + target, loops.to.back(), inner);
+      CopyPlane(from + source, at, to + target, step, count, columns);
+      begin += count;
     }
   });
 }

@@ -1,9 +1,11 @@
 #include "lib/engine/kernels_onednn/linear_kernel.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/base/limits.h"
 #include "lib/base/parallel.h"
+#include "lib/engine/kernels/broadcast.h"
 
 namespace roundel::engine {
 
@@ -63,19 +65,41 @@ PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
 
 namespace {
 
+// Whether `small` broadcasts to row-major values of `shape` (the mask of attention scores does).
+bool BroadcastsTo(const Shape& small, const Shape& shape) {
+  const Result<Broadcast> plan = PlanBroadcast({small, shape});
+  return plan.ok() && plan->shape == shape;
+}
+
+void Repeat(const Shape& small, const float* from, const Shape& shape, float* to) {
+  const Result<Broadcast> plan = PlanBroadcast({small, shape});
+  INVARIANT(plan.ok(), "shapes were checked");
+  ForEachRun(*plan, [&](int64_t out, const int64_t* in, int64_t n) {
+    if (plan->step(0) == 1)
+      std::memcpy(to + out, from + in[0], static_cast<size_t>(n) * sizeof(float));
+    else
+      std::fill_n(to + out, n, from[in[0]]);
+  });
+}
+
 // The buffer of the result; of a sum it holds the residual already.
 float* Destination(FastContext& context, bool sums, int residual, const Shape& shape,
                    Layout layout) {
   if (!sums) return context.Output(shape, layout);
   const auto index = static_cast<size_t>(residual);
-  if (context.input(index)->layout == layout && context.CanOverwrite(index))
+  const Shape residual_shape = context.input(index)->shape;
+  const bool whole = residual_shape == shape;
+  if (whole && context.input(index)->layout == layout && context.CanOverwrite(index))
     return context.OutputOver(index, shape, layout);
   const float* from = context.Data(index, layout);
   float* to = from ? context.Output(shape, layout) : nullptr;
-  if (to)
+  if (to && !whole) {
+    Repeat(residual_shape, from, shape, to);
+  } else if (to) {
     ParallelFor(NumElements(shape), 1 << 16, [&](int64_t begin, int64_t end) {
       std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin) * sizeof(float));
     });
+  }
   return to;
 }
 
@@ -87,7 +111,9 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
   const float* addend = nullptr;
   if (residual >= 0) {
     const Value* other = context.input(static_cast<size_t>(residual));
-    if (!other || other->shape != shape || other->dtype() != DType::kFloat) return false;
+    if (!other || other->dtype() != DType::kFloat) return false;
+    const bool repeats = prepared.sums && layout == Layout::kPlain;
+    if (other->shape != shape && !(repeats && BroadcastsTo(other->shape, shape))) return false;
     if (!prepared.sums) {
       addend = context.Data(static_cast<size_t>(residual), layout);
       if (!addend) return false;

@@ -47,6 +47,15 @@ bool Close(double actual, double expected) {
   return std::fabs(actual - expected) <= kAbsolute + kRelative * std::fabs(expected);
 }
 
+// The suite's generator cuts float32 off where the specification rounds to nearest: its bfloat16
+// values are up to one unit in the last place closer to zero.
+bool CloseBfloat16(double actual, double expected) {
+  if (Close(actual, expected)) return true;
+  if (expected == 0 || !std::isfinite(expected)) return false;
+  // 8 bits of precision: the unit is 2^-7 of the power of two below.
+  return std::fabs(actual - expected) <= std::ldexp(1.0, std::ilogb(expected) - 7);
+}
+
 // "" if the tensors agree.
 std::string Difference(const Tensor& actual, const Tensor& expected) {
   if (actual.dtype() != expected.dtype() || actual.shape() != expected.shape())
@@ -54,8 +63,9 @@ std::string Difference(const Tensor& actual, const Tensor& expected) {
                   DTypeName(expected.dtype()), ShapeString(expected.shape()));
   if (!IsFloating(expected.dtype())) return actual == expected ? "" : "has other values";
   const Tensor a = actual.ToFloat(), e = expected.ToFloat();
+  const auto close = expected.dtype() == DType::kBfloat16 ? &CloseBfloat16 : &Close;
   for (int64_t i = 0; i < e.size(); ++i)
-    if (!Close(a.data<float>()[i], e.data<float>()[i]))
+    if (!close(a.data<float>()[i], e.data<float>()[i]))
       return StrCat("at ", i, ": ", a.data<float>()[i], " instead of ", e.data<float>()[i]);
   return "";
 }
@@ -114,7 +124,9 @@ Status RunDataSet(const graph::Model& model, Executor& executor, const fs::path&
 }
 
 Status RunFolder(const fs::path& folder, bool fast_kernels) {
-  ASSIGN_OR_RETURN(const graph::Model model, io::ReadOnnx((folder / "model.onnx").string()));
+  ASSIGN_OR_RETURN(graph::Model model, io::ReadOnnx((folder / "model.onnx").string()));
+  // The data of inputs that only lend their type has another shape than the suite's models declare.
+  for (graph::ValueInfo& input : model.graph->inputs) input.shape.reset();
   ASSIGN_OR_RETURN(const std::unique_ptr<Executor> executor,
                    Executor::Create(model, {.fast_kernels = fast_kernels}));
   int sets = 0;

@@ -96,6 +96,29 @@ TEST_CASE("MatMul of two computed values broadcasts its leading axes") {
                      {RandomTensor(c.a, 1), RandomTensor(c.b, 2)});
 }
 
+TEST_CASE("A residual that repeats is added to MatMul: masks, rows, columns, single values") {
+  const std::string text = R"(opset 14
+graph g (float32 a, float32 b, float32 mask) => (float32 y) {
+  float32[] root = {4}
+  product = MatMul(a, b)
+  scaled = Div(product, root)
+  y = Add(scaled, mask)
+})";
+  const Tensor a = RandomTensor({2, 3, 17, 8}, 1), b = RandomTensor({2, 3, 8, 19}, 2);
+  for (const Shape& shape : std::vector<Shape>{{1, 1, 17, 19},
+                                               {17, 19},
+                                               {2, 1, 1, 19},
+                                               {19},
+                                               {},
+                                               {2, 3, 17, 1},
+                                               {1, 3, 17, 19},
+                                               {2, 3, 17, 19}})
+    CheckOneFastStep(text, {a, b, RandomTensor(shape, 3)});
+  // Larger than the product: the result has another shape.
+  CheckFastEqualsPlain(ParseModel(text), {RandomTensor({17, 8}, 1), RandomTensor({8, 19}, 2),
+                                          RandomTensor({2, 17, 19}, 3)});
+}
+
 TEST_CASE("MatMul of vectors gives the plain kernel's result") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[7] a, float32[7,3] b, float32[3] c) => (float32 y, float32 z) {

@@ -97,6 +97,72 @@ graph g (float32[N,16] x) => (float32[N,1] y) {
   CHECK(Names(packed, "MatMulNBits, format matmulnbits"));
 }
 
+// A matrix of 3 x 40 in blocks of 16: 3 blocks of 8 bytes a row.
+std::string Packed(const std::string& attributes, const std::string& weights,
+                   const std::string& scales, const std::string& rest = "") {
+  return "opset 13, com.microsoft 1\ngraph g (float32[N,40] x) => (float32[N,3] y) {\n  uint8" +
+         weights + " b = zeros\n  float32" + scales +
+         " s = ones\n  uint8[3,2] z = zeros\n  y = com.microsoft.MatMulNBits<" + attributes +
+         ">(x, b, s" + rest + ")\n}";
+}
+
+TEST_CASE("packed matrices are looked into") {
+  const char* const target = "llm-matmulnbits";
+  const std::string good = "K=40, N=3, bits=4, block_size=16";
+  CHECK(Faults(Packed(good, "[3,3,8]", "[3,3]"), target).empty());
+  CHECK(Faults(Packed(good, "[3,3,8]", "[9]", ", z"), target).empty());
+  CHECK(Faults(Packed("K=40, N=3, bits=8, block_size=64", "[3,1,64]", "[3]"), target).empty());
+  const auto fault = [&](const std::string& attributes, const std::string& weights,
+                         const std::string& scales, const std::string& what,
+                         const std::string& rest = "") {
+    INFO(attributes << " " << weights << scales);
+    const auto faults = Faults(Packed(attributes, weights, scales, rest), target);
+    CHECK(faults.size() == 1);
+    CHECK(Names(faults, what));
+  };
+  fault("K=40, N=3, bits=3, block_size=16", "[3,3,6]", "[3,3]", "codes of 3 bits");
+  fault("K=40, N=3, bits=4, block_size=8", "[3,5,4]", "[3,5]", "blocks of 8");
+  fault("K=40, N=3, bits=4, block_size=24", "[3,2,12]", "[3,2]", "blocks of 24");
+  fault("K=40, N=3, bits=4, block_size=512", "[3,1,256]", "[3,1]", "blocks of 512");
+  fault("K=40, N=3, bits=4, block_size=-16", "[3,3,8]", "[3,3]", "blocks of -16");
+  fault("K=0, N=3, bits=4, block_size=16", "[3,3,8]", "[3,3]", "3 x 0");
+  fault(good, "[3,3,4]", "[3,3]", "weights of shape [3, 3, 4]");
+  fault(good, "[3,3,8]", "[3,2]", "scales of shape [3, 2]");
+  fault("K=100, N=3, bits=4, block_size=16", "[3,7,8]", "[3,7]", "zero points of shape [3, 2]", ", z");
+  fault("K=9223372036854775807, N=3, bits=4, block_size=16", "[3,3,8]", "[3,3]", "a matrix of");
+}
+
+std::string Table(const std::string& attributes, const std::string& data,
+                  const std::string& scales) {
+  return "opset 13, com.microsoft 1\ngraph g (int64[N] i) => (float32[N,64] y) {\n  " + data +
+         " d = zeros\n  float32" + scales +
+         " s = ones\n  y = com.microsoft.GatherBlockQuantized<" + attributes + ">(d, i, s)\n}";
+}
+
+TEST_CASE("packed tables are looked into") {
+  const char* const target = "llm-matmulnbits";
+  const std::string good = "bits=4, block_size=32, gather_axis=0, quantize_axis=1";
+  CHECK(Faults(Table(good, "uint8[10,32]", "[10,2]"), target).empty());
+  CHECK(Faults(Table(good, "uint4[10,64]", "[10,2]"), target).empty());
+  CHECK(Names(Faults(Table(good, "uint8[10,32]", "[10,1]"), target), "scales of shape [10, 1]"));
+  CHECK(Names(Faults(Table("bits=4, block_size=48, quantize_axis=1", "uint8[10,32]", "[10,2]"), target),
+              "blocks of 48"));
+  CHECK(Names(Faults(Table("bits=5, block_size=32", "uint8[10,32]", "[10,2]"), target), "codes of 5 bits"));
+  CHECK(Names(Faults(Table("bits=4, block_size=32, quantize_axis=7", "uint8[10,32]", "[10,2]"), target),
+              "quantize_axis 7"));
+}
+
+TEST_CASE("ranges that are too narrow for the target are named") {
+  const auto model = [](const std::string& scale) {
+    return "opset 13\ngraph g (float32[N] x) => (float32[N] y) {\n  float32[] s = {" + scale +
+           "}\n  uint8[] z = {0}\n  q = QuantizeLinear(x, s, z)\n  d = DequantizeLinear(q, s, z)\n  "
+           "r = Relu(d)\n  p = QuantizeLinear(r, s, z)\n  y = DequantizeLinear(p, s, z)\n}";
+  };
+  CHECK(Names(Faults(model("1e-7"), "qnn-htp"), "a range of width"));
+  CHECK(Faults(model("0.0000003921569"), "qnn-htp").empty());  // 255 steps to 1e-4
+  CHECK(Faults(model("1e-7"), "ort-cpu").empty());
+}
+
 TEST_CASE("an AIMET configuration is a target") {
   const char* const config = R"({
     "defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "False"},

@@ -113,6 +113,16 @@ inline const std::vector<OpCase> kBlockWeights = {
        uint8[12] p = zeros
        y = com.microsoft.MatMulNBits<K=40, N=6, bits=4, block_size=16>(a, b, s, p)
      })", 2e-3},
+  {"bnb4", R"(ir_version 8 opset 17, com.microsoft 1
+     graph g (float32[2,3,40] a, float32[2,9] e) => (float32 y, float32 z, float32 w) {
+       uint8[120] b = zeros
+       float32[15] s = random(1, 0.1, 2)
+       uint8[32] c = zeros
+       float32[2] t = {0.7, 1.3}
+       y = com.microsoft.MatMulBnb4<K=40, N=6, block_size=16, quant_type=0>(a, b, s)
+       z = com.microsoft.MatMulBnb4<K=40, N=6, block_size=16, quant_type=1>(a, b, s)
+       w = com.microsoft.MatMulBnb4<K=9, N=7, block_size=32, quant_type=1>(e, c, t)
+     })"},
   {"bits_8", R"(ir_version 8 opset 17, com.microsoft 1
      graph g (float32[3,40] a) => (float32 y, float32 z) {
        uint8[6,3,16] b = zeros

@@ -181,7 +181,50 @@ inline const std::vector<OpCase> kContribProducts = {
        float32[2] sw = {0.004, 0.005}
        int8[2] zw = {0, 0}
        y, h, c = com.microsoft.DynamicQuantizeLSTM<hidden_size=6, direction="bidirectional">(x, w, r, b, "", "", "", "", sw, zw, sw, zw)
-     })", 0.03},
+     })"},
+  {"lstm_columns", R"(ir_version 8 opset 17, com.microsoft 1
+     graph g (float32[7,3,30] x, float32[1,3,40] h0, float32[1,3,40] c0, float32[1,120] p) => (float32 y, float32 h, float32 c) {
+       uint8[1,30,160] w = zeros
+       uint8[1,40,160] r = zeros
+       float32[1,160] sw = random(1, 0.001, 0.006)
+       float32[1,160] sr = random(2, 0.001, 0.006)
+       uint8[1,1] zu = {131}
+       int64[2] columns = {1, 160}
+       z = Expand(zu, columns)
+       y, h, c = com.microsoft.DynamicQuantizeLSTM<hidden_size=40, direction="reverse", clip=3.0>(x, w, r, "", "", h0, c0, p, sw, z, sr, z)
+     })"},
+  {"lstm_lengths", R"(ir_version 8 opset 17, com.microsoft 1
+     graph g (float32[6,3,10] x, float32[2,64] b) => (float32 y, float32 h, float32 c) {
+       uint8[2,10,32] w = zeros
+       uint8[2,8,32] r = zeros
+       int32[3] n = {4, 1, 5}
+       float32[2] s = {0.006, 0.004}
+       uint8[2] z = {128, 120}
+       y, h, c = com.microsoft.DynamicQuantizeLSTM<hidden_size=8, direction="bidirectional">(x, w, r, b, n, "", "", "", s, z, s, z)
+     })"},
+  {"attention", R"(ir_version 8 opset 17, com.microsoft 1
+     graph g (uint8[2,5,12] x, float32[48] b) => (float32 y, float32 z) {
+       int8[12,48] w = zeros
+       uint8[12,48] u = zeros
+       float32[] sx = {0.02}
+       uint8[] zx = {120}
+       float32[48] sw = random(1, 0.002, 0.01)
+       int8[48] zw = zeros
+       float32[] su = {0.006}
+       uint8[] zu = {130}
+       int32[2,5] m = {1,1,1,1,0, 1,1,1,0,0}
+       y = com.microsoft.QAttention<num_heads=4>(x, w, b, sx, sw, m, zx, zw)
+       z = com.microsoft.QAttention<num_heads=2, unidirectional=1>(x, u, b, sx, su, "", zx, zu)
+     })"},
+  {"attention_past", R"(ir_version 8 opset 17, com.microsoft 1
+     graph g (uint8[2,3,12] x, float32[48] b, float32[2,2,4,6,4] p) => (float32 y, float32 n) {
+       int8[12,48] w = zeros
+       float32[] sx = {0.02}
+       uint8[] zx = {120}
+       float32[] sw = {0.005}
+       int8[] zw = {0}
+       y, n = com.microsoft.QAttention<num_heads=4, unidirectional=1>(x, w, b, sx, sw, "", zx, zw, p)
+     })"},
 };
 
 }  // namespace roundel::op_cases
