@@ -8,21 +8,9 @@ const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
+const {models: MODELS, folders} = require('./labelled.js');
 
 const METHODS = 'min_max,moving_average,mean_min_max,percentile,mse,omse,sqnr,aciq,kl,kl_ort,kl_tensorrt,auto';
-const images = path.join(b.assets, 'data/imagenet_jpeg');
-const cifar = path.join(b.assets, 'data/cifar10');
-const photos = preset => ({
-  calib: ['--calib', images, '--names', images + '.calib.txt', '--preset', preset],
-  eval: ['--data', images, '--names', images + '.eval.txt', '--labels', images + '.labels.txt', '--preset', preset]});
-const MODELS = {
-  'mobilenetv2': photos('imagenet'),
-  'mobilenetv1_0.75': photos('tf'),
-  'squeezenet1.1': photos('imagenet'),
-  'cifar10_resnet20': {
-    calib: ['--calib', path.join(cifar, 'calib_images_u8.npy'), '--preset', 'imagenet'],
-    eval: ['--data', path.join(cifar, 'eval_images_u8.npy'), '--labels', path.join(cifar, 'eval_labels.npy'),
-      '--preset', 'imagenet']}};
 const VARIANTS = {'W8A8': [], 'W8A16': ['--set', 'activations.bits=16'], 'W4A8': ['--set', 'weights.bits=4']};
 
 const list = (name, fallback) => b.argument(name, fallback).split(',');
@@ -74,7 +62,7 @@ function times() {
   return rows;
 }
 
-b.requireFiles([b.roundelBinary, images, cifar, ...models.map(modelFile)]);
+b.requireFiles([b.roundelBinary, ...folders, ...models.map(modelFile)]);
 fs.mkdirSync(scratch, {recursive: true});
 fs.writeFileSync(recipe, 'passes:\n  - bn_fold\n  - calibrate\n');
 console.log(`Machine: ${os.cpus().length} cores, ${os.cpus()[0].model.trim()}; ${count} calibration samples, ${threads} threads\n`);

@@ -6,23 +6,9 @@ const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
+const {models: MODELS, folders} = require('./labelled.js');
 
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
-const images = path.join(b.assets, 'data/imagenet_jpeg'), cifar = path.join(b.assets, 'data/cifar10');
-const imagenet = preset => ({
-  calib: ['--calib', images, '--names', images + '.calib.txt', '--preset', preset],
-  eval: ['--data', images, '--names', images + '.eval.txt', '--labels', images + '.labels.txt', '--preset', preset],
-});
-const MODELS = {
-  'mobilenetv2': imagenet('imagenet'),
-  'mobilenetv1_0.75': imagenet('tf'),
-  'squeezenet1.1': imagenet('imagenet'),
-  'cifar10_resnet20': {
-    calib: ['--calib', path.join(cifar, 'calib_images_u8.npy'), '--preset', 'imagenet'],
-    eval: ['--data', path.join(cifar, 'eval_images_u8.npy'), '--labels', path.join(cifar, 'eval_labels.npy'),
-      '--preset', 'imagenet'],
-  },
-};
 // Steps behind calibrate, and the activations' grid.
 const METHODS = {
   'nearest': [''],
@@ -53,7 +39,7 @@ function measure(name, bits, method) {
 
 function main() {
   const models = list('models', Object.keys(MODELS));
-  b.requireFiles([b.roundelBinary, images, cifar, ...models.map(m => path.join(b.assets, 'models', m + '.onnx'))]);
+  b.requireFiles([b.roundelBinary, ...folders, ...models.map(m => path.join(b.assets, 'models', m + '.onnx'))]);
   fs.mkdirSync(scratch, {recursive: true});
   console.log(`Machine: ${b.machine()}\n`);
   const rows = [['model', 'weights', 'method', 'float top-1 %', 'top-1 %', 'agree %', 'SQNR dB', 'seconds', 'peak GB']];

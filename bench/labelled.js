@@ -1,0 +1,22 @@
+// The classifiers with labelled data: which flags of `roundel quantize` and `roundel eval` name it.
+'use strict';
+const path = require('path');
+const b = require('./common.js');
+
+const images = path.join(b.assets, 'data/imagenet_jpeg'), cifar = path.join(b.assets, 'data/cifar10');
+const imagenet = preset => ({
+  calib: ['--calib', images, '--names', images + '.calib.txt', '--preset', preset],
+  eval: ['--data', images, '--names', images + '.eval.txt', '--labels', images + '.labels.txt', '--preset', preset],
+});
+
+exports.folders = [images, cifar];
+exports.models = {
+  'mobilenetv2': imagenet('imagenet'),
+  'mobilenetv1_0.75': imagenet('tf'),
+  'squeezenet1.1': imagenet('imagenet'),
+  'cifar10_resnet20': {
+    calib: ['--calib', path.join(cifar, 'calib_images_u8.npy'), '--preset', 'imagenet'],
+    eval: ['--data', path.join(cifar, 'eval_images_u8.npy'), '--labels', path.join(cifar, 'eval_labels.npy'),
+      '--preset', 'imagenet'],
+  },
+};

@@ -1,0 +1,58 @@
+// node bench/rounding.js [--models a,b] [--bits B] [--images N] [--iterations I] [--scratch DIR]: on how many
+// layers optimal_rounding leaves less error than the other passes that round weights, on samples that none of
+// them has seen. All of them see the same sums, those of the float model (sequential: false), which the
+// first run leaves in a store for the others. ROUNDEL_ASSETS as in low_bits.js.
+'use strict';
+const fs = require('fs');
+const os = require('os');
+const path = require('path');
+const b = require('./common.js');
+const {models: MODELS} = require('./labelled.js');
+
+const iterations = b.argument('iterations', '10000');
+const METHODS = {
+  'optimal_rounding': 'optimal_rounding: {sequential: false}',
+  'adaround': `adaround: {sequential: false, iterations: ${iterations}, scales: seq_mse}`,
+  'gptq': 'gptq: {sequential: false, correct_bias: true}',
+  'gptq, searched scales': 'gptq: {sequential: false, correct_bias: true, scales: searched}',
+  'seq_mse': 'seq_mse: {inputs: symfp, correct_bias: true}',
+};
+const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
+const names = b.argument('models', Object.keys(MODELS).join(',')).split(',');
+const bits = b.argument('bits', '4'), count = b.argument('images', '256');
+
+// Error by layer on the samples held out, and the whole run's seconds.
+function run(name, method) {
+  const recipe = path.join(scratch, 'rounding.yaml'), out = path.join(scratch, 'rounding.onnx');
+  fs.writeFileSync(recipe, `activations: float\nweights: {bits: ${bits}, symmetric: false, granularity: channel}\n` +
+    `passes:\n  - bn_fold\n  - calibrate\n  - ${METHODS[method]}\n`);
+  const {seconds} = b.roundel(['quantize', path.join(b.assets, 'models', name + '.onnx'), ...MODELS[name].calib,
+    '--count', count, '--recipe', recipe, '--store', path.join(scratch, 'rounding.store'), '-o', out, '-q']);
+  const report = JSON.parse(fs.readFileSync(out.replace('.onnx', '.report.json'), 'utf8'));
+  const layers = {};
+  for (const record of report.passes.pop().records) {
+    const found = /held out \S+ -> ([^)]+)\)/.exec(record.reason);
+    if (record.action === 'solved' && found) layers[record.subject] = +found[1];
+  }
+  return {layers, seconds};
+}
+
+b.requireFiles([b.roundelBinary, ...names.map(m => path.join(b.assets, 'models', m + '.onnx'))]);
+fs.mkdirSync(scratch, {recursive: true});
+console.log(`Machine: ${b.machine()}; ${bits} bits, ${count} images\n`);
+const rows = [['model', 'pass', 'layers', 'optimal_rounding is better on', 'its mean error', 'the pass\'s', 'seconds']];
+for (const name of names) {
+  fs.rmSync(path.join(scratch, 'rounding.store'), {recursive: true, force: true});
+  const best = run(name, 'optimal_rounding');
+  const mean = errors => errors.reduce((a, e) => a + e, 0) / errors.length;
+  for (const method of Object.keys(METHODS).slice(1)) {
+    const other = run(name, method), layers = Object.keys(best.layers);
+    // What rounds to the same three digits counts for neither.
+    const better = layers.filter(l => best.layers[l] <= other.layers[l]).length;
+    rows.push([name, method, layers.length, (100 * better / layers.length).toFixed(0) + ' %',
+      mean(Object.values(best.layers)).toExponential(2), mean(Object.values(other.layers)).toExponential(2),
+      other.seconds.toFixed(0)]);
+    console.error(rows[rows.length - 1].join('  '));
+  }
+}
+b.printTable(rows);
