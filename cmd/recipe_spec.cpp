@@ -19,6 +19,10 @@ Strings BitChoices() {
 
 ParamSpecs GridParams() {
   return {
+      {.name = "grid",
+       .default_value = std::string(kAuto),
+       .help = "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
+               "mxfp4, nvfp4; the keys below change it"},
       {.name = "bits",
        .default_value = std::string(kAuto),
        .help = "width of the integers",

@@ -24,6 +24,8 @@ int64_t OutputAxis(const graph::WeightedLayer& layer) { return layer.out_major ?
 int64_t InputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 1 : 0; }
 
 std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
+  if (!e.grid.is_uniform() || e.grid.scales != quant::ScaleKind::kFloat)
+    return StrCat("weights on ", e.grid.Name(), " have no solver");
   if (e.granularity == Granularity::kChannel && e.axis != OutputAxis(layer))
     return "its scales do not follow its output channels";
   if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))

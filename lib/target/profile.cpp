@@ -134,7 +134,7 @@ class Reader {
 
   Status ReadGrid(const YamlNode& node, quant::Grid* out) const {
     const auto grid = node.IsScalar() ? ParseGridName(node.scalar) : std::nullopt;
-    if (!grid) return Error(node, "expected a grid such as 'uint8' or 'int8 symmetric narrow'");
+    if (!grid) return Error(node, "expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'");
     *out = *grid;
     return OkStatus();
   }
@@ -154,8 +154,8 @@ class Reader {
     out->clear();  // takes the place of the base's list
     for (const std::string& name : names) {
       const auto grid = ParseGridName(name);
-      if (!grid || grid->narrow_range)
-        return Error(node, StrCat("'", ForMessage(name), "' is no integer type such as 'uint8'"));
+      if (!grid || (grid->narrow_range && grid->kind == quant::GridKind::kInteger))
+        return Error(node, StrCat("'", ForMessage(name), "' is no type such as 'uint8'"));
       out->insert(name);
     }
     return OkStatus();

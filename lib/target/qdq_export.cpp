@@ -3,7 +3,8 @@
 //   from   x -> Conv(w, b) -> Relu -> y
 //   to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
 //
-// with the names of ONNX Runtime's quantizer. The float graph is rebuilt node by node; nothing else
+// with the names of ONNX Runtime's quantizer. 16-bit floats have no codes: there a pair of Casts stands
+// for Q and DQ. Scales that are codes (NVFP4) have a DequantizeLinear of their own. The float graph is rebuilt node by node; nothing else
 // of it changes, and its inputs and outputs keep name, shape and type.
 
 #include <algorithm>
@@ -13,7 +14,10 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/opset.h"
+#include "lib/quant/coded_scales.h"
+#include "lib/quant/float_grid.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/op_facts.h"
 #include "lib/target/qdq.h"
 
@@ -37,7 +41,10 @@ Status CheckParams(const Encoding& e) {
   for (const quant::QParams& p : e.params) {
     if (!(std::isfinite(p.scale) && p.scale > 0))
       return ModelError(StrCat("scale ", p.scale, " is not a positive number"));
-    if (p.zero_point < e.grid.qmin() || p.zero_point > e.grid.qmax())
+    const bool inside = e.grid.is_float() ? p.zero_point == 0
+                                          : p.zero_point >= e.grid.qmin() &&
+                                                p.zero_point <= e.grid.qmax();
+    if (!inside)
       return ModelError(StrCat("zero point ", p.zero_point, " lies outside of ", e.grid.Name()));
   }
   return OkStatus();
@@ -96,10 +103,10 @@ OpsetNeed NeededOpset(const quant::EncodingTable& table) {
     const DType type = e.grid.storage_type();
     const int width = BitWidth(type);
     if (e.granularity == Granularity::kChannel) raise(13, "per-channel scales");
-    if (width == 16 || width == 4) raise(21, DTypeName(type) + " quantization");
+    raise(QuantizeOpset(type), DTypeName(type) + " quantization");
     if (e.granularity == Granularity::kBlock) raise(21, "block-wise scales");
-    if (width == 2) raise(25, DTypeName(type) + " quantization");
-    need.contrib_works &= e.granularity != Granularity::kBlock && width != 2;
+    need.contrib_works &=
+        e.granularity != Granularity::kBlock && width != 2 && !e.grid.is_float();
   }
   return need;
 }
@@ -166,6 +173,7 @@ class Exporter {
 
   // Whether the grid clamps to [low, high] by itself.
   static bool ClampsAlike(const Encoding& e, const Clamp& clamp) {
+    if (!e.grid.is_uniform()) return false;
     return std::all_of(e.params.begin(), e.params.end(), [&](const quant::QParams& p) {
       const int32_t qmin = e.grid.qmin(), qmax = e.grid.qmax();
       return quant::Quantize(clamp.low, p, qmin, qmax) == qmin &&
@@ -268,10 +276,47 @@ class Exporter {
     }
     const std::string scale = names_.Fresh(base + kScaleSuffix);
     const std::string zero_point = names_.Fresh(base + kZeroPointSuffix);
-    out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
+    if (!AddCodedScales(scale, e, value_shape))
+      out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
+    const DType type = e.grid.storage_type();
     out_->AddInitializer(
-        {.name = zero_point, .value = IntegerTensor(zero_points, shape, e.grid.storage_type())});
+        {.name = zero_point,
+         .value = e.grid.is_float() ? Tensor::Zeros(type, shape)
+                                    : IntegerTensor(zero_points, shape, type)});
     return {scale, zero_point};
+  }
+
+  // Scales in float8, and one float that they are multiples of; false: scales of another kind.
+  bool AddCodedScales(const std::string& scale, const Encoding& e, const Shape& value_shape) {
+    if (e.grid.scales != quant::ScaleKind::kFloat8) return false;
+    const auto found = quant::FindScaleCodes(value_shape, e);
+    if (!found) return false;
+    constexpr DType kType = DType::kFloat8E4M3FN;
+    Tensor codes = Tensor::Empty(kType, quant::ScaleShape(e, value_shape));
+    quant::EncodeFloats(found->codes.data(), codes.size(), 1.0f, quant::GridKind::kFloat8E4M3FN,
+                        codes.mutable_raw());
+    const std::string quantized = names_.Fresh(scale + kQuantizedSuffix);
+    const std::string unit = names_.Fresh(scale + kScaleSuffix);
+    const std::string zero_point = names_.Fresh(scale + kZeroPointSuffix);
+    out_->AddInitializer({.name = quantized, .value = codes});
+    out_->AddInitializer({.name = unit, .value = Tensor::Scalar(found->units[0])});
+    out_->AddInitializer({.name = zero_point, .value = Tensor::Zeros(kType, {})});
+    out_->AddNode({.name = names_.Fresh(scale + kDequantizeSuffix),
+                   .op_type = "DequantizeLinear",
+                   .inputs = {quantized, unit, zero_point},
+                   .outputs = {scale}});
+    return true;
+  }
+
+  // 16-bit floats: `from` rounded to them, as float32 again.
+  void AddCast(const std::string& value, const std::string& from, const std::string& to,
+               DType type) {
+    Node node{.name = names_.Fresh(value + "_Cast"),
+              .op_type = "Cast",
+              .inputs = {from},
+              .outputs = {to}};
+    node.SetAttribute("to", static_cast<int64_t>(type));
+    out_->AddNode(std::move(node));
   }
 
   Node MakeNode(const std::string& value, const char* op_type, const char* name_suffix,
@@ -298,6 +343,11 @@ class Exporter {
   void AddPair(const std::string& value) {
     const Encoding* e = Find(value);
     if (!e || g_.Constant(value) || !IsUsed(value)) return;
+    if (!e->grid.has_scale()) {
+      const std::string words = names_.Fresh(value + "_Cast_Output");
+      AddCast(value, WriteName(value), words, e->grid.storage_type());
+      return AddCast(value, words, ReadName(value), DType::kFloat);
+    }
     const auto [scale, zero_point] = AddParams(value, *e, {});
     const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
     out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
@@ -310,6 +360,10 @@ class Exporter {
     const Tensor& constant = *g_.Constant(value);
     const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(constant, e);
     const std::string quantized = names_.Fresh(value + kQuantizedSuffix);
+    if (!e.grid.has_scale()) {
+      out_->AddInitializer({.name = quantized, .value = codes});
+      return AddCast(value, quantized, ReadName(value), DType::kFloat);
+    }
     const std::string base = e.role == Role::kBias ? value + kQuantizedSuffix : value;
     const auto [scale, zero_point] = AddParams(base, e, constant.shape());
     out_->AddInitializer(

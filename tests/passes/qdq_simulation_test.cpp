@@ -6,6 +6,7 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/qdq.h"
 #include "passes/pass.h"
 #include "tests/support/pass_harness.h"
@@ -107,10 +108,11 @@ graph g (float32[2,2,4,4] x) => (float32[2,2,4,4] y, float32[2,2,4,4] z) {
      {2, 2, 4, 4}},
 };
 
-Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr) {
+Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr,
+                   const char* target = "ort-cpu") {
   Session session;
   session.model = support::ParseModel(c.text);
-  session.target = target::LoadProfile("ort-cpu").value();
+  session.target = target::LoadProfile(target).value();
   session.grids = choice ? *choice : target::DefaultChoice(session.target);
   support::VectorSource data = support::RandomSource(c.input, 4, 11);
   session.data = &data;
@@ -168,6 +170,54 @@ TEST_CASE("the same for four bits in blocks, symmetric activations and 16 bits")
     choice.weights = {.bits = 4};
   }
   for (const Case& c : {kCases[0], kCases[2]}) CheckAllForms(Calibrated(c, &choice), c.input);
+}
+
+TEST_CASE("the same for small floats, two and three levels, and scales that are codes") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  const auto named = [](const char* name) { return target::ParseGridName(name).value(); };
+  SECTION("float8") {
+    choice.activations = choice.weights = named("float8e4m3fn");
+  }
+  SECTION("float8 of the other kind, weights per tensor") {
+    choice.activations = choice.weights = named("float8e5m2");
+    choice.weight_granularity = Granularity::kTensor;
+  }
+  SECTION("float4 activations") {
+    choice.activations = named("float4e2m1");
+    choice.weights = named("mxfp8");
+  }
+  SECTION("float8 weights, integer activations") { choice.weights = named("mxfp8e5m2"); }
+  SECTION("mxfp4") { choice.weights = named("mxfp4"); }
+  SECTION("nvfp4") {
+    choice.activations = named("float8e4m3fn");
+    choice.weights = named("nvfp4");
+  }
+  SECTION("ternary") { choice.weights = named("ternary"); }
+  SECTION("binary") { choice.weights = named("binary"); }
+  SECTION("integer scales of blocks") {
+    choice.weights = named("int4 symmetric lpbq");
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = 3;
+  }
+  for (const Case& c : {kCases[0], kCases[2]})
+    CheckAllForms(Calibrated(c, &choice, "generic"), c.input);
+}
+
+TEST_CASE("16-bit floats are exported as Casts that compute the same bits") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  for (const char* name : {"float16", "bfloat16"}) {
+    choice.activations = choice.weights = target::ParseGridName(name).value();
+    for (const Case& c : {kCases[0], kCases[2]}) {
+      const Session session = Calibrated(c, &choice, "generic");
+      Random random(99);
+      const std::vector<Tensor> inputs = {support::RandomTensor(c.input, random, 2.0)};
+      const auto simulated = Run(session.model, &session.encodings, inputs);
+      CHECK_FALSE(Run(session.model, nullptr, inputs)[0] == simulated[0]);
+      const auto exported = target::ExportQdq(session.model, session.encodings, {});
+      REQUIRE(exported.ok());
+      CheckSameBits(Run(*exported, nullptr, inputs), simulated);
+    }
+  }
 }
 
 }  // namespace roundel::passes
