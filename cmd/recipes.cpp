@@ -97,7 +97,7 @@ Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant:
   if (grid.kind != quant::GridKind::kInteger) {
     for (const char* key : {"bits", "signed", "symmetric", "narrow_range"})
       if (params.values().count(key) != 0 && params.String(key) != kAuto)
-        return UsageError(StrCat(what, ": ", grid.Name(), " leaves nothing to choose for ", key));
+        return UsageError(StrCat(what, ": '", key, "' says nothing beside grid ", grid.Name(), "; set it to auto"));
     return AllowedGrid(grid, what, allowed, target);
   }
   if (bits != kAuto) grid.bits = std::stoi(bits);  // one of the spec's choices

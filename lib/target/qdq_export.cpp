@@ -91,8 +91,22 @@ struct OpsetNeed {
   bool contrib_works = true;  // com.microsoft Q/DQ can express it too
 };
 
+// The type of a value's codes: wider than the grid needs, if `least_bits` says so, and 4 bits for
+// weights of 2 that meet quantized activations: runtimes take such layers for integer kernels, which
+// do not have the type.
+DType StorageType(const Graph& g, const quant::EncodingTable& table, const std::string& value,
+                  const Encoding& e, int least_bits) {
+  const DType type = e.grid.storage_type();
+  if (BitWidth(type) > 2 || !g.Constant(value)) return type;
+  for (const graph::Use& use : g.Uses(value))
+    if (use.index > 0 && table.contains(use.node->input(0))) least_bits = std::max(least_bits, 4);
+  return least_bits <= 2   ? type
+         : least_bits <= 4 ? (e.grid.is_signed ? DType::kInt4 : DType::kUint4)
+                           : (e.grid.is_signed ? DType::kInt8 : DType::kUint8);
+}
+
 // The table of gates is that of the QuantizeLinear and DequantizeLinear specifications.
-OpsetNeed NeededOpset(const quant::EncodingTable& table) {
+OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table, int least_bits) {
   OpsetNeed need;
   const auto raise = [&need](int64_t version, const std::string& why) {
     if (version <= need.version) return;
@@ -100,7 +114,7 @@ OpsetNeed NeededOpset(const quant::EncodingTable& table) {
     need.why = why;
   };
   for (const auto& [name, e] : table) {
-    const DType type = e.grid.storage_type();
+    const DType type = StorageType(g, table, name, e, least_bits);
     const int width = BitWidth(type);
     if (e.granularity == Granularity::kChannel) raise(13, "per-channel scales");
     raise(QuantizeOpset(type), DTypeName(type) + " quantization");
@@ -134,15 +148,23 @@ Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DTy
   }
 }
 
+// What the model's opset makes of the table.
+struct TypeChoice {
+  bool contrib = false;  // Q and DQ are com.microsoft's
+  int least_bits = 2;    // of stored codes
+};
+
 class Exporter {
  public:
-  Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options, bool contrib)
+  Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options,
+           const TypeChoice& types)
       : model_(*model),
         g_(*model->graph),
         table_(table),
         options_(options),
         names_(g_),
-        domain_(contrib ? kContribDomain : ""),
+        domain_(types.contrib ? kContribDomain : ""),
+        least_bits_(types.least_bits),
         out_(EmptyCopy(g_)) {}
 
   void Run() {
@@ -264,7 +286,7 @@ class Exporter {
 
   // Scale and zero point initializers; returns their names.
   std::pair<std::string, std::string> AddParams(const std::string& base, const Encoding& e,
-                                                const Shape& value_shape) {
+                                                DType type, const Shape& value_shape) {
     const Shape shape = e.granularity == Granularity::kChannel
                             ? Shape{static_cast<int64_t>(e.params.size())}
                             : quant::ScaleShape(e, value_shape);
@@ -278,7 +300,6 @@ class Exporter {
     const std::string zero_point = names_.Fresh(base + kZeroPointSuffix);
     if (!AddCodedScales(scale, e, value_shape))
       out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
-    const DType type = e.grid.storage_type();
     out_->AddInitializer(
         {.name = zero_point,
          .value = e.grid.is_float() ? Tensor::Zeros(type, shape)
@@ -348,7 +369,7 @@ class Exporter {
       AddCast(value, WriteName(value), words, e->grid.storage_type());
       return AddCast(value, words, ReadName(value), DType::kFloat);
     }
-    const auto [scale, zero_point] = AddParams(value, *e, {});
+    const auto [scale, zero_point] = AddParams(value, *e, e->grid.storage_type(), {});
     const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
     out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
                            {WriteName(value), scale, zero_point}, codes, *e));
@@ -364,10 +385,10 @@ class Exporter {
       out_->AddInitializer({.name = quantized, .value = codes});
       return AddCast(value, quantized, ReadName(value), DType::kFloat);
     }
+    const DType type = StorageType(g_, table_, value, e, least_bits_);
     const std::string base = e.role == Role::kBias ? value + kQuantizedSuffix : value;
-    const auto [scale, zero_point] = AddParams(base, e, constant.shape());
-    out_->AddInitializer(
-        {.name = quantized, .value = quant::PackCodes(codes, e.grid.storage_type())});
+    const auto [scale, zero_point] = AddParams(base, e, type, constant.shape());
+    out_->AddInitializer({.name = quantized, .value = quant::PackCodes(codes, type)});
     AddDequantize(value, {quantized, scale, zero_point}, ReadName(value), e);
   }
 
@@ -377,6 +398,7 @@ class Exporter {
   const QdqOptions& options_;
   NameSet names_;
   const std::string domain_;
+  const int least_bits_;
   std::shared_ptr<Graph> out_;
   std::unordered_set<const Node*> dropped_;
   Renames absorbed_into_;  // output of a clamp's producer -> the encoded value behind the clamps
@@ -384,20 +406,28 @@ class Exporter {
   std::unordered_map<const Node*, std::vector<std::string>> constants_before_;
 };
 
-// Raises the opset of `model` as far as `table` needs it; true: Q/DQ have to be com.microsoft's.
-Result<bool> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& options,
-                           Model* model) {
-  const OpsetNeed need = NeededOpset(table);
-  const int64_t current = model->Opset();
-  if (current < options.min_opset && options.min_opset > need.version) {
-    if (graph::RaiseOpset(model, options.min_opset).ok()) return false;  // a wish, not a need
+// Raises the opset of `model` as far as `table` needs it. Where 2 bits are out of reach, wider types
+// hold their codes.
+Result<TypeChoice> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& options,
+                                 Model* model) {
+  Status problem;
+  for (const int least_bits : {2, 4, 8}) {
+    const OpsetNeed need = NeededOpset(*model->graph, table, least_bits);
+    const int64_t current = model->Opset();
+    if (current < options.min_opset && options.min_opset > need.version) {
+      // A wish, not a need.
+      if (graph::RaiseOpset(model, options.min_opset).ok()) return TypeChoice{false, least_bits};
+    }
+    if (current >= need.version) return TypeChoice{false, least_bits};
+    Status raised = graph::RaiseOpset(model, need.version);
+    if (raised.ok()) return TypeChoice{false, least_bits};
+    if (options.contrib_qdq && need.contrib_works) return TypeChoice{true, least_bits};
+    if (problem.ok())
+      problem = std::move(raised).At(StrCat(need.why, " needs opset ", need.version,
+                                            ", the model has ", current,
+                                            " and cannot be raised"));
   }
-  if (current >= need.version) return false;
-  Status raised = graph::RaiseOpset(model, need.version);
-  if (raised.ok()) return false;
-  if (options.contrib_qdq && need.contrib_works) return true;
-  return std::move(raised).At(StrCat(need.why, " needs opset ", need.version, ", the model has ",
-                                     current, " and cannot be raised"));
+  return problem;
 }
 
 }  // namespace
@@ -410,16 +440,16 @@ Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encoding
                         const QdqOptions& options) {
   RETURN_IF_ERROR(CheckTable(*model.graph, encodings));
   Model out = graph::Clone(model);
-  ASSIGN_OR_RETURN(const bool contrib, RaiseForTable(encodings, options, &out));
+  ASSIGN_OR_RETURN(const TypeChoice types, RaiseForTable(encodings, options, &out));
   const auto old_graph = out.graph;  // outlives the exporter, which reads from it
-  Exporter(&out, encodings, options, contrib).Run();
+  Exporter(&out, encodings, options, types).Run();
   // IR 4 is the first whose initializers need not be inputs, 10 the first with 4-bit types.
   constexpr int64_t kIrInitializers = 4, kIrFourBits = 10;
   out.ir_version = std::max(out.ir_version, kIrInitializers);
-  if (contrib) {
+  if (types.contrib) {
     out.SetOpset(kContribDomain, std::max<int64_t>(1, out.Opset(kContribDomain)));
     for (const auto& [name, e] : encodings)
-      if (BitWidth(e.grid.storage_type()) == 4)
+      if (BitWidth(e.grid.storage_type()) <= 4)
         out.ir_version = std::max(out.ir_version, kIrFourBits);
   }
   out.SetMetadata("roundel.format", "QDQ");

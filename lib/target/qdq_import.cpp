@@ -281,10 +281,13 @@ class Importer {
     return true;
   }
 
-  // The grid that export noted, if it goes with the codes.
+  // The grid that export noted, if it goes with the codes. Constants may be stored in a wider type.
   static std::optional<quant::Grid> DeclaredGrid(const Node& dq, const Encoding& e) {
     const auto grid = ParseGridName(dq.doc_string);
-    if (!grid || grid->storage_type() != e.grid.storage_type()) return std::nullopt;
+    const bool narrower = grid && e.codes && e.role != Role::kBias && !grid->is_float() &&
+                          grid->is_signed == e.grid.is_signed && !e.grid.is_float() &&
+                          BitWidth(grid->storage_type()) < 8 && BitWidth(e.grid.storage_type()) <= 8;
+    if (!grid || (grid->storage_type() != e.grid.storage_type() && !narrower)) return std::nullopt;
     if (grid->is_float()) return grid;
     for (const quant::QParams& p : e.params)
       if (p.zero_point < grid->qmin() || p.zero_point > grid->qmax()) return std::nullopt;

@@ -142,6 +142,9 @@ void CheckAllForms(const Session& session, const Shape& input) {
     const auto imported = target::ImportQdq(*exported);
     REQUIRE(imported.ok());
     CHECK(imported->encodings.size() == session.encodings.size());
+    for (const auto& [value, e] : imported->encodings)
+      if (const auto own = session.encodings.find(value); own != session.encodings.end())
+        CHECK(e.grid.Name() == own->second.grid.Name());
     CheckSameBits(Run(imported->model, &imported->encodings, inputs), simulated);
   }
 }

@@ -69,7 +69,7 @@ TEST_CASE("faults of a profile file are reported with their line") {
   CHECK(fault("name: x\nquantize: Conv").starts_with("p.yaml:2: expected a list"));
   CHECK(fault("name: x\nabsorb_relu: maybe") == "p.yaml:2: expected true or false");
   CHECK(fault("name: x\nmin_opset: ten") == "p.yaml:2: min_opset is not an opset version");
-  const std::string grid = "p.yaml:2: expected a grid such as 'uint8' or 'int8 symmetric narrow'";
+  const std::string grid = "p.yaml:2: expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'";
   for (const char* text : {"byte", "int", "uint99", "uint8 narrow", "int8 symmetric loud", "[a]"})
     CHECK(fault(StrCat("name: x\nweights: ", text)) == grid);
   for (const char* range : {"[1]", "[1, 0]", "[a, b]", "[0, nan]", "[0, inf]"})
