@@ -265,7 +265,7 @@ class GridMaker {
     for (const quant::Range& range : *ranges) {
       e.params.push_back(quant::ParamsFromRange(range.min, range.max, point.grid));
       // The scale of an all-zero or denormal channel is the placeholder 1, not a measure.
-      const float scale = e.params.back().scale;
+      const float scale = std::fabs(e.params.back().scale);
       if (scale <= 2 * magnitude(range)) largest = std::max(largest, scale);
     }
     const auto floor = static_cast<float>(largest * kScaleFloor);
@@ -273,10 +273,8 @@ class GridMaker {
       float& scale = e.params[i].scale;
       if (magnitude((*ranges)[i]) == 0)
         scale = largest;
-      else if (scale > 2 * magnitude((*ranges)[i]))
+      else if (std::fabs(scale) > 2 * magnitude((*ranges)[i]) || std::fabs(scale) < floor)
         scale = floor;
-      else
-        scale = std::max(scale, floor);
     }
     quant::SettleScales(Constant(point.value).shape(), &e);
     table_[point.value] = std::move(e);

@@ -24,7 +24,9 @@ int64_t OutputAxis(const graph::WeightedLayer& layer) { return layer.out_major ?
 int64_t InputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 1 : 0; }
 
 std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
-  if (!e.grid.is_uniform() || e.grid.scales != quant::ScaleKind::kFloat)
+  const bool free_scales = e.grid.scales == quant::ScaleKind::kFloat ||
+                           e.grid.scales == quant::ScaleKind::kSigned;
+  if (!e.grid.is_uniform() || !free_scales)
     return StrCat("weights on ", e.grid.Name(), " have no solver");
   if (e.granularity == Granularity::kChannel && e.axis != OutputAxis(layer))
     return "its scales do not follow its output channels";
@@ -197,6 +199,7 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
   unfolded.n = layer.in_per_group * layer.kernel;
   unfolded.spec = {.grid = encoding.grid, .granularity = encoding.granularity};
   unfolded.spec.block_size = encoding.block_size;
+  unfolded.spec.signed_scale = encoding.grid.scales == quant::ScaleKind::kSigned;
   unfolded.weight.resize(static_cast<size_t>(layer.groups));
   unfolded.place.resize(static_cast<size_t>(layer.groups * unfolded.m * unfolded.n));
   for (int64_t g = 0; g < layer.groups; ++g) {

@@ -75,6 +75,15 @@ std::optional<quant::Grid> FloatsOf(DType type) {
   return std::nullopt;
 }
 
+Encoding PositiveScales(const Encoding& encoding) {
+  Encoding e = encoding;
+  e.grid.scales = quant::ScaleKind::kFloat;
+  e.grid.symmetric = false;
+  for (QParams& p : e.params)
+    if (p.scale < 0) p = {-p.scale, p.zero_point - 1};
+  return e;
+}
+
 Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry) {
   const int64_t middle = int64_t{1} << (entry->bits - 1);
   for (const int64_t offset : offsets)

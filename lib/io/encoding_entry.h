@@ -30,6 +30,10 @@ struct EncodingEntry {
 // The grid of small floats with codes of this type; nullopt for other types.
 std::optional<quant::Grid> FloatsOf(DType type);
 
+// The same levels with positive scales: those of a negative scale lie one step higher. Codes stay as
+// they were, for other readers.
+quant::Encoding PositiveScales(const quant::Encoding& encoding);
+
 // Sets zero points and sign from the offsets of 0.6.1 and 1.0.0, which count from unsigned codes:
 // symmetric grids read as signed, others as unsigned, 32 bits always as signed.
 Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry);

@@ -180,6 +180,8 @@ Status CheckWritable(const std::string& name, const Encoding& e, const std::stri
 
 Result<Json> EntryOf(const std::string& name, const Encoding& e, const std::string& version,
                      const graph::Graph* graph) {
+  if (e.grid.scales == quant::ScaleKind::kSigned)
+    return EntryOf(name, PositiveScales(e), version, graph);
   RETURN_IF_ERROR(CheckWritable(name, e, version, graph));
   if (version == "0.6.1") return Entries061(e);
   return version == "1.0.0" ? Entry100(name, e, graph) : Entry200(name, e, graph);

@@ -77,7 +77,7 @@ float NearestCode(ScaleKind kind, float x) {
 
 void SettleScales(const Shape& shape, Encoding* e) {
   const ScaleKind kind = e->grid.scales;
-  if (kind == ScaleKind::kFloat) return;
+  if (kind == ScaleKind::kFloat || kind == ScaleKind::kSigned) return;
   if (kind == ScaleKind::kPowerOfTwo) {
     for (QParams& p : e->params) p.scale = PowerOfTwo(p.scale);
     return;
@@ -93,7 +93,7 @@ void SettleScales(const Shape& shape, Encoding* e) {
 
 std::optional<ScaleCodes> FindScaleCodes(const Shape& shape, const Encoding& e) {
   const ScaleKind kind = e.grid.scales;
-  if (kind == ScaleKind::kFloat) return std::nullopt;
+  if (kind == ScaleKind::kFloat || kind == ScaleKind::kSigned) return std::nullopt;
   const bool powers = kind == ScaleKind::kPowerOfTwo;
   const Units units = UnitsOf(shape, e);
   ScaleCodes found{.units = powers ? std::vector<float>{1} : LargestOf(e, units),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
+#include <utility>
 
 #include "lib/quant/float_grid.h"
 
@@ -184,9 +186,10 @@ QuantizationError ErrorOf(const Distribution& values, const QParams& params, con
   QuantizationError error;
   if (values.bins().empty() || !grid.has_scale()) return error;
   if (!grid.is_uniform()) return ErrorOnLevels(values, params.scale, grid);
-  const double scale = params.scale;
-  const int64_t bottom = int64_t{grid.qmin()} - params.zero_point;
-  const int64_t top = int64_t{grid.qmax()} - params.zero_point;
+  const double scale = std::fabs(params.scale);
+  int64_t bottom = int64_t{grid.qmin()} - params.zero_point;
+  int64_t top = int64_t{grid.qmax()} - params.zero_point;
+  if (params.scale < 0) std::tie(bottom, top) = std::pair(-top, -bottom);
   const double low = static_cast<double>(bottom) * scale, high = static_cast<double>(top) * scale;
   const auto add = [&](const Moments& part, double level, double* squares) {
     *squares += std::max(0.0, part.About(level));  // rounding may leave a little below zero

@@ -3,6 +3,7 @@
 #include "lib/quant/grid.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "lib/base/check.h"
@@ -68,7 +69,9 @@ std::string Grid::Name() const {
     if (*this == named.grid) return named.name;
   return StrCat(is_signed ? "int" : "uint", bits, symmetric ? " symmetric" : "",
                 symmetric && narrow_range ? " narrow" : "",
-                scales == ScaleKind::kInteger ? " lpbq" : "");
+                scales == ScaleKind::kInteger  ? " lpbq"
+                : scales == ScaleKind::kSigned ? " signed"
+                                               : "");
 }
 
 QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
@@ -76,6 +79,11 @@ QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
   rmin = std::min(rmin, 0.0);
   rmax = std::max(rmax, 0.0);
   const double qmin = grid.qmin(), qmax = grid.qmax();
+  if (grid.scales == ScaleKind::kSigned) {
+    const double scale = (-rmin >= rmax ? rmin : rmax) / qmin;
+    const bool normal = std::fabs(scale) >= std::numeric_limits<float>::min();
+    return {normal ? static_cast<float>(scale) : 1.0f, 0};
+  }
   if (grid.symmetric) {
     const double magnitude = std::max(-rmin, rmax);
     rmin = -magnitude;

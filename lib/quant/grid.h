@@ -35,6 +35,7 @@ enum class ScaleKind : uint8_t {
   kPowerOfTwo,  // float8e8m0: the OCP microscaling formats
   kFloat8,      // a positive float8e4m3fn times one float for the tensor (NVFP4)
   kInteger,     // 1 to 16 times one float for the channel (low power blocks)
+  kSigned,      // of either sign: the lowest code, which has no counterpart, serves the longer side
 };
 
 // What a quantizer may represent, before any data is seen.
@@ -52,6 +53,8 @@ struct Grid {
   bool is_float() const { return kind >= GridKind::kFloat8E4M3FN; }
   // Integers one step apart: what `Quantize` rounds to.
   bool is_uniform() const { return kind <= GridKind::kTernary; }
+  // Integers with positive scales: what closed forms and noise models of rounding speak of.
+  bool is_plain() const { return kind == GridKind::kInteger && scales != ScaleKind::kSigned; }
   // Whether there is a scale to find: 16-bit floats hold values as they are.
   bool has_scale() const { return kind < GridKind::kFloat16; }
   // Elements that share a scale by the format's definition; 0 if that is free.
@@ -84,6 +87,7 @@ std::span<const NamedGrid> NamedGrids();
 // scale underflows gives {1, 0} (symmetric: {1, the grid's middle}). Of float grids the largest
 // magnitude meets the format's largest number; scales that are powers of two follow the OCP
 // specification, 2^(floor(log2 magnitude) - exponent of that number), which may clip by up to 1/4.
+// Scales with a sign put the lowest code at the end of larger magnitude.
 QParams ParamsFromRange(double rmin, double rmax, const Grid& grid);
 
 // Half to even in the default rounding mode; |x| < 2^22 by construction of the callers or clamped.

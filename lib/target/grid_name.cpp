@@ -26,6 +26,8 @@ std::optional<quant::Grid> ParseGridName(std::string_view text) {
       grid.narrow_range = true;
     else if (words[i] == "lpbq")
       grid.scales = quant::ScaleKind::kInteger;
+    else if (words[i] == "signed" && grid.symmetric && grid.is_signed && !grid.narrow_range)
+      grid.scales = quant::ScaleKind::kSigned;
     else
       return std::nullopt;
   }

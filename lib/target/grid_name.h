@@ -10,7 +10,8 @@
 
 namespace roundel::target {
 
-// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32; "int4 symmetric lpbq";
+// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32; "int4 symmetric lpbq" or
+// "... signed" (the scales);
 // or a name of quant::NamedGrids(). nullopt otherwise.
 std::optional<quant::Grid> ParseGridName(std::string_view text);
 

@@ -286,6 +286,8 @@ class Placer {
                                 : plan.dynamic              ? ActivationMode::kDynamic
                                                             : ActivationMode::kFloat;
     Require(CheckGrid(what, c.grid, AllowedWeights(node.op_type, mode)));
+    if (c.grid.scales == quant::ScaleKind::kSigned && mode != ActivationMode::kFloat)
+      Require(UsageError(StrCat(what, ": scales with a sign are for layers with float inputs")));
     if (plan.dynamic && (c.grid.is_float() || BitWidth(c.grid.storage_type()) != 8))
       Require(UsageError(StrCat(what, ": dynamic quantization takes weights of 5 to 8 bits, not ",
                                 c.grid.Name())));

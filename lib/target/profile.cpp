@@ -57,7 +57,8 @@ class Reader {
         {"quantize_graph_inputs", &profile_.quantize_graph_inputs},
         {"quantize_graph_outputs", &profile_.quantize_graph_outputs},
         {"absorb_relu", &profile_.absorb_relu},
-        {"contrib_qdq", &profile_.contrib_qdq}};
+        {"contrib_qdq", &profile_.contrib_qdq},
+        {"e8m0_scales", &profile_.e8m0_scales}};
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {

@@ -39,7 +39,8 @@ bool FillsStorage(const quant::Grid& grid) {
 
 Status CheckParams(const Encoding& e) {
   for (const quant::QParams& p : e.params) {
-    if (!(std::isfinite(p.scale) && p.scale > 0))
+    const float size = e.grid.scales == quant::ScaleKind::kSigned ? std::fabs(p.scale) : p.scale;
+    if (!(std::isfinite(size) && size > 0))
       return ModelError(StrCat("scale ", p.scale, " is not a positive number"));
     const bool inside = e.grid.is_float() ? p.zero_point == 0
                                           : p.zero_point >= e.grid.qmin() &&
@@ -66,10 +67,13 @@ Status CheckActivation(const Encoding& e) {
   if (e.granularity == Granularity::kBlock || e.params.empty() ||
       (e.granularity == Granularity::kTensor && e.params.size() != 1))
     return ModelError("an activation takes one scale, or one per channel");
-  // QuantizeLinear saturates at the ends of its type, so only such grids are written as simulated.
-  if (!FillsStorage(e.grid))
+  // QuantizeLinear saturates at the ends of its type; a Clip does where the grid ends earlier, with
+  // one pair of bounds.
+  const bool clipped = e.grid.kind == quant::GridKind::kInteger && !e.grid.narrow_range &&
+                       e.granularity == Granularity::kTensor;
+  if (!FillsStorage(e.grid) && !clipped)
     return UsageError(StrCat("an activation cannot be exported as ", e.grid.Name(),
-                             "; use 2, 4, 8 or 16 bits and the full range"));
+                             "; use the full range and one scale"));
   return OkStatus();
 }
 
@@ -83,6 +87,14 @@ Status CheckTable(const Graph& g, const quant::EncodingTable& table) {
     RETURN_IF_ERROR(CheckParams(e).At(where));
   }
   return OkStatus();
+}
+
+// Whether the scales are written in their own type. Settled by SettleScales, they all are powers.
+bool HasPowerScales(const Encoding& e, const QdqOptions& options) {
+  return options.e8m0_scales && e.grid.scales == quant::ScaleKind::kPowerOfTwo &&
+         std::all_of(e.params.begin(), e.params.end(), [](const quant::QParams& p) {
+           return p.scale == std::ldexp(1.0f, std::ilogb(p.scale));
+         });
 }
 
 struct OpsetNeed {
@@ -106,7 +118,8 @@ DType StorageType(const Graph& g, const quant::EncodingTable& table, const std::
 }
 
 // The table of gates is that of the QuantizeLinear and DequantizeLinear specifications.
-OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table, int least_bits) {
+OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table,
+                      const QdqOptions& options, int least_bits) {
   OpsetNeed need;
   const auto raise = [&need](int64_t version, const std::string& why) {
     if (version <= need.version) return;
@@ -116,8 +129,11 @@ OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table, int lea
   for (const auto& [name, e] : table) {
     const DType type = StorageType(g, table, name, e, least_bits);
     const int width = BitWidth(type);
+    constexpr int64_t kClipWithInputs = 11;
+    if (!g.Constant(name) && !FillsStorage(e.grid)) raise(kClipWithInputs, "Clip with bounds");
     if (e.granularity == Granularity::kChannel) raise(13, "per-channel scales");
     raise(QuantizeOpset(type), DTypeName(type) + " quantization");
+    if (HasPowerScales(e, options)) raise(QuantizeOpset(DType::kFloat8E8M0), "float8e8m0 scales");
     if (e.granularity == Granularity::kBlock) raise(21, "block-wise scales");
     need.contrib_works &=
         e.granularity != Granularity::kBlock && width != 2 && !e.grid.is_float();
@@ -146,6 +162,15 @@ Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DTy
     default:
       return quant::PackCodes(as(uint8_t{}), type);
   }
+}
+
+// float8e8m0: the biased exponent of each power of two.
+Tensor PowersOfTwo(const std::vector<float>& powers, const Shape& shape) {
+  constexpr int kBias = 127;
+  Tensor codes = Tensor::Empty(DType::kFloat8E8M0, shape);
+  auto* to = static_cast<uint8_t*>(codes.mutable_raw());
+  for (const float power : powers) *to++ = static_cast<uint8_t>(std::ilogb(power) + kBias);
+  return codes;
 }
 
 // What the model's opset makes of the table.
@@ -307,11 +332,17 @@ class Exporter {
     return {scale, zero_point};
   }
 
-  // Scales in float8, and one float that they are multiples of; false: scales of another kind.
+  // Scales in float8, and one float that they are multiples of, or in float8e8m0; false: as floats.
   bool AddCodedScales(const std::string& scale, const Encoding& e, const Shape& value_shape) {
-    if (e.grid.scales != quant::ScaleKind::kFloat8) return false;
+    const bool powers = HasPowerScales(e, options_);
+    if (e.grid.scales != quant::ScaleKind::kFloat8 && !powers) return false;
     const auto found = quant::FindScaleCodes(value_shape, e);
     if (!found) return false;
+    if (powers) {
+      out_->AddInitializer(
+          {.name = scale, .value = PowersOfTwo(found->codes, quant::ScaleShape(e, value_shape))});
+      return true;
+    }
     constexpr DType kType = DType::kFloat8E4M3FN;
     Tensor codes = Tensor::Empty(kType, quant::ScaleShape(e, value_shape));
     quant::EncodeFloats(found->codes.data(), codes.size(), 1.0f, quant::GridKind::kFloat8E4M3FN,
@@ -358,7 +389,26 @@ class Exporter {
         MakeNode(value, "DequantizeLinear", kDequantizeSuffix, std::move(inputs), output, e);
     // The storage type does not tell narrow or odd-width grids; import reads them here.
     node.doc_string = e.grid.Name();
+    if (HasPowerScales(e, options_))
+      node.SetAttribute("output_dtype", static_cast<int64_t>(DType::kFloat));
     out_->AddNode(std::move(node));
+  }
+
+  // The value within the ends of a grid that does not fill its type; its name.
+  std::string AddClip(const std::string& value, const Encoding& e) {
+    Node node{.name = names_.Fresh(value + "_Clip"),
+              .op_type = "Clip",
+              .inputs = {WriteName(value)},
+              .outputs = {names_.Fresh(value + "_Clip_Output")}};
+    for (const int32_t code : {e.grid.qmin(), e.grid.qmax()}) {
+      const std::string bound = names_.Fresh(value + "_bound");
+      out_->AddInitializer(
+          {.name = bound, .value = Tensor::Scalar(quant::Dequantize(code, e.params[0]))});
+      node.inputs.push_back(bound);
+    }
+    const std::string output = node.outputs[0];
+    out_->AddNode(std::move(node));
+    return output;
   }
 
   void AddPair(const std::string& value) {
@@ -369,10 +419,11 @@ class Exporter {
       AddCast(value, WriteName(value), words, e->grid.storage_type());
       return AddCast(value, words, ReadName(value), DType::kFloat);
     }
+    const std::string& source = FillsStorage(e->grid) ? WriteName(value) : AddClip(value, *e);
     const auto [scale, zero_point] = AddParams(value, *e, e->grid.storage_type(), {});
     const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
     out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
-                           {WriteName(value), scale, zero_point}, codes, *e));
+                           {source, scale, zero_point}, codes, *e));
     AddDequantize(value, {codes, scale, zero_point}, ReadName(value), *e);
   }
 
@@ -412,7 +463,7 @@ Result<TypeChoice> RaiseForTable(const quant::EncodingTable& table, const QdqOpt
                                  Model* model) {
   Status problem;
   for (const int least_bits : {2, 4, 8}) {
-    const OpsetNeed need = NeededOpset(*model->graph, table, least_bits);
+    const OpsetNeed need = NeededOpset(*model->graph, table, options, least_bits);
     const int64_t current = model->Opset();
     if (current < options.min_opset && options.min_opset > need.version) {
       // A wish, not a need.

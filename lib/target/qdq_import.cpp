@@ -85,6 +85,9 @@ class ParamReader {
   // not known.
   ReadResult Read(const Node& node, DType storage, int64_t rank) const {
     const std::optional<Tensor> scale = Scale(node.input(1));
+    const auto wanted = static_cast<DType>(node.Int("output_dtype", 0));
+    if (IsDequantizeNode(node) && wanted != DType::kUndefined && wanted != DType::kFloat)
+      return Problem("its result is " + DTypeName(wanted));
     if (!scale) return Problem("its scale is not constant");
     if (scale->dtype() != DType::kFloat)
       return Problem("its scale is " + DTypeName(scale->dtype()));
@@ -116,7 +119,8 @@ class ParamReader {
 
   // A constant, or what a DequantizeLinear makes of float8 codes and one float (NVFP4).
   std::optional<Tensor> Scale(const std::string& value) const {
-    if (const Tensor* constant = g_.Constant(value)) return *constant;
+    if (const Tensor* constant = g_.Constant(value))
+      return constant->dtype() == DType::kFloat8E8M0 ? constant->ToFloat() : *constant;
     const Node* dq = g_.Producer(value);
     if (!dq || !IsDequantizeNode(*dq)) return std::nullopt;
     const Tensor *codes = g_.Constant(dq->input(0)), *unit = g_.Constant(dq->input(1)),
@@ -136,6 +140,12 @@ class ParamReader {
     return std::all_of(span.begin(), span.end(), [](float x) { return x == 0; });
   }
 
+  // Symmetric constants alone have scales with a sign.
+  bool MayBeNegative(const Node& node, DType storage, int64_t zero_point) const {
+    return IsDequantizeNode(node) && g_.Constant(node.input(0)) && IsSignedStorage(storage) &&
+           storage != DType::kInt32 && zero_point == 0;
+  }
+
   std::string ReadParams(const Node& node, const Tensor& scale, DType storage, Encoding* e) const {
     std::vector<int64_t> zero_points(static_cast<size_t>(scale.size()), 0);
     if (!node.input(2).empty()) {
@@ -150,7 +160,10 @@ class ParamReader {
     }
     const float* scales = scale.data<float>();
     for (size_t i = 0; i < zero_points.size(); ++i) {
-      if (!(std::isfinite(scales[i]) && scales[i] > 0)) return "its scale is not positive";
+      if (!std::isfinite(scales[i]) || scales[i] == 0) return "its scale is not a number";
+      if (scales[i] < 0 && !MayBeNegative(node, storage, zero_points[i]))
+        return "its scale is not positive";
+      if (scales[i] < 0) e->grid.scales = quant::ScaleKind::kSigned;
       if (storage == DType::kInt32 && zero_points[i] != 0) return "its zero point is not 0";
       e->params.push_back({scales[i], static_cast<int32_t>(zero_points[i])});
     }
@@ -288,6 +301,8 @@ class Importer {
                           grid->is_signed == e.grid.is_signed && !e.grid.is_float() &&
                           BitWidth(grid->storage_type()) < 8 && BitWidth(e.grid.storage_type()) <= 8;
     if (!grid || (grid->storage_type() != e.grid.storage_type() && !narrower)) return std::nullopt;
+    if (e.grid.scales == quant::ScaleKind::kSigned && grid->scales != e.grid.scales)
+      return std::nullopt;
     if (grid->is_float()) return grid;
     for (const quant::QParams& p : e.params)
       if (p.zero_point < grid->qmin() || p.zero_point > grid->qmax()) return std::nullopt;
@@ -450,7 +465,9 @@ class Importer {
       e->grid = *declared;
       return;
     }
-    if (!e->grid.symmetric || e->role == Role::kBias) return;
+    if (!e->grid.symmetric || e->role == Role::kBias ||
+        e->grid.scales == quant::ScaleKind::kSigned)
+      return;
     quant::Grid narrow = e->grid;
     narrow.narrow_range = true;
     if (holds(narrow)) e->grid = narrow;

@@ -130,6 +130,17 @@ const Case kCases[] = {
        choice.weight_granularity = quant::Granularity::kBlock;
        choice.block_size = 16;
      }},
+    {"odd_widths",
+     R"(opset 13
+        graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
+          float32[4,3,3,3] w = random(1)
+          float32[4] b = random(5)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w, b)
+          y = Relu(c)
+        })",
+     {2, 3, 8, 8},
+     "generic",
+     [](target::GridChoice& choice) { choice.activations.bits = 6, choice.weights.bits = 5; }},
     {"weights_2_bit",
      R"(opset 13
         graph g (float32[N,3,8,8] x) => (float32[N,5] y) {

@@ -202,8 +202,46 @@ TEST_CASE("the same for small floats, two and three levels, and scales that are 
     choice.weight_granularity = Granularity::kBlock;
     choice.block_size = 3;
   }
+  SECTION("activations of six and eleven bits") {
+    choice.activations = {.bits = 6};
+    choice.weights = named("int5 symmetric");
+  }
+  SECTION("symmetric activations of eleven bits, blocks that do not divide the axis") {
+    choice.activations = named("int11 symmetric");
+    choice.weights = named("int3 symmetric");
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = 2;
+  }
+  SECTION("scales with a sign") {
+    choice.mode = target::ActivationMode::kFloat;
+    choice.weights = named("int3 symmetric signed");
+  }
   for (const Case& c : {kCases[0], kCases[2]})
     CheckAllForms(Calibrated(c, &choice, "generic"), c.input);
+}
+
+TEST_CASE("scales in float8e8m0 stand for the same numbers") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  for (const char* name : {"mxfp4", "mxfp8"}) {
+    choice.weights = target::ParseGridName(name).value();
+    const Session session = Calibrated(kCases[0], &choice, "generic");
+    Random random(99);
+    const std::vector<Tensor> inputs = {support::RandomTensor(kCases[0].input, random, 2.0)};
+    const auto exported =
+        target::ExportQdq(session.model, session.encodings, {.e8m0_scales = true});
+    REQUIRE(exported.ok());
+    CHECK(exported->Opset() >= 24);
+    int64_t coded = 0;
+    for (const auto& initializer : exported->graph->initializers())
+      coded += initializer.value.dtype() == DType::kFloat8E8M0;
+    CHECK(coded > 0);
+    const auto simulated = Run(session.model, &session.encodings, inputs);
+    CheckSameBits(Run(*exported, nullptr, inputs), simulated);
+    const auto imported = target::ImportQdq(*exported);
+    REQUIRE(imported.ok());
+    CHECK(imported->encodings.size() == session.encodings.size());
+    CheckSameBits(Run(imported->model, &imported->encodings, inputs), simulated);
+  }
 }
 
 TEST_CASE("16-bit floats are exported as Casts that compute the same bits") {
