@@ -97,7 +97,8 @@ Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant:
   if (grid.kind != quant::GridKind::kInteger) {
     for (const char* key : {"bits", "signed", "symmetric", "narrow_range"})
       if (params.values().count(key) != 0 && params.String(key) != kAuto)
-        return UsageError(StrCat(what, ": '", key, "' says nothing beside grid ", grid.Name(), "; set it to auto"));
+        return UsageError(StrCat(what, ": '", key, "' says nothing beside grid ", grid.Name(),
+                                 "; set it to auto"));
     return AllowedGrid(grid, what, allowed, target);
   }
   if (bits != kAuto) grid.bits = std::stoi(bits);  // one of the spec's choices
@@ -249,7 +250,8 @@ Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Prof
   const auto granularity = GranularityOf(weights.String("granularity"));
   if (const int64_t own = choice.weights.block_size(); own > 0) {
     const int64_t wish = weights.Int("block_size");
-    if (granularity.value_or(Granularity::kBlock) != Granularity::kBlock || (wish > 0 && wish != own))
+    if (granularity.value_or(Granularity::kBlock) != Granularity::kBlock ||
+        (wish > 0 && wish != own))
       return UsageError(
           StrCat("weights: ", choice.weights.Name(), " has blocks of ", own, " elements"));
     choice.weight_granularity = Granularity::kBlock;

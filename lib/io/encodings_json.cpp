@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <optional>
 #include <set>
 
@@ -12,7 +11,7 @@
 #include "lib/base/text.h"
 #include "lib/io/coded_scales.h"
 #include "lib/io/encoding_entry.h"
-#include "lib/io/quantizer_args.h"
+#include "lib/io/table_summary.h"
 #include "lib/io/weight_axes.h"
 
 namespace roundel::io {
@@ -142,6 +141,20 @@ Result<Json> Entry200(const std::string& name, const Encoding& e, const graph::G
   if (e.granularity != Granularity::kTensor) entry["axis"] = e.axis;
   if (e.granularity == Granularity::kBlock) entry["block_size"] = e.block_size;
   return entry;
+}
+
+// What AIMET's own loader looks at before the entries.
+Json QuantizerArgs(const EncodingTable& table, bool booleans_as_text) {
+  const TableSummary summary = Summarize(table);
+  const auto flag = [&](bool value) {
+    return booleans_as_text ? Json(value ? "True" : "False") : Json(value);
+  };
+  return {{"activation_bitwidth", summary.activation_bits},
+          {"dtype", "int"},
+          {"is_symmetric", flag(summary.symmetric)},
+          {"param_bitwidth", summary.weight_bits},
+          {"per_channel_quantization", flag(summary.per_channel)},
+          {"quant_scheme", "post_training_tf"}};
 }
 
 // One line per entry: readable, and diffs show single tensors.

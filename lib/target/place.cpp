@@ -121,7 +121,8 @@ class Placer {
 
   // Codes of two or three levels and scales in blocks are for constants.
   static bool TakesActivations(const quant::Grid& grid) {
-    return grid.scales == quant::ScaleKind::kFloat && (grid.is_float() || grid.kind == quant::GridKind::kInteger);
+    return grid.scales == quant::ScaleKind::kFloat &&
+           (grid.is_float() || grid.kind == quant::GridKind::kInteger);
   }
 
   Status CheckGrid(const std::string& what, const quant::Grid& grid,
