@@ -212,6 +212,7 @@ class Job {
         .format = format,
         .qdq = {.absorb_relu = session_.target.absorb_relu,
                 .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
+                .e8m0_scales = session_.target.e8m0_scales,
                 .min_opset = session_.target.min_opset},
         .dynamic_layers = session_.placement->dynamic_layers,
         .accuracy_level = session_.target.accuracy_level};

@@ -19,6 +19,10 @@ Strings BitChoices() {
 
 ParamSpecs GridParams() {
   return {
+      {.name = "grid",
+       .default_value = std::string(kAuto),
+       .help = "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
+               "mxfp4, nvfp4; the keys below change it"},
       {.name = "bits",
        .default_value = std::string(kAuto),
        .help = "width of the integers",
@@ -123,7 +127,7 @@ ParamSpecs ExportParams() {
        .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
       {.name = "encodings_version",
        .default_value = Strings{"1.0.0"},
-       .help = "versions of the encodings JSON to write",
+       .help = "versions of the encodings JSON to write; scales of small floats are in 2.x only",
        .choices = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
       {.name = "external_data",
        .default_value = false,

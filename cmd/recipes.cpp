@@ -74,10 +74,33 @@ bool Flag(const Params& params, const char* name, bool automatic) {
   return text == kAuto ? automatic : text == "true";
 }
 
+Result<quant::Grid> RuleGrid(const std::string& name, const std::string& key) {
+  if (const auto grid = target::ParseGridName(name)) return *grid;
+  return UsageError(StrCat("'", key, "' is no grid such as uint8 or 'int4 symmetric': '",
+                           recipe::ForMessage(name), "'"));
+}
+
+Result<quant::Grid> AllowedGrid(const quant::Grid& grid, const std::string& what,
+                                const std::set<std::string>& allowed, const std::string& target) {
+  if (target::GridAllowed(grid, allowed)) return grid;
+  return UsageError(StrCat("target '", target, "' takes no ", grid.Name(), " ", what, "; it takes ",
+                           Join(Strings(allowed.begin(), allowed.end()))));
+}
+
 // One of the two grids; `what` is the section's name.
 Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant::Grid grid,
                            const std::set<std::string>& allowed, const std::string& target) {
-  const std::string& bits = params.String("bits");
+  const std::string &name = params.String("grid"), &bits = params.String("bits");
+  if (name != kAuto) {
+    ASSIGN_OR_RETURN(grid, RuleGrid(name, StrCat(what, ".grid")));
+  }
+  if (grid.kind != quant::GridKind::kInteger) {
+    for (const char* key : {"bits", "signed", "symmetric", "narrow_range"})
+      if (params.values().count(key) != 0 && params.String(key) != kAuto)
+        return UsageError(StrCat(what, ": '", key, "' says nothing beside grid ", grid.Name(),
+                                 "; set it to auto"));
+    return AllowedGrid(grid, what, allowed, target);
+  }
   if (bits != kAuto) grid.bits = std::stoi(bits);  // one of the spec's choices
   grid.is_signed = Flag(params, "signed", grid.is_signed);
   grid.symmetric = Flag(params, "symmetric", grid.symmetric);
@@ -87,10 +110,7 @@ Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant:
     if (grid.narrow_range && !can)
       return UsageError(what + ": narrow_range needs a signed symmetric grid");
   }
-  if (!target::GridAllowed(grid, allowed))
-    return UsageError(StrCat("target '", target, "' takes no ", grid.Name(), " ", what,
-                             "; it takes ", Join(Strings(allowed.begin(), allowed.end()))));
-  return grid;
+  return AllowedGrid(grid, what, allowed, target);
 }
 
 std::optional<quant::Granularity> GranularityOf(const std::string& name) {
@@ -105,12 +125,6 @@ std::optional<target::ActivationMode> ModeOf(const std::string& name) {
   for (int i = 0; i < 3; ++i)
     if (name == target::kActivationModes[i]) return static_cast<target::ActivationMode>(i);
   return std::nullopt;
-}
-
-Result<quant::Grid> RuleGrid(const std::string& name, const char* key) {
-  if (const auto grid = target::ParseGridName(name)) return *grid;
-  return UsageError(StrCat("'", key, "' is no grid such as uint8 or 'int4 symmetric': '",
-                           recipe::ForMessage(name), "'"));
 }
 
 Result<target::GridRule> RuleOf(const Params& params) {
@@ -236,6 +250,17 @@ Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Prof
                               : profile.weight_grids,
                           profile.name));
   const auto granularity = GranularityOf(weights.String("granularity"));
+  if (const int64_t own = choice.weights.block_size(); own > 0) {
+    const int64_t wish = weights.Int("block_size");
+    if (granularity.value_or(Granularity::kBlock) != Granularity::kBlock ||
+        (wish > 0 && wish != own))
+      return UsageError(
+          StrCat("weights: ", choice.weights.Name(), " has blocks of ", own, " elements"));
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = own;
+    RETURN_IF_ERROR(ReadRules(recipe, &choice));
+    return choice;
+  }
   choice.weight_granularity = granularity.value_or(choice.weight_granularity);
   const bool block = choice.weight_granularity == Granularity::kBlock;
   if (granularity || weights.Int("block_size") > 0)

@@ -10,6 +10,10 @@
 //   weight       s_w from the range of `weights_method` of the tensor, channel or block
 //   bias         s_b = s_x * s_w * factor, z_b = 0, int32: the unit of the integer accumulator
 //
+// Grids of small floats have no zero point, and biases stay float beside them. Weights on ternary and
+// binary grids have least-squares scales unless a method says otherwise. Scales that a format stores
+// as codes (powers of two, float8, integers) are rounded to those: quant/coded_scales.h.
+//
 // Two repairs make the integers meaningful where batch normalisation left channels dead or nearly
 // so. A scale far below the others of its tensor is raised to 2^-24 of the largest (an all-zero
 // channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
@@ -37,6 +41,7 @@
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/graph/layer.h"
+#include "lib/quant/coded_scales.h"
 #include "lib/quant/tensor_ranges.h"
 #include "passes/analytic_values.h"
 #include "passes/pass.h"
@@ -130,6 +135,7 @@ class GridMaker {
     if (params_.Bool("data_free")) RETURN_IF_ERROR(Analyse(&placement));
     ASSIGN_OR_RETURN(weights_method_,
                      quant::MakeObserver(params_.String("weights_method"), options));
+    ASSIGN_OR_RETURN(few_levels_method_, quant::MakeObserver("mse", options));
     for (const auto& [value, e] : session_.encodings) {
       if (!e.frozen) continue;
       if (e.params.empty())
@@ -290,29 +296,36 @@ class GridMaker {
     return range;
   }
 
+  // With two or three levels the largest weight says nothing about the scale, so that min_max, which
+  // may stand there for nobody having chosen, is least squares.
+  const quant::Observer& WeightsMethod(const quant::Grid& grid) const {
+    const bool few = grid.kind == quant::GridKind::kTernary || grid.kind == quant::GridKind::kBinary;
+    return few && weights_method_->needs() == quant::StatisticsNeeds{} ? *few_levels_method_
+                                                                       : *weights_method_;
+  }
+
   Status MakeWeight(const QuantPoint& point) {
     if (table_.contains(point.value)) return OkStatus();  // frozen
     Encoding e = MakeEncoding(point, {});
-    auto ranges = quant::TensorRanges(Constant(point.value), e, *weights_method_);
+    auto ranges = quant::TensorRanges(Constant(point.value), e, WeightsMethod(point.grid));
     if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
     for (const quant::Range& range : *ranges) {
       e.params.push_back(quant::ParamsFromRange(range.min, range.max, point.grid));
       // The scale of an all-zero or denormal channel is the placeholder 1, not a measure.
-      const float scale = e.params.back().scale;
+      const float scale = std::fabs(e.params.back().scale);
       if (scale <= 2 * magnitude(range)) largest = std::max(largest, scale);
     }
     const auto floor = static_cast<float>(largest * kScaleFloor);
-    for (size_t i = 0; i < e.params.size() && largest > 0; ++i) {
+    for (size_t i = 0; i < e.params.size() && largest > 0 && e.grid.has_scale(); ++i) {
       float& scale = e.params[i].scale;
       if (magnitude((*ranges)[i]) == 0)
         scale = largest;
-      else if (scale > 2 * magnitude((*ranges)[i]))
+      else if (std::fabs(scale) > 2 * magnitude((*ranges)[i]) || std::fabs(scale) < floor)
         scale = floor;
-      else
-        scale = std::max(scale, floor);
     }
+    quant::SettleScales(Constant(point.value).shape(), &e);
     table_[point.value] = std::move(e);
     return OkStatus();
   }
@@ -369,7 +382,7 @@ class GridMaker {
 
   Session& session_;
   const recipe::Params& params_;
-  std::unique_ptr<quant::Observer> method_, weights_method_;
+  std::unique_ptr<quant::Observer> method_, weights_method_, few_levels_method_;
   quant::CalibrationStatistics seen_;
   std::map<int, std::vector<const QuantPoint*>> groups_;
   EncodingTable table_;

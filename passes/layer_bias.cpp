@@ -58,7 +58,8 @@ std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vec
   const bool had_grid = session.encodings.contains(old_value);
   std::optional<Encoding> grid;
   if (source != session.encodings.end() && weight != session.encodings.end() &&
-      !layer.bias_add && (had_grid || old_value.empty())) {
+      !source->second.grid.is_float() && !weight->second.grid.is_float() && !layer.bias_add &&
+      (had_grid || old_value.empty())) {
     grid = BiasEncoding(source->second, weight->second, layer, decided_by);
     if (!FitsGrid(*grid, bias)) return "the corrected bias would not fit int32";
   }

@@ -24,6 +24,10 @@ int64_t OutputAxis(const graph::WeightedLayer& layer) { return layer.out_major ?
 int64_t InputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 1 : 0; }
 
 std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
+  const bool free_scales = e.grid.scales == quant::ScaleKind::kFloat ||
+                           e.grid.scales == quant::ScaleKind::kSigned;
+  if (!e.grid.is_uniform() || !free_scales)
+    return StrCat("weights on ", e.grid.Name(), " have no solver");
   if (e.granularity == Granularity::kChannel && e.axis != OutputAxis(layer))
     return "its scales do not follow its output channels";
   if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))
@@ -195,6 +199,7 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
   unfolded.n = layer.in_per_group * layer.kernel;
   unfolded.spec = {.grid = encoding.grid, .granularity = encoding.granularity};
   unfolded.spec.block_size = encoding.block_size;
+  unfolded.spec.signed_scale = encoding.grid.scales == quant::ScaleKind::kSigned;
   unfolded.weight.resize(static_cast<size_t>(layer.groups));
   unfolded.place.resize(static_cast<size_t>(layer.groups * unfolded.m * unfolded.n));
   for (int64_t g = 0; g < layer.groups; ++g) {

@@ -315,15 +315,14 @@ Status RunState::QuantizeFloats(int slot, const quant::Encoding& encoding) {
   }
   const bool in_place = current.block >= 0 && arena_.references(current.block) == 1;
   const float* from = current.data.data<float>();
-  const int32_t qmin = encoding.grid.qmin(), qmax = encoding.grid.qmax();
   if (in_place) {
     quant::FakeQuantize(from, static_cast<float*>(const_cast<void*>(current.data.raw())),
-                        current.data.size(), encoding.params[0], qmin, qmax);
+                        current.data.size(), encoding.params[0], encoding.grid);
     return OkStatus();
   }
   ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, current.shape, current.layout));
   quant::FakeQuantize(from, made.data.mutable_data<float>(), made.data.size(), encoding.params[0],
-                      qmin, qmax);
+                      encoding.grid);
   Set(slot, std::move(made));
   return OkStatus();
 }

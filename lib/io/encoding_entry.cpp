@@ -68,6 +68,22 @@ Status PlaceScales(const EncodingEntry& entry, const std::string& name, const gr
 
 }  // namespace
 
+std::optional<quant::Grid> FloatsOf(DType type) {
+  for (const quant::NamedGrid& named : quant::NamedGrids())
+    if (named.grid.is_float() && named.grid.has_scale() && named.grid.storage_type() == type)
+      return named.grid;
+  return std::nullopt;
+}
+
+Encoding PositiveScales(const Encoding& encoding) {
+  Encoding e = encoding;
+  e.grid.scales = quant::ScaleKind::kFloat;
+  e.grid.symmetric = false;
+  for (QParams& p : e.params)
+    if (p.scale < 0) p = {-p.scale, p.zero_point - 1};
+  return e;
+}
+
 Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry) {
   const int64_t middle = int64_t{1} << (entry->bits - 1);
   for (const int64_t offset : offsets)
@@ -100,6 +116,7 @@ Result<Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& na
                           ? "listed as a parameter, but it is no constant of the model"
                           : "listed as an activation, but it is a constant of the model");
   e.grid = {.bits = entry.bits, .is_signed = entry.is_signed, .symmetric = entry.symmetric};
+  if (entry.floats) e.grid = *entry.floats;
   e.granularity = entry.granularity;
   e.block_size = entry.block_size;
   e.decided_by = "encodings file";
@@ -112,7 +129,7 @@ Result<Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& na
     return UsageError(StrCat(e.params.size(), " scales where one is needed"));
   if (entry.narrow)
     e.grid.narrow_range = *entry.narrow;
-  else if (e.role == Role::kWeight && e.grid.symmetric && e.grid.is_signed)
+  else if (e.role == Role::kWeight && !entry.floats && e.grid.symmetric && e.grid.is_signed)
     e.grid.narrow_range = FitsNarrow(*graph.Constant(name), e);
   return e;
 }

@@ -15,6 +15,7 @@ namespace roundel::io {
 // What the file tells. Fields that its version leaves out are nullopt.
 struct EncodingEntry {
   int bits = 0;
+  std::optional<quant::Grid> floats;  // instead of integers
   bool is_signed = false, symmetric = false;
   std::optional<bool> narrow;
   quant::Granularity granularity = quant::Granularity::kTensor;
@@ -25,6 +26,13 @@ struct EncodingEntry {
   std::optional<Shape> scale_shape;  // 2.0.0; the flat lists of 1.0.0 are ordered (channel, block)
   std::optional<bool> is_param;      // the section of the file
 };
+
+// The grid of small floats with codes of this type; nullopt for other types.
+std::optional<quant::Grid> FloatsOf(DType type);
+
+// The same levels with positive scales: those of a negative scale lie one step higher. Codes stay as
+// they were, for other readers.
+quant::Encoding PositiveScales(const quant::Encoding& encoding);
 
 // Sets zero points and sign from the offsets of 0.6.1 and 1.0.0, which count from unsigned codes:
 // symmetric grids read as signed, others as unsigned, 32 bits always as signed.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <optional>
 #include <set>
 
@@ -12,6 +11,7 @@
 #include "lib/base/text.h"
 #include "lib/io/coded_scales.h"
 #include "lib/io/encoding_entry.h"
+#include "lib/io/table_summary.h"
 #include "lib/io/weight_axes.h"
 
 namespace roundel::io {
@@ -61,6 +61,8 @@ Result<Shape> BlockShape(const std::string& name, const Encoding& e, const graph
 }
 
 Result<Json> Entries061(const Encoding& e) {
+  // Floats have a width there and no scale: their readers keep the value in that type.
+  if (e.grid.is_float()) return Json::array({{{"bitwidth", e.grid.bits}, {"dtype", "float"}}});
   if (e.granularity == Granularity::kBlock) return Unsupported("0.6.1", "blocks");
   Json entries = Json::array();
   for (const QParams& p : e.params) {
@@ -81,6 +83,10 @@ Result<Json> Entries061(const Encoding& e) {
 
 Result<Json> Entry100(const std::string& name, const Encoding& e, const graph::Graph* graph) {
   Json entry = {{"name", name}};
+  if (e.grid.is_float()) {
+    entry.update({{"enc_type", "PER_TENSOR"}, {"dtype", "FLOAT"}, {"bw", e.grid.bits}});
+    return entry;
+  }
   const char* const kinds[] = {"PER_TENSOR", "PER_CHANNEL", "PER_BLOCK"};
   entry["enc_type"] = kinds[static_cast<int>(e.granularity)];
   entry["dtype"] = "INT";
@@ -137,33 +143,17 @@ Result<Json> Entry200(const std::string& name, const Encoding& e, const graph::G
   return entry;
 }
 
-// The width that most encodings of a role have; the smaller one of equals, 0 if there are none.
-int CommonBits(const EncodingTable& table, Role role) {
-  std::map<int, int> votes;
-  for (const auto& [name, e] : table)
-    if (e.role == role) ++votes[e.grid.bits];
-  int best = 0;
-  for (const auto& [bits, count] : votes)
-    if (best == 0 || count > votes[best]) best = bits;
-  return best;
-}
-
 // What AIMET's own loader looks at before the entries.
 Json QuantizerArgs(const EncodingTable& table, bool booleans_as_text) {
-  bool symmetric = true, per_channel = false;
-  for (const auto& [name, e] : table) {
-    if (e.role != Role::kWeight) continue;
-    symmetric &= e.grid.symmetric;
-    per_channel |= e.granularity != Granularity::kTensor;
-  }
+  const TableSummary summary = Summarize(table);
   const auto flag = [&](bool value) {
     return booleans_as_text ? Json(value ? "True" : "False") : Json(value);
   };
-  return {{"activation_bitwidth", CommonBits(table, Role::kActivation)},
+  return {{"activation_bitwidth", summary.activation_bits},
           {"dtype", "int"},
-          {"is_symmetric", flag(symmetric)},
-          {"param_bitwidth", CommonBits(table, Role::kWeight)},
-          {"per_channel_quantization", flag(per_channel)},
+          {"is_symmetric", flag(summary.symmetric)},
+          {"param_bitwidth", summary.weight_bits},
+          {"per_channel_quantization", flag(summary.per_channel)},
           {"quant_scheme", "post_training_tf"}};
 }
 
@@ -203,6 +193,8 @@ Status CheckWritable(const std::string& name, const Encoding& e, const std::stri
 
 Result<Json> EntryOf(const std::string& name, const Encoding& e, const std::string& version,
                      const graph::Graph* graph) {
+  if (e.grid.scales == quant::ScaleKind::kSigned)
+    return EntryOf(name, PositiveScales(e), version, graph);
   RETURN_IF_ERROR(CheckWritable(name, e, version, graph));
   if (version == "0.6.1") return Entries061(e);
   return version == "1.0.0" ? Entry100(name, e, graph) : Entry200(name, e, graph);
@@ -212,6 +204,7 @@ Status WriteSection(const EncodingTable& table, const std::string& version,
                     const graph::Graph* graph, bool (*belongs)(Role), Lines* lines) {
   for (const auto& [name, e] : table) {
     if (!belongs(e.role)) continue;
+    if (IsVersion2(version) && !e.grid.has_scale()) continue;  // values without entry are floats
     auto entry = EntryOf(name, e, version, graph);
     if (!entry.ok())
       return std::move(entry).status().At(StrCat("encoding of '", Printable(name), "'"));
@@ -429,11 +422,13 @@ Result<std::optional<EncodingEntry>> Parse200(const Json& entry) {
   EncodingEntry raw;
   ASSIGN_OR_RETURN(const std::string dtype, TextAt(entry, "output_dtype"));
   const DType type = ParseDType(dtype);
-  if (IsFloating(type)) return std::optional<EncodingEntry>();
-  if (!IsInteger(type) || BitWidth(type) > 32 || type == DType::kUint32)
+  raw.floats = FloatsOf(type);
+  if (IsFloating(type) && (!raw.floats || !entry.contains("y_scale")))
+    return std::optional<EncodingEntry>();
+  if ((!raw.floats && !IsInteger(type)) || BitWidth(type) > 32 || type == DType::kUint32)
     return UsageError(StrCat("output_dtype '", Printable(dtype), "' is not known"));
   raw.bits = BitWidth(type);
-  raw.is_signed = dtype[0] == 'i';
+  raw.is_signed = raw.floats || dtype[0] == 'i';
   ASSIGN_OR_RETURN(Numbers scales, Scales200(entry));
   Shape shape = std::move(scales.shape), zero_shape;
   std::vector<const Json*> zeros;
@@ -456,6 +451,7 @@ Result<std::optional<EncodingEntry>> Parse200(const Json& entry) {
     if (zero < grid.qmin() ||
         zero > static_cast<int64_t>(grid.qmin()) + (int64_t{1} << raw.bits) - 1)
       return UsageError(StrCat("zero point ", zero, " does not exist in ", dtype));
+    if (raw.floats && zero != 0) return UsageError("floats have no zero point");
     raw.symmetric &= zero == middle;
   }
   if (shape.empty()) return std::optional<EncodingEntry>(std::move(raw));

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
+#include <utility>
+
+#include "lib/quant/float_grid.h"
 
 namespace roundel::quant {
 namespace {
@@ -158,14 +162,34 @@ void AddRounding(const Bin& bin, double low, double high, double scale, Quantiza
   error->sum += per_step * sums * scale;
 }
 
+// Levels of any spacing, symmetric about zero: each takes the values up to half way to the next.
+QuantizationError ErrorOnLevels(const Distribution& values, double scale, const Grid& grid) {
+  QuantizationError error;
+  const std::vector<float>& levels = GridLevels(grid);
+  Moments before;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const double level = levels[i] * scale;
+    const bool last = i + 1 == levels.size();
+    const Moments below = values.Below(last ? std::numeric_limits<double>::infinity()
+                                            : (level + levels[i + 1] * scale) / 2);
+    const Moments part = below - before;
+    error.rounding += std::max(0.0, part.About(level));
+    error.sum += level * part.mass - part.sum;
+    before = below;
+  }
+  return error;
+}
+
 }  // namespace
 
 QuantizationError ErrorOf(const Distribution& values, const QParams& params, const Grid& grid) {
   QuantizationError error;
-  if (values.bins().empty()) return error;
-  const double scale = params.scale;
-  const int64_t bottom = int64_t{grid.qmin()} - params.zero_point;
-  const int64_t top = int64_t{grid.qmax()} - params.zero_point;
+  if (values.bins().empty() || !grid.has_scale()) return error;
+  if (!grid.is_uniform()) return ErrorOnLevels(values, params.scale, grid);
+  const double scale = std::fabs(params.scale);
+  int64_t bottom = int64_t{grid.qmin()} - params.zero_point;
+  int64_t top = int64_t{grid.qmax()} - params.zero_point;
+  if (params.scale < 0) std::tie(bottom, top) = std::pair(-top, -bottom);
   const double low = static_cast<double>(bottom) * scale, high = static_cast<double>(top) * scale;
   const auto add = [&](const Moments& part, double level, double* squares) {
     *squares += std::max(0.0, part.About(level));  // rounding may leave a little below zero

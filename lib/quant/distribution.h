@@ -64,7 +64,8 @@ struct QuantizationError {
   double total() const { return rounding + clipping; }
 };
 
-// Exact for the distribution as it stands, uniform density inside bins included.
+// Exact for the distribution as it stands, uniform density inside bins included. On grids of floats
+// all of it counts as rounding; 16-bit floats have no error worth searching for.
 QuantizationError ErrorOf(const Distribution& values, const QParams& params, const Grid& grid);
 
 }  // namespace roundel::quant

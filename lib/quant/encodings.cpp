@@ -4,6 +4,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/quant/float_grid.h"
 
 namespace roundel::quant {
 namespace {
@@ -46,7 +47,7 @@ void ForEachRun(const Shape& shape, const Encoding& e, const Body& body) {
 DType UnpackedType(const Grid& grid) {
   switch (grid.storage_type()) {
     case DType::kInt2: case DType::kInt4: return DType::kInt8;
-    case DType::kUint2: case DType::kUint4: return DType::kUint8;
+    case DType::kUint2: case DType::kUint4: case DType::kFloat4E2M1: return DType::kUint8;
     default: return grid.storage_type();
   }
 }
@@ -62,6 +63,27 @@ void VisitCodes(DType type, const void* data, const F& f) {
     case DType::kInt32: f(static_cast<const int32_t*>(data)); break;
     default: INVARIANT(false, "codes of type " + DTypeName(type));
   }
+}
+
+Tensor QuantizeToFloats(const Tensor& value, const Encoding& e) {
+  const float* x = value.data<float>();
+  Tensor codes = Tensor::Empty(UnpackedType(e.grid), value.shape());
+  auto* out = static_cast<char*>(codes.mutable_raw());
+  const int64_t bytes = BitWidth(codes.dtype()) / 8;
+  ForEachRun(value.shape(), e, [&](int64_t begin, int64_t end, int64_t index) {
+    EncodeFloats(x + begin, end - begin, e.params[index].scale, e.grid.kind, out + begin * bytes);
+  });
+  return codes;
+}
+
+Tensor DequantizeFloats(const Tensor& codes, const Encoding& e) {
+  Tensor out = DecodeFloats(codes, e.grid.kind);
+  float* to = out.mutable_data<float>();
+  if (!e.grid.has_scale()) return out;
+  ForEachRun(codes.shape(), e, [&](int64_t begin, int64_t end, int64_t index) {
+    for (int64_t i = begin; i < end; ++i) to[i] *= e.params[index].scale;
+  });
+  return out;
 }
 
 }  // namespace
@@ -98,6 +120,8 @@ Status CheckEncoding(const Encoding& e, const Shape& shape) {
 }
 
 Tensor QuantizeTensor(const Tensor& value, const Encoding& e) {
+  if (e.grid.is_float()) return QuantizeToFloats(value, e);
+  const bool binary = e.grid.kind == GridKind::kBinary;
   const float* x = value.data<float>();
   Tensor codes = Tensor::Empty(UnpackedType(e.grid), value.shape());
   const int32_t qmin = e.grid.qmin(), qmax = e.grid.qmax();
@@ -107,7 +131,7 @@ Tensor QuantizeTensor(const Tensor& value, const Encoding& e) {
     ForEachRun(value.shape(), e, [&](int64_t begin, int64_t end, int64_t index) {
       const QParams p = e.params[index];
       for (int64_t i = begin; i < end; ++i)
-        out[i] = static_cast<Code>(Quantize(x[i], p, qmin, qmax));
+        out[i] = static_cast<Code>(binary ? SignCode(x[i]) : Quantize(x[i], p, qmin, qmax));
     });
   });
   return codes;
@@ -124,6 +148,7 @@ Tensor CodesTensor(const std::vector<int64_t>& codes, const Grid& grid, const Sh
 }
 
 Tensor DequantizeTensor(const Tensor& codes, const Encoding& e) {
+  if (e.grid.is_float()) return DequantizeFloats(codes, e);
   Tensor out = Tensor::Empty(DType::kFloat, codes.shape());
   float* to = out.mutable_data<float>();
   VisitCodes(codes.dtype(), codes.raw(), [&](const auto* q) {
@@ -155,8 +180,23 @@ Tensor PackCodes(const Tensor& codes, DType storage_type) {
   return packed;
 }
 
+namespace {
+
+// float4e2m1: one code a byte.
+Tensor UnpackNibbles(const Tensor& packed) {
+  Tensor codes = Tensor::Empty(DType::kUint8, packed.shape());
+  const auto* from = static_cast<const uint8_t*>(packed.raw());
+  auto* to = codes.mutable_data<uint8_t>();
+  for (int64_t i = 0; i < codes.size(); ++i)
+    to[i] = static_cast<uint8_t>(from[i / 2] >> (i % 2 * 4) & 0xf);
+  return codes;
+}
+
+}  // namespace
+
 Tensor UnpackCodes(const Tensor& packed) {
   if (BitWidth(packed.dtype()) >= 8) return packed;
+  if (IsFloating(packed.dtype())) return UnpackNibbles(packed);
   const std::vector<int64_t> values = packed.ToInt64s();
   const bool is_signed = packed.dtype() == DType::kInt4 || packed.dtype() == DType::kInt2;
   Tensor codes = Tensor::Empty(is_signed ? DType::kInt8 : DType::kUint8, packed.shape());

@@ -25,7 +25,8 @@ struct Encoding {
   // shape[axis] replaced by ceil(shape[axis] / block_size).
   std::vector<QParams> params;
   // Weights that a pass has rounded: the codes, in the value's shape and grid.storage_type()
-  // (unpacked: int8/uint8/int16/int32 for widths under 8 too). Nothing rounds them again.
+  // (unpacked: int8/uint8/int16/int32 for widths under 8 too, uint8 for float4e2m1). Nothing rounds
+  // them again.
   std::optional<Tensor> codes;
   std::string decided_by;  // the pass that set it
   bool frozen = false;     // later passes leave it alone
@@ -41,7 +42,8 @@ Shape ScaleShape(const Encoding& encoding, const Shape& value_shape);
 // Whether `encoding` fits a value of `shape` (axis in range, number of params).
 Status CheckEncoding(const Encoding& encoding, const Shape& shape);
 
-// Codes of a float value, unpacked (int8, uint8, int16, uint16 or int32 by width and sign).
+// Codes of a float value, unpacked (int8, uint8, int16, uint16 or int32 by width and sign; of float
+// grids the type itself, of float4e2m1 uint8).
 Tensor QuantizeTensor(const Tensor& value, const Encoding& encoding);
 // The same for codes that a solver chose, row-major, each within the grid.
 Tensor CodesTensor(const std::vector<int64_t>& codes, const Grid& grid, const Shape& shape);

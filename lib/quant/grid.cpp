@@ -3,24 +3,60 @@
 #include "lib/quant/grid.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
+#include "lib/base/check.h"
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/quant/float_grid.h"
 
 namespace roundel::quant {
+namespace {
+
+constexpr Grid Floats(GridKind kind, int bits, ScaleKind scales = ScaleKind::kFloat) {
+  return {.bits = bits, .is_signed = true, .symmetric = true, .kind = kind, .scales = scales};
+}
+constexpr Grid Signs(GridKind kind) {
+  return {.bits = 2, .is_signed = true, .symmetric = true, .narrow_range = true, .kind = kind};
+}
+
+constexpr NamedGrid kNamedGrids[] = {
+    {"ternary", Signs(GridKind::kTernary)},
+    {"binary", Signs(GridKind::kBinary)},
+    {"float16", Floats(GridKind::kFloat16, 16)},
+    {"bfloat16", Floats(GridKind::kBfloat16, 16)},
+    {"float8e4m3fn", Floats(GridKind::kFloat8E4M3FN, 8)},
+    {"float8e5m2", Floats(GridKind::kFloat8E5M2, 8)},
+    {"float4e2m1", Floats(GridKind::kFloat4E2M1, 4)},
+    {"mxfp8", Floats(GridKind::kFloat8E4M3FN, 8, ScaleKind::kPowerOfTwo)},
+    {"mxfp8e5m2", Floats(GridKind::kFloat8E5M2, 8, ScaleKind::kPowerOfTwo)},
+    {"mxfp4", Floats(GridKind::kFloat4E2M1, 4, ScaleKind::kPowerOfTwo)},
+    {"nvfp4", Floats(GridKind::kFloat4E2M1, 4, ScaleKind::kFloat8)},
+};
+
+}  // namespace
+
+std::span<const NamedGrid> NamedGrids() { return kNamedGrids; }
+
+int64_t Grid::block_size() const {
+  return scales == ScaleKind::kPowerOfTwo ? 32 : scales == ScaleKind::kFloat8 ? 16 : 0;
+}
 
 int32_t Grid::qmin() const {
+  INVARIANT(!is_float(), "integer bounds of " + Name());
   if (!is_signed) return 0;
   const int32_t low = static_cast<int32_t>(-(int64_t{1} << (bits - 1)));
   return symmetric && narrow_range ? low + 1 : low;
 }
 
 int32_t Grid::qmax() const {
+  INVARIANT(!is_float(), "integer bounds of " + Name());
   return static_cast<int32_t>((int64_t{1} << (is_signed ? bits - 1 : bits)) - 1);
 }
 
 DType Grid::storage_type() const {
+  if (is_float()) return FloatType(kind);
   if (bits <= 2) return is_signed ? DType::kInt2 : DType::kUint2;
   if (bits <= 4) return is_signed ? DType::kInt4 : DType::kUint4;
   if (bits <= 8) return is_signed ? DType::kInt8 : DType::kUint8;
@@ -29,14 +65,25 @@ DType Grid::storage_type() const {
 }
 
 std::string Grid::Name() const {
+  for (const NamedGrid& named : kNamedGrids)
+    if (*this == named.grid) return named.name;
   return StrCat(is_signed ? "int" : "uint", bits, symmetric ? " symmetric" : "",
-                symmetric && narrow_range ? " narrow" : "");
+                symmetric && narrow_range ? " narrow" : "",
+                scales == ScaleKind::kInteger  ? " lpbq"
+                : scales == ScaleKind::kSigned ? " signed"
+                                               : "");
 }
 
 QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
+  if (grid.is_float()) return {FloatScale(std::max(std::abs(rmin), std::abs(rmax)), grid), 0};
   rmin = std::min(rmin, 0.0);
   rmax = std::max(rmax, 0.0);
   const double qmin = grid.qmin(), qmax = grid.qmax();
+  if (grid.scales == ScaleKind::kSigned) {
+    const double scale = (-rmin >= rmax ? rmin : rmax) / qmin;
+    const bool normal = std::fabs(scale) >= std::numeric_limits<float>::min();
+    return {normal ? static_cast<float>(scale) : 1.0f, 0};
+  }
   if (grid.symmetric) {
     const double magnitude = std::max(-rmin, rmax);
     rmin = -magnitude;
@@ -72,6 +119,17 @@ void FakeQuantize(const float* from, float* to, int64_t n, QParams p, int32_t qm
   ParallelFor(n, 1 << 14, [&](int64_t begin, int64_t end) {
     FakeQuantizeChunk(from + begin, to + begin, end - begin, p.scale, low, high);
   });
+}
+
+void FakeQuantize(const float* from, float* to, int64_t n, QParams p, const Grid& grid) {
+  if (grid.is_float())
+    FakeQuantizeFloats(from, to, n, p.scale, grid.kind);
+  else if (grid.kind == GridKind::kBinary)
+    ParallelFor(n, 1 << 14, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(SignCode(from[i])) * p.scale;
+    });
+  else
+    FakeQuantize(from, to, n, p, grid.qmin(), grid.qmax());
 }
 
 }  // namespace roundel::quant

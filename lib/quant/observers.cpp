@@ -9,6 +9,7 @@ namespace {
 struct Method {
   const char* name;
   std::unique_ptr<Observer> (*make)(const MethodOptions&);
+  bool weights_only = false;
 };
 constexpr Method kMethods[] = {
     {"min_max", MakeMinMax},
@@ -23,6 +24,8 @@ constexpr Method kMethods[] = {
     {"kl_ort", MakeKlOrt},
     {"kl_tensorrt", MakeKlTensorrt},
     {"auto", MakeAuto},
+    {"abs_mean", MakeAbsMean, true},
+    {"twn", MakeTwn, true},
 };
 
 Status CheckOptions(const MethodOptions& options) {
@@ -45,7 +48,8 @@ Status CheckOptions(const MethodOptions& options) {
 
 std::vector<std::string> ObserverMethods() {
   std::vector<std::string> names;
-  for (const Method& method : kMethods) names.emplace_back(method.name);
+  for (const Method& method : kMethods)
+    if (!method.weights_only) names.emplace_back(method.name);
   return names;
 }
 

@@ -69,7 +69,8 @@ class DynamicWriter {
     const Encoding& e = entry->second;
     const bool conv = node.Is("Conv");
     // ConvInteger takes one zero point; blocks have no integer sum to multiply behind.
-    if (BitWidth(e.grid.storage_type()) != 8 || e.granularity == Granularity::kBlock ||
+    if (!IsInteger(e.grid.storage_type()) || BitWidth(e.grid.storage_type()) != 8 ||
+        e.granularity == Granularity::kBlock ||
         (conv && !SameZeroPoints(e)))
       return false;
     const LayerSlots slots = *FindLayerSlots(node, weight->rank());

@@ -10,11 +10,18 @@
 
 namespace roundel::target {
 
-// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32. nullopt otherwise.
+// "uint8", "int4 symmetric", "int8 symmetric narrow"; 2 to 16 bits, or int32; "int4 symmetric lpbq" or
+// "... signed" (the scales);
+// or a name of quant::NamedGrids(). nullopt otherwise.
 std::optional<quant::Grid> ParseGridName(std::string_view text);
 
 // Whether a profile's list has the grid: "int8" stands for every grid of the type, "int8 symmetric"
-// for those with the zero point in the middle. An empty list has all.
+// for those with the zero point in the middle. Grids of floats stand in it by name, and "float4e2m1"
+// for those with coded scales as well. An empty list has all.
 bool GridAllowed(const quant::Grid& grid, const std::set<std::string>& allowed);
+
+// The first opset whose QuantizeLinear and DequantizeLinear have codes of this type (Cast: of 16-bit
+// floats).
+int64_t QuantizeOpset(DType type);
 
 }  // namespace roundel::target

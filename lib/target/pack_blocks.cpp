@@ -55,7 +55,8 @@ int64_t PlainBlock(int64_t k) {
 
 std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t reduce_axis) {
   const int bits = BitWidth(e.grid.storage_type());
-  if (shape.size() != 2 || (bits != 2 && bits != 4 && bits != 8)) return std::nullopt;
+  if (e.grid.is_float() || shape.size() != 2 || (bits != 2 && bits != 4 && bits != 8))
+    return std::nullopt;
   const int64_t k = shape[static_cast<size_t>(reduce_axis)];
   const int64_t n = shape[static_cast<size_t>(1 - reduce_axis)];
   if (k == 0 || n == 0) return std::nullopt;

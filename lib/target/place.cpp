@@ -107,6 +107,9 @@ class Placer {
     RETURN_IF_ERROR(CheckGrid("weights", choice_.weights, AllowedWeights("", choice_.mode)));
     if (choice_.weight_granularity == Granularity::kBlock && choice_.block_size < 1)
       return UsageError("weights: blocks need a block size of at least 1");
+    if (const std::string& name = choice_.activations.Name();
+        choice_.mode == ActivationMode::kStatic && !TakesActivations(choice_.activations))
+      return UsageError(StrCat("activations: ", name, " is a format of weights"));
     if (choice_.activations.narrow_range)
       return UsageError("activations: a narrow range has no QuantizeLinear; leave 'narrow' out");
     if (!profile_.modes.empty() &&
@@ -116,8 +119,18 @@ class Placer {
     return OkStatus();
   }
 
+  // Codes of two or three levels and scales in blocks are for constants.
+  static bool TakesActivations(const quant::Grid& grid) {
+    return grid.scales == quant::ScaleKind::kFloat &&
+           (grid.is_float() || grid.kind == quant::GridKind::kInteger);
+  }
+
   Status CheckGrid(const std::string& what, const quant::Grid& grid,
                    const std::set<std::string>& allowed) const {
+    if (const int64_t opset = QuantizeOpset(grid.storage_type());
+        profile_.max_opset > 0 && opset > profile_.max_opset)
+      return UsageError(StrCat(what, ": ", grid.Name(), " needs opset ", opset, "; target '",
+                               profile_.name, "' reads up to ", profile_.max_opset));
     if (grid.bits < 2 || grid.bits > 16)
       return UsageError(StrCat(what, ": ", grid.bits, " bits; 2 to 16 are possible"));
     if (GridAllowed(grid, allowed)) return OkStatus();
@@ -252,14 +265,17 @@ class Placer {
       c.grid = rule->weights.value_or(c.grid);
       if (rule->granularity) c.granularity = *rule->granularity, c.block_size = rule->block_size;
     }
+    if (const int64_t own_blocks = c.grid.block_size(); own_blocks > 0)
+      c.granularity = Granularity::kBlock, c.block_size = own_blocks;
     const bool no_blocks =
         !profile_.block_ops.empty() && !profile_.block_ops.contains(node.op_type);
     if (c.granularity == Granularity::kBlock && (no_blocks || plans_[&node].dynamic))
       c.granularity = Granularity::kChannel;
     if (c.granularity == Granularity::kChannel && profile_.per_tensor_ops.contains(node.op_type))
       c.granularity = Granularity::kTensor;
+    if (!c.grid.has_scale()) c.granularity = Granularity::kTensor;
     // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
-    if (plans_[&node].dynamic && node.Is("Conv"))
+    if (plans_[&node].dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger)
       c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};
     return c;
   }
@@ -271,7 +287,9 @@ class Placer {
                                 : plan.dynamic              ? ActivationMode::kDynamic
                                                             : ActivationMode::kFloat;
     Require(CheckGrid(what, c.grid, AllowedWeights(node.op_type, mode)));
-    if (plan.dynamic && BitWidth(c.grid.storage_type()) != 8)
+    if (c.grid.scales == quant::ScaleKind::kSigned && mode != ActivationMode::kFloat)
+      Require(UsageError(StrCat(what, ": scales with a sign are for layers with float inputs")));
+    if (plan.dynamic && (c.grid.is_float() || BitWidth(c.grid.storage_type()) != 8))
       Require(UsageError(StrCat(what, ": dynamic quantization takes weights of 5 to 8 bits, not ",
                                 c.grid.Name())));
     if (c.granularity == Granularity::kBlock && !profile_.block_sizes.empty() &&
@@ -405,6 +423,9 @@ class Placer {
 
   void CheckActivation(const QuantPoint& point) {
     const Node* producer = g_.Producer(point.value);
+    if (!TakesActivations(point.grid))
+      Require(UsageError(StrCat("activation '", point.value, "': ", point.grid.Name(),
+                                " is a format of weights")));
     const auto own = profile_.op_activation_grids.find(producer ? producer->op_type : "");
     const bool listed = own != profile_.op_activation_grids.end();
     Require(CheckGrid(StrCat("activation '", point.value, "'"), point.grid,
@@ -423,7 +444,7 @@ class Placer {
   }
 
   // Why a bias stays float; "" if it can be int32.
-  std::string BiasProblem(const BiasUse& use, const std::vector<const BiasUse*>& uses) const {
+  std::string BiasProblem(const BiasUse& use, const std::vector<const BiasUse*>& uses) {
     const Tensor* bias = g_.Constant(use.value);
     const Tensor* weight = g_.Constant(use.weight);
     if (!bias) return "not constant";
@@ -435,6 +456,8 @@ class Placer {
     if (!weight_index_.contains(use.weight)) return "the weight is not quantized";
     const QuantPoint& point = weights_[weight_index_.at(use.weight)];
     if (point.granularity == Granularity::kBlock) return "the weight is quantized in blocks";
+    if (point.grid.is_float() || GroupGrid(GroupNumber(use.input)).is_float())
+      return "its layer computes in floats";
     if (!(use.factor > 0 && use.factor < 1e30)) return "alpha / beta is not positive";
     if (bias->rank() != 1) return StrCat("has shape ", ShapeString(bias->shape()));
     const int64_t channels =

@@ -57,7 +57,8 @@ class Reader {
         {"quantize_graph_inputs", &profile_.quantize_graph_inputs},
         {"quantize_graph_outputs", &profile_.quantize_graph_outputs},
         {"absorb_relu", &profile_.absorb_relu},
-        {"contrib_qdq", &profile_.contrib_qdq}};
+        {"contrib_qdq", &profile_.contrib_qdq},
+        {"e8m0_scales", &profile_.e8m0_scales}};
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {
@@ -135,7 +136,7 @@ class Reader {
 
   Status ReadGrid(const YamlNode& node, quant::Grid* out) const {
     const auto grid = node.IsScalar() ? ParseGridName(node.scalar) : std::nullopt;
-    if (!grid) return Error(node, "expected a grid such as 'uint8' or 'int8 symmetric narrow'");
+    if (!grid) return Error(node, "expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'");
     *out = *grid;
     return OkStatus();
   }
@@ -155,8 +156,8 @@ class Reader {
     out->clear();  // takes the place of the base's list
     for (const std::string& name : names) {
       const auto grid = ParseGridName(name);
-      if (!grid || grid->narrow_range)
-        return Error(node, StrCat("'", ForMessage(name), "' is no integer type such as 'uint8'"));
+      if (!grid || (grid->narrow_range && grid->kind == quant::GridKind::kInteger))
+        return Error(node, StrCat("'", ForMessage(name), "' is no type such as 'uint8'"));
       out->insert(name);
     }
     return OkStatus();

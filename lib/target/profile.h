@@ -33,6 +33,7 @@ struct Profile {
   bool quantize_graph_inputs = true, quantize_graph_outputs = true;
   bool absorb_relu = true;   // Relu/Clip after a quantized op become the quantizer's range
   bool contrib_qdq = false;  // com.microsoft Q/DQ allowed where the opset cannot be raised
+  bool e8m0_scales = false;  // of microscaling formats in their own type; float32 otherwise
   int64_t min_opset = 13;
   std::map<std::string, OpPolicy> ops;  // by op_type of the default domain; others stay float
   struct FixedRange {

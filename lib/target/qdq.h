@@ -14,6 +14,8 @@ struct QdqOptions {
   bool absorb_relu = true;
   // Writes 16/4-bit and blocked Q/DQ in com.microsoft where the opset cannot be raised to 21.
   bool contrib_qdq = false;
+  // Scales that are powers of two in float8e8m0 (Profile::e8m0_scales), a quarter of a float32.
+  bool e8m0_scales = false;
   // Raises older models to this opset where that is possible (Profile::min_opset).
   int64_t min_opset = 0;
 };

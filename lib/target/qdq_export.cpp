@@ -3,7 +3,8 @@
 //   from   x -> Conv(w, b) -> Relu -> y
 //   to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
 //
-// with the names of ONNX Runtime's quantizer. The float graph is rebuilt node by node; nothing else
+// with the names of ONNX Runtime's quantizer. 16-bit floats have no codes: there a pair of Casts stands
+// for Q and DQ. Scales that are codes (NVFP4) have a DequantizeLinear of their own. The float graph is rebuilt node by node; nothing else
 // of it changes, and its inputs and outputs keep name, shape and type.
 
 #include <algorithm>
@@ -13,7 +14,10 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/opset.h"
+#include "lib/quant/coded_scales.h"
+#include "lib/quant/float_grid.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/op_facts.h"
 #include "lib/target/qdq.h"
 
@@ -35,9 +39,13 @@ bool FillsStorage(const quant::Grid& grid) {
 
 Status CheckParams(const Encoding& e) {
   for (const quant::QParams& p : e.params) {
-    if (!(std::isfinite(p.scale) && p.scale > 0))
+    const float size = e.grid.scales == quant::ScaleKind::kSigned ? std::fabs(p.scale) : p.scale;
+    if (!(std::isfinite(size) && size > 0))
       return ModelError(StrCat("scale ", p.scale, " is not a positive number"));
-    if (p.zero_point < e.grid.qmin() || p.zero_point > e.grid.qmax())
+    const bool inside = e.grid.is_float() ? p.zero_point == 0
+                                          : p.zero_point >= e.grid.qmin() &&
+                                                p.zero_point <= e.grid.qmax();
+    if (!inside)
       return ModelError(StrCat("zero point ", p.zero_point, " lies outside of ", e.grid.Name()));
   }
   return OkStatus();
@@ -59,10 +67,13 @@ Status CheckActivation(const Encoding& e) {
   if (e.granularity == Granularity::kBlock || e.params.empty() ||
       (e.granularity == Granularity::kTensor && e.params.size() != 1))
     return ModelError("an activation takes one scale, or one per channel");
-  // QuantizeLinear saturates at the ends of its type, so only such grids are written as simulated.
-  if (!FillsStorage(e.grid))
+  // QuantizeLinear saturates at the ends of its type; a Clip does where the grid ends earlier, with
+  // one pair of bounds.
+  const bool clipped = e.grid.kind == quant::GridKind::kInteger && !e.grid.narrow_range &&
+                       e.granularity == Granularity::kTensor;
+  if (!FillsStorage(e.grid) && !clipped)
     return UsageError(StrCat("an activation cannot be exported as ", e.grid.Name(),
-                             "; use 2, 4, 8 or 16 bits and the full range"));
+                             "; use the full range and one scale"));
   return OkStatus();
 }
 
@@ -78,14 +89,37 @@ Status CheckTable(const Graph& g, const quant::EncodingTable& table) {
   return OkStatus();
 }
 
+// Whether the scales are written in their own type. Settled by SettleScales, they all are powers.
+bool HasPowerScales(const Encoding& e, const QdqOptions& options) {
+  return options.e8m0_scales && e.grid.scales == quant::ScaleKind::kPowerOfTwo &&
+         std::all_of(e.params.begin(), e.params.end(), [](const quant::QParams& p) {
+           return p.scale == std::ldexp(1.0f, std::ilogb(p.scale));
+         });
+}
+
 struct OpsetNeed {
   int64_t version = 10;
   std::string why = "QuantizeLinear";
   bool contrib_works = true;  // com.microsoft Q/DQ can express it too
 };
 
+// The type of a value's codes: wider than the grid needs, if `least_bits` says so, and 4 bits for
+// weights of 2 that meet quantized activations: runtimes take such layers for integer kernels, which
+// do not have the type.
+DType StorageType(const Graph& g, const quant::EncodingTable& table, const std::string& value,
+                  const Encoding& e, int least_bits) {
+  const DType type = e.grid.storage_type();
+  if (BitWidth(type) > 2 || !g.Constant(value)) return type;
+  for (const graph::Use& use : g.Uses(value))
+    if (use.index > 0 && table.contains(use.node->input(0))) least_bits = std::max(least_bits, 4);
+  return least_bits <= 2   ? type
+         : least_bits <= 4 ? (e.grid.is_signed ? DType::kInt4 : DType::kUint4)
+                           : (e.grid.is_signed ? DType::kInt8 : DType::kUint8);
+}
+
 // The table of gates is that of the QuantizeLinear and DequantizeLinear specifications.
-OpsetNeed NeededOpset(const quant::EncodingTable& table) {
+OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table,
+                      const QdqOptions& options, int least_bits) {
   OpsetNeed need;
   const auto raise = [&need](int64_t version, const std::string& why) {
     if (version <= need.version) return;
@@ -93,13 +127,16 @@ OpsetNeed NeededOpset(const quant::EncodingTable& table) {
     need.why = why;
   };
   for (const auto& [name, e] : table) {
-    const DType type = e.grid.storage_type();
+    const DType type = StorageType(g, table, name, e, least_bits);
     const int width = BitWidth(type);
+    constexpr int64_t kClipWithInputs = 11;
+    if (!g.Constant(name) && !FillsStorage(e.grid)) raise(kClipWithInputs, "Clip with bounds");
     if (e.granularity == Granularity::kChannel) raise(13, "per-channel scales");
-    if (width == 16 || width == 4) raise(21, DTypeName(type) + " quantization");
+    raise(QuantizeOpset(type), DTypeName(type) + " quantization");
+    if (HasPowerScales(e, options)) raise(QuantizeOpset(DType::kFloat8E8M0), "float8e8m0 scales");
     if (e.granularity == Granularity::kBlock) raise(21, "block-wise scales");
-    if (width == 2) raise(25, DTypeName(type) + " quantization");
-    need.contrib_works &= e.granularity != Granularity::kBlock && width != 2;
+    need.contrib_works &=
+        e.granularity != Granularity::kBlock && width != 2 && !e.grid.is_float();
   }
   return need;
 }
@@ -127,15 +164,32 @@ Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DTy
   }
 }
 
+// float8e8m0: the biased exponent of each power of two.
+Tensor PowersOfTwo(const std::vector<float>& powers, const Shape& shape) {
+  constexpr int kBias = 127;
+  Tensor codes = Tensor::Empty(DType::kFloat8E8M0, shape);
+  auto* to = static_cast<uint8_t*>(codes.mutable_raw());
+  for (const float power : powers) *to++ = static_cast<uint8_t>(std::ilogb(power) + kBias);
+  return codes;
+}
+
+// What the model's opset makes of the table.
+struct TypeChoice {
+  bool contrib = false;  // Q and DQ are com.microsoft's
+  int least_bits = 2;    // of stored codes
+};
+
 class Exporter {
  public:
-  Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options, bool contrib)
+  Exporter(Model* model, const quant::EncodingTable& table, const QdqOptions& options,
+           const TypeChoice& types)
       : model_(*model),
         g_(*model->graph),
         table_(table),
         options_(options),
         names_(g_),
-        domain_(contrib ? kContribDomain : ""),
+        domain_(types.contrib ? kContribDomain : ""),
+        least_bits_(types.least_bits),
         out_(EmptyCopy(g_)) {}
 
   void Run() {
@@ -166,6 +220,7 @@ class Exporter {
 
   // Whether the grid clamps to [low, high] by itself.
   static bool ClampsAlike(const Encoding& e, const Clamp& clamp) {
+    if (!e.grid.is_uniform()) return false;
     return std::all_of(e.params.begin(), e.params.end(), [&](const quant::QParams& p) {
       const int32_t qmin = e.grid.qmin(), qmax = e.grid.qmax();
       return quant::Quantize(clamp.low, p, qmin, qmax) == qmin &&
@@ -256,7 +311,7 @@ class Exporter {
 
   // Scale and zero point initializers; returns their names.
   std::pair<std::string, std::string> AddParams(const std::string& base, const Encoding& e,
-                                                const Shape& value_shape) {
+                                                DType type, const Shape& value_shape) {
     const Shape shape = e.granularity == Granularity::kChannel
                             ? Shape{static_cast<int64_t>(e.params.size())}
                             : quant::ScaleShape(e, value_shape);
@@ -268,10 +323,52 @@ class Exporter {
     }
     const std::string scale = names_.Fresh(base + kScaleSuffix);
     const std::string zero_point = names_.Fresh(base + kZeroPointSuffix);
-    out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
+    if (!AddCodedScales(scale, e, value_shape))
+      out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
     out_->AddInitializer(
-        {.name = zero_point, .value = IntegerTensor(zero_points, shape, e.grid.storage_type())});
+        {.name = zero_point,
+         .value = e.grid.is_float() ? Tensor::Zeros(type, shape)
+                                    : IntegerTensor(zero_points, shape, type)});
     return {scale, zero_point};
+  }
+
+  // Scales in float8, and one float that they are multiples of, or in float8e8m0; false: as floats.
+  bool AddCodedScales(const std::string& scale, const Encoding& e, const Shape& value_shape) {
+    const bool powers = HasPowerScales(e, options_);
+    if (e.grid.scales != quant::ScaleKind::kFloat8 && !powers) return false;
+    const auto found = quant::FindScaleCodes(value_shape, e);
+    if (!found) return false;
+    if (powers) {
+      out_->AddInitializer(
+          {.name = scale, .value = PowersOfTwo(found->codes, quant::ScaleShape(e, value_shape))});
+      return true;
+    }
+    constexpr DType kType = DType::kFloat8E4M3FN;
+    Tensor codes = Tensor::Empty(kType, quant::ScaleShape(e, value_shape));
+    quant::EncodeFloats(found->codes.data(), codes.size(), 1.0f, quant::GridKind::kFloat8E4M3FN,
+                        codes.mutable_raw());
+    const std::string quantized = names_.Fresh(scale + kQuantizedSuffix);
+    const std::string unit = names_.Fresh(scale + kScaleSuffix);
+    const std::string zero_point = names_.Fresh(scale + kZeroPointSuffix);
+    out_->AddInitializer({.name = quantized, .value = codes});
+    out_->AddInitializer({.name = unit, .value = Tensor::Scalar(found->units[0])});
+    out_->AddInitializer({.name = zero_point, .value = Tensor::Zeros(kType, {})});
+    out_->AddNode({.name = names_.Fresh(scale + kDequantizeSuffix),
+                   .op_type = "DequantizeLinear",
+                   .inputs = {quantized, unit, zero_point},
+                   .outputs = {scale}});
+    return true;
+  }
+
+  // 16-bit floats: `from` rounded to them, as float32 again.
+  void AddCast(const std::string& value, const std::string& from, const std::string& to,
+               DType type) {
+    Node node{.name = names_.Fresh(value + "_Cast"),
+              .op_type = "Cast",
+              .inputs = {from},
+              .outputs = {to}};
+    node.SetAttribute("to", static_cast<int64_t>(type));
+    out_->AddNode(std::move(node));
   }
 
   Node MakeNode(const std::string& value, const char* op_type, const char* name_suffix,
@@ -292,16 +389,41 @@ class Exporter {
         MakeNode(value, "DequantizeLinear", kDequantizeSuffix, std::move(inputs), output, e);
     // The storage type does not tell narrow or odd-width grids; import reads them here.
     node.doc_string = e.grid.Name();
+    if (HasPowerScales(e, options_))
+      node.SetAttribute("output_dtype", static_cast<int64_t>(DType::kFloat));
     out_->AddNode(std::move(node));
+  }
+
+  // The value within the ends of a grid that does not fill its type; its name.
+  std::string AddClip(const std::string& value, const Encoding& e) {
+    Node node{.name = names_.Fresh(value + "_Clip"),
+              .op_type = "Clip",
+              .inputs = {WriteName(value)},
+              .outputs = {names_.Fresh(value + "_Clip_Output")}};
+    for (const int32_t code : {e.grid.qmin(), e.grid.qmax()}) {
+      const std::string bound = names_.Fresh(value + "_bound");
+      out_->AddInitializer(
+          {.name = bound, .value = Tensor::Scalar(quant::Dequantize(code, e.params[0]))});
+      node.inputs.push_back(bound);
+    }
+    const std::string output = node.outputs[0];
+    out_->AddNode(std::move(node));
+    return output;
   }
 
   void AddPair(const std::string& value) {
     const Encoding* e = Find(value);
     if (!e || g_.Constant(value) || !IsUsed(value)) return;
-    const auto [scale, zero_point] = AddParams(value, *e, {});
+    if (!e->grid.has_scale()) {
+      const std::string words = names_.Fresh(value + "_Cast_Output");
+      AddCast(value, WriteName(value), words, e->grid.storage_type());
+      return AddCast(value, words, ReadName(value), DType::kFloat);
+    }
+    const std::string& source = FillsStorage(e->grid) ? WriteName(value) : AddClip(value, *e);
+    const auto [scale, zero_point] = AddParams(value, *e, e->grid.storage_type(), {});
     const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
     out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
-                           {WriteName(value), scale, zero_point}, codes, *e));
+                           {source, scale, zero_point}, codes, *e));
     AddDequantize(value, {codes, scale, zero_point}, ReadName(value), *e);
   }
 
@@ -310,10 +432,14 @@ class Exporter {
     const Tensor& constant = *g_.Constant(value);
     const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(constant, e);
     const std::string quantized = names_.Fresh(value + kQuantizedSuffix);
+    if (!e.grid.has_scale()) {
+      out_->AddInitializer({.name = quantized, .value = codes});
+      return AddCast(value, quantized, ReadName(value), DType::kFloat);
+    }
+    const DType type = StorageType(g_, table_, value, e, least_bits_);
     const std::string base = e.role == Role::kBias ? value + kQuantizedSuffix : value;
-    const auto [scale, zero_point] = AddParams(base, e, constant.shape());
-    out_->AddInitializer(
-        {.name = quantized, .value = quant::PackCodes(codes, e.grid.storage_type())});
+    const auto [scale, zero_point] = AddParams(base, e, type, constant.shape());
+    out_->AddInitializer({.name = quantized, .value = quant::PackCodes(codes, type)});
     AddDequantize(value, {quantized, scale, zero_point}, ReadName(value), e);
   }
 
@@ -323,6 +449,7 @@ class Exporter {
   const QdqOptions& options_;
   NameSet names_;
   const std::string domain_;
+  const int least_bits_;
   std::shared_ptr<Graph> out_;
   std::unordered_set<const Node*> dropped_;
   Renames absorbed_into_;  // output of a clamp's producer -> the encoded value behind the clamps
@@ -330,20 +457,28 @@ class Exporter {
   std::unordered_map<const Node*, std::vector<std::string>> constants_before_;
 };
 
-// Raises the opset of `model` as far as `table` needs it; true: Q/DQ have to be com.microsoft's.
-Result<bool> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& options,
-                           Model* model) {
-  const OpsetNeed need = NeededOpset(table);
-  const int64_t current = model->Opset();
-  if (current < options.min_opset && options.min_opset > need.version) {
-    if (graph::RaiseOpset(model, options.min_opset).ok()) return false;  // a wish, not a need
+// Raises the opset of `model` as far as `table` needs it. Where 2 bits are out of reach, wider types
+// hold their codes.
+Result<TypeChoice> RaiseForTable(const quant::EncodingTable& table, const QdqOptions& options,
+                                 Model* model) {
+  Status problem;
+  for (const int least_bits : {2, 4, 8}) {
+    const OpsetNeed need = NeededOpset(*model->graph, table, options, least_bits);
+    const int64_t current = model->Opset();
+    if (current < options.min_opset && options.min_opset > need.version) {
+      // A wish, not a need.
+      if (graph::RaiseOpset(model, options.min_opset).ok()) return TypeChoice{false, least_bits};
+    }
+    if (current >= need.version) return TypeChoice{false, least_bits};
+    Status raised = graph::RaiseOpset(model, need.version);
+    if (raised.ok()) return TypeChoice{false, least_bits};
+    if (options.contrib_qdq && need.contrib_works) return TypeChoice{true, least_bits};
+    if (problem.ok())
+      problem = std::move(raised).At(StrCat(need.why, " needs opset ", need.version,
+                                            ", the model has ", current,
+                                            " and cannot be raised"));
   }
-  if (current >= need.version) return false;
-  Status raised = graph::RaiseOpset(model, need.version);
-  if (raised.ok()) return false;
-  if (options.contrib_qdq && need.contrib_works) return true;
-  return std::move(raised).At(StrCat(need.why, " needs opset ", need.version, ", the model has ",
-                                     current, " and cannot be raised"));
+  return problem;
 }
 
 }  // namespace
@@ -356,16 +491,16 @@ Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encoding
                         const QdqOptions& options) {
   RETURN_IF_ERROR(CheckTable(*model.graph, encodings));
   Model out = graph::Clone(model);
-  ASSIGN_OR_RETURN(const bool contrib, RaiseForTable(encodings, options, &out));
+  ASSIGN_OR_RETURN(const TypeChoice types, RaiseForTable(encodings, options, &out));
   const auto old_graph = out.graph;  // outlives the exporter, which reads from it
-  Exporter(&out, encodings, options, contrib).Run();
+  Exporter(&out, encodings, options, types).Run();
   // IR 4 is the first whose initializers need not be inputs, 10 the first with 4-bit types.
   constexpr int64_t kIrInitializers = 4, kIrFourBits = 10;
   out.ir_version = std::max(out.ir_version, kIrInitializers);
-  if (contrib) {
+  if (types.contrib) {
     out.SetOpset(kContribDomain, std::max<int64_t>(1, out.Opset(kContribDomain)));
     for (const auto& [name, e] : encodings)
-      if (BitWidth(e.grid.storage_type()) == 4)
+      if (BitWidth(e.grid.storage_type()) <= 4)
         out.ir_version = std::max(out.ir_version, kIrFourBits);
   }
   out.SetMetadata("roundel.format", "QDQ");

@@ -8,6 +8,7 @@
 // An encoding applies to every reader of its value. Where only some readers of x read it through
 // Q/DQ, or through different ones, each distinct pair becomes Identity(x) with an encoding.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <tuple>
@@ -27,8 +28,12 @@ using quant::Encoding;
 using quant::Granularity;
 using quant::Role;
 
-bool IsIntegerStorage(DType type) {
+// Integers and the floats that are grids.
+bool IsCodeStorage(DType type) {
   switch (type) {
+    case DType::kFloat8E4M3FN:
+    case DType::kFloat8E5M2:
+    case DType::kFloat4E2M1:
     case DType::kInt2:
     case DType::kUint2:
     case DType::kInt4:
@@ -42,6 +47,12 @@ bool IsIntegerStorage(DType type) {
     default:
       return false;
   }
+}
+
+quant::Grid GridOfFloats(DType type) {
+  for (const quant::NamedGrid& named : quant::NamedGrids())
+    if (named.grid.is_float() && named.grid.storage_type() == type) return named.grid;
+  INVARIANT(false, "no grid of " + DTypeName(type));
 }
 
 bool IsSignedStorage(DType type) {
@@ -73,11 +84,15 @@ class ParamReader {
   // Q and DQ share the layout (data, scale, zero point) and attributes. `rank` of the value, -1 if
   // not known.
   ReadResult Read(const Node& node, DType storage, int64_t rank) const {
-    const Tensor* scale = g_.Constant(node.input(1));
+    const std::optional<Tensor> scale = Scale(node.input(1));
+    const auto wanted = static_cast<DType>(node.Int("output_dtype", 0));
+    if (IsDequantizeNode(node) && wanted != DType::kUndefined && wanted != DType::kFloat)
+      return Problem("its result is " + DTypeName(wanted));
     if (!scale) return Problem("its scale is not constant");
     if (scale->dtype() != DType::kFloat)
       return Problem("its scale is " + DTypeName(scale->dtype()));
-    if (!IsIntegerStorage(storage)) return Problem("its type is " + DTypeName(storage));
+    if (!IsCodeStorage(storage)) return Problem("its type is " + DTypeName(storage));
+    if (node.Int("saturate", 1) == 0) return Problem("it does not saturate");
     ReadResult result;
     Encoding& e = result.encoding;
     e.grid = {.bits = BitWidth(storage), .is_signed = IsSignedStorage(storage)};
@@ -86,13 +101,50 @@ class ParamReader {
       return Problem(problem);
     if (std::string problem = ReadGranularity(node, *scale, rank, &e); !problem.empty())
       return Problem(problem);
+    if (IsFloating(storage)) {
+      e.grid = GridOfFloats(storage);
+      return result;
+    }
     e.grid.symmetric = e.grid.is_signed;
     for (const quant::QParams& p : e.params) e.grid.symmetric &= p.zero_point == 0;
     return result;
   }
 
+  bool HasScale(const std::string& value) const { return Scale(value).has_value(); }
+  // Of a node that Read has read.
+  Shape ScaleShape(const Node& node) const { return Scale(node.input(1))->shape(); }
+
  private:
   static ReadResult Problem(std::string text) { return {{}, std::move(text)}; }
+
+  // A constant, or what a DequantizeLinear makes of float8 codes and one float (NVFP4).
+  std::optional<Tensor> Scale(const std::string& value) const {
+    if (const Tensor* constant = g_.Constant(value))
+      return constant->dtype() == DType::kFloat8E8M0 ? constant->ToFloat() : *constant;
+    const Node* dq = g_.Producer(value);
+    if (!dq || !IsDequantizeNode(*dq)) return std::nullopt;
+    const Tensor *codes = g_.Constant(dq->input(0)), *unit = g_.Constant(dq->input(1)),
+                 *zero_point = g_.Constant(dq->input(2));
+    if (!codes || codes->dtype() != DType::kFloat8E4M3FN || !unit || unit->size() != 1 ||
+        unit->dtype() != DType::kFloat || (zero_point && !IsZero(*zero_point)))
+      return std::nullopt;
+    Tensor scale = codes->ToFloat();
+    float* to = scale.mutable_data<float>();
+    for (int64_t i = 0; i < scale.size(); ++i) to[i] *= unit->data<float>()[0];
+    return scale;
+  }
+
+  static bool IsZero(const Tensor& values) {
+    const Tensor floats = values.ToFloat();
+    const auto span = floats.span<float>();
+    return std::all_of(span.begin(), span.end(), [](float x) { return x == 0; });
+  }
+
+  // Symmetric constants alone have scales with a sign.
+  bool MayBeNegative(const Node& node, DType storage, int64_t zero_point) const {
+    return IsDequantizeNode(node) && g_.Constant(node.input(0)) && IsSignedStorage(storage) &&
+           storage != DType::kInt32 && zero_point == 0;
+  }
 
   std::string ReadParams(const Node& node, const Tensor& scale, DType storage, Encoding* e) const {
     std::vector<int64_t> zero_points(static_cast<size_t>(scale.size()), 0);
@@ -101,11 +153,17 @@ class ParamReader {
       if (!zero_point) return "its zero point is not constant";
       if (zero_point->dtype() != storage || zero_point->size() != scale.size())
         return "its zero point does not fit its scale";
-      zero_points = zero_point->ToInt64s();
+      if (!IsFloating(storage))
+        zero_points = zero_point->ToInt64s();
+      else if (!IsZero(*zero_point))
+        return "its zero point is not 0";
     }
     const float* scales = scale.data<float>();
     for (size_t i = 0; i < zero_points.size(); ++i) {
-      if (!(std::isfinite(scales[i]) && scales[i] > 0)) return "its scale is not positive";
+      if (!std::isfinite(scales[i]) || scales[i] == 0) return "its scale is not a number";
+      if (scales[i] < 0 && !MayBeNegative(node, storage, zero_points[i]))
+        return "its scale is not positive";
+      if (scales[i] < 0) e->grid.scales = quant::ScaleKind::kSigned;
       if (storage == DType::kInt32 && zero_points[i] != 0) return "its zero point is not 0";
       e->params.push_back({scales[i], static_cast<int32_t>(zero_points[i])});
     }
@@ -170,7 +228,21 @@ class Importer {
     return it == reads_.end() ? value : it->second;
   }
 
+  // What makes the scale of other quantizers is part of their encodings.
+  bool MakesScalesOnly(const Node& dq) const {
+    const std::vector<graph::Use>& uses = g_.Uses(dq.output(0));
+    return !uses.empty() && !g_.IsOutput(dq.output(0)) && reader_.HasScale(dq.output(0)) &&
+           std::all_of(uses.begin(), uses.end(), [](const graph::Use& use) {
+             return use.index == 1 && (IsDequantizeNode(*use.node) || IsQuantizeNode(*use.node));
+           });
+  }
+
   void CopyNode(const Node& node) {
+    // One that stays needs its scale.
+    const Node* scale = IsDequantizeNode(node) || IsQuantizeNode(node)
+                            ? g_.Producer(node.input(1))
+                            : nullptr;
+    if (scale && scale_nodes_.erase(scale) > 0) CopyNode(*scale);
     Node copy = node;
     RenameReads(reads_, &copy);
     made_->AddNode(std::move(copy));
@@ -222,10 +294,16 @@ class Importer {
     return true;
   }
 
-  // The grid that export noted, if it goes with the codes.
+  // The grid that export noted, if it goes with the codes. Constants may be stored in a wider type.
   static std::optional<quant::Grid> DeclaredGrid(const Node& dq, const Encoding& e) {
     const auto grid = ParseGridName(dq.doc_string);
-    if (!grid || grid->storage_type() != e.grid.storage_type()) return std::nullopt;
+    const bool narrower = grid && e.codes && e.role != Role::kBias && !grid->is_float() &&
+                          grid->is_signed == e.grid.is_signed && !e.grid.is_float() &&
+                          BitWidth(grid->storage_type()) < 8 && BitWidth(e.grid.storage_type()) <= 8;
+    if (!grid || (grid->storage_type() != e.grid.storage_type() && !narrower)) return std::nullopt;
+    if (e.grid.scales == quant::ScaleKind::kSigned && grid->scales != e.grid.scales)
+      return std::nullopt;
+    if (grid->is_float()) return grid;
     for (const quant::QParams& p : e.params)
       if (p.zero_point < grid->qmin() || p.zero_point > grid->qmax()) return std::nullopt;
     return grid;
@@ -233,6 +311,10 @@ class Importer {
 
   Status TakeDequantize(const Node& dq) {
     const std::string& source = dq.input(0);
+    if (MakesScalesOnly(dq)) {
+      scale_nodes_.insert(&dq);
+      return OkStatus();
+    }
     if (const Tensor* codes = g_.Constant(source)) return TakeConstant(dq, source, *codes);
     const Node* q = g_.Producer(source);
     const auto pair = q ? quantizers_.find(q) : quantizers_.end();
@@ -358,7 +440,7 @@ class Importer {
   Status CheckFit(const Node& dq, const Encoding& e, const Shape& shape) const {
     const std::string where = "node " + dq.DisplayName();
     RETURN_IF_ERROR(quant::CheckEncoding(e, shape).At(where));
-    const Shape& scale = g_.Constant(dq.input(1))->shape();
+    const Shape scale = reader_.ScaleShape(dq);
     if (e.granularity == Granularity::kBlock && scale != quant::ScaleShape(e, shape))
       return ModelError(StrCat(where, ": scales of shape ", ShapeString(scale), " where ",
                                ShapeString(quant::ScaleShape(e, shape)), " is needed"));
@@ -366,18 +448,26 @@ class Importer {
   }
 
   static void SetConstantGrid(const Node& dq, Encoding* e) {
+    const auto declared = DeclaredGrid(dq, *e);
+    if (e->grid.is_float()) {
+      e->grid = declared.value_or(e->grid);
+      return;
+    }
     const std::vector<int64_t> codes = e->codes->ToInt64s();
     const auto holds = [&codes](const quant::Grid& grid) {
       for (const int64_t code : codes)
-        if (code < grid.qmin() || code > grid.qmax()) return false;
+        if (code < grid.qmin() || code > grid.qmax() ||
+            (code == 0 && grid.kind == quant::GridKind::kBinary))
+          return false;
       return true;
     };
-    const auto declared = DeclaredGrid(dq, *e);
     if (declared && holds(*declared)) {
       e->grid = *declared;
       return;
     }
-    if (!e->grid.symmetric || e->role == Role::kBias) return;
+    if (!e->grid.symmetric || e->role == Role::kBias ||
+        e->grid.scales == quant::ScaleKind::kSigned)
+      return;
     quant::Grid narrow = e->grid;
     narrow.narrow_range = true;
     if (holds(narrow)) e->grid = narrow;
@@ -421,6 +511,7 @@ class Importer {
   std::shared_ptr<Graph> made_;
   Renames reads_, writes_;
   std::unordered_map<const Node*, Encoding> quantizers_;  // Q nodes of pairs
+  std::unordered_set<const Node*> scale_nodes_;           // DQs of scales that nobody needs yet
   std::unordered_multimap<std::string, std::string>
       copies_;  // value -> output of an Identity of it
   std::unordered_map<std::string, bool> one_reading_;

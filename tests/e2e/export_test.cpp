@@ -7,6 +7,7 @@
 
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
@@ -129,6 +130,41 @@ const Case kCases[] = {
        choice.weight_granularity = quant::Granularity::kBlock;
        choice.block_size = 16;
      }},
+    {"odd_widths",
+     R"(opset 13
+        graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
+          float32[4,3,3,3] w = random(1)
+          float32[4] b = random(5)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w, b)
+          y = Relu(c)
+        })",
+     {2, 3, 8, 8},
+     "generic",
+     [](target::GridChoice& choice) { choice.activations.bits = 6, choice.weights.bits = 5; }},
+    {"weights_2_bit",
+     R"(opset 13
+        graph g (float32[N,3,8,8] x) => (float32[N,5] y) {
+          float32[4,5] v = random(2)
+          float32[4,3,3,3] w = random(1)
+          c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)
+          m = GlobalAveragePool(c)
+          s = Flatten(m)
+          y = MatMul(s, v)
+        })",
+     {2, 3, 8, 8},
+     "ort-cpu",
+     [](target::GridChoice& choice) { choice.weights.bits = 2; }},
+    {"weights_ternary",
+     R"(opset 13
+        graph g (float32[N,32] x) => (float32[N,24] y) {
+          float32[32,24] w = random(1)
+          y = MatMul(x, w)
+        })",
+     {4, 32},
+     "ort-cpu",
+     [](target::GridChoice& choice) {
+       choice.weights = target::ParseGridName("ternary").value();
+     }},
     {"per_tensor_opset_9",
      R"(opset 9
         graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
@@ -180,7 +216,70 @@ void CheckAgainstOrt(const Case& test) {
   CHECK(ShareBeyondOneStep((*simulated)[0], (*ort)[1][0], step) <= 0.01);
 }
 
+// Grids of floats have steps in proportion to the value; a rounding that tips there shows as one.
+double ShareBeyondOnePart(const Tensor& a, const Tensor& b, float part, float least) {
+  REQUIRE(a.shape() == b.shape());
+  int64_t beyond = 0;
+  for (int64_t i = 0; i < a.size(); ++i) {
+    const float x = a.data<float>()[i], y = b.data<float>()[i];
+    beyond += !(std::fabs(x - y) <= 1.001f * std::max(part * std::fabs(x), least));
+  }
+  return static_cast<double>(beyond) / static_cast<double>(a.size());
+}
+
+struct FloatCase {
+  const char *activations, *weights;
+  float part;  // the largest step relative to the value
+};
+constexpr FloatCase kFloatCases[] = {
+    {"float8e4m3fn", "float8e4m3fn", 0.125f}, {"float8e5m2", "float8e4m3fn", 0.25f},
+    {"float8e4m3fn", "mxfp8", 0.125f},        {"float16", "float16", 0x1p-10f},
+    {"float8e4m3fn", "ternary", 0.125f},      {"float16", "binary", 0x1p-10f}};
+
+// The optimisations make integer operators of float8 pairs, which then do not take the type, drop a
+// Relu in front of one, and undo Casts: what the file says is what runs without them.
+
+void CheckFloatsAgainstOrt(const Case& test, const FloatCase& floats) {
+  const auto calibrated =
+      e2e::Calibrated(test.text, test.input, "generic", [&](target::GridChoice& choice) {
+        choice.activations = target::ParseGridName(floats.activations).value();
+        choice.weights = target::ParseGridName(floats.weights).value();
+      });
+  const passes::Session& session = *calibrated;
+  auto exported = target::ExportQdq(session.model, session.encodings, {});
+  REQUIRE(exported.ok());
+  e2e::ScratchFolder scratch(std::string("floats-") + test.name);
+  const std::string file = scratch.File("model.onnx");
+  REQUIRE(io::WriteOnnx(*exported, file).ok());
+  const Tensor input = support::RandomSource(test.input, 1, 99).Next().value()->inputs[0];
+  const std::string name = session.model.graph->inputs[0].name;
+  auto ort = e2e::RunOrt({{file, false, {{name, input}}}}, scratch.path());
+  INFO((ort.ok() ? "" : ort.status().message()));
+  REQUIRE(ort.ok());
+  engine::ExecutorOptions options;
+  options.simulate = &session.encodings;
+  auto simulated = (*engine::Executor::Create(session.model, options))->Run({input});
+  REQUIRE(simulated.ok());
+  const quant::Encoding& output = session.encodings.at(session.model.graph->outputs[0].name);
+  const float least = output.params[0].scale * 0x1p-9f;  // below the normal numbers of float8e4m3fn
+  CHECK(ShareBeyondOnePart((*simulated)[0], (*ort)[0][0], floats.part, least) <= 0.01);
+}
+
 }  // namespace
+
+TEST_CASE("models on grids of floats and of few levels run in ONNX Runtime alike") {
+  if (!e2e::OrtAvailable()) {
+    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
+    return;
+  }
+  for (const FloatCase& floats : kFloatCases)
+    for (const char* name : {"pool_flatten_gemm", "matmul_3d", "conv_transpose"})
+      for (const Case& test : kCases)
+        if (std::string(test.name) == name)
+          DYNAMIC_SECTION(name << " " << floats.activations << " " << floats.weights) {
+            CheckFloatsAgainstOrt(test, floats);
+          }
+}
 
 TEST_CASE("exported models run in ONNX Runtime and agree with the simulation") {
   if (!e2e::OrtAvailable()) {

@@ -6,6 +6,7 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/qdq.h"
 #include "passes/pass.h"
 #include "tests/support/pass_harness.h"
@@ -107,10 +108,11 @@ graph g (float32[2,2,4,4] x) => (float32[2,2,4,4] y, float32[2,2,4,4] z) {
      {2, 2, 4, 4}},
 };
 
-Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr) {
+Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr,
+                   const char* target = "ort-cpu") {
   Session session;
   session.model = support::ParseModel(c.text);
-  session.target = target::LoadProfile("ort-cpu").value();
+  session.target = target::LoadProfile(target).value();
   session.grids = choice ? *choice : target::DefaultChoice(session.target);
   support::VectorSource data = support::RandomSource(c.input, 4, 11);
   session.data = &data;
@@ -140,6 +142,9 @@ void CheckAllForms(const Session& session, const Shape& input) {
     const auto imported = target::ImportQdq(*exported);
     REQUIRE(imported.ok());
     CHECK(imported->encodings.size() == session.encodings.size());
+    for (const auto& [value, e] : imported->encodings)
+      if (const auto own = session.encodings.find(value); own != session.encodings.end())
+        CHECK(e.grid.Name() == own->second.grid.Name());
     CheckSameBits(Run(imported->model, &imported->encodings, inputs), simulated);
   }
 }
@@ -168,6 +173,92 @@ TEST_CASE("the same for four bits in blocks, symmetric activations and 16 bits")
     choice.weights = {.bits = 4};
   }
   for (const Case& c : {kCases[0], kCases[2]}) CheckAllForms(Calibrated(c, &choice), c.input);
+}
+
+TEST_CASE("the same for small floats, two and three levels, and scales that are codes") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  const auto named = [](const char* name) { return target::ParseGridName(name).value(); };
+  SECTION("float8") {
+    choice.activations = choice.weights = named("float8e4m3fn");
+  }
+  SECTION("float8 of the other kind, weights per tensor") {
+    choice.activations = choice.weights = named("float8e5m2");
+    choice.weight_granularity = Granularity::kTensor;
+  }
+  SECTION("float4 activations") {
+    choice.activations = named("float4e2m1");
+    choice.weights = named("mxfp8");
+  }
+  SECTION("float8 weights, integer activations") { choice.weights = named("mxfp8e5m2"); }
+  SECTION("mxfp4") { choice.weights = named("mxfp4"); }
+  SECTION("nvfp4") {
+    choice.activations = named("float8e4m3fn");
+    choice.weights = named("nvfp4");
+  }
+  SECTION("ternary") { choice.weights = named("ternary"); }
+  SECTION("binary") { choice.weights = named("binary"); }
+  SECTION("integer scales of blocks") {
+    choice.weights = named("int4 symmetric lpbq");
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = 3;
+  }
+  SECTION("activations of six and eleven bits") {
+    choice.activations = {.bits = 6};
+    choice.weights = named("int5 symmetric");
+  }
+  SECTION("symmetric activations of eleven bits, blocks that do not divide the axis") {
+    choice.activations = named("int11 symmetric");
+    choice.weights = named("int3 symmetric");
+    choice.weight_granularity = Granularity::kBlock;
+    choice.block_size = 2;
+  }
+  SECTION("scales with a sign") {
+    choice.mode = target::ActivationMode::kFloat;
+    choice.weights = named("int3 symmetric signed");
+  }
+  for (const Case& c : {kCases[0], kCases[2]})
+    CheckAllForms(Calibrated(c, &choice, "generic"), c.input);
+}
+
+TEST_CASE("scales in float8e8m0 stand for the same numbers") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  for (const char* name : {"mxfp4", "mxfp8"}) {
+    choice.weights = target::ParseGridName(name).value();
+    const Session session = Calibrated(kCases[0], &choice, "generic");
+    Random random(99);
+    const std::vector<Tensor> inputs = {support::RandomTensor(kCases[0].input, random, 2.0)};
+    const auto exported =
+        target::ExportQdq(session.model, session.encodings, {.e8m0_scales = true});
+    REQUIRE(exported.ok());
+    CHECK(exported->Opset() >= 24);
+    int64_t coded = 0;
+    for (const auto& initializer : exported->graph->initializers())
+      coded += initializer.value.dtype() == DType::kFloat8E8M0;
+    CHECK(coded > 0);
+    const auto simulated = Run(session.model, &session.encodings, inputs);
+    CheckSameBits(Run(*exported, nullptr, inputs), simulated);
+    const auto imported = target::ImportQdq(*exported);
+    REQUIRE(imported.ok());
+    CHECK(imported->encodings.size() == session.encodings.size());
+    CheckSameBits(Run(imported->model, &imported->encodings, inputs), simulated);
+  }
+}
+
+TEST_CASE("16-bit floats are exported as Casts that compute the same bits") {
+  target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
+  for (const char* name : {"float16", "bfloat16"}) {
+    choice.activations = choice.weights = target::ParseGridName(name).value();
+    for (const Case& c : {kCases[0], kCases[2]}) {
+      const Session session = Calibrated(c, &choice, "generic");
+      Random random(99);
+      const std::vector<Tensor> inputs = {support::RandomTensor(c.input, random, 2.0)};
+      const auto simulated = Run(session.model, &session.encodings, inputs);
+      CHECK_FALSE(Run(session.model, nullptr, inputs)[0] == simulated[0]);
+      const auto exported = target::ExportQdq(session.model, session.encodings, {});
+      REQUIRE(exported.ok());
+      CheckSameBits(Run(*exported, nullptr, inputs), simulated);
+    }
+  }
 }
 
 }  // namespace roundel::passes

@@ -49,7 +49,7 @@ ROUNDEL_VECTORIZE void Decode(const void* from, float scale, int32_t zero_point,
 
 bool FitsBytes(const quant::Encoding* encoding) {
   return encoding && encoding->granularity == quant::Granularity::kTensor &&
-         encoding->grid.bits == 8 && encoding->params.size() == 1 &&
+         encoding->grid.bits == 8 && encoding->grid.is_uniform() && encoding->params.size() == 1 &&
          encoding->params[0].scale > 0 && !encoding->codes;
 }
 

@@ -87,6 +87,7 @@ class Aciq : public Observer {
   StatisticsNeeds needs() const override { return {.histogram = true}; }
 
   Range Compute(const Evidence& evidence, const Grid& grid) const override {
+    if (!grid.is_plain()) return LeastSquaredError(evidence, grid);
     const Fit fit = FitTo(evidence, grid);
     if (!(fit.laplace > 0) || !(fit.gauss > 0)) return evidence.seen;
     const double laplace = LaplaceClip(fit.bits), gauss = GaussClip(fit.bits);

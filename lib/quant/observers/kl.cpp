@@ -31,6 +31,7 @@
 
 #include "lib/quant/observers/entropy.h"
 #include "lib/quant/observers/methods.h"
+#include "lib/quant/observers/search.h"
 
 namespace roundel::quant {
 namespace {
@@ -94,6 +95,7 @@ class Kl : public Observer {
   StatisticsNeeds needs() const override { return {.histogram = true}; }
 
   Range Compute(const Evidence& evidence, const Grid& grid) const override {
+    if (!grid.is_plain()) return LeastSquaredError(evidence, grid);
     const Range seen{std::min(0.0, evidence.seen.min), std::max(0.0, evidence.seen.max)};
     const int64_t levels = int64_t{grid.qmax()} - grid.qmin() + 1;
     const bool magnitudes = grid.symmetric;

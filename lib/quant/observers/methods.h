@@ -8,6 +8,7 @@
 
 namespace roundel::quant {
 
+std::unique_ptr<Observer> MakeAbsMean(const MethodOptions& options);
 std::unique_ptr<Observer> MakeAciq(const MethodOptions& options);
 std::unique_ptr<Observer> MakeAuto(const MethodOptions& options);
 std::unique_ptr<Observer> MakeKl(const MethodOptions& options);
@@ -20,5 +21,6 @@ std::unique_ptr<Observer> MakeMse(const MethodOptions& options);
 std::unique_ptr<Observer> MakeOmse(const MethodOptions& options);
 std::unique_ptr<Observer> MakePercentile(const MethodOptions& options);
 std::unique_ptr<Observer> MakeSqnr(const MethodOptions& options);
+std::unique_ptr<Observer> MakeTwn(const MethodOptions& options);
 
 }  // namespace roundel::quant

@@ -23,6 +23,7 @@ class Sqnr : public Observer {
   StatisticsNeeds needs() const override { return {.histogram = true}; }
 
   Range Compute(const Evidence& evidence, const Grid& grid) const override {
+    if (!grid.is_plain()) return LeastSquaredError(evidence, grid);
     const Range seen{std::min(0.0, evidence.seen.min), std::max(0.0, evidence.seen.max)};
     Range best = seen;
     double least = Cost(evidence, best, grid);

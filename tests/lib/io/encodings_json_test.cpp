@@ -212,6 +212,75 @@ TEST_CASE("golden encodings, version 2.0.0") {
 )");
 }
 
+TEST_CASE("scales with a sign are written as a shift of the same levels") {
+  EncodingTable table = {{"w", Weight(Granularity::kChannel, 0, {0.25f, -0.5f}, false)}};
+  table.at("w").grid.scales = quant::ScaleKind::kSigned;
+  const auto graph = MakeGraph();
+  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+    const auto read =
+        ParseEncodingsJson(*EncodingsJson(table, version, graph.get()), "e.json", *graph);
+    REQUIRE(read.ok());
+    const Encoding& e = read->at("w");
+    for (size_t c = 0; c < 2; ++c) {
+      std::vector<float> written, wanted;
+      for (int32_t code = -128; code <= 127; ++code) {
+        wanted.push_back(quant::Dequantize(code, table.at("w").params[c]));
+        written.push_back(quant::Dequantize(code + (e.grid.is_signed ? 0 : 128), e.params[c]));
+      }
+      std::sort(wanted.begin(), wanted.end());
+      CHECK(written == wanted);
+    }
+  }
+}
+
+TEST_CASE("small floats: whole in 2.0.0, a width in the versions before") {
+  const quant::Grid float8{
+      .bits = 8, .is_signed = true, .symmetric = true, .kind = quant::GridKind::kFloat8E4M3FN};
+  const quant::Grid float4{
+      .bits = 4, .is_signed = true, .symmetric = true, .kind = quant::GridKind::kFloat4E2M1};
+  const quant::Grid float16{
+      .bits = 16, .is_signed = true, .symmetric = true, .kind = quant::GridKind::kFloat16};
+  EncodingTable table = {{"x", Activation(0.5f, 0)},
+                         {"w", Weight(Granularity::kChannel, 0, {0.25f, 0.5f})},
+                         {"m", Weight(Granularity::kBlock, 0, {1, 2, 3, 4, 5, 6})},
+                         {"conv", Activation(1, 0)}};
+  table.at("x").grid = table.at("w").grid = float8;
+  table.at("m").grid = float4;
+  table.at("m").block_size = 2;
+  table.at("conv").grid = float16;
+  const auto graph = MakeGraph();
+  const std::string json = *EncodingsJson(table, "2.0.0", graph.get());
+  CHECK(json == R"({
+ "version": "2.0.0",
+ "encodings": [
+  {"name":"m","output_dtype":"float4e2m1","y_scale":[[1.0,2.0,3.0],[4.0,5.0,6.0]],"axis":0,"block_size":2},
+  {"name":"w","output_dtype":"float8e4m3fn","y_scale":[0.25,0.5],"axis":0},
+  {"name":"x","output_dtype":"float8e4m3fn","y_scale":0.5}
+ ]
+}
+)");
+  const auto read = ParseEncodingsJson(json, "e.json", *graph);
+  INFO((read.ok() ? "" : read.status().message()));
+  REQUIRE(read.ok());
+  CHECK(read->size() == 3);
+  for (const auto& [name, e] : *read) {
+    CHECK(e.grid == table.at(name).grid);
+    CHECK(e.params == table.at(name).params);
+    CHECK(e.block_size == table.at(name).block_size);
+  }
+  const std::string old = *EncodingsJson(table, "1.0.0", graph.get());
+  CHECK(old.find(R"({"name":"m","enc_type":"PER_TENSOR","dtype":"FLOAT","bw":4})") !=
+        std::string::npos);
+  CHECK(ParseEncodingsJson(old, "e.json", *graph)->empty());
+  CHECK(EncodingsJson(table, "0.6.1", graph.get())->find(
+            R"("conv": [{"bitwidth":16,"dtype":"float"}])") != std::string::npos);
+  const auto shifted = ParseEncodingsJson(
+      R"({"version": "2.0.0", "encodings": [{"name": "x", "output_dtype": "float8e5m2",
+          "y_scale": 0.5, "y_zero_point": 3}]})",
+      "e.json", *graph);
+  CHECK(shifted.status().message().find("floats have no zero point") != std::string::npos);
+}
+
 TEST_CASE("an empty table gives empty sections") {
   CHECK(*EncodingsJson({}, "2.0.0") == "{\n \"version\": \"2.0.0\",\n \"encodings\": []\n}\n");
   Graph graph;

@@ -25,6 +25,22 @@ int32_t Reference(float x, QParams p, int32_t qmin, int32_t qmax) {
 
 }  // namespace
 
+TEST_CASE("scales with a sign let the lowest code meet the larger end") {
+  const Grid grid{.bits = 4, .is_signed = true, .symmetric = true, .scales = ScaleKind::kSigned};
+  CHECK(grid.Name() == "int4 symmetric signed");
+  Random random(12);
+  for (int i = 0; i < 200; ++i) {
+    const double low = -random.Uniform(), high = random.Uniform();
+    const QParams p = ParamsFromRange(low, high, grid);
+    CHECK(p.zero_point == 0);
+    const auto extreme = static_cast<float>(-low >= high ? low : high);
+    CHECK(Quantize(extreme, p, grid.qmin(), grid.qmax()) == -8);
+    CHECK(Dequantize(-8, p) == Approx(extreme).epsilon(1e-6));
+  }
+  CHECK(ParamsFromRange(0, 0, grid) == QParams{1.0f, 0});
+  CHECK(ParamsFromRange(-1e-45, 1e-44, grid) == QParams{1.0f, 0});
+}
+
 TEST_CASE("bounds, storage and names of grids") {
   CHECK(kUint8.qmin() == 0);
   CHECK(kUint8.qmax() == 255);

@@ -39,7 +39,7 @@ TEST_CASE("methods are listed, and an unknown one names the nearest") {
                                                       "kl", "kl_ort", "kl_tensorrt", "auto"});
   CHECK(WeightMethods() == std::vector<std::string>{"min_max", "percentile", "mse", "omse", "sqnr",
                                                     "aciq", "kl", "kl_ort", "kl_tensorrt",
-                                                    "auto"});
+                                                    "auto", "abs_mean", "twn"});
   const auto wrong = MakeObserver("percentil");
   CHECK(wrong.status().kind() == ErrorKind::kUsage);
   CHECK(wrong.status().message() ==

@@ -4,6 +4,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "lib/target/grid_name.h"
 #include "lib/target/profile.h"
 #include "lib/target/value_types.h"
 
@@ -409,6 +410,52 @@ TEST_CASE("grids that the target does not have are usage errors") {
   setup.choice.weight_granularity = quant::Granularity::kBlock;
   CHECK(PlaceError(kConvRelu, setup).message() ==
         "weights: blocks need a block size of at least 1");
+}
+
+TEST_CASE("float grids: no integer bias, no absorbed Relu; formats bring their blocks") {
+  const auto named = [](const char* name) { return ParseGridName(name).value(); };
+  Setup setup{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
+  setup.profile.absorb_relu = true;
+  setup.choice.activations = setup.choice.weights = named("float8e4m3fn");
+  CHECK(PlaceText(kConvRelu, setup) == R"(activation x: float8e4m3fn, group 0
+activation y: float8e4m3fn, group 1
+weight w: float8e4m3fn, per channel of axis 0
+float b: its layer computes in floats
+)");
+  setup.choice = DefaultChoice(setup.profile);
+  setup.choice.weights = named("mxfp4");
+  CHECK(PlaceText(kConvRelu, setup).find("weight w: mxfp4, blocks of 32") != std::string::npos);
+  setup.choice.weights = named("bfloat16");
+  CHECK(PlaceText(kConvRelu, setup).find("weight w: bfloat16\n") != std::string::npos);
+  // What has two levels sums in integers like any other weight.
+  setup.choice.weights = named("binary");
+  CHECK(PlaceText(kConvRelu, setup).find("bias b: int32") != std::string::npos);
+}
+
+TEST_CASE("grids of weights alone, and those that an opset cannot hold, are usage errors") {
+  Setup setup{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
+  for (const char* name : {"mxfp4", "nvfp4", "ternary", "binary", "int4 symmetric lpbq"}) {
+    setup.choice.activations = ParseGridName(name).value();
+    CHECK(PlaceError(kConvRelu, setup).message() ==
+          StrCat("activations: ", name, " is a format of weights"));
+  }
+  setup.choice = DefaultChoice(setup.profile);
+  setup.profile.max_opset = 21;
+  setup.choice.weights = ParseGridName("nvfp4").value();
+  CHECK(PlaceError(kConvRelu, setup).message() ==
+        "weights: nvfp4 needs opset 23; target 'generic' reads up to 21");
+  setup.choice.weights = ParseGridName("float8e5m2").value();
+  CHECK(PlaceError(kConvRelu, setup).ok());
+  setup = {};
+  setup.choice.weights = ParseGridName("mxfp4").value();
+  CHECK(PlaceError(kConvRelu, setup).message().find("target 'ort-cpu' has no mxfp4") !=
+        std::string::npos);
+  setup.choice = DefaultChoice(setup.profile);
+  setup.choice.mode = ActivationMode::kDynamic;
+  setup.profile.weight_grids.clear();
+  setup.choice.weights = ParseGridName("float8e4m3fn").value();
+  CHECK(PlaceError(kConvRelu, setup).message().find("5 to 8 bits, not float8e4m3fn") !=
+        std::string::npos);
 }
 
 TEST_CASE("types of values follow from declarations and operators") {

@@ -69,13 +69,13 @@ TEST_CASE("faults of a profile file are reported with their line") {
   CHECK(fault("name: x\nquantize: Conv").starts_with("p.yaml:2: expected a list"));
   CHECK(fault("name: x\nabsorb_relu: maybe") == "p.yaml:2: expected true or false");
   CHECK(fault("name: x\nmin_opset: ten") == "p.yaml:2: min_opset is not an opset version");
-  const std::string grid = "p.yaml:2: expected a grid such as 'uint8' or 'int8 symmetric narrow'";
+  const std::string grid = "p.yaml:2: expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'";
   for (const char* text : {"byte", "int", "uint99", "uint8 narrow", "int8 symmetric loud", "[a]"})
     CHECK(fault(StrCat("name: x\nweights: ", text)) == grid);
   for (const char* range : {"[1]", "[1, 0]", "[a, b]", "[0, nan]", "[0, inf]"})
     CHECK(fault(StrCat("name: x\nfixed_output_ranges: {Softmax: ", range, "}")) ==
           "p.yaml:2: the range of 'Softmax' is not [low, high]");
-  CHECK(fault("name: x\nweight_grids: [int8 symmetric narrow]").find("no integer type") !=
+  CHECK(fault("name: x\nweight_grids: [int8 symmetric narrow]").find("is no type such as") !=
         std::string::npos);
 }
 
@@ -87,6 +87,11 @@ TEST_CASE("grid names read back") {
         Grid{.bits = 3, .is_signed = true, .symmetric = true, .narrow_range = true},
         Grid{.bits = 32, .is_signed = true, .symmetric = true}, Grid{.bits = 8, .symmetric = true}})
     CHECK(ParseGridName(grid.Name()) == grid);
+  for (const quant::NamedGrid& named : quant::NamedGrids()) {
+    CHECK(named.grid.Name() == named.name);
+    CHECK(ParseGridName(named.name) == named.grid);
+  }
+  CHECK(ParseGridName("int4 symmetric lpbq")->scales == quant::ScaleKind::kInteger);
   for (const char* text :
        {"", "int", "int8 ", " int8", "int08", "int1", "uint32", "int8 narrow", "u8"})
     CHECK_FALSE(ParseGridName(text).has_value());
