@@ -16,7 +16,7 @@ const folder = name => path.join(b.argument('scratch', require('os').tmpdir()), 
 
 exports.folders = [images, audio, text];
 exports.models = {
-  // Photos without regard to faces: 17,680 boxes and their scores each.
+  // Photos without regard to faces: 4420 boxes and their scores each.
   'ultraface_rfb320': photos(256, '--resize', '240x320', '--mean', '127', '--std', '128'),
   'deeplabv3_mnv2_257': photos(48, '--resize', '257x257', '--preset', 'tf'),
   // 400 frames of speech, and of the same speech in noise.
