@@ -49,6 +49,13 @@ function valueInfo(name, type, dims) {
   return Buffer.concat([bytes(1, name), bytes(2, bytes(1, tensor))]);
 }
 
+// TensorProto of a Float32Array or a BigInt64Array.
+function tensor(name, dims, data) {
+  const type = data instanceof BigInt64Array ? TYPE.int64 : TYPE.float;
+  return Buffer.concat([...dims.map(d => number(1, d)), number(2, type), bytes(8, name),
+    bytes(9, Buffer.from(data.buffer, data.byteOffset, data.byteLength))]);
+}
+
 // Uniform numbers of [0, 1): mixes the steps of a 32-bit counter (finalizer of MurmurHash3).
 function generator(seed) {
   let state = seed >>> 0;
@@ -150,4 +157,4 @@ function writeRandom(fd, {count, spread, center}, random) {
   }
 }
 
-module.exports = {Graph, generator};
+module.exports = {Graph, generator, tensor};

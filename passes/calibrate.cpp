@@ -19,6 +19,9 @@
 // channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
 // raised until it fits, at the cost of resolution in weights that do not matter there.
 //
+// Masked attention scores, which only a Softmax reads, do not stretch the range of the others
+// (lib/quant/masking.h).
+//
 // Along the way the sweep takes the mean of every layer's input (Session::input_means), which
 // bias_correct needs.
 //
@@ -36,12 +39,14 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/coded_scales.h"
+#include "lib/quant/masking.h"
 #include "lib/quant/tensor_ranges.h"
 #include "passes/analytic_values.h"
 #include "passes/pass.h"
@@ -115,6 +120,22 @@ double MeanErrorWeight(const graph::Graph& graph, const std::vector<const QuantP
   return layers > 0 ? ratios / layers : 1;
 }
 
+// Whether nothing but Softmax reads what the group holds.
+bool FeedsSoftmaxAlone(const graph::Graph& graph, const std::vector<const QuantPoint*>& group) {
+  const auto inside = [&](const std::string& value) {
+    return std::any_of(group.begin(), group.end(), [&](auto* p) { return p->value == value; });
+  };
+  return std::all_of(group.begin(), group.end(), [&](const QuantPoint* point) {
+    const auto& uses = graph.Uses(point->value);
+    return point->role == Role::kActivation && !graph.IsOutput(point->value) &&
+           std::all_of(uses.begin(), uses.end(), [&](const graph::Use& use) {
+             const auto& made = use.node->outputs;
+             return use.node->Is("Softmax") ||
+                    (use.index >= 0 && std::all_of(made.begin(), made.end(), inside));
+           });
+  });
+}
+
 quant::MethodOptions OptionsOf(const recipe::Params& params) {
   return {.percentile = params.Float("percentile"),
           .lower_tail = params.Float("lower_tail"),
@@ -123,6 +144,11 @@ quant::MethodOptions OptionsOf(const recipe::Params& params) {
           .gamma = params.Float("gamma"),
           .bins = params.Int("bins")};
 }
+
+struct GroupRange {
+  quant::Decision decision;
+  std::optional<double> unmasked;  // the least score, if an attention mask lies below
+};
 
 // Turns a placement and what the sweep saw into encodings.
 class GridMaker {
@@ -206,24 +232,28 @@ class GridMaker {
 
   Status MakeActivations() {
     std::vector<std::string> observed;
+    std::set<std::string> histograms;
     std::vector<const std::vector<const QuantPoint*>*> open;
     for (const auto& [number, group] : groups_) {
       if (FrozenMember(group)) continue;
       open.push_back(&group);
       for (const QuantPoint* point : group)
         if (NeedsData(*point)) observed.push_back(point->value);
+      if (FeedsSoftmaxAlone(*session_.model.graph, group))
+        for (const QuantPoint* point : group) histograms.insert(point->value);
     }
     if (!observed.empty() && !params_.Bool("data_free")) {
-      const StatisticsSource source = {.needs = method_->needs(),
-                                       .samples = params_.Int("samples"),
-                                       .stats_in = params_.Strings("stats_in"),
-                                       .stats_out = params_.String("stats_out"),
-                                       .accept_mismatch =
-                                           params_.String("stats_mismatch") == "accept"};
+      const StatisticsSource source = {
+          .needs = method_->needs(),
+          .histograms = std::move(histograms),
+          .samples = params_.Int("samples"),
+          .stats_in = params_.Strings("stats_in"),
+          .stats_out = params_.String("stats_out"),
+          .accept_mismatch = params_.String("stats_mismatch") == "accept"};
       ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
       samples_ = seen_.samples;
     }
-    std::vector<quant::Decision> decisions(open.size());
+    std::vector<GroupRange> decisions(open.size());
     session_.model.graph->IsInput("");  // builds the graph's index, which then several may read
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
@@ -256,8 +286,8 @@ class GridMaker {
   }
 
   // What the data says about a group's range; nothing (no method) if none of it was observed.
-  quant::Decision Decide(const std::vector<const QuantPoint*>& group,
-                         quant::CalibrationStatistics* seen) const {
+  GroupRange Decide(const std::vector<const QuantPoint*>& group,
+                    quant::CalibrationStatistics* seen) const {
     quant::ValueStatistics* first = nullptr;
     for (const QuantPoint* point : group) {
       if (!NeedsData(*point)) continue;
@@ -268,15 +298,26 @@ class GridMaker {
         first = &statistics;
     }
     if (!first) return {};
-    quant::Evidence evidence = quant::EvidenceOf(*first, method_->needs());
+    const quant::Grid& grid = group[0]->grid;
+    const bool may_be_masked =
+        first->needs().histogram && FeedsSoftmaxAlone(*session_.model.graph, group);
+    quant::StatisticsNeeds needs = method_->needs();
+    if (may_be_masked) needs.histogram = true;
+    quant::Evidence evidence = quant::EvidenceOf(*first, needs);
     if (method_->weighs_mean_error())
       evidence.mean_error_weight = MeanErrorWeight(*session_.model.graph, group);
-    return method_->Decide(evidence, group[0]->grid);
+    const auto least =
+        may_be_masked ? quant::LeastUnmasked(evidence.values) : std::optional<double>();
+    if (!least) return {method_->Decide(evidence, grid), {}};
+    quant::Decision decision = method_->Decide(quant::FromValue(evidence, *least), grid);
+    decision.range.min -= quant::MaskReach(grid);
+    return {decision, least};
   }
 
   // The range together with what needs no data: fixed ranges and constants of the group.
   Result<quant::Range> Widened(const std::vector<const QuantPoint*>& group,
-                               const quant::Decision& decision) {
+                               const GroupRange& found) {
+    const auto& [decision, unmasked] = found;
     quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     const auto widen = [&range](double low, double high) {
       range = {std::min(range.min, low), std::max(range.max, high)};
@@ -290,6 +331,10 @@ class GridMaker {
     }
     if (decision.method.empty()) return range;
     widen(decision.range.min, decision.range.max);
+    if (unmasked)
+      session_.report->Add(group[0]->value, "mask left out",
+                           StrCat("scores begin at ", *unmasked, ", what is masked ends at exp(",
+                                  -quant::MaskReach(group[0]->grid), ") of them"));
     if (decision.method != method_->name())
       session_.report->Add(group[0]->value, "chose " + decision.method,
                            StrCat("range [", range.min, ", ", range.max, "]"));

@@ -79,7 +79,9 @@ class Observing {
     LaneState& state = lanes_[static_cast<size_t>(lane)];
     std::vector<engine::Tap> taps;
     for (const std::string& value : values_) {
-      const auto made = state.values.emplace(value, quant::ValueStatistics(options_.needs));
+      quant::StatisticsNeeds needs = options_.needs;
+      if (options_.histograms.contains(value)) needs.histogram = true;
+      const auto made = state.values.emplace(value, quant::ValueStatistics(needs));
       taps.push_back(RangeTap(value, &made.first->second));
     }
     for (const auto& [value, convolution] : inputs_)
@@ -92,7 +94,7 @@ class Observing {
   engine::Tap RangeTap(const std::string& value, quant::ValueStatistics* statistics) const {
     const graph::Node* producer = session_.model.graph->Producer(value);
     std::optional<target::Clamp> bounds;
-    if (producer && options_.needs == quant::StatisticsNeeds{})
+    if (producer && statistics->needs() == quant::StatisticsNeeds{})
       bounds = target::FindClamp(*session_.model.graph, *producer);
     return {value, true, [statistics, bounds](const engine::TapView& view) {
               const quant::Range seen = statistics->seen();

@@ -2,6 +2,7 @@
 // What flows through the float model: one sweep over the data with observers on the values that need a
 // range, and the mean of every layer's input.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ namespace roundel::passes {
 
 struct ObservationOptions {
   quant::StatisticsNeeds needs;
+  std::set<std::string> histograms;  // values that need one in any case
   bool input_means = false;  // of all layers
   int64_t samples = 0;       // 0: all
 };

@@ -1,6 +1,7 @@
 #pragma once
 // Calibration statistics from files instead of data, and to files for later.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace roundel::passes {
 
 struct StatisticsSource {
   quant::StatisticsNeeds needs;
+  std::set<std::string> histograms;   // values that need one in any case; files may lack it
   int64_t samples = 0;                // to look at; 0: all
   std::vector<std::string> stats_in;  // files to merge; empty: the data is run
   std::string stats_out;              // file to write; "": none

@@ -73,6 +73,15 @@ Distribution Distribution::Of(std::span<const float> values) {
   return d;
 }
 
+Distribution Distribution::From(double low) const {
+  Distribution d;
+  for (const Bin& bin : bins_)
+    if (bin.low >= low) d.bins_.push_back(bin);
+  if (low <= 0) d.zeros_ = zeros_;
+  d.SumUp();
+  return d;
+}
+
 void Distribution::Append(double low, double high, double mass) {
   bins_.push_back({low, high, mass});
 }

@@ -33,6 +33,9 @@ class Distribution {
   static Distribution Of(const ValueStatistics& statistics);  // with a histogram
   static Distribution Of(std::span<const float> values);      // finite
 
+  // The bins that begin at `low` or above it.
+  Distribution From(double low) const;
+
   const std::vector<Bin>& bins() const { return bins_; }
   double mass() const { return before_.empty() ? 0 : before_.back().mass; }
   Range range() const { return bins_.empty() ? Range{} : Range{bins_[0].low, bins_.back().high}; }

@@ -1,6 +1,8 @@
 // calibrate with statistics files (kept in memory here), single samples, groups and several inputs.
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <cmath>
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
@@ -12,6 +14,7 @@
 namespace roundel::passes {
 namespace {
 
+using quant::QParams;
 using support::ParseModel;
 using support::VectorSource;
 using Texts = std::map<std::string, std::string>;
@@ -91,7 +94,93 @@ void CheckSameEncodings(const Calibrated& a, const Calibrated& b) {
 
 std::vector<std::string> Methods() { return FindPass("calibrate")->params[0].choices; }
 
+// Attention in small: scores with a mask added; `more` may read the sum, too.
+std::string MaskedScores(const std::string& more) {
+  return R"(opset 13
+graph g (float32[N,4] x, float32[N,4] mask) => (float32[N,4] y, float32[N,4] z) {
+  int64[2] shape = {-1, 4}
+  s = Add(x, mask)
+  t = Reshape(s, shape)
+  y = Softmax<axis=-1>(t)
+)" + more +
+         "}";
+}
+
+// 64 rows of scores, any but the first of which may be masked.
+engine::Batch MaskedBatch() {
+  Random random(7);
+  engine::Batch batch;
+  batch.size = 64;
+  batch.inputs = {support::RandomTensor({64, 4}, random), Tensor::Zeros(DType::kFloat, {64, 4})};
+  float* mask = batch.inputs[1].mutable_data<float>();
+  for (int64_t i = 0; i < 256; ++i)
+    mask[i] = i % 4 != 0 && random.Uniform() < 0.5 ? -10000.0f : 0.0f;
+  for (int64_t i = 0; i < 64; ++i) batch.sample_names.push_back(StrCat("s", i));
+  return batch;
+}
+
+std::vector<double> PlainSoftmax(const std::vector<double>& scores) {
+  std::vector<double> shares;
+  double sum = 0;
+  for (const double x : scores) sum += shares.emplace_back(std::exp(x));
+  for (double& x : shares) x /= sum;
+  return shares;
+}
+
 }  // namespace
+
+TEST_CASE("an attention mask does not stretch the range of the scores, with any method") {
+  const std::string model = MaskedScores("z = Sigmoid(x)");
+  const engine::Batch batch = MaskedBatch();
+  double low = 0, high = 0;
+  for (int64_t i = 0; i < 256; ++i) {
+    if (batch.inputs[1].data<float>()[i] != 0) continue;
+    low = std::min<double>(low, batch.inputs[0].data<float>()[i]);
+    high = std::max<double>(high, batch.inputs[0].data<float>()[i]);
+  }
+  VectorSource data({batch});
+  Files files;
+  REQUIRE(Run(&data, &files, {{"stats_out", "f"}}, "p", model)->status.ok());
+  for (const std::string& method : Methods()) {
+    INFO(method);
+    const auto c = Run(&data, nullptr, {{"method", method}}, "p", model);
+    REQUIRE(c->status.ok());
+    // exp(-11.1) of the least score is what a mask may leave.
+    CHECK(c->session.encodings.at("s").params[0].scale * 255 < high - low + 11.2);
+    CHECK(c->session.encodings.at("s").params[0].scale * 255 > 11);
+    CHECK(c->session.encodings.at("t").params == c->session.encodings.at("s").params);
+    const Texts from_file = {{"method", method}, {"stats_in", "f"}};
+    CheckSameEncodings(*c, *Run(nullptr, &files, from_file, "p", model));
+  }
+}
+
+TEST_CASE("on the grid of masked scores a Softmax is what it is in float") {
+  const engine::Batch batch = MaskedBatch();
+  VectorSource data({batch});
+  const auto c = Run(&data, nullptr, {}, "p", MaskedScores("z = Sigmoid(x)"));
+  REQUIRE(c->status.ok());
+  const QParams grid = c->session.encodings.at("s").params[0];
+  for (int64_t row = 0; row < 64; ++row) {
+    std::vector<double> exact, rounded;
+    for (int64_t i = 4 * row; i < 4 * row + 4; ++i) {
+      const float score = batch.inputs[0].data<float>()[i] + batch.inputs[1].data<float>()[i];
+      exact.push_back(score);
+      rounded.push_back(quant::Dequantize(quant::Quantize(score, grid, 0, 255), grid));
+    }
+    const std::vector<double> expected = PlainSoftmax(exact), found = PlainSoftmax(rounded);
+    // Half a step of error, 0.03, in each score, and exp(-11) where there was nothing.
+    for (size_t i = 0; i < 4; ++i) CHECK(found[i] == Approx(expected[i]).margin(0.02));
+  }
+}
+
+TEST_CASE("what others than a Softmax read keeps its whole range") {
+  for (const std::string more : {"z = Sigmoid(s)", "z = Sigmoid(t)"}) {
+    VectorSource data({MaskedBatch()});
+    const auto c = Run(&data, nullptr, {}, "p", MaskedScores(more));
+    REQUIRE(c->status.ok());
+    CHECK(c->session.encodings.at("s").params[0].scale * 255 > 9998);
+  }
+}
 
 TEST_CASE("every method makes the same of statistics as of the data") {
   VectorSource data(Batches(1, {3, 1, 4}));

@@ -1,0 +1,33 @@
+#include "lib/quant/masking.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace roundel::quant {
+
+constexpr double kLeastGap = 1000, kGapOverSpan = 4;
+
+std::optional<double> LeastUnmasked(const Distribution& values) {
+  const auto& bins = values.bins();
+  for (size_t i = bins.size(); i-- > 1;) {
+    const double least = bins[i].low, masked = bins[i - 1].high;
+    const double gap = least - masked, span = values.range().max - least;
+    if (masked < 0 && gap > kLeastGap && gap > kGapOverSpan * span) return least;
+  }
+  return std::nullopt;
+}
+
+Evidence FromValue(const Evidence& evidence, double least) {
+  Evidence rest = evidence;
+  rest.seen.min = std::max(rest.seen.min, least);
+  rest.values = evidence.values.From(least);
+  for (SampleRange& sample : rest.samples) {
+    sample.min = std::max(sample.min, static_cast<float>(least));
+    sample.max = std::max(sample.max, static_cast<float>(least));
+  }
+  return rest;
+}
+
+double MaskReach(const Grid& grid) { return 2 * std::log(2.0) * grid.bits; }
+
+}  // namespace roundel::quant
