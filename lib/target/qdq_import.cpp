@@ -16,6 +16,7 @@
 
 #include "lib/base/text.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/restore_clamps.h"
 #include "lib/target/grid_name.h"
 #include "lib/target/qdq.h"
 
@@ -528,6 +529,7 @@ Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>
   std::erase_if(out.model.metadata,
                 [](const auto& entry) { return entry.first == "roundel.format"; });
   for (auto& [name, e] : out.encodings) e.decided_by = "import";
+  RestoreClamps(out.encodings, &out.model);
   return out;
 }
 
