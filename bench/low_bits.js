@@ -1,6 +1,6 @@
-// node bench/low_bits.js [--models a,b] [--bits 4,3] [--methods a,b] [--images N] [--scratch DIR]: accuracy and
-// time of the passes that round weights, on real models. ROUNDEL_ASSETS names the folder that holds
-// models/ and data/.
+// node bench/low_bits.js [--models a,b] [--bits 4,3] [--methods a,b] [--images N] [--granularity channel|tensor]
+// [--scratch DIR]: accuracy and time of the passes that round weights, on real models. ROUNDEL_ASSETS names
+// the folder that holds models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -9,7 +9,7 @@ const b = require('./common.js');
 const {models: MODELS, folders} = require('./labelled.js');
 
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
-// Steps behind calibrate, and the activations' grid.
+// Steps behind calibrate, and the activations' grid; a name that begins with cle has that before calibrate.
 const METHODS = {
   'nearest': [''],
   'seq_mse': ['  - seq_mse'],
@@ -17,16 +17,19 @@ const METHODS = {
   'adaround': ['  - adaround: {scales: seq_mse}'],
   'optimal_rounding': ['  - optimal_rounding'],
   'optimal_rounding A8': ['  - optimal_rounding', 'static'],
+  'cle + nearest': [''],
+  'cle + adaround': ['  - adaround: {scales: seq_mse}'],
+  'cle + optimal_rounding': ['  - optimal_rounding'],
 };
 const list = (name, all) => b.argument(name, all.join(',')).split(',');
-const count = b.argument('images', '0');
+const count = b.argument('images', '0'), granularity = b.argument('granularity', 'channel');
 
 function measure(name, bits, method) {
   const [steps, activations] = METHODS[method];
   const recipe = path.join(scratch, 'low_bits.yaml'), out = path.join(scratch, 'low_bits.onnx');
   fs.writeFileSync(recipe, `activations: ${activations || 'float'}\n` +
-    `weights: {bits: ${bits}, symmetric: false, granularity: channel}\n` +
-    `passes:\n  - bn_fold\n  - calibrate: {method: ${activations ? 'percentile' : 'min_max'}}\n${steps}\n`);
+    `weights: {bits: ${bits}, symmetric: false, granularity: ${granularity}}\n` +
+    `passes:\n  - bn_fold\n${method.startsWith('cle') ? '  - cle\n' : ''}  - calibrate: {method: ${activations ? 'percentile' : 'min_max'}}\n${steps}\n`);
   const model = path.join(b.assets, 'models', name + '.onnx');
   const {seconds} = b.roundel(['quantize', model, ...MODELS[name].calib, '--count', count, '--recipe', recipe, '-o', out, '-q']);
   const report = JSON.parse(fs.readFileSync(out.replace('.onnx', '.report.json'), 'utf8'));
@@ -45,7 +48,7 @@ function main() {
   const rows = [['model', 'weights', 'method', 'float top-1 %', 'top-1 %', 'agree %', 'SQNR dB', 'seconds', 'peak GB']];
   for (const name of models)
     for (const bits of list('bits', ['4', '3']))
-      for (const method of list('methods', Object.keys(METHODS))) rows.push(measure(name, bits, method));
+      for (const method of list('methods', Object.keys(METHODS).filter(m => !m.startsWith('cle')))) rows.push(measure(name, bits, method));
   b.printTable(rows);
 }
 main();

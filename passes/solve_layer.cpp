@@ -16,7 +16,7 @@ using Objectives = std::vector<solver::Objective>;
 
 // What the data says of the best weights may need a strong hand to hold it; errors of rounding are judged
 // with the same share beside the data for all layers.
-constexpr double kRoundingRidge = 0.1;
+constexpr double kRoundingRidge = 0.2;
 
 double Sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
