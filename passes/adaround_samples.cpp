@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numbers>
 
 #include "lib/base/interrupt.h"
 #include "lib/base/parallel.h"
@@ -15,7 +14,8 @@
 namespace roundel::passes {
 namespace {
 
-constexpr float kStretch = 1.2f, kOffset = -0.1f;  // zeta - gamma and gamma of the paper
+using solver::kSoftOffset;
+using solver::kSoftStretch;
 
 // What happens to the layer's output behind it: the identity, or values below and above are cut off.
 struct Activation {
@@ -72,13 +72,9 @@ class Learner {
   }
 
   void Iterate(int iteration) {
-    const double t = static_cast<double>(iteration) / options_.iterations;
-    const double after = std::clamp((t - options_.warm_start) / (1 - options_.warm_start), 0.0, 1.0);
-    const double beta = options_.beta_end + 0.5 * (options_.beta_start - options_.beta_end) *
-                                                (1 + std::cos(std::numbers::pi * after));
     SoftWeights();
     if (samples_.rows > 0) WeightGradient();
-    Step(iteration, t < options_.warm_start ? 0.0 : options_.lambda, beta);
+    Step(solver::AdaRoundStepAt(options_, iteration));
   }
 
   void ReadCodes(int32_t* codes) const {
@@ -90,7 +86,7 @@ class Learner {
 
  private:
   static float Sigmoid(float v) { return 1.0f / (1.0f + std::exp(-v)); }
-  static float Soft(float v) { return std::clamp(kStretch * Sigmoid(v) + kOffset, 0.0f, 1.0f); }
+  static float Soft(float v) { return std::clamp(kSoftStretch * Sigmoid(v) + kSoftOffset, 0.0f, 1.0f); }
 
   // Levels count from the zero point. V such that the soft weight is the weight itself.
   void Start(int64_t group, const solver::Params& params) {
@@ -109,7 +105,7 @@ class Learner {
         high_[i] = static_cast<float>(spec.grid.qmax() - p.zero_point);
         const float level = std::clamp(w[i] / p.scale, low_[i], high_[i]);
         floor_[i] = std::floor(level);
-        const float share = std::clamp((level - floor_[i] - kOffset) / kStretch, 1e-4f, 1 - 1e-4f);
+        const float share = std::clamp((level - floor_[i] - kSoftOffset) / kSoftStretch, 1e-4f, 1 - 1e-4f);
         v_[i] = std::log(share / (1 - share));
       }
   }
@@ -142,14 +138,13 @@ class Learner {
     engine::MultiplyTransposed(m_, n_, batch_, slope_.data(), x_transposed_.data(), gradient_.data());
   }
 
-  void Step(int iteration, double lambda, double beta) {
-    const double rate = options_.learning_rate / (1 - std::pow(0.9, iteration + 1));
-    const double root = 1 / (1 - std::pow(0.999, iteration + 1));
+  void Step(const solver::AdaRoundStep& step) {
+    const auto [lambda, beta, rate, root] = step;
     for (size_t i = 0; i < v_.size(); ++i) {
-      const float sigmoid = Sigmoid(v_[i]), stretched = kStretch * sigmoid + kOffset;
+      const float sigmoid = Sigmoid(v_[i]), stretched = kSoftStretch * sigmoid + kSoftOffset;
       const float h = std::clamp(stretched, 0.0f, 1.0f), soft = floor_[i] + h;
       const float slope =
-          stretched > 0 && stretched < 1 ? kStretch * sigmoid * (1 - sigmoid) : 0.0f;
+          stretched > 0 && stretched < 1 ? kSoftStretch * sigmoid * (1 - sigmoid) : 0.0f;
       float down = soft >= low_[i] && soft <= high_[i] ? gradient_[i] * scale_[i] : 0.0f;
       if (lambda > 0 && slope > 0) {
         const float centred = 2 * h - 1;

@@ -16,8 +16,6 @@ ROUNDEL_FAST_LOOPS
 namespace roundel::solver {
 namespace {
 
-constexpr float kStretch = 1.2f, kOffset = -0.1f;  // zeta - gamma and gamma of the paper
-
 // 2^x and log2(x) by polynomials, for loops that the library's functions would not let vectorise;
 // relative error about 1e-5, absolute 1e-4.
 inline float Exp2(float x) {
@@ -64,12 +62,12 @@ ROUNDEL_SOLVER_VECTORIZE
 void UpdateRow(int64_t n, Row row, Levels levels, Step step) {
   for (int64_t j = 0; j < n; ++j) {
     const float sigmoid = Sigmoid(row.v[j]);
-    const float stretched = sigmoid * kStretch + kOffset;
+    const float stretched = sigmoid * kSoftStretch + kSoftOffset;
     const float h = Clamp01(stretched);
     const float soft = row.floor[j] + h;
     const float inside = soft >= levels.low && soft <= levels.high ? 1.0f : 0.0f;
     const float slope =
-        stretched > 0.0f && stretched < 1.0f ? kStretch * sigmoid * (1.0f - sigmoid) : 0.0f;
+        stretched > 0.0f && stretched < 1.0f ? kSoftStretch * sigmoid * (1.0f - sigmoid) : 0.0f;
     const float centred = 2.0f * h - 1.0f;
     float size = centred > 0.0f ? centred : -centred;
     size = size > 1e-12f ? size : 1e-12f;
@@ -87,7 +85,7 @@ void UpdateRow(int64_t n, Row row, Levels levels, Step step) {
 ROUNDEL_SOLVER_VECTORIZE
 void FillError(int64_t n, Row row, const float* target, const float* scale, Levels levels) {
   for (int64_t j = 0; j < n; ++j) {
-    float x = row.floor[j] + Clamp01(Sigmoid(row.v[j]) * kStretch + kOffset);
+    float x = row.floor[j] + Clamp01(Sigmoid(row.v[j]) * kSoftStretch + kSoftOffset);
     x = x > levels.low ? x : levels.low;
     x = x < levels.high ? x : levels.high;
     row.error[j] = target[j] - x * scale[j];
@@ -143,7 +141,7 @@ Learner::Learner(const Problem& problem, const GridSpec& spec, const Params& par
     floor_[i] = std::floor(x);
     // h(v) starts at the fraction: soft rounding begins with no error at all.
     const double h = std::clamp(static_cast<double>(x - floor_[i]), 1e-3, 1 - 1e-3);
-    v_[i] = static_cast<float>(-std::log(double{kStretch} / (h - double{kOffset}) - 1));
+    v_[i] = static_cast<float>(-std::log(double{kSoftStretch} / (h - double{kSoftOffset}) - 1));
   }
 }
 
@@ -154,15 +152,11 @@ Row Learner::At(int64_t row, int64_t column) {
 }
 
 void Learner::Iterate(const AdaRoundOptions& options, int iteration) {
-  const double share = static_cast<double>(iteration) / std::max(1, options.iterations);
-  const bool warm = share < options.warm_start;
-  const double fall = warm ? 0 : (share - options.warm_start) / (1 - options.warm_start);
-  Step step{
-      .regulariser = warm ? 0.0f : static_cast<float>(options.lambda),
-      .beta = static_cast<float>(options.beta_end + (options.beta_start - options.beta_end) * 0.5 *
-                                                        (1 + std::cos(std::numbers::pi * fall))),
-      .rate = static_cast<float>(options.learning_rate / (1 - std::pow(0.9, iteration + 1))),
-      .root = static_cast<float>(1 / (1 - std::pow(0.999, iteration + 1)))};
+  const AdaRoundStep at_iteration = AdaRoundStepAt(options, iteration);
+  Step step{.regulariser = static_cast<float>(at_iteration.lambda),
+            .beta = static_cast<float>(at_iteration.beta),
+            .rate = static_cast<float>(at_iteration.rate),
+            .root = static_cast<float>(at_iteration.root)};
   for (int64_t row = 0; row < rows_; ++row)
     for (int64_t b = 0, at = 0; b < blocks_; ++b, at += columns_)
       FillError(std::min(columns_, n_ - at), At(row, at), target_ + row * n_ + at,
@@ -192,6 +186,17 @@ void Learner::ReadCodes(int32_t* codes) const {
 }
 
 }  // namespace
+
+AdaRoundStep AdaRoundStepAt(const AdaRoundOptions& options, int iteration) {
+  const double share = static_cast<double>(iteration) / std::max(1, options.iterations);
+  const bool warm = share < options.warm_start;
+  const double fall = warm ? 0 : (share - options.warm_start) / (1 - options.warm_start);
+  return {.lambda = warm ? 0.0 : options.lambda,
+          .beta = options.beta_end + (options.beta_start - options.beta_end) * 0.5 *
+                                         (1 + std::cos(std::numbers::pi * fall)),
+          .rate = options.learning_rate / (1 - std::pow(0.9, iteration + 1)),
+          .root = 1 / (1 - std::pow(0.999, iteration + 1))};
+}
 
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
                   const AdaRoundOptions& options) {

@@ -19,6 +19,18 @@ struct AdaRoundOptions {
   double beta_start = 20, beta_end = 2;
 };
 
+// The soft rounding h(V) = clamp(kSoftStretch sigmoid(V) + kSoftOffset, 0, 1): zeta - gamma and gamma of
+// the paper.
+inline constexpr float kSoftStretch = 1.2f, kSoftOffset = -0.1f;
+
+// What iteration `iteration` of options.iterations works with.
+struct AdaRoundStep {
+  double lambda;      // 0 in the warm start
+  double beta;        // falls along a cosine
+  double rate, root;  // of Adam: learning rate / (1 - beta1^t), 1 / (1 - beta2^t)
+};
+AdaRoundStep AdaRoundStepAt(const AdaRoundOptions& options, int iteration);
+
 // Codes at the given parameters: floor(w*/s) or one more, clamped to the grid. Deterministic, no
 // random numbers. Cost: 2 m n^2 per iteration.
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,

@@ -182,27 +182,27 @@ std::vector<double> OutputErrors(const Objective& objective, std::span<const flo
   return errors;
 }
 
-void SetRidge(const Objective& objective, double ridge, Problem* problem) {
+bool SetRidge(const Objective& objective, double ridge, Problem* problem) {
   const int64_t n = objective.n;
   const double mean = MeanDiagonal(objective.H, n);
-  if (!(objective.count > 0) || !(mean > 0)) return SetIdentity(problem);
+  if (!(objective.count > 0) || !(mean > 0)) {
+    SetIdentity(problem);
+    return false;
+  }
   problem->H = objective.H;
   for (int64_t i = 0; i < n; ++i) {
     float& h = problem->H[i * n + i];
     h = static_cast<float>(h + ridge * (h + kDeadShare * mean));
   }
+  return true;
 }
 
 Result<Problem> MakeProblem(const Objective& objective, const ProblemOptions& options) {
   const int64_t n = objective.n;
   Problem problem{.m = objective.m, .n = n, .target = objective.w, .w = objective.w};
-  if (!(objective.count > 0) || !(MeanDiagonal(objective.H, n) > 0)) {
-    SetIdentity(&problem);
-    return problem;
-  }
   const double ridge = std::clamp(static_cast<double>(n) / objective.count, options.ridge_min,
                                   std::max(options.ridge_min, options.ridge_max));
-  SetRidge(objective, ridge, &problem);
+  if (!SetRidge(objective, ridge, &problem)) return problem;
   if (options.asymmetric && !objective.residual.empty()) MoveTarget(objective, &problem);
   for (size_t i = 0; i < problem.target.size(); ++i)
     if (!std::isfinite(problem.target[i]))

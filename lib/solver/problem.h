@@ -65,8 +65,9 @@ Result<Problem> MakeProblem(const Objective& objective, const ProblemOptions& op
 // Both steps.
 Result<Problem> MakeProblem(const Gram& gram, std::span<const float> w,
                             const ProblemOptions& options = {});
-// Replaces H by that of the objective with another ridge; the target stays.
-void SetRidge(const Objective& objective, double ridge, Problem* problem);
+// Sets H to that of the objective with a ridge, and leaves the target. False if the data tells nothing:
+// H is then the identity.
+bool SetRidge(const Objective& objective, double ridge, Problem* problem);
 // Without data: H = I, w* = w.
 Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n);
 
