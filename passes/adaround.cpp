@@ -20,6 +20,7 @@
 
 #include "lib/solver/adaround.h"
 
+#include "lib/base/interrupt.h"
 #include "lib/solver/scales.h"
 #include "passes/adaround_samples.h"
 #include "passes/layerwise.h"
@@ -43,9 +44,11 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;
     const solver::Params scales = search ? solver::SeqMseScales(task.problems, spec) : task.params;
-    if (!sampled || task.layer.transposed())
-      return solver::AdaRound(task.problems, spec, scales, learn);
-    return AdaRoundOnSamples(session, task, scales, learn, batch);
+    if (sampled && !task.layer.transposed())
+      return AdaRoundOnSamples(session, task, scales, learn, batch);
+    solver::Solution solution = solver::AdaRound(task.problems, spec, scales, learn);
+    if (Interrupted()) return InterruptedError();
+    return solution;
   });
 }
 

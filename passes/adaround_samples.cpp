@@ -14,9 +14,6 @@
 namespace roundel::passes {
 namespace {
 
-using solver::kSoftOffset;
-using solver::kSoftStretch;
-
 // What happens to the layer's output behind it: the identity, or values below and above are cut off.
 struct Activation {
   float low = -std::numeric_limits<float>::infinity();
@@ -58,63 +55,32 @@ class Learner {
         m_(layer_.m),
         n_(layer_.n),
         batch_(std::min(batch, std::max<int64_t>(1, samples.rows))),
-        random_(static_cast<uint64_t>(group) + 1) {
-    const auto size = static_cast<size_t>(m_ * n_);
-    for (auto* v : {&scale_, &low_, &high_, &floor_, &v_, &first_, &second_, &weight_, &gradient_})
-      v->assign(size, 0.0f);
+        random_(static_cast<uint64_t>(group) + 1),
+        target_(layer_.weight[static_cast<size_t>(group)]),
+        soft_(solver::StartSoftWeights(target_, n_, layer_.spec, params, group * m_)) {
+    weight_.resize(soft_.v.size());
+    gradient_.resize(soft_.v.size());
     for (int64_t o = 0; o < m_; ++o)
       bias_.push_back(static_cast<float>(bias[static_cast<size_t>(group * m_ + o)]));
     x_.resize(static_cast<size_t>(batch_ * n_));
     x_transposed_ = x_;
     out_.resize(static_cast<size_t>(batch_ * m_));
     slope_ = out_;
-    Start(group, params);
   }
 
   void Iterate(int iteration) {
-    SoftWeights();
+    solver::SoftErrors(soft_, 0, soft_.size(), weight_.data());
+    for (size_t i = 0; i < weight_.size(); ++i) weight_[i] = target_[i] - weight_[i];
     if (samples_.rows > 0) WeightGradient();
-    Step(solver::AdaRoundStepAt(options_, iteration));
+    solver::LearnStep(&soft_, 0, soft_.size(), gradient_.data(), 1.0f,
+                      solver::AdaRoundStepAt(options_, iteration));
   }
 
   void ReadCodes(int32_t* codes) const {
-    for (size_t i = 0; i < v_.size(); ++i) {
-      const float up = Soft(v_[i]) >= 0.5f ? 1.0f : 0.0f;
-      codes[i] = static_cast<int32_t>(std::clamp(floor_[i] + up, low_[i], high_[i])) + zero_[i];
-    }
+    for (int64_t i = 0; i < soft_.size(); ++i) codes[i] = solver::RoundedCode(soft_, i);
   }
 
  private:
-  static float Sigmoid(float v) { return 1.0f / (1.0f + std::exp(-v)); }
-  static float Soft(float v) { return std::clamp(kSoftStretch * Sigmoid(v) + kSoftOffset, 0.0f, 1.0f); }
-
-  // Levels count from the zero point. V such that the soft weight is the weight itself.
-  void Start(int64_t group, const solver::Params& params) {
-    const solver::GridSpec& spec = layer_.spec;
-    const int64_t blocks = spec.Blocks(n_), wide = spec.ColumnsPerBlock(n_);
-    const std::vector<float>& w = layer_.weight[static_cast<size_t>(group)];
-    zero_.resize(v_.size());
-    for (int64_t o = 0; o < m_; ++o)
-      for (int64_t c = 0; c < n_; ++c) {
-        const auto i = static_cast<size_t>(o * n_ + c);
-        const quant::QParams p =
-            params[params.size() == 1 ? 0 : static_cast<size_t>((group * m_ + o) * blocks + c / wide)];
-        scale_[i] = p.scale;
-        zero_[i] = p.zero_point;
-        low_[i] = static_cast<float>(spec.grid.qmin() - p.zero_point);
-        high_[i] = static_cast<float>(spec.grid.qmax() - p.zero_point);
-        const float level = std::clamp(w[i] / p.scale, low_[i], high_[i]);
-        floor_[i] = std::floor(level);
-        const float share = std::clamp((level - floor_[i] - kSoftOffset) / kSoftStretch, 1e-4f, 1 - 1e-4f);
-        v_[i] = std::log(share / (1 - share));
-      }
-  }
-
-  void SoftWeights() {
-    for (size_t i = 0; i < v_.size(); ++i)
-      weight_[i] = scale_[i] * std::clamp(floor_[i] + Soft(v_[i]), low_[i], high_[i]);
-  }
-
   // d/dw^ of the mean over the batch of ||a(W^ x + b) - a(y + b)||^2.
   void WeightGradient() {
     std::vector<int64_t> chosen(static_cast<size_t>(batch_));
@@ -138,35 +104,16 @@ class Learner {
     engine::MultiplyTransposed(m_, n_, batch_, slope_.data(), x_transposed_.data(), gradient_.data());
   }
 
-  void Step(const solver::AdaRoundStep& step) {
-    const auto [lambda, beta, rate, root] = step;
-    for (size_t i = 0; i < v_.size(); ++i) {
-      const float sigmoid = Sigmoid(v_[i]), stretched = kSoftStretch * sigmoid + kSoftOffset;
-      const float h = std::clamp(stretched, 0.0f, 1.0f), soft = floor_[i] + h;
-      const float slope =
-          stretched > 0 && stretched < 1 ? kSoftStretch * sigmoid * (1 - sigmoid) : 0.0f;
-      float down = soft >= low_[i] && soft <= high_[i] ? gradient_[i] * scale_[i] : 0.0f;
-      if (lambda > 0 && slope > 0) {
-        const float centred = 2 * h - 1;
-        const double pull = 2 * beta * std::pow(std::fabs(static_cast<double>(centred)), beta - 1);
-        down -= static_cast<float>(lambda * (centred > 0 ? pull : -pull));
-      }
-      const float g = slope * down;
-      first_[i] = 0.9f * first_[i] + 0.1f * g;
-      second_[i] = 0.999f * second_[i] + 0.001f * g * g;
-      v_[i] -= static_cast<float>(rate * first_[i] / (std::sqrt(second_[i] * root) + 1e-8));
-    }
-  }
-
   const UnfoldedLayer& layer_;
   const Samples& samples_;
   const Activation activation_;
   const solver::AdaRoundOptions& options_;
   const int64_t m_, n_, batch_;
   Random random_;
-  std::vector<int32_t> zero_;
-  std::vector<float> bias_;                                       // [m]
-  std::vector<float> scale_, low_, high_, floor_, v_, first_, second_, weight_, gradient_;  // [m, n]
+  const std::vector<float>& target_;  // [m, n]
+  solver::SoftWeights soft_;
+  std::vector<float> bias_;               // [m]
+  std::vector<float> weight_, gradient_;  // [m, n]
   std::vector<float> x_, x_transposed_, out_, slope_;             // of a batch
 };
 

@@ -4,11 +4,8 @@ ROUNDEL_FAST_LOOPS
 #include "lib/solver/adaround.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <numbers>
-#include <span>
 
+#include "lib/base/interrupt.h"
 #include "lib/base/parallel.h"
 #include "lib/solver/levels.h"
 #include "lib/solver/linalg.h"
@@ -16,200 +13,177 @@ ROUNDEL_FAST_LOOPS
 namespace roundel::solver {
 namespace {
 
-// 2^x and log2(x) by polynomials, for loops that the library's functions would not let vectorise;
-// relative error about 1e-5, absolute 1e-4.
-inline float Exp2(float x) {
-  x = x > -120.0f ? x : -120.0f;
-  x = x < 120.0f ? x : 120.0f;
-  const float whole = __builtin_floorf(x), f = x - whole;
-  const float p =
-      1.0f + f * (0.69315307f +
-                  f * (0.24015361f + f * (0.055826318f + f * 0.008989389f * (1 + 0.2086f * f))));
-  const auto exponent = (static_cast<int32_t>(whole) + 127) << 23;
-  return p * std::bit_cast<float>(exponent);
-}
-inline float Log2(float x) {  // x > 0, normal
-  const auto bits = std::bit_cast<int32_t>(x);
-  const auto exponent = static_cast<float>((bits >> 23) - 127);
-  const float f = std::bit_cast<float>((bits & 0x7fffff) | 0x3f800000) - 1.0f;
-  const float p =
-      f * (1.4419599f + f * (-0.7096554f + f * (0.4175986f + f * (-0.1995f + f * 0.0496f))));
-  return exponent + p;
-}
+constexpr int kLookEvery = 32;  // iterations between two looks at which weights are settled
 
-inline float Sigmoid(float v) { return 1.0f / (1.0f + Exp2(-1.44269504f * v)); }
-inline float Clamp01(float h) {
-  h = h > 0.0f ? h : 0.0f;
-  return h < 1.0f ? h : 1.0f;
-}
+// H of the columns that are not settled yet, for the product with one vector: pieces of kWide
+// columns, each [columns][kWide].
+constexpr int64_t kWide = 32;
+typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
 
-// What one step of Adam needs beside the arrays.
-struct Step {
-  float error_factor;  // 2 s / power of the row, with its sign
-  float regulariser;   // lambda, 0 in the warm start
-  float beta;
-  float rate, root;  // lr / (1 - beta1^t), 1 / (1 - beta2^t)
-};
-
-// The arrays of one row, [n] each.
-struct Row {
-  const float* floor;  // levels
-  float *v, *first, *second, *error;
-  const float* g;  // H (w* - w^)
-};
-
+// g [n rounded up to kWide] = rest + H e
 ROUNDEL_SOLVER_VECTORIZE
-void UpdateRow(int64_t n, Row row, Levels levels, Step step) {
-  for (int64_t j = 0; j < n; ++j) {
-    const float sigmoid = Sigmoid(row.v[j]);
-    const float stretched = sigmoid * kSoftStretch + kSoftOffset;
-    const float h = Clamp01(stretched);
-    const float soft = row.floor[j] + h;
-    const float inside = soft >= levels.low && soft <= levels.high ? 1.0f : 0.0f;
-    const float slope =
-        stretched > 0.0f && stretched < 1.0f ? kSoftStretch * sigmoid * (1.0f - sigmoid) : 0.0f;
-    const float centred = 2.0f * h - 1.0f;
-    float size = centred > 0.0f ? centred : -centred;
-    size = size > 1e-12f ? size : 1e-12f;
-    const float power = Exp2((step.beta - 1.0f) * Log2(size));
-    const float pull = -2.0f * step.beta * power * (centred > 0.0f ? 1.0f : -1.0f);
-    const float gradient =
-        slope * (step.regulariser * pull - inside * step.error_factor * row.g[j]);
-    row.first[j] = 0.9f * row.first[j] + 0.1f * gradient;
-    row.second[j] = 0.999f * row.second[j] + 0.001f * gradient * gradient;
-    row.v[j] -= step.rate * row.first[j] / (__builtin_sqrtf(row.second[j] * step.root) + 1e-8f);
+void Multiply(int64_t n, const float* pieces, const float* e, const float* rest, float* g) {
+  for (int64_t from = 0; from < n; from += kWide, rest += kWide, g += kWide) {
+    Vector sum[2][2] = {{reinterpret_cast<const Vector*>(rest)[0], reinterpret_cast<const Vector*>(rest)[1]},
+                        {}};
+    int64_t j = 0;
+    for (; j + 2 <= n; j += 2, pieces += 2 * kWide)
+      for (int64_t k = 0; k < 2; ++k) {
+        const auto* h = reinterpret_cast<const Vector*>(pieces + k * kWide);
+        sum[k][0] += e[j + k] * h[0];
+        sum[k][1] += e[j + k] * h[1];
+      }
+    for (; j < n; ++j, pieces += kWide) {
+      sum[0][0] += e[j] * reinterpret_cast<const Vector*>(pieces)[0];
+      sum[0][1] += e[j] * reinterpret_cast<const Vector*>(pieces)[1];
+    }
+    reinterpret_cast<Vector*>(g)[0] = sum[0][0] + sum[1][0];
+    reinterpret_cast<Vector*>(g)[1] = sum[0][1] + sum[1][1];
   }
 }
 
-// error = w* - w^ at the present v.
-ROUNDEL_SOLVER_VECTORIZE
-void FillError(int64_t n, Row row, const float* target, const float* scale, Levels levels) {
-  for (int64_t j = 0; j < n; ++j) {
-    float x = row.floor[j] + Clamp01(Sigmoid(row.v[j]) * kSoftStretch + kSoftOffset);
-    x = x > levels.low ? x : levels.low;
-    x = x < levels.high ? x : levels.high;
-    row.error[j] = target[j] - x * scale[j];
+// A row that goes on alone with the columns that are not settled, in a matrix of its own.
+class LoneRow {
+ public:
+  // Weights [first, first + n) of `all` are the row's.
+  LoneRow(const Problem& problem, SoftWeights* all, int64_t first, float factor)
+      : problem_(problem), all_(all), first_(first), factor_(factor) {
+    for (int64_t j = 0; j < problem.n; ++j) columns_.push_back(j);
+    for (auto [to, from] : {std::pair{&own_.rest, &all->rest}, {&own_.step, &all->step},
+                            {&own_.v, &all->v}, {&own_.first, &all->first},
+                            {&own_.second, &all->second}})
+      to->assign(from->begin() + first, from->begin() + first + problem.n);
+    constant_.resize(columns_.size());
+    error_.resize(columns_.size());
   }
+
+  void Learn(const AdaRoundOptions& options, int from) {
+    for (int i = from; i < options.iterations; ++i) {
+      if ((i - from) % kLookEvery == 0 && !LeaveOutSettled(i == from)) break;
+      SoftErrors(own_, 0, own_.size(), error_.data());
+      Multiply(own_.size(), pieces_.data(), error_.data(), constant_.data(), slope_.data());
+      LearnStep(&own_, 0, own_.size(), slope_.data(), factor_, AdaRoundStepAt(options, i));
+    }
+    WriteBack();
+  }
+
+ private:
+  void WriteBack() {
+    for (size_t k = 0; k < columns_.size(); ++k)
+      all_->v[static_cast<size_t>(first_ + columns_[k])] = own_.v[k];
+  }
+
+  // What settled columns add to H e never changes again. False if none is left. Copying H pays once a
+  // fifth of the columns is settled.
+  bool LeaveOutSettled(bool always) {
+    std::vector<int64_t> stay, settled;
+    for (int64_t k = 0; k < own_.size(); ++k) (Settled(own_, k) ? settled : stay).push_back(k);
+    if (stay.empty()) return false;
+    if (!always && settled.size() * 5 < columns_.size()) return true;
+    WriteBack();
+    SoftErrors(own_, 0, own_.size(), error_.data());
+    const auto padded = (stay.size() + kWide - 1) / kWide * kWide;
+    std::vector<float> constant(padded);
+    for (size_t a = 0; a < stay.size(); ++a) {
+      const float* h = problem_.H.data() + columns_[stay[a]] * problem_.n;
+      constant[a] = constant_[stay[a]];
+      for (const int64_t s : settled) constant[a] += h[columns_[s]] * error_[s];
+    }
+    constant_ = std::move(constant);
+    Keep(stay);
+    CopyMatrix();
+    return true;
+  }
+
+  void Keep(const std::vector<int64_t>& stay) {
+    const auto keep = [&](auto* array) {
+      for (size_t a = 0; a < stay.size(); ++a) (*array)[a] = (*array)[stay[a]];
+      array->resize(stay.size());
+    };
+    for (auto* array : {&own_.rest, &own_.step, &own_.v, &own_.first, &own_.second}) keep(array);
+    keep(&columns_);
+  }
+
+  void CopyMatrix() {
+    const size_t n = columns_.size(), padded = constant_.size();
+    error_.resize(n);
+    slope_.resize(padded);
+    pieces_.assign(n * padded, 0.0f);
+    for (size_t j = 0; j < n; ++j) {
+      const float* h = problem_.H.data() + columns_[j] * problem_.n;
+      for (size_t k = 0; k < n; ++k)
+        pieces_[k / kWide * kWide * n + j * kWide + k % kWide] = h[columns_[k]];
+    }
+  }
+
+  const Problem& problem_;
+  SoftWeights* all_;
+  const int64_t first_;
+  const float factor_;
+  std::vector<int64_t> columns_;  // of the row
+  SoftWeights own_;               // of those columns; without codes
+  std::vector<float> pieces_, constant_, error_, slope_;
+};
+
+// Whether a row with `open` columns that are not settled is quicker on its own: the vector product
+// reads its matrix anew each time, the matrix product of many rows does not.
+bool QuickerAlone(double open, double n) {
+  constexpr double kCache = 512;  // columns whose matrix fits the cache of one core
+  return open * open * (open <= kCache ? 3 : 9) <= n * n || open <= 2 * kWide;
+}
+
+// Rows [begin, begin + rows) of one group, of which row 0 is `first_row` of the layer.
+struct Rows {
+  int64_t first_row, begin, rows;
+};
+
+void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const double> power,
+               const AdaRoundOptions& options, SoftWeights* soft) {
+  const auto factor = [&](int64_t row) {  // of the relative error, by w^
+    const double of_row = power[static_cast<size_t>(at.begin + row)];
+    return of_row > 0 ? static_cast<float>(-2 / of_row) : 0.0f;
+  };
+  std::vector<float> error(soft->v.size()), slope(soft->v.size());
+  int i = 0;
+  for (; i < options.iterations && !Interrupted(); ++i) {
+    if (i % kLookEvery == 0) {
+      int64_t open = 0;
+      for (int64_t k = 0; k < soft->size(); ++k) open += Settled(*soft, k) ? 0 : 1;
+      if (QuickerAlone(static_cast<double>(open) / static_cast<double>(at.rows), static_cast<double>(p.n))) break;
+    }
+    SoftErrors(*soft, 0, soft->size(), error.data());
+    std::fill(slope.begin(), slope.end(), 0.0f);
+    AddProduct(at.rows, 1.0f, Strided<float>{error.data(), 1, p.n}, h, slope.data(), p.n);
+    const AdaRoundStep step = AdaRoundStepAt(options, i);
+    for (int64_t row = 0; row < at.rows; ++row)
+      LearnStep(soft, row * p.n, (row + 1) * p.n, slope.data() + row * p.n, factor(row), step);
+  }
+  for (int64_t row = 0; row < at.rows && !Interrupted(); ++row)
+    LoneRow(p, soft, row * p.n, factor(row)).Learn(options, i);
 }
 
 // Rows per piece of work: each is learnt from the first to the last iteration by one thread, which
-// never waits for another, and shares one pass over H per iteration.
+// never waits for another.
 constexpr int64_t kRows = 48;
 
-// Rows [begin, end) of one group of a layer. Every array is [end - begin, n].
-class Learner {
- public:
-  // Row 0 of the group is `first_row` of the layer; power [m] is w* H w* of the group's rows.
-  Learner(const Problem& problem, const GridSpec& spec, const Params& params, int64_t first_row,
-          int64_t begin, int64_t end, std::span<const double> power);
-  void Iterate(const AdaRoundOptions& options, int iteration);
-  void ReadCodes(int32_t* codes) const;  // [end - begin, n]
-
- private:
-  Row At(int64_t row, int64_t column);
-
-  const Problem& problem_;
-  const int64_t n_, columns_, blocks_, rows_;
-  const float* target_;
-  std::vector<quant::QParams> params_;  // [rows, blocks]
-  std::vector<Levels> levels_;          // [rows, blocks]
-  std::vector<float> scale_, floor_, v_, first_, second_, error_, g_;
-  std::vector<double> power_;  // [rows]
-};
-
-Learner::Learner(const Problem& problem, const GridSpec& spec, const Params& params,
-                 int64_t first_row, int64_t begin, int64_t end, std::span<const double> power)
-    : problem_(problem),
-      n_(problem.n),
-      columns_(spec.ColumnsPerBlock(n_)),
-      blocks_(spec.Blocks(n_)),
-      rows_(end - begin),
-      target_(problem.target.data() + begin * n_),
-      power_(power.begin() + begin, power.begin() + end) {
-  const auto size = static_cast<size_t>(rows_ * n_);
-  for (std::vector<float>* array : {&scale_, &floor_, &v_, &first_, &second_, &error_, &g_})
-    array->resize(size);
-  for (int64_t row = 0; row < rows_; ++row)
-    for (int64_t b = 0; b < blocks_; ++b) {
-      params_.push_back(params[spec.ParamIndex(first_row + begin + row, b * columns_, n_)]);
-      levels_.push_back(LevelsOf(params_.back(), spec.grid));
-    }
-  for (size_t i = 0; i < size; ++i) {
-    const auto row = static_cast<int64_t>(i) / n_, column = static_cast<int64_t>(i) % n_;
-    scale_[i] = levels_[row * blocks_ + column / columns_].scale;
-    const float x = target_[i] / scale_[i];
-    floor_[i] = std::floor(x);
-    // h(v) starts at the fraction: soft rounding begins with no error at all.
-    const double h = std::clamp(static_cast<double>(x - floor_[i]), 1e-3, 1 - 1e-3);
-    v_[i] = static_cast<float>(-std::log(double{kSoftStretch} / (h - double{kSoftOffset}) - 1));
-  }
-}
-
-Row Learner::At(int64_t row, int64_t column) {
-  const int64_t at = row * n_ + column;
-  return {floor_.data() + at,  v_.data() + at,     first_.data() + at,
-          second_.data() + at, error_.data() + at, g_.data() + at};
-}
-
-void Learner::Iterate(const AdaRoundOptions& options, int iteration) {
-  const AdaRoundStep at_iteration = AdaRoundStepAt(options, iteration);
-  Step step{.regulariser = static_cast<float>(at_iteration.lambda),
-            .beta = static_cast<float>(at_iteration.beta),
-            .rate = static_cast<float>(at_iteration.rate),
-            .root = static_cast<float>(at_iteration.root)};
-  for (int64_t row = 0; row < rows_; ++row)
-    for (int64_t b = 0, at = 0; b < blocks_; ++b, at += columns_)
-      FillError(std::min(columns_, n_ - at), At(row, at), target_ + row * n_ + at,
-                scale_.data() + row * n_ + at, levels_[row * blocks_ + b]);
-  std::fill(g_.begin(), g_.end(), 0.0f);
-  AddProduct(rows_, n_, n_, 1.0f, Strided<float>{error_.data(), 1, n_}, problem_.H.data(), n_,
-             g_.data(), n_);
-  for (int64_t row = 0; row < rows_; ++row)
-    for (int64_t b = 0, at = 0; b < blocks_; ++b, at += columns_) {
-      const Levels& levels = levels_[row * blocks_ + b];
-      step.error_factor =
-          power_[row] > 0 ? static_cast<float>(2 * double{levels.scale} / power_[row]) : 0.0f;
-      UpdateRow(std::min(columns_, n_ - at), At(row, at), levels, step);
-    }
-}
-
-void Learner::ReadCodes(int32_t* codes) const {
-  for (size_t i = 0; i < v_.size(); ++i) {
-    const auto row = static_cast<int64_t>(i) / n_, column = static_cast<int64_t>(i) % n_;
-    const size_t block = static_cast<size_t>(row * blocks_ + column / columns_);
-    const Levels& levels = levels_[block];
-    float x = floor_[i] + (v_[i] >= 0 ? 1.0f : 0.0f);  // h >= 1/2
-    x = x > levels.low ? x : levels.low;
-    x = x < levels.high ? x : levels.high;
-    codes[i] = CodeOf(x, params_[block]);
-  }
-}
-
 }  // namespace
-
-AdaRoundStep AdaRoundStepAt(const AdaRoundOptions& options, int iteration) {
-  const double share = static_cast<double>(iteration) / std::max(1, options.iterations);
-  const bool warm = share < options.warm_start;
-  const double fall = warm ? 0 : (share - options.warm_start) / (1 - options.warm_start);
-  return {.lambda = warm ? 0.0 : options.lambda,
-          .beta = options.beta_end + (options.beta_start - options.beta_end) * 0.5 *
-                                         (1 + std::cos(std::numbers::pi * fall)),
-          .rate = options.learning_rate / (1 - std::pow(0.9, iteration + 1)),
-          .root = 1 / (1 - std::pow(0.999, iteration + 1))};
-}
 
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
                   const AdaRoundOptions& options) {
   Solution solution = EmptySolution(layer, spec, params);
   if (!solution.codes.empty())
-    ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t begin, int64_t end) {
-      for (int64_t g = begin; g < end; ++g) {
+    ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t first, int64_t last) {
+      for (int64_t g = first; g < last; ++g) {
         const Problem& p = layer[g];
         const std::vector<double> power = RowErrors(p, std::vector<float>(p.target.size()));
-        ParallelFor(p.m, kRows, [&](int64_t from, int64_t to) {
-          Learner learner(p, spec, params, g * p.m, from, to, power);
-          for (int i = 0; i < options.iterations; ++i) learner.Iterate(options, i);
-          learner.ReadCodes(solution.codes.data() + (g * p.m + from) * p.n);
+        const PackedMatrix h(p.H.data(), p.n, p.n);
+        ParallelFor(p.m, kRows, [&](int64_t begin, int64_t end) {
+          const Rows at{g * p.m, begin, end - begin};
+          const auto target = std::span(p.target).subspan(begin * p.n, at.rows * p.n);
+          SoftWeights soft = StartSoftWeights(target, p.n, spec, params, at.first_row + begin);
+          LearnRows(p, h, at, power, options, &soft);
+          for (int64_t k = 0; k < soft.size(); ++k)
+            solution.codes[(g * p.m + begin) * p.n + k] = RoundedCode(soft, k);
         });
       }
     });

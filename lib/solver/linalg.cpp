@@ -53,6 +53,21 @@ void Pack(Strided<S> from, int64_t k, int64_t begin, int64_t end, int64_t width,
   }
 }
 
+template <typename T>
+int64_t PaddedColumns(int64_t n) {
+  return (n + kTileColumns<T> - 1) / kTileColumns<T> * kTileColumns<T>;
+}
+
+// All columns of `k` rows, panel by panel.
+template <typename T, typename S>
+void PackPanels(Strided<S> from, int64_t k, int64_t n, T* to) {
+  constexpr int64_t kColumns = kTileColumns<T>;
+  ParallelFor(PaddedColumns<T>(n) / kColumns, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t p = begin; p < end; ++p)
+      Pack(from, k, p * kColumns, n, kColumns, to + p * kColumns * k);
+  });
+}
+
 template <typename T, typename TA, typename TB>
 void AddSmallProduct(int64_t m, int64_t n, int64_t k, T alpha, Strided<TA> a, const TB* b,
                      int64_t ldb, T* c, int64_t ldc) {
@@ -91,20 +106,32 @@ void AddBlockRows(int64_t begin, int64_t end, int64_t n, int64_t k, T alpha, Str
 template <typename T, typename TA, typename TB>
 void AddProduct(int64_t m, int64_t n, int64_t k, T alpha, Strided<TA> a, const TB* b, int64_t ldb,
                 T* c, int64_t ldc, bool upper) {
-  constexpr int64_t kColumns = kTileColumns<T>;
   if (m * n * k <= 4096) return AddSmallProduct(m, n, k, alpha, a, b, ldb, c, ldc);
-  const int64_t panels = (n + kColumns - 1) / kColumns;
-  std::vector<T> packed(static_cast<size_t>(panels * kColumns * std::min(k, kDepth)));
+  std::vector<T> packed(static_cast<size_t>(PaddedColumns<T>(n) * std::min(k, kDepth)));
   for (int64_t from = 0; from < k; from += kDepth) {
     const int64_t depth = std::min(kDepth, k - from);
-    const Strided<TB> piece_b{b + from * ldb, ldb, 1};
-    ParallelFor(panels, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p)
-        Pack(piece_b, depth, p * kColumns, n, kColumns, packed.data() + p * kColumns * depth);
-    });
-    const Strided<TA> piece_a{a.data + from * a.row_stride, a.row_stride, a.column_stride};
+    PackPanels(Strided<TB>{b + from * ldb, ldb, 1}, depth, n, packed.data());
+    const Strided<TA> piece{a.data + from * a.row_stride, a.row_stride, a.column_stride};
     ParallelFor(m, kBlockRows, [&](int64_t begin, int64_t end) {
-      AddBlockRows(begin, end, n, depth, alpha, piece_a, packed.data(), c, ldc, upper);
+      AddBlockRows(begin, end, n, depth, alpha, piece, packed.data(), c, ldc, upper);
+    });
+  }
+}
+
+PackedMatrix::PackedMatrix(const float* b, int64_t k, int64_t n)
+    : k_(k), n_(n), width_(PaddedColumns<float>(n)), data_(static_cast<size_t>(width_ * k)) {
+  for (int64_t from = 0; from < k; from += kDepth)
+    PackPanels(Strided<float>{b + from * n, n, 1}, std::min(kDepth, k - from), n,
+               data_.data() + from * width_);
+}
+
+void AddProduct(int64_t m, float alpha, Strided<float> a, const PackedMatrix& b, float* c,
+                int64_t ldc) {
+  for (int64_t from = 0; from < b.rows(); from += kDepth) {
+    const Strided<float> piece{a.data + from * a.row_stride, a.row_stride, a.column_stride};
+    ParallelFor(m, kBlockRows, [&](int64_t begin, int64_t end) {
+      AddBlockRows(begin, end, b.columns(), std::min(kDepth, b.rows() - from), alpha, piece,
+                   b.Piece(from), c, ldc, false);
     });
   }
 }

@@ -21,6 +21,23 @@ template <typename T, typename TA, typename TB>
 void AddProduct(int64_t m, int64_t n, int64_t k, T alpha, Strided<TA> a, const TB* b, int64_t ldb,
                 T* c, int64_t ldc, bool upper = false);
 
+// B [k, n] laid out once for many products with it.
+class PackedMatrix {
+ public:
+  PackedMatrix(const float* b, int64_t k, int64_t n);
+  int64_t rows() const { return k_; }
+  int64_t columns() const { return n_; }
+  // From row `from` on, as the product reads it.
+  const float* Piece(int64_t from) const { return data_.data() + from * width_; }
+
+ private:
+  int64_t k_, n_, width_;  // columns with those that fill up the last panel
+  std::vector<float> data_;
+};
+// C += alpha A^T B
+void AddProduct(int64_t m, float alpha, Strided<float> a, const PackedMatrix& b, float* c,
+                int64_t ldc);
+
 // A = U^T U of a symmetric positive semidefinite A [n, n], of which the upper triangle is read and
 // overwritten by U. Pivots are kept above `floor` times the diagonal entry of A (a tiny ridge where
 // A is singular); columns whose diagonal is not positive get a unit row.

@@ -44,6 +44,10 @@ TEST_CASE("a product in float, its upper triangle, and doubles times floats") {
   AddProduct(kN, kN, kDepth, 1.0f, Strided<float>{x.data(), kN, 1}, x.data(), kN, whole.data(), kN);
   AddProduct(kN, kN, kDepth, 1.0f, Strided<float>{x.data(), kN, 1}, x.data(), kN, upper.data(), kN,
              true);
+  std::vector<float> packed(kN * kN);
+  const PackedMatrix laid_out(x.data(), kDepth, kN);
+  AddProduct(kN, 1.0f, Strided<float>{x.data(), kN, 1}, laid_out, packed.data(), kN);
+  CHECK(packed == whole);
   AddProduct(kN, kN, kDepth, 1.0, Strided<double>{wx.data(), kN, 1}, x.data(), kN, wide.data(), kN);
   for (int64_t i = 0; i < kN; ++i)
     for (int64_t j = i; j < kN; ++j) {
