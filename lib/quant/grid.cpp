@@ -71,10 +71,19 @@ std::string Grid::Name() const {
                 symmetric && narrow_range ? " narrow" : "",
                 scales == ScaleKind::kInteger  ? " lpbq"
                 : scales == ScaleKind::kSigned ? " signed"
-                                               : "");
+                : from_zero && symmetric && !is_signed ? " unsigned"
+                                                        : "");
+}
+
+Grid Grid::ForValuesFrom(double least) const {
+  Grid grid = *this;
+  grid.from_zero = false;
+  grid.symmetric = symmetric && !(from_zero && least >= 0);
+  return grid;
 }
 
 QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
+  if (grid.from_zero) return ParamsFromRange(rmin, rmax, grid.ForValuesFrom(rmin));
   if (grid.is_float()) return {FloatScale(std::max(std::abs(rmin), std::abs(rmax)), grid), 0};
   rmin = std::min(rmin, 0.0);
   rmax = std::max(rmax, 0.0);

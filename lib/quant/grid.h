@@ -48,6 +48,9 @@ struct Grid {
   bool narrow_range = false;
   GridKind kind = GridKind::kInteger;
   ScaleKind scales = ScaleKind::kFloat;
+  // Of unsigned symmetric grids: where no value is negative, codes count from 0 ("unsigned symmetric" in AIMET),
+  // which doubles the resolution behind a Relu.
+  bool from_zero = false;
 
   // Numbers of a float format: signed and symmetric, and without the bounds below.
   bool is_float() const { return kind >= GridKind::kFloat8E4M3FN; }
@@ -63,6 +66,8 @@ struct Grid {
   int32_t qmax() const;
   // The smallest ONNX type that holds the codes: 2, 4, 8, 16 or 32 bits.
   DType storage_type() const;
+  // What holds for a tensor whose least value is `least`: from_zero decided, false.
+  Grid ForValuesFrom(double least) const;
   std::string Name() const;  // "int8 symmetric narrow", "uint8", "mxfp4"
 
   friend bool operator==(const Grid&, const Grid&) = default;

@@ -3,6 +3,7 @@
 //
 //   defaults.ops.is_output_quantized     ops get quantizers at all; is_symmetric: int8 symmetric
 //   defaults.params, params.weight       grid of weights; params.bias: int32 biases
+//   defaults.unsigned_symmetric          symmetric activations without negative values count from 0
 //   defaults.per_channel_quantization    a scale per output channel, op_type's own: for one op
 //   supported_kernels                    grids allowed, of all ops or of one
 //   op_type.X.is_output_quantized        False: layers are quantized on their inputs only, other
@@ -67,12 +68,14 @@ class Reader {
 
   Status ReadDefaults(const YamlNode& node) {
     if (!node.IsMap()) return Error(node, "'defaults' must be a map");
-    bool outputs = false, symmetric = false, strict = false;
+    bool outputs = false, symmetric = false, strict = false, from_zero = false;
     RETURN_IF_ERROR(ReadFlag(node.Find("ops"), "is_output_quantized", &outputs));
     RETURN_IF_ERROR(ReadFlag(node.Find("ops"), "is_symmetric", &symmetric));
     RETURN_IF_ERROR(ReadFlag(&node, "strict_symmetric", &strict));
+    RETURN_IF_ERROR(ReadFlag(&node, "unsigned_symmetric", &from_zero));
     RETURN_IF_ERROR(ReadFlag(&node, "per_channel_quantization", &profile_.per_channel));
-    if (symmetric) profile_.activations = {.bits = 8, .is_signed = true, .symmetric = true};
+    if (symmetric)
+      profile_.activations = {.bits = 8, .is_signed = !from_zero, .symmetric = true, .from_zero = from_zero};
     bool params = true, param_symmetric = true;
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_quantized", &params));
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_symmetric", &param_symmetric));

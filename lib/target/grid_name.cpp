@@ -28,6 +28,8 @@ std::optional<quant::Grid> ParseGridName(std::string_view text) {
       grid.scales = quant::ScaleKind::kInteger;
     else if (words[i] == "signed" && grid.symmetric && grid.is_signed && !grid.narrow_range)
       grid.scales = quant::ScaleKind::kSigned;
+    else if (words[i] == "unsigned" && grid.symmetric && !grid.is_signed)
+      grid.from_zero = true;
     else
       return std::nullopt;
   }

@@ -240,7 +240,8 @@ class Placer {
       plans_[reader] = {Kind::kClamp, ""};
       fused_.insert(reader);
       value = reader->output(0);
-      if (profile_.absorb_relu && !OwnGrid(value).value_or(choice_.activations).symmetric &&
+      const quant::Grid grid = OwnGrid(value).value_or(choice_.activations);
+      if (profile_.absorb_relu && (!grid.symmetric || grid.from_zero) &&
           FindClamp(g_, *reader))
         placement_.absorbable.push_back(value);
     }

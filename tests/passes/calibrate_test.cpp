@@ -115,6 +115,20 @@ TEST_CASE("ranges become scales and zero points by ONNX Runtime's arithmetic") {
   CHECK(c->outcome == Outcome::kUnchanged);
 }
 
+TEST_CASE("unsigned symmetric: from 0 where nothing is negative, 128 in the middle elsewhere") {
+  VectorSource data({Rows(2, {-1, 2, 3, 0.5}), Rows(1, {0, 2.5})});
+  auto c = Prepare(kGemmRelu, &data);
+  c->session.grids.activations = {.bits = 8, .symmetric = true, .from_zero = true};
+  Rerun(c.get());
+  INFO(c->status.message());
+  REQUIRE(c->status.ok());
+  CHECK(c->Params("x") == QParams{static_cast<float>(6.0 / 255), 128});
+  CHECK(c->Params("y") == QParams{static_cast<float>(3.5 / 255), 0});
+  CHECK((*c)["x"].grid == quant::Grid{.bits = 8, .symmetric = true});
+  CHECK((*c)["y"].grid == quant::Grid{.bits = 8});
+  CHECK(c->session.placement->absorbable == std::vector<std::string>{"y"});
+}
+
 TEST_CASE("percentile and samples reach the observers") {
   std::vector<float> values(2000, 1.0f);
   values[0] = 100;

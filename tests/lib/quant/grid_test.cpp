@@ -41,6 +41,17 @@ TEST_CASE("scales with a sign let the lowest code meet the larger end") {
   CHECK(ParamsFromRange(-1e-45, 1e-44, grid) == QParams{1.0f, 0});
 }
 
+TEST_CASE("unsigned symmetric grids count from 0 where no value is negative") {
+  const Grid grid{.bits = 8, .symmetric = true, .from_zero = true};
+  CHECK(grid.Name() == "uint8 symmetric unsigned");
+  CHECK(ParamsFromRange(0.5, 2, grid) == QParams{2.0f / 255, 0});
+  CHECK(ParamsFromRange(-1, 2, grid) == QParams{4.0f / 255, 128});
+  CHECK(ParamsFromRange(-3, 2, grid) == QParams{6.0f / 255, 128});
+  CHECK(grid.ForValuesFrom(0) == kUint8);
+  CHECK(grid.ForValuesFrom(-1) == Grid{.bits = 8, .symmetric = true});
+  CHECK(kInt8Narrow.ForValuesFrom(0) == kInt8Narrow);
+}
+
 TEST_CASE("bounds, storage and names of grids") {
   CHECK(kUint8.qmin() == 0);
   CHECK(kUint8.qmax() == 255);

@@ -207,6 +207,12 @@ weight v: int8 symmetric narrow
 float Sigmoid producing 's': op Sigmoid is not in the profile
 float Flatten producing 'f': its input is not quantized
 )");
+  const auto symmetric = [](const std::string& one_sided) {
+    return ParseAimetConfig(R"({"defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "True"}, "params": {},
+                             "unsigned_symmetric": ")" + one_sided + "\"}}", "c.json", LoadProfile("generic").value());
+  };
+  CHECK(symmetric("True")->activations.Name() == "uint8 symmetric unsigned");
+  CHECK(symmetric("False")->activations.Name() == "int8 symmetric");
   const auto error = [](const std::string& json) {
     return ParseAimetConfig(json, "c.json", Profile()).status().message();
   };

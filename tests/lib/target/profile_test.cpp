@@ -11,8 +11,8 @@ namespace roundel::target {
 
 TEST_CASE("built-in profiles load, by their own name, and equal the files they come from") {
   CHECK(ProfileNames() == std::vector<std::string>{"generic", "llm-matmulnbits", "openvino",
-                                                   "ort-cpu", "ort-cpu-avx2", "qnn-htp",
-                                                   "tensorrt"});
+                                                   "ort-cpu", "ort-cpu-avx2",
+                                                   "ort-mobile-xnnpack", "qnn-htp", "tensorrt"});
   for (const std::string& name : ProfileNames()) {
     const auto profile = LoadProfile(name);
     REQUIRE(profile.ok());
@@ -44,13 +44,24 @@ TEST_CASE("ort-cpu: unsigned activations, signed narrow weights, fixed ranges") 
   CHECK(choice.weights == profile.weights);
 }
 
+TEST_CASE("ort-mobile-xnnpack: signs that agree, one scale for transposed convolutions") {
+  const Profile profile = LoadProfile("ort-mobile-xnnpack").value();
+  CHECK(profile.activations == quant::Grid{.bits = 8, .is_signed = true});
+  CHECK(profile.activation_grids == std::set<std::string>{"int8"});
+  CHECK(profile.weights.is_signed);
+  CHECK(profile.ops.at("ConvTranspose") == OpPolicy::kQuantize);
+  CHECK(profile.per_tensor_ops.contains("ConvTranspose"));
+  CHECK(profile.ops.at("Softmax") == OpPolicy::kFloat);
+  CHECK(profile.ops.at("Conv") == OpPolicy::kQuantize);
+}
+
 TEST_CASE("a profile that does not exist names the nearest") {
   const auto near = LoadProfile("ort_cpu");
   CHECK(near.status().kind() == ErrorKind::kUsage);
   CHECK(near.status().message() == "unknown target 'ort_cpu', did you mean 'ort-cpu'?");
   CHECK(LoadProfile("tpu").status().message() ==
         "unknown target 'tpu'; known: generic, llm-matmulnbits, openvino, ort-cpu, ort-cpu-avx2, "
-        "qnn-htp, tensorrt");
+        "ort-mobile-xnnpack, qnn-htp, tensorrt");
   CHECK(LoadProfile("no/such.yaml").status().kind() == ErrorKind::kUsage);
 }
 

@@ -1,0 +1,305 @@
+#include "passes/activation_grids.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include "lib/base/parallel.h"
+#include "lib/base/text.h"
+#include "lib/graph/layer.h"
+#include "lib/quant/masking.h"
+#include "lib/quant/tensor_ranges.h"
+#include "passes/analytic_values.h"
+#include "passes/stored_statistics.h"
+
+namespace roundel::passes {
+namespace {
+
+using quant::Encoding;
+using quant::QParams;
+using quant::Role;
+using target::QuantPoint;
+
+// What a mean error at `value` costs its layers beside a random one of the same energy
+// (lib/quant/observers/auto.cpp); 1 if no layer with a constant weight reads it.
+double MeanErrorWeight(const graph::Graph& graph, const std::vector<const QuantPoint*>& group) {
+  double ratios = 0, layers = 0;
+  for (const QuantPoint* point : group) {
+    for (const graph::Use& use : graph.Uses(point->value)) {
+      if (use.index != 0 || !graph::IsLayerOp(*use.node)) continue;
+      std::string why;
+      const auto layer = graph::MatchLayer(graph, use.node, &why);
+      if (!layer) continue;
+      const std::vector<double> weight = graph::ReadWeight(graph, *layer);
+      double mean = 0, random = 0;
+      for (int64_t g = 0; g < layer->groups; ++g) {
+        for (int64_t o = 0; o < layer->out_per_group; ++o) {
+          double sum = 0;
+          for (int64_t i = 0; i < layer->in_per_group; ++i) {
+            for (int64_t k = 0; k < layer->kernel; ++k) {
+              const double w = weight[static_cast<size_t>(layer->Index(g, o, i, k))];
+              sum += w;
+              random += w * w;
+            }
+          }
+          mean += sum * sum;
+        }
+      }
+      if (!(random > 0)) continue;
+      ratios += mean / random;
+      ++layers;
+    }
+  }
+  return layers > 0 ? ratios / layers : 1;
+}
+
+// Whether nothing but Softmax reads what the group holds.
+bool FeedsSoftmaxAlone(const graph::Graph& graph, const std::vector<const QuantPoint*>& group) {
+  const auto inside = [&](const std::string& value) {
+    return std::any_of(group.begin(), group.end(), [&](auto* p) { return p->value == value; });
+  };
+  return std::all_of(group.begin(), group.end(), [&](const QuantPoint* point) {
+    const auto& uses = graph.Uses(point->value);
+    return point->role == Role::kActivation && !graph.IsOutput(point->value) &&
+           std::all_of(uses.begin(), uses.end(), [&](const graph::Use& use) {
+             const auto& made = use.node->outputs;
+             return use.node->Is("Softmax") ||
+                    (use.index >= 0 && std::all_of(made.begin(), made.end(), inside));
+           });
+  });
+}
+
+struct GroupRange {
+  quant::Grid grid;
+  quant::Decision decision;
+  std::optional<double> unmasked;  // the least score, if an attention mask lies below
+};
+
+class ActivationGrids {
+ public:
+  ActivationGrids(Session& session, const recipe::Params& params, quant::EncodingTable* table)
+      : session_(session), params_(params), table_(table) {}
+
+  // How many samples were seen.
+  Result<int64_t> Run(target::Placement* placement) {
+    ASSIGN_OR_RETURN(method_,
+                     quant::MakeObserver(params_.String("method"), MethodOptionsOf(params_)));
+    if (params_.Bool("data_free")) RETURN_IF_ERROR(Analyse(placement));
+    for (const QuantPoint& point : placement->points)
+      if (point.group >= 0) groups_[point.group].push_back(&point);
+    RETURN_IF_ERROR(MakeGrids());
+    return samples_;
+  }
+
+ private:
+  const Tensor& Constant(const std::string& value) const {
+    const Tensor* constant = session_.model.graph->Constant(value);
+    INVARIANT(constant, "placement of a weight that is not constant: " + value);
+    return *constant;
+  }
+
+  // Statistics without data, and without quantizers where nothing is told: of whole groups, and of
+  // biases, whose unit is that of their layer's input.
+  Status Analyse(target::Placement* placement) {
+    if (!params_.String("stats_out").empty())
+      return UsageError("stats_out: there are no statistics of data to write with data_free");
+    std::vector<std::string> values;
+    for (const QuantPoint& point : placement->points)
+      if (NeedsData(point)) values.push_back(point.value);
+    ASSIGN_OR_RETURN(seen_, AnalyticStatistics(session_, values, method_->needs(),
+                                               params_.Floats("input_range")));
+    for (const auto& [value, mean] : seen_.input_means) session_.input_means[value] = mean;
+    std::set<int> untold;
+    for (const QuantPoint& point : placement->points)
+      if (NeedsData(point) && !seen_.values.contains(point.value)) {
+        untold.insert(point.group);
+        session_.report->Add(point.value, "left float", "without data its range is not known");
+        if (session_.model.graph->IsInput(point.value))
+          session_.report->warnings.push_back(
+              StrCat("the range of the input '", point.value,
+                     "' is not known, so that it stays float: set input_range"));
+      }
+    std::set<std::string> left;
+    std::erase_if(placement->points, [&](const QuantPoint& point) {
+      const bool drop = untold.contains(point.group);
+      if (drop) left.insert(point.value);
+      return drop;
+    });
+    std::erase_if(placement->points, [&](const QuantPoint& point) {
+      return point.role == Role::kBias && left.contains(point.bias_input);
+    });
+    return OkStatus();
+  }
+
+  // The encoding that an earlier pass fixed for a member of the group; nullptr if there is none.
+  const Encoding* FrozenMember(const std::vector<const QuantPoint*>& group) const {
+    for (const QuantPoint* point : group)
+      if (const auto it = table_->find(point->value); it != table_->end() && it->second.frozen)
+        return &it->second;
+    return nullptr;
+  }
+
+  Status MakeGrids() {
+    std::vector<std::string> observed;
+    std::set<std::string> histograms;
+    std::vector<const std::vector<const QuantPoint*>*> open;
+    for (const auto& [number, group] : groups_) {
+      if (FrozenMember(group)) continue;
+      open.push_back(&group);
+      for (const QuantPoint* point : group)
+        if (NeedsData(*point)) observed.push_back(point->value);
+      if (FeedsSoftmaxAlone(*session_.model.graph, group))
+        for (const QuantPoint* point : group) histograms.insert(point->value);
+    }
+    if (!observed.empty() && !params_.Bool("data_free")) {
+      const StatisticsSource source = {
+          .needs = method_->needs(),
+          .histograms = std::move(histograms),
+          .samples = params_.Int("samples"),
+          .stats_in = params_.Strings("stats_in"),
+          .stats_out = params_.String("stats_out"),
+          .accept_mismatch = params_.String("stats_mismatch") == "accept"};
+      ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
+      samples_ = seen_.samples;
+    }
+    std::vector<GroupRange> decisions(open.size());
+    session_.model.graph->IsInput("");  // builds the graph's index, which then several may read
+    ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
+      for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+        decisions[i] = Decide(*open[i], &seen_);
+    });
+    for (size_t i = 0; i < open.size(); ++i) {
+      ASSIGN_OR_RETURN(const quant::Range range, Widened(*open[i], decisions[i]));
+      const quant::Grid& grid = decisions[i].grid;
+      const QParams params = ActivationParams(range, grid);
+      for (const QuantPoint* point : *open[i])
+        if (const auto [at, added] = table_->try_emplace(point->value, MakeEncoding(*point, {params})); added)
+          at->second.grid = grid;
+    }
+    for (const auto& [number, group] : groups_)
+      if (const Encoding* frozen = FrozenMember(group))
+        for (const QuantPoint* point : group)
+          table_->try_emplace(point->value, MakeEncoding(*point, {frozen->params.at(0)}));
+    return OkStatus();
+  }
+
+  // With a range that is not narrower than the target bears, as ONNX Runtime's quantizer widens it:
+  // to hold 0 first, then upwards.
+  QParams ActivationParams(const quant::Range& range, const quant::Grid& grid) const {
+    const double least = session_.target.min_real_range;
+    if (least == 0) return quant::ParamsFromRange(range.min, range.max, grid);
+    const double low = std::min(range.min, 0.0), high = std::max(range.max, 0.0);
+    return quant::ParamsFromRange(low, std::max(high, low + least), grid);
+  }
+
+  static bool NeedsData(const QuantPoint& point) {
+    return point.role == Role::kActivation && !point.derived && !point.fixed_range;
+  }
+
+  // The least value that the group can have, as far as `seen` tells.
+  double Least(const std::vector<const QuantPoint*>& group, const quant::ValueStatistics* seen) const {
+    double least = seen ? seen->seen().min : 0;
+    for (const QuantPoint* point : group) {
+      if (point->fixed_range) least = std::min(least, point->range_min);
+      if (point->role != Role::kWeight) continue;
+      const Tensor constant = Constant(point->value).ToFloat();
+      for (int64_t i = 0; i < constant.size(); ++i)
+        least = std::min(least, double{constant.data<float>()[i]});
+    }
+    return least;
+  }
+
+  // What the data says about a group's range; nothing (no method) if none of it was observed.
+  GroupRange Decide(const std::vector<const QuantPoint*>& group,
+                    quant::CalibrationStatistics* seen) const {
+    quant::ValueStatistics* first = nullptr;
+    for (const QuantPoint* point : group) {
+      if (!NeedsData(*point)) continue;
+      quant::ValueStatistics& statistics = seen->values.at(point->value);
+      if (first)
+        first->Unite(statistics);
+      else
+        first = &statistics;
+    }
+    const quant::Grid grid = group[0]->grid.ForValuesFrom(Least(group, first));
+    if (!first) return {grid, {}, {}};
+    const bool may_be_masked =
+        first->needs().histogram && FeedsSoftmaxAlone(*session_.model.graph, group);
+    quant::StatisticsNeeds needs = method_->needs();
+    if (may_be_masked) needs.histogram = true;
+    quant::Evidence evidence = quant::EvidenceOf(*first, needs);
+    if (method_->weighs_mean_error())
+      evidence.mean_error_weight = MeanErrorWeight(*session_.model.graph, group);
+    const auto least =
+        may_be_masked ? quant::LeastUnmasked(evidence.values) : std::optional<double>();
+    if (!least) return {grid, method_->Decide(evidence, grid), {}};
+    quant::Decision decision = method_->Decide(quant::FromValue(evidence, *least), grid);
+    decision.range.min -= quant::MaskReach(grid);
+    return {grid, decision, least};
+  }
+
+  // The range together with what needs no data: fixed ranges and constants of the group.
+  Result<quant::Range> Widened(const std::vector<const QuantPoint*>& group,
+                               const GroupRange& found) {
+    const auto& [grid, decision, unmasked] = found;
+    quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
+    const auto widen = [&range](double low, double high) {
+      range = {std::min(range.min, low), std::max(range.max, high)};
+    };
+    for (const QuantPoint* point : group) {
+      if (point->fixed_range) widen(point->range_min, point->range_max);
+      if (point->role != Role::kWeight) continue;
+      ASSIGN_OR_RETURN(const auto ranges,
+                       quant::TensorRanges(Constant(point->value), MakeEncoding(*point, {})));
+      widen(ranges[0].min, ranges[0].max);
+    }
+    if (decision.method.empty()) return range;
+    widen(decision.range.min, decision.range.max);
+    if (unmasked)
+      session_.report->Add(group[0]->value, "mask left out",
+                           StrCat("scores begin at ", *unmasked, ", what is masked ends at exp(",
+                                  -quant::MaskReach(grid), ") of them"));
+    if (decision.method != method_->name())
+      session_.report->Add(group[0]->value, "chose " + decision.method,
+                           StrCat("range [", range.min, ", ", range.max, "]"));
+    return range;
+  }
+
+  Session& session_;
+  const recipe::Params& params_;
+  quant::EncodingTable* table_;
+  std::unique_ptr<quant::Observer> method_;
+  quant::CalibrationStatistics seen_;
+  std::map<int, std::vector<const QuantPoint*>> groups_;
+  int64_t samples_ = 0;
+};
+
+}  // namespace
+
+Encoding MakeEncoding(const QuantPoint& point, std::vector<QParams> params) {
+  Encoding e{.role = point.role,
+             .grid = point.grid,
+             .granularity = point.granularity,
+             .axis = point.axis,
+             .block_size = point.block_size,
+             .params = std::move(params)};
+  e.decided_by = "calibrate";
+  return e;
+}
+
+quant::MethodOptions MethodOptionsOf(const recipe::Params& params) {
+  return {.percentile = params.Float("percentile"),
+          .lower_tail = params.Float("lower_tail"),
+          .upper_tail = params.Float("upper_tail"),
+          .averaging = params.Float("averaging"),
+          .gamma = params.Float("gamma"),
+          .bins = params.Int("bins")};
+}
+
+Result<int64_t> MakeActivationGrids(Session& session, const recipe::Params& params,
+                                    target::Placement* placement, quant::EncodingTable* table) {
+  return ActivationGrids(session, params, table).Run(placement);
+}
+
+}  // namespace roundel::passes
