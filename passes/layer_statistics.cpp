@@ -19,22 +19,29 @@ constexpr int64_t kLeastColumns = 16384, kWideInputs = 2000;
 // Columns of one piece of work: enough for the matrix product, little for the memory.
 constexpr int64_t kTile = 2048;
 
-// The axis along which output channels and inputs lie in the weight.
-int64_t OutputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 0 : 1; }
-int64_t InputAxis(const graph::WeightedLayer& layer) { return layer.out_major ? 1 : 0; }
+// Wider ones would need gigabytes of sums.
+constexpr int64_t kWidestStack = 8192;
 
-std::string GridObstacle(const graph::WeightedLayer& layer, const Encoding& e) {
+std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const Encoding& e) {
+  // The axes along which output channels and inputs lie in the weight, a stack's behind the others.
+  const int64_t first = graph::IsConvolution(layer) ? 0 : rank - 2;
+  const int64_t output_axis = first + (layer.out_major ? 0 : 1), input_axis = first + (layer.out_major ? 1 : 0);
   const bool free_scales = e.grid.scales == quant::ScaleKind::kFloat ||
                            e.grid.scales == quant::ScaleKind::kSigned;
   if (!e.grid.is_uniform() || !free_scales)
     return StrCat("weights on ", e.grid.Name(), " have no solver");
-  if (e.granularity == Granularity::kChannel && e.axis != OutputAxis(layer))
+  if (e.granularity == Granularity::kChannel && e.axis != output_axis)
     return "its scales do not follow its output channels";
-  if (e.granularity == Granularity::kBlock && e.axis != InputAxis(layer))
+  if (e.granularity == Granularity::kBlock && e.axis != input_axis)
     return "its blocks do not lie along its inputs";
   if (e.granularity == Granularity::kBlock && layer.kernel > 1 &&
       layer.in_per_group % e.block_size != 0)
     return "blocks of a convolution that do not divide its inputs are not solved";
+  if (layer.stack > 1 && e.granularity == Granularity::kBlock &&
+      layer.in_per_group / layer.stack % e.block_size != 0)
+    return "blocks that do not divide the inputs of each matrix of a stack are not solved";
+  if (layer.stack > 1 && layer.in_per_group > kWidestStack)
+    return StrCat("its matrices have ", layer.in_per_group, " inputs together, more than ", kWidestStack);
   if (layer.groups > 1 && !layer.out_major && e.granularity != Granularity::kTensor)
     return "a grouped ConvTranspose shares scales between groups";
   return "";
@@ -191,7 +198,7 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
                                     const Encoding& encoding, std::string* why) {
   const Tensor* weight = graph.Constant(layer.weight());
   *why = weight->dtype() != DType::kFloat ? "its weight is not float32"
-                                          : GridObstacle(layer, encoding);
+                                          : GridObstacle(layer, weight->rank(), encoding);
   if (!why->empty()) return std::nullopt;
   UnfoldedLayer unfolded{.layer = layer, .weight_shape = weight->shape()};
   unfolded.groups = layer.groups;

@@ -79,7 +79,7 @@ class Layerwise {
   void AddLayer(graph::Node* node, const std::string& weight, const quant::Encoding& encoding) {
     if (encoding.frozen || encoding.codes) return;
     std::string why = "its weights have no solver";
-    auto layer = graph::IsLayerOp(*node) ? graph::MatchLayer(*session_.model.graph, node, &why)
+    auto layer = graph::IsLayerOp(*node) ? graph::MatchMatrixProduct(*session_.model.graph, node, &why)
                                          : std::nullopt;
     if (layer && layer->weight() != weight) return;
     std::optional<UnfoldedLayer> unfolded;

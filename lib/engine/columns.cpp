@@ -25,12 +25,16 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
   if (convolution && rank > 2 + kMaxSpatialAxes)
     return ModelError(StrCat("node ", layer.node->DisplayName(), ": more than ", kMaxSpatialAxes,
                              " spatial axes"));
-  columns.channels_ = convolution ? input[1] : input.back();
+  const bool left = layer.weight_index == 0;
+  if (left && rank < 2) return misfit();
+  columns.channels_ = convolution ? input[1] : left ? input[rank - 2] : input.back();
   columns.in_per_group_ = layer.in_per_group;
-  if (columns.channels_ != layer.in_channels()) return misfit();
+  if (columns.channels_ * layer.stack != layer.in_channels()) return misfit();
   columns.size_ = layer.in_per_group;
   if (!convolution) {
     columns.positions_ = NumElements(input) / std::max<int64_t>(1, columns.channels_);
+    if (left) columns.pixels_ = input.back();
+    if (layer.stack > 1) RETURN_IF_ERROR(columns.SetMatrices(layer, weight, input));
     return columns;
   }
   const Shape spatial(input.begin() + 2, input.end());
@@ -44,6 +48,32 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
                                  false));
   columns.positions_ = input[0] * NumElements(columns.geometry_.output);
   return columns;
+}
+
+// As the axes before the last two broadcast.
+Status Columns::SetMatrices(const graph::WeightedLayer& layer, const Shape& weight,
+                            const Shape& input) {
+  const auto axes = std::max<int64_t>(std::ssize(weight), std::max<int64_t>(2, std::ssize(input))) - 2;
+  const auto size = [&](const Shape& shape, int64_t axis) {  // counted over the common axes
+    const int64_t own = axis - (axes - (std::ssize(shape) - 2));
+    return own < 0 ? int64_t{1} : shape[static_cast<size_t>(own)];
+  };
+  pairs_ = {{0, 0}};
+  for (int64_t axis = 0; axis < axes; ++axis) {
+    const int64_t x = size(input, axis), w = size(weight, axis);
+    if (x != w && x != 1 && w != 1)
+      return ModelError(StrCat("node ", layer.node->DisplayName(), ": ", ShapeString(input),
+                               " and the weight's ", ShapeString(weight), " do not broadcast"));
+    std::vector<Pair> longer;
+    for (const Pair& pair : pairs_)
+      for (int64_t i = 0; i < (x == 1 ? w : x); ++i)
+        longer.push_back({pair.input * x + (x == 1 ? 0 : i), pair.weight * w + (w == 1 ? 0 : i)});
+    pairs_ = std::move(longer);
+  }
+  rows_ = input.size() < 2 ? 1 : input[input.size() - 2];
+  positions_ = std::ssize(pairs_) * rows_;
+  in_per_group_ = channels_;
+  return OkStatus();
 }
 
 void Columns::ReadWindow(const float* input, int64_t position, int64_t group, float* row) const {
@@ -80,6 +110,13 @@ void Columns::Read(const float* input, std::span<const int64_t> chosen, int64_t 
     float* row = rows + static_cast<int64_t>(i) * size_;
     if (window_) {
       ReadWindow(input, chosen[i], group, row);
+      continue;
+    }
+    if (!pairs_.empty()) {
+      const Pair& pair = pairs_[static_cast<size_t>(chosen[i] / rows_)];
+      std::fill_n(row, size_, 0.0f);
+      std::copy_n(input + (pair.input * rows_ + chosen[i] % rows_) * channels_, channels_,
+                  row + pair.weight * channels_);
       continue;
     }
     const int64_t sample = chosen[i] / pixels_, pixel = chosen[i] % pixels_;

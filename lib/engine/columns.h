@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/engine/kernels/spatial.h"
@@ -13,7 +14,8 @@ namespace roundel::engine {
 
 // Conv: a column holds [in_per_group][kernel] values around one output position (zeros where the
 // padding is). ConvTranspose: the [in_per_group] values of one input position, each of which meets
-// the whole kernel. Gemm, MatMul: one row of the input.
+// the whole kernel. Gemm, MatMul: one row of the input; one column, if the weight is on the left. With a
+// stack of matrices, [stack][inputs of each]: zeros but for the matrix that the position meets.
 class Columns {
  public:
   // For inputs of this shape; kModel if the layer does not take it.
@@ -27,12 +29,19 @@ class Columns {
   void Read(const float* input, std::span<const int64_t> chosen, int64_t group, float* rows) const;
 
  private:
+  Status SetMatrices(const graph::WeightedLayer& layer, const Shape& weight, const Shape& input);
   void ReadWindow(const float* input, int64_t position, int64_t group, float* row) const;
 
   int64_t size_ = 0, positions_ = 0;
   int64_t channels_ = 0;   // of the input
   int64_t in_per_group_ = 0;
   int64_t pixels_ = 1;     // spatial positions of the input; 1 for matrices
+  // Of stacks: which matrix of the input meets which of the weight.
+  struct Pair {
+    int64_t input, weight;
+  };
+  std::vector<Pair> pairs_;
+  int64_t rows_ = 0;       // of one matrix of the input
   bool window_ = false;    // Conv
   Window geometry_;        // of it
 };

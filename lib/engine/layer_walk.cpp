@@ -58,7 +58,7 @@ class Walker {
         // taken up again must see the same ones.
         RETURN_IF_ERROR(Advance(at, positions_[i]));
         at = positions_[i];
-        if (wanted.empty() || wanted[i]) inputs.emplace(*this, layers_[i]->input(0));
+        if (wanted.empty() || wanted[i]) inputs.emplace(*this, DataInput(*model_.graph, *layers_[i]));
       }
       ASSIGN_OR_RETURN(const std::string said, visit(i, inputs ? &*inputs : nullptr));
       progress.Advance(1, said);

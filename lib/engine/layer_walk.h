@@ -28,7 +28,7 @@ struct WalkOptions {
   std::vector<bool> wanted;
 };
 
-// One batch of what a layer reads (its input 0).
+// One batch of what a layer reads (its input 0; 1, if that is the constant).
 struct LayerBatch {
   Tensor reference;        // in the float model
   Tensor quantized;        // in the model as quantized so far; the same tensor if nothing differs yet

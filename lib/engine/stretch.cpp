@@ -4,6 +4,10 @@
 
 namespace roundel::engine {
 
+const std::string& DataInput(const graph::Graph& graph, const graph::Node& layer) {
+  return layer.input(graph.Constant(layer.input(1)) ? 0 : 1);
+}
+
 Stretches::Stretches(const graph::Graph& graph, const std::vector<size_t>& targets)
     : graph_(graph), needed_(graph.nodes().size(), false) {
   std::set<std::string> wanted;
@@ -21,7 +25,7 @@ Stretches::Stretches(const graph::Graph& graph, const std::vector<size_t>& targe
       for (const std::string& value : Reads(i)) read(value, i);
     if (next > 0 && targets[next - 1] == i) {
       --next;
-      if (!graph.Constant(node.input(0))) read(node.input(0), i);
+      if (!graph.Constant(DataInput(graph, node))) read(DataInput(graph, node), i);
     }
   }
 }

@@ -11,9 +11,12 @@
 
 namespace roundel::engine {
 
+// What a layer multiplies with its weight: input 0, or 1 of a MatMul whose left side alone is constant.
+const std::string& DataInput(const graph::Graph& graph, const graph::Node& layer);
+
 class Stretches {
  public:
-  // Of what the first inputs of the nodes at `targets` (ascending positions) depend on; the rest of
+  // Of what the data inputs of the layers at `targets` (ascending positions) depend on; the rest of
   // the model is left out. `graph` must outlive this and keep its nodes.
   Stretches(const graph::Graph& graph, const std::vector<size_t>& targets);
 

@@ -115,6 +115,22 @@ std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::str
   return layer;
 }
 
+std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, std::string* why) {
+  if (!node->Is("MatMul")) return MatchLayer(graph, node, why);
+  const Tensor* right = graph.Constant(node->input(1));
+  if (right && right->rank() < 3) return MatchLayer(graph, node, why);
+  const Tensor* weight = right ? right : graph.Constant(node->input(0));
+  if (!weight) return Decline(why, "its weight is not a constant");
+  if (!IsRealType(weight->dtype())) return Decline(why, "its weight is not of a floating type");
+  if (!right && weight->rank() != 2) return Decline(why, "its weight on the left is not a matrix");
+  if (weight->size() == 0) return Decline(why, "its weight is empty");
+  WeightedLayer layer{.node = node, .out_major = !right, .weight_index = right ? size_t{1} : size_t{0}};
+  layer.out_per_group = weight->dim(right ? -1 : 0);
+  layer.in_per_group = weight->size() / layer.out_per_group;
+  layer.stack = right ? layer.in_per_group / weight->dim(-2) : 1;
+  return layer;
+}
+
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why) {
   Node* node = graph.Producer(value);
@@ -154,7 +170,7 @@ bool FitsWeightType(const Graph& graph, const WeightedLayer& layer,
 
 void WriteWeight(Graph* graph, const WeightedLayer& layer, const std::vector<double>& values) {
   const Tensor& old = *graph->Constant(layer.weight());
-  ReplaceConstant(graph, layer.node, 1, FromDoubles(values, old.dtype(), old.shape()));
+  ReplaceConstant(graph, layer.node, layer.weight_index, FromDoubles(values, old.dtype(), old.shape()));
 }
 
 void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& values) {

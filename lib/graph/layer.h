@@ -18,6 +18,10 @@ struct WeightedLayer {
   // The weight is [groups][out][in][kernel] in memory, or [groups][in][out][kernel] if !out_major.
   int64_t groups = 1, out_per_group = 0, in_per_group = 0, kernel = 1;
   bool out_major = true;
+  // Of MatchMatrixProduct alone: where the weight stands, and how many matrices it is made of, one below the
+  // other in memory; in_per_group counts the inputs of all of them.
+  size_t weight_index = 1;
+  int64_t stack = 1;
   double weight_factor = 1;  // Gemm's alpha: the layer computes with weight_factor * weight
 
   int64_t out_channels() const { return groups * out_per_group; }
@@ -28,8 +32,8 @@ struct WeightedLayer {
                                   : (g * in_per_group + i) * out_per_group + o;
     return row * kernel + k;
   }
-  const std::string& weight() const { return node->input(1); }
-  const std::string& input() const { return node->input(0); }
+  const std::string& weight() const { return node->input(weight_index); }
+  const std::string& input() const { return node->input(1 - weight_index); }
   const std::string& output() const { return (bias_add ? bias_add : node)->output(0); }
   bool depthwise() const { return groups > 1 && in_per_group == 1 && out_per_group == 1; }
 };
@@ -37,6 +41,10 @@ struct WeightedLayer {
 // The layer whose weighted node is `node`; nullopt, with the reason in `why`, if it is none (weight
 // or bias not constant, transposed input, shapes that do not fit).
 std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::string* why);
+// What MatchLayer takes, and MatMuls whose constant is a matrix on the left or a stack of matrices on the
+// right. The output's last axis is not the channels of the former, and the latter multiply other inputs
+// with each matrix: passes that move channels or biases from layer to layer have no use for them.
+std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, std::string* why);
 // The layer whose output() is `value`: its weighted node, or the Add behind a MatMul.
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why);

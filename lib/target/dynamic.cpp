@@ -73,7 +73,7 @@ class DynamicWriter {
         e.granularity == Granularity::kBlock ||
         (conv && !SameZeroPoints(e)))
       return false;
-    const LayerSlots slots = *FindLayerSlots(node, weight->rank());
+    const LayerSlots slots = *FindLayerSlots(g_, node, weight->rank());
     if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis) return false;
     const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
     const bool transposed = node.Is("Gemm") && node.Int("transB", 0) != 0;

@@ -135,18 +135,20 @@ class Linter {
   }
 
   // Whether a layer that reads the weight takes float inputs.
-  static bool IsWeightOnly(const quant::EncodingTable& table, const Node& layer) {
-    const bool gather = layer.Is("Gather");
-    return gather || !table.contains(layer.input(0));
+  static bool IsWeightOnly(const quant::EncodingTable& table, const Node& layer,
+                           const LayerSlots& slots) {
+    return layer.Is("Gather") || !table.contains(layer.input(1 - slots.weight));
   }
 
   void CheckWeight(const Graph& g, const quant::EncodingTable& table, const std::string& value,
                    const Encoding& e) {
     const Tensor* constant = g.Constant(value);
     for (const graph::Use& use : g.Uses(value)) {
-      const auto slots = constant ? FindLayerSlots(*use.node, constant->rank()) : std::nullopt;
+      const auto slots = constant ? FindLayerSlots(g, *use.node, constant->rank()) : std::nullopt;
       if (!slots || use.index != static_cast<int>(slots->weight)) continue;
-      CheckWeightOf(*use.node, value, e, *slots, IsWeightOnly(table, *use.node));
+      const bool weight_only = IsWeightOnly(table, *use.node, *slots);
+      if (use.node->Is("MatMul") && slots->weight == 0 && !weight_only) continue;  // an operand
+      CheckWeightOf(*use.node, value, e, *slots, weight_only);
       return;  // one report per weight
     }
   }
@@ -198,7 +200,7 @@ class Linter {
     for (const graph::Use& use : g.Uses(value)) {
       const Node& layer = *use.node;
       const auto x = table.find(layer.input(0)), w = table.find(layer.input(1));
-      const auto slots = FindLayerSlots(layer, 2);
+      const auto slots = FindLayerSlots(g, layer, 2);
       if (use.index != 2 || !slots || x == table.end() || w == table.end()) continue;
       for (size_t i = 0; i < e.params.size(); ++i) {
         const float weight = w->second.params[i % w->second.params.size()].scale;

@@ -83,7 +83,7 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (rule && rule->tensor.empty() && rule->float_weights)
     return {Kind::kFloat, "a rule leaves it float"};
   const bool known = node.domain.empty() && profile_.weight_only_ops.contains(node.op_type) &&
-                     FindLayerSlots(node, 2).has_value();
+                     FindLayerSlots(g_, node, 2).has_value();
   if (!known) return {Kind::kFloat, "activations stay float"};
   const bool dynamic = mode == ActivationMode::kDynamic;
   std::string problem = WeightsProblem(node, dynamic);
@@ -95,7 +95,9 @@ std::string NodeSorter::WeightsProblem(const Node& node, bool dynamic) const {
   if (dynamic && !node.Is("MatMul") && !node.Is("Gemm") && !node.Is("Conv"))
     return node.op_type + " has no form that quantizes at run time";
   if (dynamic && node.Is("Gemm") && node.Int("transA", 0) != 0) return "its input is transposed";
-  const Tensor* weight = g_.Constant(node.input(FindLayerSlots(node, 2)->weight));
+  const size_t slot = FindLayerSlots(g_, node, 2)->weight;
+  const Tensor* weight = g_.Constant(node.input(slot));
+  if (weight && dynamic && slot == 0) return "its weight is on the left";
   if (!weight) return "no constant weight";
   if (weight->dtype() != DType::kFloat)
     return StrCat("its weight is ", DTypeName(weight->dtype()), "; only float32 is quantized");

@@ -60,11 +60,15 @@ bool IsLayer(const Node& node) {
   return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
 }
 
-std::optional<LayerSlots> FindLayerSlots(const Node& node, int64_t rank) {
+std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, int64_t rank) {
   if (node.Is("Conv")) return LayerSlots{1, 2, 0, 1, 1};           // [C_out, C_in/group, k...]
   if (node.Is("ConvTranspose")) return LayerSlots{1, 2, 1, 0, 1};  // [C_in, C_out/group, k...]
-  if (node.Is("MatMul"))                                           // [..., K, N]
-    return LayerSlots{1, std::nullopt, rank - 1, std::max<int64_t>(0, rank - 2), 1};
+  if (node.Is("MatMul")) {
+    const int64_t last = rank - 1, before = std::max<int64_t>(0, rank - 2);
+    if (!graph.Constant(node.input(1)) && graph.Constant(node.input(0)))
+      return LayerSlots{0, std::nullopt, before, last, 1};              // [..., M, K]
+    return LayerSlots{1, std::nullopt, last, before, 1};                // [..., K, N]
+  }
   if (node.Is("Gemm")) {  // [K, N], or [N, K] if transB
     const bool transposed = node.Int("transB", 0) != 0;
     // y = alpha*x*w + beta*c

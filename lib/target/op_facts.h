@@ -23,8 +23,10 @@ struct LayerSlots {
   // The integer accumulator holds x*w in units of s_x*s_w; what the bias adds to it is bias/factor.
   double bias_factor = 1;
 };
-// For Conv, ConvTranspose, Gemm, MatMul, and the table of a Gather; nullopt for other ops.
-std::optional<LayerSlots> FindLayerSlots(const graph::Node& node, int64_t weight_rank);
+// For Conv, ConvTranspose, Gemm, MatMul, and the table of a Gather; nullopt for other ops. The weight of a
+// MatMul stands on the right, unless the left side alone is constant.
+std::optional<LayerSlots> FindLayerSlots(const graph::Graph& graph, const graph::Node& node,
+                                         int64_t weight_rank);
 bool IsLayer(const graph::Node& node);  // one of these
 
 // Whether the output holds only values of the (first) input: the same range serves both. False for

@@ -159,10 +159,10 @@ class Placer {
       const Kind kind = plans_[node.get()].kind;
       const bool layer = kind == Kind::kWeights || (kind == Kind::kQuantized && IsLayer(*node));
       if (!layer) continue;
-      const std::string& value = node->input(FindLayerSlots(*node, 2)->weight);
+      const std::string& value = node->input(FindLayerSlots(g_, *node, 2)->weight);
       const Tensor* weight = g_.Constant(value);
       if (!weight) continue;
-      const LayerSlots slots = *FindLayerSlots(*node, weight->rank());
+      const LayerSlots slots = *FindLayerSlots(g_, *node, weight->rank());
       weight_axes_[value].channel.insert(slots.channel_axis);
       weight_axes_[value].reduce.insert(slots.reduce_axis);
     }
@@ -170,7 +170,7 @@ class Placer {
 
   // Weight-only and dynamic layers: their bias and all that flows stays float.
   void PlaceWeights(const Node& node) {
-    const std::string& value = node.input(FindLayerSlots(node, 2)->weight);
+    const std::string& value = node.input(FindLayerSlots(g_, node, 2)->weight);
     AddWeight(node, value, *g_.Constant(value));
     if (plans_[&node].dynamic && weight_index_.contains(value))
       placement_.dynamic_layers.push_back(node.output(0));
@@ -318,7 +318,7 @@ class Placer {
   void AddBiasUse(const Node& node) {
     constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
     bias_uses_.push_back(
-        {node.input(2), node.input(0), node.input(1), FindLayerSlots(node, kRank)->bias_factor});
+        {node.input(2), node.input(0), node.input(1), FindLayerSlots(g_, node, kRank)->bias_factor});
   }
 
   // A constant operand of an element-wise op or Concat is quantized like the activation that it

@@ -116,6 +116,29 @@ TEST_CASE("blocks that do not divide the inputs") {
         0.8 * OutputError(*Round(net, "", &data, options), &data));
 }
 
+TEST_CASE("weights on the left of a MatMul and stacks of matrices") {
+  VectorSource data = CorrelatedSource({16, 3, 6, 5}, 8, 3);
+  const char* nets[] = {R"(opset 13
+    graph g (float32[N,3,6,5] x) => (float32[N,3,4,5] y) {
+      float32[4,6] w = random(1)
+      y = MatMul(w, x)
+    })", R"(opset 13
+    graph g (float32[N,3,6,5] x) => (float32[N,3,6,4] y) {
+      float32[3,5,4] w = random(1)
+      y = MatMul(x, w)
+    })"};
+  for (const char* net : nets)
+    for (const auto granularity : {quant::Granularity::kTensor, quant::Granularity::kChannel, quant::Granularity::kBlock}) {
+      RoundedOptions options{.granularity = granularity};
+      options.grid.bits = 3;
+      if (granularity == quant::Granularity::kBlock) options.block_size = net == nets[0] ? 3 : 5;
+      const auto optimal = Round(net, "optimal_rounding", &data, options);
+      REQUIRE(optimal->Weight("w").codes);
+      CHECK(optimal->Weight("w").granularity == granularity);
+      CHECK(OutputError(*optimal, &data) < 0.9 * OutputError(*Round(net, "", &data, options), &data));
+    }
+}
+
 TEST_CASE("the same codes whatever the number of threads and the memory") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
   const int before = Threads();

@@ -13,7 +13,7 @@ void CheckUnfolds(const std::string& text, const Shape& input) {
   INFO(text);
   const graph::Model model = ParseModel(text);
   std::string why;
-  const auto layer = graph::MatchLayer(*model.graph, model.graph->nodes()[0].get(), &why);
+  const auto layer = graph::MatchMatrixProduct(*model.graph, model.graph->nodes()[0].get(), &why);
   REQUIRE(layer);
   const Tensor x = RandomTensor(input, 3);
   const Tensor y = MustRun(*MustCreate(model, {.fast_kernels = false}), {x})[0];
@@ -25,7 +25,9 @@ void CheckUnfolds(const std::string& text, const Shape& input) {
   std::vector<float> rows(all.size() * static_cast<size_t>(columns->size()));
   const bool convolution = graph::IsConvolution(*layer);
   const int64_t channels = layer->out_channels();
-  const int64_t pixels = convolution ? y.size() / channels / y.dim(0) : 1;
+  const int64_t pixels = convolution                  ? y.size() / channels / y.dim(0)
+                         : layer->weight_index == 0 ? y.dim(-1)
+                                                    : 1;
   for (int64_t g = 0; g < layer->groups; ++g) {
     columns->Read(x.data<float>(), all, g, rows.data());
     for (int64_t p = 0; p < columns->positions(); ++p)
@@ -73,6 +75,34 @@ TEST_CASE("a layer is a matrix product over its columns") {
       float32[5,2] w = random(1)
       y = MatMul(x, w)
     })", {2, 3, 5});
+}
+
+TEST_CASE("weights on the left and stacks of matrices are matrix products, too") {
+  CheckUnfolds(R"(opset 13
+    graph g (float32[N,5,4] x) => (float32[N,3,4] y) {
+      float32[3,5] w = random(1)
+      y = MatMul(w, x)
+    })", {2, 5, 4});
+  CheckUnfolds(R"(opset 13
+    graph g (float32[N,3,4,5] x) => (float32[N,3,4,2] y) {
+      float32[3,5,2] w = random(1)
+      y = MatMul(x, w)
+    })", {2, 3, 4, 5});
+  CheckUnfolds(R"(opset 13
+    graph g (float32[N,1,4,5] x) => (float32[N,3,4,2] y) {
+      float32[3,5,2] w = random(1)
+      y = MatMul(x, w)
+    })", {2, 1, 4, 5});
+  CheckUnfolds(R"(opset 13
+    graph g (float32[4,5] x) => (float32[2,3,4,2] y) {
+      float32[2,3,5,2] w = random(1)
+      y = MatMul(x, w)
+    })", {4, 5});
+  CheckUnfolds(R"(opset 13
+    graph g (float32[N,3,4,5] x) => (float32[N,3,4,2] y) {
+      float32[1,5,2] w = random(1)
+      y = MatMul(x, w)
+    })", {2, 3, 4, 5});
 }
 
 TEST_CASE("an input that does not fit the layer is an error") {
