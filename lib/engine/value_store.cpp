@@ -12,7 +12,7 @@
 #include <cstring>
 
 #include "lib/base/text.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::engine {
 namespace {

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "lib/base/parallel.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::quant {
 namespace {
@@ -35,7 +36,7 @@ inline __attribute__((always_inline)) float Bounded(float magnitude, float max) 
 }
 
 // `nan`: what NaN becomes.
-__attribute__((target_clones("avx512f", "avx2", "default")))
+ROUNDEL_VECTORIZE
 void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, int mantissa_bits,
                        int min_exponent, float max, float nan) {
   for (int64_t i = 0; i < n; ++i) {

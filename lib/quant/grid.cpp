@@ -9,6 +9,7 @@
 #include "lib/base/check.h"
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/base/vectorize.h"
 #include "lib/quant/float_grid.h"
 
 namespace roundel::quant {
@@ -108,7 +109,7 @@ QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
 
 namespace {
 
-__attribute__((target_clones("avx512f", "avx2", "default")))
+ROUNDEL_VECTORIZE
 void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, float low, float high) {
   for (int64_t i = 0; i < n; ++i) {
     float q = __builtin_nearbyintf(from[i] / scale);

@@ -13,6 +13,7 @@
 #endif
 
 #include "lib/base/check.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::quant {
 namespace {
@@ -129,10 +130,8 @@ Scan CountValues(const float* values, int64_t n, uint32_t* table) {
 }
 
 // Buckets [first, last] of one sign, from both tables.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void MoveCounts(uint32_t* from,
-                                                                             uint64_t* to,
-                                                                             uint32_t first,
-                                                                             uint32_t last) {
+ROUNDEL_VECTORIZE
+void MoveCounts(uint32_t* from, uint64_t* to, uint32_t first, uint32_t last) {
   for (uint32_t i = first; i <= last; ++i) {
     to[i] += from[i] + from[Histogram::kBuckets + i];
     from[Histogram::kBuckets + i] = 0;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "lib/base/parallel.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::quant {
 namespace {
@@ -19,8 +20,7 @@ using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
 
 // Lanes are spelled out: the compiler may not turn a float minimum into a vector reduction by
 // itself, because that would reorder NaN and signed zeros.
-__attribute__((target_clones("avx512f", "avx2", "default"))) Scan ScanChunk(const float* values,
-                                                                            int64_t n) {
+ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity;
   Words smallest = ~Words{}, nan = {};

@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include "lib/solver/adaround.h"
@@ -21,7 +21,7 @@ constexpr int64_t kWide = 32;
 typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
 
 // g [n rounded up to kWide] = rest + H e
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void Multiply(int64_t n, const float* pieces, const float* e, const float* rest, float* g) {
   for (int64_t from = 0; from < n; from += kWide, rest += kWide, g += kWide) {
     Vector sum[2][2] = {{reinterpret_cast<const Vector*>(rest)[0], reinterpret_cast<const Vector*>(rest)[1]},

@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kPiece = 48;
 
 // Rounds one position. `value` is the target with the feedback of all positions before it.
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void RoundPosition(const LaneLevels& levels, float weight, bool feedback, const float* value,
                    const float* target, float* error, float* level, float* loss) {
   const float* source = feedback ? value : target;
@@ -30,7 +30,7 @@ void RoundPosition(const LaneLevels& levels, float weight, bool feedback, const 
   }
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void AddFeedback(float factor, const float* error, float* value) {
   for (int64_t l = 0; l < kLanes; ++l) value[l] += factor * error[l];
 }

@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include <algorithm>
@@ -22,7 +22,7 @@ typedef float FloatVector __attribute__((vector_size(64), aligned(4), may_alias)
 typedef double DoubleVector __attribute__((vector_size(64), aligned(8), may_alias));
 
 // tile [kTileRows, one vector] = sum over k of a[k][row] * b[k][:]
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void MultiplyTile(const float* a, const float* b, int64_t k, float* tile) {
   FloatVector sum[kTileRows] = {};
   for (int64_t i = 0; i < k; ++i, a += kTileRows, b += kTileColumns<float>) {
@@ -32,7 +32,7 @@ void MultiplyTile(const float* a, const float* b, int64_t k, float* tile) {
   for (int64_t r = 0; r < kTileRows; ++r) reinterpret_cast<FloatVector*>(tile)[r] = sum[r];
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void MultiplyTile(const double* a, const double* b, int64_t k, double* tile) {
   DoubleVector sum[kTileRows] = {};
   for (int64_t i = 0; i < k; ++i, a += kTileRows, b += kTileColumns<double>) {
@@ -152,12 +152,12 @@ namespace {
 constexpr int64_t kPanel = 96;          // rows of U at a time
 constexpr int64_t kSolveColumns = 256;  // columns of a panel per piece of work
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void Subtract(double factor, const double* x, double* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] -= factor * x[i];
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void Scale(double factor, double* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
@@ -232,7 +232,7 @@ void SolveCholesky(int64_t n, const std::vector<double>& u, int64_t m, std::vect
   }
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 double Dot(const float* a, const float* b, int64_t n) {
   double lanes[8] = {};
   int64_t i = 0;
@@ -245,7 +245,7 @@ double Dot(const float* a, const float* b, int64_t n) {
   return sum;
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void AddScaled(float alpha, const float* x, float* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) y[i] += alpha * x[i];
 }

@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include "lib/solver/row_moves.h"
@@ -35,7 +35,7 @@ struct StepCosts {
   float Cost(int64_t j, float direction) const { return direction > 0 ? up[j] : down[j]; }
 };
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void FillCosts(int64_t n, const float* curvature, const float* step, const float* g, const float* x,
                float low, float high, float* up, float* down) {
   for (int64_t j = 0; j < n; ++j) {
@@ -55,7 +55,7 @@ void StepCosts::Refresh(const RowState& row) {
 
 // The least of up_j + c_j and down_j - c_j, c_j = factor s_j H_ij: what a second step adds to a
 // first.
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 float LeastSecond(int64_t n, float factor, const float* h, const float* step, const float* up,
                   const float* down) {
   float least[16];

@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include "lib/solver/scales.h"
@@ -16,7 +16,7 @@ using quant::Granularity;
 
 namespace {
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 double SquaredError(const float* w, int64_t n, float scale, float low, float high) {
   double sum = 0;
   for (int64_t begin = 0; begin < n; begin += 64) {

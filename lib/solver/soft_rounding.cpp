@@ -1,4 +1,4 @@
-#include "lib/solver/vectorize.h"
+#include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
 
 #include "lib/solver/soft_rounding.h"
@@ -44,14 +44,14 @@ inline float Clamp01(float h) {
   return h < 1.0f ? h : 1.0f;
 }
 
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void Errors(int64_t n, const float* v, const float* rest, const float* step, float* error) {
   for (int64_t j = 0; j < n; ++j)
     error[j] = rest[j] - step[j] * Clamp01(Sigmoid(v[j]) * kStretch + kOffset);
 }
 
 // Without a regulariser, as in the warm start, its power is not worked out.
-ROUNDEL_SOLVER_VECTORIZE
+ROUNDEL_VECTORIZE_FUSED
 void Learn(int64_t n, const float* slope, const float* grid_step, float factor, AdaRoundStep step,
            float* v, float* first, float* second) {
   const bool regular = step.lambda > 0;

@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "lib/base/parallel.h"
+#include "lib/base/vectorize.h"
 #include "lib/engine/fast/kernels.h"
 #include "lib/engine/fast/post_ops.h"
-#include "lib/engine/fast/vectorize.h"
 
 namespace roundel::engine {
 namespace {

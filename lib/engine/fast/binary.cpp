@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "lib/base/vectorize.h"
 #include "lib/engine/fast/kernels.h"
 #include "lib/engine/fast/post_ops.h"
-#include "lib/engine/fast/vectorize.h"
 #include "lib/engine/kernels/broadcast.h"
 
 namespace roundel::engine {

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "lib/base/parallel.h"
+#include "lib/base/vectorize.h"
 #include "lib/engine/fast/kernels.h"
-#include "lib/engine/fast/vectorize.h"
 
 namespace roundel::engine {
 namespace {

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "lib/base/parallel.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 #include "lib/engine/kernels/vector_math.h"
 
 namespace roundel::engine {

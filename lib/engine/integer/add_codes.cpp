@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::engine {
 namespace {

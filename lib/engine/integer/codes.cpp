@@ -3,7 +3,7 @@
 #include "lib/engine/integer/codes.h"
 
 #include "lib/base/parallel.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::engine {
 namespace {

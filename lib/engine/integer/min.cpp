@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "lib/base/parallel.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 #include "lib/engine/integer/codes.h"
 #include "lib/engine/integer/kernels.h"
 

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "lib/base/parallel.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 
 namespace roundel::engine {
 namespace {

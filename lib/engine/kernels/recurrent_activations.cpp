@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "lib/base/text.h"
-#include "lib/engine/fast/vectorize.h"
+#include "lib/base/vectorize.h"
 #include "lib/engine/kernels/vector_math.h"
 
 namespace roundel::engine {
