@@ -23,9 +23,9 @@ constexpr int64_t kMedium = 768;
 // ... a second order gets a search of its own.
 constexpr int64_t kLarge = 2048;
 constexpr int kSeqMseCandidates = 20;
-// Learning costs kIterations m n^2: what is affordable without being asked for.
+// Learning costs about a third of kIterations m n^2: what takes seconds.
 constexpr int kIterations = 600;
-constexpr int64_t kLearnable = 12'000'000;
+constexpr int64_t kLearnable = 600'000'000;
 
 void Keep(const GridSpec& spec, const Solution& other, Solution* best) {
   KeepBetterRows(spec, other, other.errors, best->errors, best);
