@@ -237,9 +237,10 @@ PassInfo calibrate_pass() {
                .help = "how activation ranges follow from the data",
                .choices = quant::ObserverMethods()},
               {.name = "percentile",
-               .default_value = 99.995,
-               .help = "share of the values that the range keeps (method percentile)",
-               .min = 50.001,
+               .default_value = -1.0,
+               .help = "share of the values that the range keeps (method percentile); -1: 99.995, 100 on grids of "
+                       "more than 8 bits",
+               .min = -1,
                .max = 100,
                .unit = "%"},
               {.name = "lower_tail",

@@ -29,7 +29,7 @@ constexpr Method kMethods[] = {
 };
 
 Status CheckOptions(const MethodOptions& options) {
-  if (!(options.percentile > 50 && options.percentile <= 100))
+  if (options.percentile != -1 && !(options.percentile > 50 && options.percentile <= 100))
     return UsageError(
         StrCat("percentile ", options.percentile, " is not above 50 and at most 100"));
   for (const double tail : {options.lower_tail, options.upper_tail})

@@ -14,7 +14,8 @@
 namespace roundel::quant {
 
 struct MethodOptions {
-  double percentile = 99.995;  // per cent of the mass kept (percentile, auto)
+  // Per cent of the mass kept (percentile, auto); -1: 99.995, and all of it on more than 8 bits.
+  double percentile = -1;
   // Per cent of the mass cut off below and above, instead of half of what `percentile` leaves on
   // either side; -1: not given. Asymmetric grids only.
   double lower_tail = -1, upper_tail = -1;

@@ -9,7 +9,7 @@ namespace roundel::solver {
 
 struct OptimalOptions {
   // 1: one order, no pairs of codes; 2: the default; 3: all orders and candidates, and learnt
-  // rounding of large layers too.
+  // rounding of the widest layers too.
   int effort = 2;
 };
 

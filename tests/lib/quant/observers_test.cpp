@@ -166,6 +166,17 @@ TEST_CASE("percentile agrees with sorting, both tails and magnitudes") {
   }
 }
 
+TEST_CASE("percentile cuts nothing off on fine grids unless it is told to") {
+  const std::vector<float> values = NormalValues(100003, 8, 0.0f, 1.0f);
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  Grid fine = kAsymmetric;
+  fine.bits = 16;
+  CHECK(RangeFor("percentile", values, kAsymmetric).max < *high);
+  CHECK(RangeFor("percentile", values, fine).max == *high);
+  CHECK(RangeFor("percentile", values, fine).min == *low);
+  CHECK(RangeFor("percentile", values, fine, {.percentile = 99}).max < *high);
+}
+
 TEST_CASE("percentile is linear inside a bucket and ends at the exact extremes") {
   // 2 + i/2^17 for i < 1024 fill the bucket [2, 2 + 2^-7) evenly up to its last value.
   std::vector<float> values;
