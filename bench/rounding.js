@@ -1,4 +1,4 @@
-// node bench/rounding.js [--models a,b] [--bits B] [--images N] [--iterations I] [--scratch DIR]: on how many
+// node bench/rounding.js [--models a,b] [--methods a;b] [--bits B] [--images N] [--iterations I] [--scratch DIR]: on how many
 // layers optimal_rounding leaves less error than the other passes that round weights, on samples that none of
 // them has seen. All of them see the same sums, those of the float model (sequential: false), which the
 // first run leaves in a store for the others. ROUNDEL_ASSETS as in low_bits.js.
@@ -13,11 +13,13 @@ const iterations = b.argument('iterations', '10000');
 const METHODS = {
   'optimal_rounding': 'optimal_rounding: {sequential: false}',
   'adaround': `adaround: {sequential: false, iterations: ${iterations}, scales: seq_mse}`,
+  'adaround, sampled': `adaround: {sequential: false, objective: sampled, iterations: ${iterations}, scales: seq_mse}`,
   'gptq': 'gptq: {sequential: false, correct_bias: true}',
   'gptq, searched scales': 'gptq: {sequential: false, correct_bias: true, scales: searched}',
   'seq_mse': 'seq_mse: {inputs: symfp, correct_bias: true}',
 };
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
+const methods = b.argument('methods', 'adaround;gptq;gptq, searched scales;seq_mse').split(';');
 const names = b.argument('models', Object.keys(MODELS).join(',')).split(',');
 const bits = b.argument('bits', '4'), count = b.argument('images', '256');
 
@@ -45,7 +47,7 @@ for (const name of names) {
   fs.rmSync(path.join(scratch, 'rounding.store'), {recursive: true, force: true});
   const best = run(name, 'optimal_rounding');
   const mean = errors => errors.reduce((a, e) => a + e, 0) / errors.length;
-  for (const method of Object.keys(METHODS).slice(1)) {
+  for (const method of methods) {
     const other = run(name, method), layers = Object.keys(best.layers);
     // What rounds to the same three digits counts for neither.
     const better = layers.filter(l => best.layers[l] <= other.layers[l]).length;
