@@ -25,10 +25,9 @@ const std::set<std::string> kComputed = {
     "Relu",      "Selu",      "Sigmoid",            "Slice",    "Softplus", "Softsign",  "Sqrt",
     "Sub",       "Swish",     "Tanh",               "ThresholdedRelu"};
 // What moves positions about, and means over them, of which one image's are much alike: the columns stay
-// what they are.
-const std::set<std::string> kMoves = {"AveragePool", "DepthToSpace", "Dropout", "GlobalAveragePool",
-                                      "Identity",    "MaxPool",      "ReduceMean", "Resize",
-                                      "Upsample"};
+// what they are. (ReduceMean, too, if it is over positions.)
+const std::set<std::string> kMoves = {"AveragePool", "Dropout", "GlobalAveragePool", "Identity",
+                                      "MaxPool",     "Resize",  "Upsample"};
 const std::set<std::string> kFlattens = {"Flatten", "Reshape", "Squeeze"};
 
 // The standard normal value below which a share `p` lies: by halving, 1e-12 close.
@@ -126,8 +125,20 @@ class Analysis {
       if (kMoves.contains(node->op_type)) columns_[node->output(0)] = *x;
       if (kFlattens.contains(node->op_type))
         columns_[node->output(0)] = x->Reshaped({kColumns, x->dim(1)});
+      if (node->Is("ReduceMean") && IsMeanOverPositions(*node, x->rank()))
+        columns_[node->output(0)] =
+            node->Int("keepdims", 1) != 0 ? *x : x->Reshaped({kColumns, x->dim(1)});
     }
     return Compute(*node);
+  }
+
+  bool IsMeanOverPositions(const Node& node, int64_t rank) const {
+    const Tensor* given = graph_.Constant(node.input(1));
+    const std::vector<int64_t> axes =
+        given && given->dtype() == DType::kInt64 ? given->ToInt64s() : node.Ints("axes");
+    return std::ssize(axes) == rank - 2 && std::all_of(axes.begin(), axes.end(), [&](int64_t axis) {
+             return (axis < 0 ? axis + rank : axis) >= 2;
+           });
   }
 
   static const Tensor* Find(const std::string& value, const std::map<std::string, Tensor>& values) {

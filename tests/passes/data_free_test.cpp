@@ -66,6 +66,32 @@ double ClippedMean(double mean, double deviation, double low, double high) {
          high * (1 - below(b));
 }
 
+TEST_CASE("a mean over positions keeps what is told of the channels, one over channels does not") {
+  const auto net = [](const std::string& axes) {
+    return R"(opset 13
+      graph g (float32[N,2,4,4] x) => (float32[N,2,4,4] y) {
+        float32[2,2,1,1] w = {1, 0, 0.6, 0.8}
+        float32[2] gamma = {0.5, 2}
+        float32[2] beta = {0.3, -0.4}
+        float32[2] mean = {0, 0}
+        float32[2] var = {1, 1}
+        c = Conv(x, w)
+        n = BatchNormalization<epsilon=0.0>(c, gamma, beta, mean, var)
+        m = ReduceMean<axes=)" + axes + R"(>(n)
+        y = Mul(n, m)
+      })";
+  };
+  const auto over_positions = Calibrated(net("[2,-1]"), nullptr, {{"data_free", "true"}});
+  REQUIRE(over_positions->status.ok());
+  CHECK(over_positions->session.encodings.contains("m"));
+  CHECK(over_positions->session.encodings.contains("y"));
+  const auto over_channels = Calibrated(net("[1]"), nullptr, {{"data_free", "true"}});
+  REQUIRE(over_channels->status.ok());
+  CHECK(over_channels->session.encodings.contains("n"));
+  CHECK_FALSE(over_channels->session.encodings.contains("m"));
+  CHECK_FALSE(over_channels->session.encodings.contains("y"));
+}
+
 TEST_CASE("without data, ranges are those of data that looks as the normalisations say") {
   support::VectorSource data = support::RandomSource({64, 2, 4, 4}, 32, 5);
   for (const char* method : {"percentile", "mse"}) {
