@@ -252,6 +252,11 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
   encoding->frozen = true;
 }
 
+int64_t StatisticsBytes(const UnfoldedLayer& layer) {
+  const int64_t sums = layer.n * layer.n + layer.m * layer.n;
+  return layer.groups * sums * 2 * static_cast<int64_t>(sizeof(double));
+}
+
 Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                    const StatisticsOptions& options, const std::function<void(const Tile&)>& f) {
   return Tiler(layer, inputs, options, f).Run(inputs);

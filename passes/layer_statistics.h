@@ -53,6 +53,8 @@ struct LayerStatistics {
   std::vector<solver::Gram> train, held_out;  // by group; held_out is empty without held-out samples
   int64_t columns = 0;                        // in train, of one group
 };
+// What they take, both sides together.
+int64_t StatisticsBytes(const UnfoldedLayer& layer);
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                                const StatisticsOptions& options);
 

@@ -18,6 +18,7 @@ class Layerwise {
   Result<Outcome> Run() {
     FindLayers();
     if (layers_.empty()) return Finish();
+    RETURN_IF_ERROR(CheckMemory());
     for (const auto& [value, encoding] : session_.encodings)
       if (encoding.role == quant::Role::kWeight) stream_[value] = encoding;
     RETURN_IF_ERROR(OpenStore());
@@ -37,6 +38,18 @@ class Layerwise {
     bool solved_before = false, statistics_before = false;  // they are in the store
     std::optional<size_t> first;  // whose weights these are: solved there, for all
   };
+
+  Status CheckMemory() const {
+    for (const Layer& layer : layers_) {
+      const int64_t bytes = StatisticsBytes(layer.unfolded);
+      if (!options_.memory_is_given || bytes <= options_.memory_bytes) continue;
+      constexpr int64_t kMega = 1000000;
+      return UsageError(StrCat("memory: the sums of node ", layer.unfolded.layer.node->DisplayName(),
+                               " alone take ", (bytes + kMega - 1) / kMega, " MB; give at least that, not ",
+                               options_.memory_bytes / kMega));
+    }
+    return OkStatus();
+  }
 
   struct Declined {
     const graph::Node* node;
@@ -292,7 +305,7 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
        .help = "the bias takes up the mean error of the output"},
       {.name = "memory",
        .default_value = int64_t{1500},
-       .help = "activations put aside in memory; more goes to a temporary file",
+       .help = "activations put aside in memory; more goes to a temporary file. The sums of a layer must fit",
        .min = 1,
        .unit = "MB"},
   };
@@ -329,6 +342,7 @@ LayerwiseOptions ReadLayerwise(const std::string& pass, const recipe::Params& pa
   LayerwiseOptions options{.pass = pass};
   options.samples = params.Int("samples");
   options.memory_bytes = params.Int("memory") * 1000000;
+  options.memory_is_given = !params.IsDefault("memory");
   options.statistics.columns_per_input = params.Int("columns_per_input");
   options.statistics.held_out = params.Float("held_out");
   options.solve.free_bias = params.Bool("correct_bias");

@@ -16,7 +16,9 @@ struct LayerwiseOptions {
   std::string pass;                            // whose name encodings and progress carry
   std::string settings;                        // the parameters, for the store
   int64_t samples = 0;                         // 0: all
-  int64_t memory_bytes = int64_t{1500} << 20;  // of activations put aside
+  // Of activations put aside; if somebody set it, also what the sums of one layer may take.
+  int64_t memory_bytes = int64_t{1500} << 20;
+  bool memory_is_given = false;
   StatisticsOptions statistics;
   SolveOptions solve;
   bool needs_inputs = false;  // the solver reads LayerTask::inputs

@@ -124,6 +124,18 @@ TEST_CASE("sums over the float model's values serve any width without running th
   CHECK(again.solved == 6);
 }
 
+TEST_CASE("memory that the sums of a layer exceed is refused before any data is read, and says what it takes") {
+  VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
+  LayerwiseOptions options{.memory_bytes = 1000, .memory_is_given = true};
+  const Run small(&data, nullptr, -1, options);
+  CHECK(small.solved == 0);
+  CHECK(small.status.kind() == ErrorKind::kUsage);
+  CHECK(small.status.message().starts_with("memory: the sums of node"));
+  CHECK(small.status.message().ends_with("alone take 1 MB; give at least that, not 0"));
+  options.memory_is_given = false;  // the default gives way
+  CHECK(Run(&data, nullptr, -1, options).status.ok());
+}
+
 TEST_CASE("a damaged store is one clear error") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
   const TempFolder folder;
