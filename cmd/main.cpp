@@ -15,7 +15,7 @@ namespace {
 // start; whoever sets one of them keeps it.
 void LimitSpinning(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") || std::getenv("GOMP_SPINCOUNT")) return;
-  setenv("GOMP_SPINCOUNT", "30000", 1);
+  setenv("GOMP_SPINCOUNT", "3000", 1);
   execv("/proc/self/exe", argv);  // returns only on failure: then go on as we are
 }
 

@@ -5,6 +5,7 @@
 
 #include "lib/engine/kernels_onednn/sgemm.h"
 #include "lib/solver/candidates.h"
+#include "passes/layer_tiles.h"
 
 namespace roundel::passes {
 namespace {

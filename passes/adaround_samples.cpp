@@ -10,6 +10,7 @@
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
 #include "lib/engine/kernels_onednn/sgemm.h"
+#include "passes/layer_tiles.h"
 
 namespace roundel::passes {
 namespace {

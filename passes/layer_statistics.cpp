@@ -3,21 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "lib/base/parallel.h"
-#include "lib/base/random.h"
 #include "lib/base/text.h"
-#include "lib/engine/columns.h"
-#include "lib/engine/kernels_onednn/sgemm.h"
+#include "passes/layer_tiles.h"
 
 namespace roundel::passes {
 namespace {
 
 using quant::Encoding;
 using quant::Granularity;
-
-constexpr int64_t kLeastColumns = 16384, kWideInputs = 2000;
-// Columns of one piece of work: enough for the matrix product, little for the memory.
-constexpr int64_t kTile = 2048;
 
 // Wider ones would need gigabytes of sums.
 constexpr int64_t kWidestStack = 8192;
@@ -68,129 +61,6 @@ solver::Gram SpreadOverTaps(const solver::Gram& pixel, const UnfoldedLayer& laye
     }
   return gram;
 }
-
-class Tiler {
- public:
-  Tiler(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-        const StatisticsOptions& options, const std::function<void(const Tile&)>& f)
-      : layer_(layer), options_(options), f_(f), samples_(inputs.samples()) {
-    taps_ = layer.transposed() ? layer.layer.kernel : 1;
-    n_ = layer.n / taps_;
-    m_ = layer.m * taps_;
-    for (int64_t g = 0; g < layer.groups; ++g) weights_.push_back(GroupWeight(g));
-    if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
-    if (samples_ < 2 * every_) every_ = 0;
-  }
-
-  Status Run(const engine::LayerInputs& inputs) {
-    return inputs.ForEachBatch([this](const engine::LayerBatch& batch) { return Add(batch); });
-  }
-
- private:
-  // [m, n] of the matrix product at single positions.
-  std::vector<float> GroupWeight(int64_t g) const {
-    const std::vector<float>& w = layer_.weight[static_cast<size_t>(g)];
-    if (taps_ == 1) return w;
-    std::vector<float> spread(w.size());
-    for (int64_t o = 0; o < layer_.m; ++o)
-      for (int64_t i = 0; i < n_; ++i)
-        for (int64_t k = 0; k < taps_; ++k)
-          spread[(o * taps_ + k) * n_ + i] = w[o * layer_.n + layer_.Column(i, k)];
-    return spread;
-  }
-
-  void PutTapsFirst(float* rows, int64_t count) const {
-    std::vector<float> row(static_cast<size_t>(n_));
-    for (int64_t r = 0; r < count; ++r) {
-      std::copy_n(rows + r * n_, n_, row.begin());
-      for (int64_t i = 0; i < layer_.layer.in_per_group; ++i)
-        for (int64_t k = 0; k < layer_.layer.kernel; ++k)
-          rows[r * n_ + layer_.Column(i, k)] = row[static_cast<size_t>(i * layer_.layer.kernel + k)];
-    }
-  }
-
-  // Columns wanted of each sample.
-  int64_t PerSample() const {
-    const int64_t per_input =
-        n_ > kWideInputs ? std::max<int64_t>(1, options_.columns_per_input / 2)
-                         : options_.columns_per_input;
-    const int64_t wanted = std::max(kLeastColumns, per_input * n_);
-    return (wanted + samples_ - 1) / samples_;
-  }
-
-  bool HeldOut(int64_t sample) const { return every_ > 0 && sample % every_ == every_ - 1; }
-
-  // Positions, one in each of equal parts of the sample, chosen by the sample's number.
-  void Choose(int64_t sample, int64_t first, int64_t count, std::vector<int64_t>* chosen) const {
-    const int64_t parts = std::min(count, PerSample());
-    Random random(options_.seed ^ (static_cast<uint64_t>(sample) * 0x9e3779b97f4a7c15ULL));
-    for (int64_t i = 0; i < parts; ++i) {
-      const int64_t begin = i * count / parts, end = (i + 1) * count / parts;
-      chosen->push_back(first + begin +
-                        static_cast<int64_t>(random.Below(static_cast<uint64_t>(end - begin))));
-    }
-  }
-
-  Status Add(const engine::LayerBatch& batch) {
-    const Tensor& x = batch.quantized;
-    if (x.dtype() != DType::kFloat || batch.reference.shape() != x.shape())
-      return ModelError(StrCat("node ", layer_.layer.node->DisplayName(),
-                               ": its input is not float32 of one shape in both models"));
-    ASSIGN_OR_RETURN(const engine::Columns columns,
-                     engine::Columns::Create(layer_.layer, layer_.weight_shape, x.shape()));
-    const bool even = batch.samples > 0 && columns.positions() % batch.samples == 0;
-    const int64_t pieces = even ? batch.samples : 1, count = columns.positions() / std::max<int64_t>(1, pieces);
-    std::vector<int64_t> chosen[2];
-    for (int64_t s = 0; s < pieces && count > 0; ++s) {
-      const int64_t sample = batch.first_sample + s;
-      Choose(sample, s * count, count, &chosen[HeldOut(sample)]);
-    }
-    for (int side = 0; side < 2; ++side)
-      for (size_t at = 0; at < chosen[side].size(); at += kTile)
-        AddTile(batch, columns,
-                std::span(chosen[side]).subspan(at, std::min<size_t>(kTile, chosen[side].size() - at)),
-                side == 1);
-    return OkStatus();
-  }
-
-  void AddTile(const engine::LayerBatch& batch, const engine::Columns& columns,
-               std::span<const int64_t> chosen, bool held_out) {
-    const float* reference = batch.reference.data<float>();
-    const float* quantized =
-        options_.reference_inputs ? reference : batch.quantized.data<float>();
-    const auto rows = static_cast<int64_t>(chosen.size());
-    const auto group = [&](int64_t g) {
-      std::vector<float> x(static_cast<size_t>(rows * n_)), y(static_cast<size_t>(rows * m_));
-      const auto read = [&](const float* from) {
-        ParallelFor(rows, 64, [&](int64_t begin, int64_t end) {
-          columns.Read(from, chosen.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
-                       g, x.data() + begin * n_);
-          if (taps_ == 1 && layer_.tap_major()) PutTapsFirst(x.data() + begin * n_, end - begin);
-        });
-      };
-      read(reference);
-      engine::MultiplyTransposed(rows, m_, n_, x.data(), weights_[static_cast<size_t>(g)].data(),
-                                 y.data());
-      if (quantized != reference) read(quantized);
-      f_({g, held_out, rows, x, y});
-    };
-    // Many small groups side by side, few large ones one after another.
-    if (layer_.groups >= 8)
-      ParallelFor(layer_.groups, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t g = begin; g < end; ++g) group(g);
-      });
-    else
-      for (int64_t g = 0; g < layer_.groups; ++g) group(g);
-  }
-
-  const UnfoldedLayer& layer_;
-  const StatisticsOptions& options_;
-  const std::function<void(const Tile&)>& f_;
-  const int64_t samples_;
-  int64_t every_ = 0;  // one of so many samples is held out; 0: none
-  int64_t taps_ = 1, n_ = 0, m_ = 0;
-  std::vector<std::vector<float>> weights_;
-};
 
 }  // namespace
 
@@ -255,11 +125,6 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
 int64_t StatisticsBytes(const UnfoldedLayer& layer) {
   const int64_t sums = layer.n * layer.n + layer.m * layer.n;
   return layer.groups * sums * 2 * static_cast<int64_t>(sizeof(double));
-}
-
-Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f) {
-  return Tiler(layer, inputs, options, f).Run(inputs);
 }
 
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,

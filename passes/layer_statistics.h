@@ -1,9 +1,7 @@
 #pragma once
 // Layers and their data as the solvers see them: matrices of weights, sums over the unfolded inputs.
 
-#include <functional>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -57,18 +55,5 @@ struct LayerStatistics {
 int64_t StatisticsBytes(const UnfoldedLayer& layer);
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                                const StatisticsOptions& options);
-
-// Some columns of one group: x [rows, n] what the quantized model gives, y [rows, m] = W x of the float
-// model, without bias. (ConvTranspose: single pixels, n and m without and with the taps.)
-struct Tile {
-  int64_t group = 0;
-  bool held_out = false;
-  int64_t rows = 0;
-  std::span<const float> x, y;
-};
-// The columns that Gather sums up, one tile after another; tiles of different groups may come at the
-// same time.
-Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
-                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f);
 
 }  // namespace roundel::passes

@@ -73,27 +73,31 @@ class Walker {
     Inputs(const Walker& walker, const std::string& value)
         : walker_(walker),
           reference_(walker.reference_.at(value)),
-          quantized_(walker.quantized_.at(value)) {}
-    int64_t samples() const override { return walker_.samples_; }
-    Status ForEachBatch(const std::function<Status(const LayerBatch&)>& f) const override {
-      LayerBatch batch;
-      for (size_t i = 0; i < reference_.size(); ++i) {
-        if (Interrupted()) return InterruptedError();
-        batch.samples = walker_.batch_sizes_[i];
-        ASSIGN_OR_RETURN(batch.reference, reference_[i]->Load());
-        batch.quantized = batch.reference;
-        if (quantized_[i] != reference_[i]) {
-          ASSIGN_OR_RETURN(batch.quantized, quantized_[i]->Load());
-        }
-        RETURN_IF_ERROR(f(batch));
-        batch.first_sample += batch.samples;
+          quantized_(walker.quantized_.at(value)) {
+      int64_t first = 0;
+      for (const int64_t size : walker.batch_sizes_) {
+        first_samples_.push_back(first);
+        first += size;
       }
-      return OkStatus();
+    }
+    int64_t samples() const override { return walker_.samples_; }
+    int64_t batches() const override { return std::ssize(reference_); }
+    Result<LayerBatch> Load(int64_t index) const override {
+      if (Interrupted()) return InterruptedError();
+      const auto i = static_cast<size_t>(index);
+      LayerBatch batch{.first_sample = first_samples_[i], .samples = walker_.batch_sizes_[i]};
+      ASSIGN_OR_RETURN(batch.reference, reference_[i]->Load());
+      batch.quantized = batch.reference;
+      if (quantized_[i] != reference_[i]) {
+        ASSIGN_OR_RETURN(batch.quantized, quantized_[i]->Load());
+      }
+      return batch;
     }
 
    private:
     const Walker& walker_;
     const std::vector<StoredValuePtr>&reference_, &quantized_;
+    std::vector<int64_t> first_samples_;  // by batch
   };
 
   static std::vector<size_t> Positions(const graph::Model& model,

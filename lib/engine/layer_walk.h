@@ -39,8 +39,9 @@ class LayerInputs {
  public:
   virtual ~LayerInputs() = default;
   virtual int64_t samples() const = 0;
-  // In the order of the data; any number of times during the visit.
-  virtual Status ForEachBatch(const std::function<Status(const LayerBatch&)>& f) const = 0;
+  virtual int64_t batches() const = 0;
+  // In the order of the data; any number of times during the visit, several at once.
+  virtual Result<LayerBatch> Load(int64_t batch) const = 0;
 };
 
 // `layer`: index into `layers`; `inputs`: nullptr for layers that do not want them. It may change

@@ -54,15 +54,14 @@ Walked Walk(const graph::Model& model, int64_t memory, int threads = 1) {
         walked.reference.emplace_back();
         walked.quantized.emplace_back();
         int64_t first = 0;
-        const Status read = inputs->ForEachBatch([&](const LayerBatch& batch) {
+        for (int64_t index = 0; index < inputs->batches(); ++index) {
+          ASSIGN_OR_RETURN(const LayerBatch batch, inputs->Load(index));
           CHECK(batch.first_sample == first);
           first += batch.samples;
           walked.reference.back().push_back(batch.reference);
           walked.quantized.back().push_back(batch.quantized);
-          return OkStatus();
-        });
+        }
         table[layers[i]->input(1)] = Grid(0.3f);
-        RETURN_IF_ERROR(read);
         return std::string();
       });
   SetThreads(before);

@@ -1,0 +1,24 @@
+#pragma once
+// Columns of a layer's unfolded input and what the float model makes of them, tile by tile.
+
+#include <functional>
+#include <span>
+
+#include "passes/layer_statistics.h"
+
+namespace roundel::passes {
+
+// Some columns of one group: x [rows, n] what the quantized model gives, y [rows, m] = W x of the float
+// model, without bias. (ConvTranspose: single pixels, n and m without and with the taps.)
+struct Tile {
+  int64_t group = 0;
+  bool held_out = false;
+  int64_t rows = 0;
+  std::span<const float> x, y;
+};
+// The columns that Gather sums up, one tile after another; tiles of different groups may come at the
+// same time. The same ones in the same order for any number of threads.
+Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                   const StatisticsOptions& options, const std::function<void(const Tile&)>& f);
+
+}  // namespace roundel::passes
