@@ -4,6 +4,7 @@
 
 #include "lib/base/text.h"
 #include "lib/io/weight_axes.h"
+#include "lib/quant/coded_scales.h"
 
 namespace roundel::io {
 namespace {
@@ -50,6 +51,14 @@ Status SetAxis(const EncodingEntry& entry, const std::string& name, const graph:
   return OkStatus();
 }
 
+// A grid with coded scales, if the products are of the kind and the blocks of the format's size.
+void SetScaleKind(quant::ScaleKind kind, const Shape& shape, Encoding* e) {
+  const quant::Grid free = e->grid;
+  e->grid.scales = kind;
+  const int64_t size = e->grid.block_size();
+  if ((size > 0 && size != e->block_size) || !quant::FindScaleCodes(shape, *e)) e->grid = free;
+}
+
 // Axis and order of several scales, and whether they fit the value.
 Status PlaceScales(const EncodingEntry& entry, const std::string& name, const graph::Graph& graph,
                    Encoding* e) {
@@ -62,11 +71,35 @@ Status PlaceScales(const EncodingEntry& entry, const std::string& name, const gr
   if (entry.scale_shape && *entry.scale_shape != scales)
     return UsageError(StrCat("scales of shape ", ShapeString(*entry.scale_shape), " where ",
                              ShapeString(scales), " is needed"));
-  if (e->granularity == Granularity::kBlock && !entry.scale_shape) return SortBlocks(e, *shape);
+  if (e->granularity != Granularity::kBlock) return OkStatus();
+  if (!entry.scale_shape) {
+    const int64_t channels = NumElements(scales) / scales[static_cast<size_t>(e->axis)];
+    if (entry.channels && *entry.channels != channels)
+      return UsageError(StrCat("scales of ", *entry.channels, " channels where ", channels,
+                               " are needed"));
+    RETURN_IF_ERROR(SortBlocks(e, *shape));
+  }
+  SetScaleKind(entry.scale_kind, *shape, e);
   return OkStatus();
 }
 
+const std::vector<std::string> kVersions = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"};
+
 }  // namespace
+
+Status CheckVersion(const std::string& version) {
+  if (std::ranges::find(kVersions, version) != kVersions.end()) return OkStatus();
+  return UsageError(
+      StrCat("version '", Printable(version), "' is not one of ", Join(kVersions)));
+}
+
+bool IsVersion2(const std::string& version) { return version.starts_with("2."); }
+
+Status SetBits(int64_t bits, EncodingEntry* entry) {
+  if (bits < 2 || bits > 32) return UsageError(StrCat(bits, " bits; 2 to 32 are possible"));
+  entry->bits = static_cast<int>(bits);
+  return OkStatus();
+}
 
 std::optional<quant::Grid> FloatsOf(DType type) {
   for (const quant::NamedGrid& named : quant::NamedGrids())

@@ -12,6 +12,10 @@
 
 namespace roundel::io {
 
+// kUsage, with the versions that there are.
+Status CheckVersion(const std::string& version);
+bool IsVersion2(const std::string& version);  // named after ONNX's operators, one list
+
 // What the file tells. Fields that its version leaves out are nullopt.
 struct EncodingEntry {
   int bits = 0;
@@ -24,8 +28,14 @@ struct EncodingEntry {
   std::vector<double> scales;
   std::vector<int64_t> zero_points;  // of the grid that `is_signed` tells
   std::optional<Shape> scale_shape;  // 2.0.0; the flat lists of 1.0.0 are ordered (channel, block)
+  // Of scales that the file holds as codes with scales of their own; free if they do not fit it.
+  quant::ScaleKind scale_kind = quant::ScaleKind::kFloat;
+  std::optional<int64_t> channels;   // that flat lists of blocks are ordered by
   std::optional<bool> is_param;      // the section of the file
 };
+
+// kUsage for a width that no grid has.
+Status SetBits(int64_t bits, EncodingEntry* entry);
 
 // The grid of small floats with codes of this type; nullopt for other types.
 std::optional<quant::Grid> FloatsOf(DType type);

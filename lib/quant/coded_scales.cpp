@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "lib/quant/float_grid.h"
 
@@ -36,7 +37,7 @@ float PowerOfTwo(float scale) {
 struct Units {
   int64_t axis = -1, count = 1;
   int64_t inner = 1;  // scales between neighbours along the axis
-  int64_t Of(size_t i) const { return static_cast<int64_t>(i) / inner % count; }
+  size_t Of(size_t i) const { return static_cast<size_t>(static_cast<int64_t>(i) / inner % count); }
 };
 
 Units UnitsOf(const Shape& shape, const Encoding& e) {
@@ -58,7 +59,7 @@ Units UnitsOf(const Shape& shape, const Encoding& e) {
 std::vector<float> LargestOf(const Encoding& e, const Units& units) {
   std::vector<float> largest(static_cast<size_t>(units.count));
   for (size_t i = 0; i < e.params.size(); ++i) {
-    float& most = largest[static_cast<size_t>(units.Of(i))];
+    float& most = largest[units.Of(i)];
     most = std::max(most, e.params[i].scale);
   }
   return largest;
@@ -71,6 +72,46 @@ float LargestCode(ScaleKind kind) {
 float NearestCode(ScaleKind kind, float x) {
   if (kind == ScaleKind::kFloat8) return NearestFloat8(x);
   return std::clamp(RoundHalfEven(x), 1.0f, kMostUnits);
+}
+
+// The codes that the largest scale of a unit may have, falling.
+std::vector<float> CodesOf(ScaleKind kind) {
+  std::vector<float> codes;
+  if (kind == ScaleKind::kFloat8) {
+    for (const float level : GridLevels({.bits = 8, .kind = GridKind::kFloat8E4M3FN}))
+      if (level > 0) codes.push_back(level);
+    std::reverse(codes.begin(), codes.end());
+    return codes;
+  }
+  for (float code = kMostUnits; code >= 1; --code) codes.push_back(code);
+  return codes;
+}
+
+// Whether all `members` are products of `unit`; sets their codes.
+bool SplitScales(const Encoding& e, const std::vector<size_t>& members, float unit,
+                 std::vector<float>* codes) {
+  if (!(unit > 0)) return false;
+  return std::all_of(members.begin(), members.end(), [&](size_t i) {
+    const float scale = e.params[i].scale;
+    (*codes)[i] = NearestCode(e.grid.scales, scale / unit);
+    return (*codes)[i] * unit == scale;
+  });
+}
+
+// The unit of the scales `members`, 0 if they have none. SettleScales gives the largest the largest
+// code; other writers need not, nor have they units of few digits: then a product was rounded, and
+// the quotient may be the neighbour of the unit.
+float FindUnit(const Encoding& e, const std::vector<size_t>& members,
+               const std::vector<float>& tops, std::vector<float>* codes) {
+  float largest = 0;
+  for (const size_t i : members) largest = std::max(largest, e.params[i].scale);
+  for (const float top : tops) {
+    const float quotient = largest / top;
+    for (const float unit : {quotient, std::nextafter(quotient, 0.0f),
+                             std::nextafter(quotient, std::numeric_limits<float>::infinity())})
+      if (SplitScales(e, members, unit, codes)) return unit;
+  }
+  return 0;
 }
 
 }  // namespace
@@ -86,24 +127,33 @@ void SettleScales(const Shape& shape, Encoding* e) {
   std::vector<float> unit = LargestOf(*e, units);
   for (float& u : unit) u = RoundUp(u / LargestCode(kind));
   for (size_t i = 0; i < e->params.size(); ++i) {
-    const float u = unit[static_cast<size_t>(units.Of(i))];
+    const float u = unit[units.Of(i)];
     e->params[i].scale = NearestCode(kind, e->params[i].scale / u) * u;
   }
 }
 
 std::optional<ScaleCodes> FindScaleCodes(const Shape& shape, const Encoding& e) {
   const ScaleKind kind = e.grid.scales;
-  if (kind == ScaleKind::kFloat || kind == ScaleKind::kSigned) return std::nullopt;
-  const bool powers = kind == ScaleKind::kPowerOfTwo;
+  if (kind == ScaleKind::kFloat || kind == ScaleKind::kSigned || e.params.empty())
+    return std::nullopt;
   const Units units = UnitsOf(shape, e);
-  ScaleCodes found{.units = powers ? std::vector<float>{1} : LargestOf(e, units),
-                   .unit_axis = units.axis};
-  for (float& unit : found.units)
-    if (!powers) unit /= LargestCode(kind);
-  for (size_t i = 0; i < e.params.size(); ++i) {
-    const float scale = e.params[i].scale, unit = found.units[static_cast<size_t>(units.Of(i))];
-    found.codes.push_back(powers ? PowerOfTwo(scale) : NearestCode(kind, scale / unit));
-    if (found.codes.back() * unit != scale) return std::nullopt;
+  ScaleCodes found{.codes = std::vector<float>(e.params.size()),
+                   .unit_axis = units.axis,
+                   .inner = units.inner};
+  if (kind == ScaleKind::kPowerOfTwo) {
+    found.units = {1};
+    for (size_t i = 0; i < e.params.size(); ++i) {
+      found.codes[i] = PowerOfTwo(e.params[i].scale);
+      if (found.codes[i] != e.params[i].scale) return std::nullopt;
+    }
+    return found;
+  }
+  std::vector<std::vector<size_t>> members(static_cast<size_t>(units.count));
+  for (size_t i = 0; i < e.params.size(); ++i) members[units.Of(i)].push_back(i);
+  const std::vector<float> tops = CodesOf(kind);
+  for (const std::vector<size_t>& scales : members) {
+    found.units.push_back(FindUnit(e, scales, tops, &found.codes));
+    if (found.units.back() == 0) return std::nullopt;
   }
   return found;
 }

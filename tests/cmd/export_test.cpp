@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lib/base/text.h"
 #include "tests/cmd/cli.h"
 
 using namespace roundel;
@@ -80,6 +81,52 @@ TEST_CASE("export to float and back gives a model that computes the same") {
         bench.folder / ("plain.encodings-" + std::string(version) + ".json");
     REQUIRE(Cli({"export", plain, "--encodings", encodings, "-o", back}).code == 0);
     CHECK(bench.Sqnr(bench.quantized, back) == HUGE_VAL);
+  }
+}
+
+TEST_CASE("scales that are codes survive the QDQ model and each version that has them") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 21
+graph main (float32[N,48] x) => (float32[N,5] y) {
+  float32[48,7] a = random(1)
+  float32[5,7] b = random(2)
+  h = MatMul(x, a)
+  r = Relu(h)
+  y = Gemm<transB=1>(r, b)
+}
+)");
+  Tensor samples = Tensor::Zeros(DType::kFloat, {8, 48});
+  for (int64_t i = 0; i < samples.size(); ++i)
+    samples.mutable_data<float>()[i] = static_cast<float>((i * 37) % 101) / 50 - 1;
+  const std::string data = WriteArray(folder, "x.npy", samples);
+  const std::string all = "1.0.0,2.0.0,2.1.0", quantized = folder / "q.onnx";
+  struct Form {
+    const char *grid, *block_size;
+    std::vector<std::string> versions;  // that hold the codes of the scales
+  };
+  for (const Form& form : {Form{"int4 symmetric lpbq", "8", {"1.0.0", "2.0.0", "2.1.0"}},
+                           Form{"nvfp4", "16", {"2.1.0"}}}) {
+    REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--target", "generic",
+                 "--set", "activations.mode=float", "--set", StrCat("weights.grid=", form.grid),
+                 "--set", "weights.granularity=block", "--set",
+                 StrCat("weights.block_size=", form.block_size), "--set", "export.float_model=true",
+                 "--set", StrCat("export.encodings_version=", all)})
+                .code == 0);
+    for (const std::string& version : form.versions) {
+      INFO(form.grid << " " << version);
+      const std::string encodings = folder / StrCat("q.encodings-", version, ".json");
+      const std::string qdq = folder / "qdq.onnx", plain = folder / "plain.onnx";
+      REQUIRE(Cli({"export", folder / "q.float.onnx", "--encodings", encodings, "-o", qdq}).code ==
+              0);
+      const CliResult same = Cli({"eval", quantized, qdq, "--data", data, "--json"});
+      REQUIRE(same.code == 0);
+      CHECK(Json::parse(same.out)["outputs"][0]["sqnr_db"].is_null());  // every bit
+      REQUIRE(Cli({"export", qdq, "--to", "float", "-o", plain, "--encodings-version", all}).code ==
+              0);
+      for (const std::string& other : form.versions)
+        CHECK(Contents(folder / StrCat("plain.encodings-", other, ".json")) ==
+              Contents(folder / StrCat("q.encodings-", other, ".json")));
+    }
   }
 }
 

@@ -347,38 +347,6 @@ TEST_CASE("encodings of other writers") {
   }
 }
 
-TEST_CASE("scales that are codes are multiplied out") {
-  const auto graph = MakeGraph();
-  const auto read = [&](const std::string& version, const std::string& fields) {
-    return ParseEncodingsJson(
-        StrCat(R"({"version": ")", version, R"(", "encodings": [{"name": "t", "output_dtype": )",
-               R"("int4", "axis": 1, "block_size": 2, )", fields, "}]}"),
-        "file", *graph);
-  };
-  const auto scales = [](const Result<EncodingTable>& table) {
-    INFO((table.ok() ? "" : table.status().message()));
-    REQUIRE(table.ok());
-    std::vector<float> values;
-    for (const quant::QParams& p : table->at("t").params) values.push_back(p.scale);
-    return values;
-  };
-  // [2, 2] codes of scales, one scale of scales for each of the 2 channels.
-  const std::vector<float> expected = {1.5f, 2.5f, 2.75f, 2.25f};
-  CHECK(scales(read("2.1.0", R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [0.5, 0.25],
-                                 "axis": 0})")) == expected);
-  CHECK(scales(read("2.1.0", R"("y_scale": {"x": [[4, 6], [12, 10]], "x_scale": [[0.5], [0.25]],
-                                 "x_zero_point": [[1], [1]]})")) == expected);
-  CHECK(scales(read("2.0.0", R"("per_block_int_scale": [[3, 5], [11, 9]],
-                                 "per_channel_float_scale": [[0.5], [0.25]])")) == expected);
-  for (const char* bad : {R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1, 1], "axis": 0})",
-                          R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": []})",
-                          R"("y_scale": {"x": [[3, 5], [11, 9]], "x_scale": [1, 1], "axis": 7})",
-                          R"("y_scale": {"x": [[3, 5], [11, 0]], "x_scale": 0.5})",
-                          R"("y_scale": {"x": [[3, 5], [11, "a"]], "x_scale": 0.5})",
-                          R"("y_scale": {"x": [[3, 5], [11, 9]]})"})
-    CHECK(read("2.1.0", bad).status().kind() == ErrorKind::kUsage);
-}
-
 TEST_CASE("the TensorRT cache holds the larger side by 127, as bits of a float32") {
   Encoding e = Activation(1.0f, 254);  // [-254, 1]
   CHECK(TensorRtCache({{"x", e}, {"w", Weight(Granularity::kTensor, 0, {1.0f})}}) ==
@@ -460,8 +428,10 @@ TEST_CASE("malformed encodings files are refused with file and entry") {
       {Replaced(v061, "\"conv\"", "\"w\""),
        "entry 'w': listed as an activation, but it is a constant of the model"},
       {Replaced(v100, "\"conv\"", "\"x\""), "entry 'x': the name occurs twice"},
-      {Replaced(v100, "\"PER_TENSOR\"", "\"LPBQ\""),
-       "entry 'conv': enc_type 'LPBQ' is not supported"},
+      {Replaced(v100, "\"PER_TENSOR\"", "\"VECTOR\""),
+       "entry 'conv': enc_type 'VECTOR' is not supported"},
+      {Replaced(v100, "\"bw\":8", "\"zero_point_shift\":[0.5],\"bw\":8"),
+       "entry 'conv': levels between the codes ('zero_point_shift') are not supported"},
       {Replaced(v100, "\"INT\"", "\"INTEGER\""), "entry 'conv': dtype 'INTEGER' is not known"},
       {Replaced(v100, "\"offset\":[0]", "\"offset\":[]"),
        "entry 'conv': 'scale' and 'offset' are not lists of the same length"},

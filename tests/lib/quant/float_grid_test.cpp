@@ -230,6 +230,43 @@ TEST_CASE("coded scales are exact products, near the scales that were wanted") {
   }
 }
 
+TEST_CASE("codes of scales are found whatever the largest code and the digits of the unit") {
+  Random random(7);
+  const Grid two_level{.bits = 4, .symmetric = true, .scales = ScaleKind::kInteger};
+  for (const Grid& grid : {Named("nvfp4"), two_level}) {
+    const bool integer = grid.scales == ScaleKind::kInteger;
+    Encoding e{.grid = grid, .granularity = Granularity::kBlock, .axis = 1, .block_size = 16};
+    for (int round = 0; round < 300; ++round) {
+      e.params.clear();
+      float unit = 0;
+      for (int channel = 0; channel < 4; ++channel) {
+        if (integer || channel == 0) unit = static_cast<float>(std::exp(8 * random.Normal() - 6));
+        const double most = integer ? 1 + 15 * random.Uniform() : 448 * random.Uniform();
+        for (int block = 0; block < 4; ++block) {
+          const double wish = most * random.Uniform();
+          const double code = integer ? std::min(1 + std::floor(wish), 16.0)
+                                      : std::max(Nearest(wish, kFormats[0]), 0x1p-9);
+          e.params.push_back({static_cast<float>(code) * unit, 0});
+        }
+      }
+      const auto found = FindScaleCodes({4, 64}, e);
+      REQUIRE(found.has_value());
+      CHECK(found->units.size() == (integer ? 4 : 1));
+      for (size_t i = 0; i < e.params.size(); ++i) {
+        CHECK(found->codes[i] * found->UnitOf(i) == e.params[i].scale);
+        if (integer)
+          CHECK((found->codes[i] >= 1 && found->codes[i] <= 16 &&
+                 found->codes[i] == std::floor(found->codes[i])));
+        else
+          CHECK(Nearest(found->codes[i], kFormats[0]) == found->codes[i]);
+      }
+      // One that is no multiple of the others' unit.
+      e.params[2].scale = e.params[3].scale * 0.7310585f;
+      CHECK_FALSE(FindScaleCodes({4, 64}, e).has_value());
+    }
+  }
+}
+
 TEST_CASE("scales of extreme sizes settle to positive numbers") {
   for (const char* name : {"nvfp4", "mxfp4"}) {
     for (const float largest : {1e-37f, 1e-20f, 1.0f, 1e37f}) {
