@@ -21,8 +21,9 @@ class Search {
         candidates_(solver::EvenCandidates(candidates)),
         ranges_(solver::RangesOf(task.problems, task.layer.spec)),
         blocks_(spec_.Blocks(task.layer.n)),
-        losses_(candidates_.size(),
-                std::vector<double>(static_cast<size_t>(task.layer.groups * task.layer.m * blocks_))) {}
+        losses_(
+            candidates_.size(),
+            std::vector<double>(static_cast<size_t>(task.layer.groups * task.layer.m * blocks_))) {}
 
   void Add(const Tile& tile) {
     const int64_t wide = spec_.ColumnsPerBlock(layer_.n);
@@ -32,7 +33,8 @@ class Search {
       const std::vector<float> w =
           Columns(layer_.weight[static_cast<size_t>(tile.group)].data(), layer_.m, first, n);
       std::vector<float> y(tile.y.begin(), tile.y.end());
-      if (!asymmetric_) engine::MultiplyTransposed(tile.rows, layer_.m, n, x.data(), w.data(), y.data());
+      if (!asymmetric_)
+        engine::MultiplyTransposed(tile.rows, layer_.m, n, x.data(), w.data(), y.data());
       for (size_t c = 0; c < candidates_.size(); ++c) AddLoss(tile, b, n, x, w, y, c);
     }
   }
@@ -46,7 +48,8 @@ class Search {
       double least = HUGE_VAL;
       for (size_t c = 0; c < candidates_.size(); ++c) {
         double loss = 0;
-        for (size_t i = tensor ? 0 : at; i < (tensor ? entries : at + 1); ++i) loss += losses_[c][i];
+        for (size_t i = tensor ? 0 : at; i < (tensor ? entries : at + 1); ++i)
+          loss += losses_[c][i];
         if (loss < least) least = loss, best = c;
       }
       params.push_back(solver::CandidateParams(ranges_[at], spec_, candidates_[best]));

@@ -174,7 +174,9 @@ class ActivationGrids {
       const quant::Grid& grid = decisions[i].grid;
       const QParams params = ActivationParams(range, grid);
       for (const QuantPoint* point : *open[i])
-        if (const auto [at, added] = table_->try_emplace(point->value, MakeEncoding(*point, {params})); added)
+        if (const auto [at, added] =
+                table_->try_emplace(point->value, MakeEncoding(*point, {params}));
+            added)
           at->second.grid = grid;
     }
     for (const auto& [number, group] : groups_)
@@ -198,7 +200,8 @@ class ActivationGrids {
   }
 
   // The least value that the group can have, as far as `seen` tells.
-  double Least(const std::vector<const QuantPoint*>& group, const quant::ValueStatistics* seen) const {
+  double Least(const std::vector<const QuantPoint*>& group,
+               const quant::ValueStatistics* seen) const {
     double least = seen ? seen->seen().min : 0;
     for (const QuantPoint* point : group) {
       if (point->fixed_range) least = std::min(least, point->range_min);

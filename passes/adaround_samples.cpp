@@ -28,7 +28,8 @@ Activation ActivationBehind(const graph::Graph& graph, const graph::WeightedLaye
   if (next->Is("Relu")) activation.low = 0;
   if (!next->Is("Clip")) return activation;
   const auto bound = [&](size_t input, const char* attribute, float* value) {
-    if (const Tensor* t = graph.Constant(next->input(input)); t && t->dtype() == DType::kFloat && t->size() == 1)
+    if (const Tensor* t = graph.Constant(next->input(input));
+        t && t->dtype() == DType::kFloat && t->size() == 1)
       *value = t->data<float>()[0];
     else
       *value = next->Float(attribute, *value);
@@ -85,7 +86,8 @@ class Learner {
   // d/dw^ of the mean over the batch of ||a(W^ x + b) - a(y + b)||^2.
   void WeightGradient() {
     std::vector<int64_t> chosen(static_cast<size_t>(batch_));
-    for (int64_t& row : chosen) row = static_cast<int64_t>(random_.Below(static_cast<uint64_t>(samples_.rows)));
+    for (int64_t& row : chosen)
+      row = static_cast<int64_t>(random_.Below(static_cast<uint64_t>(samples_.rows)));
     for (int64_t r = 0; r < batch_; ++r)
       for (int64_t c = 0; c < n_; ++c)
         x_transposed_[static_cast<size_t>(c * batch_ + r)] = x_[static_cast<size_t>(r * n_ + c)] =
@@ -95,14 +97,16 @@ class Learner {
       for (int64_t o = 0; o < m_; ++o) {
         const float b = bias_[static_cast<size_t>(o)];
         const float z = out_[static_cast<size_t>(r * m_ + o)] + b;
-        const float y = samples_.y[static_cast<size_t>(chosen[static_cast<size_t>(r)] * m_ + o)] + b;
+        const float y =
+            samples_.y[static_cast<size_t>(chosen[static_cast<size_t>(r)] * m_ + o)] + b;
         const float error = std::clamp(z, activation_.low, activation_.high) -
                             std::clamp(y, activation_.low, activation_.high);
         const bool passes = z > activation_.low && z < activation_.high;
         slope_[static_cast<size_t>(o * batch_ + r)] =
             passes ? 2 * error / static_cast<float>(batch_) : 0.0f;
       }
-    engine::MultiplyTransposed(m_, n_, batch_, slope_.data(), x_transposed_.data(), gradient_.data());
+    engine::MultiplyTransposed(m_, n_, batch_, slope_.data(), x_transposed_.data(),
+                               gradient_.data());
   }
 
   const UnfoldedLayer& layer_;
@@ -113,9 +117,9 @@ class Learner {
   Random random_;
   const std::vector<float>& target_;  // [m, n]
   solver::SoftWeights soft_;
-  std::vector<float> bias_;               // [m]
-  std::vector<float> weight_, gradient_;  // [m, n]
-  std::vector<float> x_, x_transposed_, out_, slope_;             // of a batch
+  std::vector<float> bias_;                            // [m]
+  std::vector<float> weight_, gradient_;               // [m, n]
+  std::vector<float> x_, x_transposed_, out_, slope_;  // of a batch
 };
 
 }  // namespace
@@ -138,7 +142,8 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
   solution.codes.resize(layer.place.size());
   ParallelFor(layer.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
-      Learner learner(task, g, samples[static_cast<size_t>(g)], bias, activation, params, options, batch);
+      Learner learner(task, g, samples[static_cast<size_t>(g)], bias, activation, params, options,
+                      batch);
       for (int i = 0; i < options.iterations && !Interrupted(); ++i) learner.Iterate(i);
       learner.ReadCodes(solution.codes.data() + g * layer.m * layer.n);
     }

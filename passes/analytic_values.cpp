@@ -18,12 +18,38 @@ using graph::Node;
 constexpr int64_t kColumns = 512;
 
 // Functions of single elements, of one value or several, and what takes or adds channels.
-const std::set<std::string> kComputed = {
-    "Abs",       "Add",       "BatchNormalization", "Clip",     "Concat", "Div",         "Elu",
-    "Erf",       "Exp",       "Gelu",               "HardSigmoid", "HardSwish", "LeakyRelu", "Max",
-    "Min",       "Mish",      "Mul",                "Neg",      "PRelu",  "Pad",         "Pow",
-    "Relu",      "Selu",      "Sigmoid",            "Slice",    "Softplus", "Softsign",  "Sqrt",
-    "Sub",       "Swish",     "Tanh",               "ThresholdedRelu"};
+const std::set<std::string> kComputed = {"Abs",
+                                         "Add",
+                                         "BatchNormalization",
+                                         "Clip",
+                                         "Concat",
+                                         "Div",
+                                         "Elu",
+                                         "Erf",
+                                         "Exp",
+                                         "Gelu",
+                                         "HardSigmoid",
+                                         "HardSwish",
+                                         "LeakyRelu",
+                                         "Max",
+                                         "Min",
+                                         "Mish",
+                                         "Mul",
+                                         "Neg",
+                                         "PRelu",
+                                         "Pad",
+                                         "Pow",
+                                         "Relu",
+                                         "Selu",
+                                         "Sigmoid",
+                                         "Slice",
+                                         "Softplus",
+                                         "Softsign",
+                                         "Sqrt",
+                                         "Sub",
+                                         "Swish",
+                                         "Tanh",
+                                         "ThresholdedRelu"};
 // What moves positions about, and means over them, of which one image's are much alike: the columns stay
 // what they are. (ReduceMean, too, if it is over positions.)
 const std::set<std::string> kMoves = {"AveragePool", "Dropout", "GlobalAveragePool", "Identity",
@@ -114,10 +140,10 @@ class Analysis {
     std::string why;
     if (graph::IsLayerOp(*node)) {
       const auto layer = graph::MatchLayer(graph_, node, &why);
-      const auto known = layer ? session_.statistics.find(layer->output()) : session_.statistics.end();
+      const auto known =
+          layer ? session_.statistics.find(layer->output()) : session_.statistics.end();
       if (known != session_.statistics.end())
-        columns_[layer->output()] =
-            DrawNormal(known->second, graph::IsConvolution(*layer) ? 4 : 2);
+        columns_[layer->output()] = DrawNormal(known->second, graph::IsConvolution(*layer) ? 4 : 2);
       return OkStatus();
     }
     if (columns_.contains(node->output(0)) || !node->domain.empty()) return OkStatus();
@@ -168,8 +194,8 @@ class Analysis {
       return OkStatus();
     part.outputs = {node.output(0)};
     part.nodes = {positions_.at(&node)};
-    ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(
-                                              engine::PartModel(session_.model, part, types)));
+    ASSIGN_OR_RETURN(const auto executor,
+                     engine::Executor::Create(engine::PartModel(session_.model, part, types)));
     ASSIGN_OR_RETURN(const std::vector<Tensor> made, executor->Run(inputs));
     if (constant)
       constants_[node.output(0)] = made[0];

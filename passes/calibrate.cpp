@@ -107,7 +107,8 @@ class GridMaker {
   // With two or three levels the largest weight says nothing about the scale, so that min_max, which
   // may stand there for nobody having chosen, is least squares.
   const quant::Observer& WeightsMethod(const quant::Grid& grid) const {
-    const bool few = grid.kind == quant::GridKind::kTernary || grid.kind == quant::GridKind::kBinary;
+    const bool few =
+        grid.kind == quant::GridKind::kTernary || grid.kind == quant::GridKind::kBinary;
     return few && weights_method_->needs() == quant::StatisticsNeeds{} ? *few_levels_method_
                                                                        : *weights_method_;
   }
@@ -238,7 +239,8 @@ PassInfo calibrate_pass() {
                .choices = quant::ObserverMethods()},
               {.name = "percentile",
                .default_value = -1.0,
-               .help = "share of the values that the range keeps (method percentile); -1: 99.995, 100 on grids of "
+               .help = "share of the values that the range keeps (method percentile); -1: 99.995, "
+                       "100 on grids of "
                        "more than 8 bits",
                .min = -1,
                .max = 100,

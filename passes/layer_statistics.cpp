@@ -18,9 +18,10 @@ constexpr int64_t kWidestStack = 8192;
 std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const Encoding& e) {
   // The axes along which output channels and inputs lie in the weight, a stack's behind the others.
   const int64_t first = graph::IsConvolution(layer) ? 0 : rank - 2;
-  const int64_t output_axis = first + (layer.out_major ? 0 : 1), input_axis = first + (layer.out_major ? 1 : 0);
-  const bool free_scales = e.grid.scales == quant::ScaleKind::kFloat ||
-                           e.grid.scales == quant::ScaleKind::kSigned;
+  const int64_t output_axis = first + (layer.out_major ? 0 : 1),
+                input_axis = first + (layer.out_major ? 1 : 0);
+  const bool free_scales =
+      e.grid.scales == quant::ScaleKind::kFloat || e.grid.scales == quant::ScaleKind::kSigned;
   if (!e.grid.is_uniform() || !free_scales)
     return StrCat("weights on ", e.grid.Name(), " have no solver");
   if (e.granularity == Granularity::kChannel && e.axis != output_axis)
@@ -34,7 +35,8 @@ std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const 
       layer.in_per_group / layer.stack % e.block_size != 0)
     return "blocks that do not divide the inputs of each matrix of a stack are not solved";
   if (layer.stack > 1 && layer.in_per_group > kWidestStack)
-    return StrCat("its matrices have ", layer.in_per_group, " inputs together, more than ", kWidestStack);
+    return StrCat("its matrices have ", layer.in_per_group, " inputs together, more than ",
+                  kWidestStack);
   if (layer.groups > 1 && !layer.out_major && e.granularity != Granularity::kTensor)
     return "a grouped ConvTranspose shares scales between groups";
   return "";
@@ -85,7 +87,8 @@ std::optional<UnfoldedLayer> Unfold(const graph::Graph& graph, const graph::Weig
     for (int64_t o = 0; o < unfolded.m; ++o)
       for (int64_t i = 0; i < layer.in_per_group; ++i)
         for (int64_t k = 0; k < layer.kernel; ++k) {
-          const int64_t at = o * unfolded.n + unfolded.Column(i, k), place = layer.Index(g, o, i, k);
+          const int64_t at = o * unfolded.n + unfolded.Column(i, k),
+                        place = layer.Index(g, o, i, k);
           matrix[static_cast<size_t>(at)] = weight->data<float>()[place];
           unfolded.place[static_cast<size_t>(g * unfolded.m * unfolded.n + at)] = place;
         }
@@ -99,8 +102,8 @@ solver::Params ParamsOf(const UnfoldedLayer& layer, const Encoding& encoding) {
   solver::Params params;
   for (int64_t row = 0; row < layer.groups * layer.m; ++row)
     for (int64_t b = 0; b < blocks; ++b)
-      params.push_back(encoding.params[static_cast<size_t>(
-          encoding.ParamIndex(layer.weight_shape, layer.place[static_cast<size_t>(row * layer.n + b * wide)]))]);
+      params.push_back(encoding.params[static_cast<size_t>(encoding.ParamIndex(
+          layer.weight_shape, layer.place[static_cast<size_t>(row * layer.n + b * wide)]))]);
   return params;
 }
 
@@ -113,7 +116,8 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
       const auto at = static_cast<size_t>(row * layer.n + c);
       codes[static_cast<size_t>(layer.place[at])] = solution.codes[at];
       if (c % wide == 0)
-        encoding->params[static_cast<size_t>(encoding->ParamIndex(layer.weight_shape, layer.place[at]))] =
+        encoding->params[static_cast<size_t>(
+            encoding->ParamIndex(layer.weight_shape, layer.place[at]))] =
             solution.params[encoding->granularity == Granularity::kTensor
                                 ? 0
                                 : static_cast<size_t>(row * blocks + c / wide)];

@@ -18,7 +18,7 @@ struct UnfoldedLayer {
   graph::WeightedLayer layer;
   Shape weight_shape;
   int64_t groups = 1, m = 0, n = 0;
-  std::vector<int64_t> place;            // [groups * m * n] of each element in the weight tensor
+  std::vector<int64_t> place;              // [groups * m * n] of each element in the weight tensor
   std::vector<std::vector<float>> weight;  // by group, [m, n]
   solver::GridSpec spec;
   bool tap_major() const {
@@ -43,13 +43,14 @@ struct StatisticsOptions {
   // Columns gathered for each input of the layer, spread evenly over samples and positions, at least
   // kLeastColumns; all there are where these are fewer. Wide layers make do with half as many.
   int64_t columns_per_input = 256;
-  double held_out = 0.2;      // share of the samples that solutions are judged on
+  double held_out = 0.2;          // share of the samples that solutions are judged on
   bool reference_inputs = false;  // both sides of the layer see what the float model sees
   uint64_t seed = 0;
 };
 struct LayerStatistics {
-  std::vector<solver::Gram> train, held_out;  // by group; held_out is empty without held-out samples
-  int64_t columns = 0;                        // in train, of one group
+  std::vector<solver::Gram> train,
+      held_out;         // by group; held_out is empty without held-out samples
+  int64_t columns = 0;  // in train, of one group
 };
 // What they take, both sides together.
 int64_t StatisticsBytes(const UnfoldedLayer& layer);

@@ -20,7 +20,7 @@ constexpr int64_t kPlainProduct = 64;  // smaller ones are not worth a call of t
 
 // What one batch gives: chosen columns of all groups, [groups][rows, n] with those held out last.
 struct Piece {
-  int64_t rows[2] = {};  // for the solver, held out
+  int64_t rows[2] = {};                     // for the solver, held out
   std::vector<float> reference, quantized;  // the latter is empty if it is the same
 
   int64_t total() const { return rows[0] + rows[1]; }
@@ -49,7 +49,8 @@ class Tiler {
   Status Run() {
     int64_t round = 1;  // until the first batch has told how many columns it gives
     for (int64_t begin = 0; begin < inputs_.batches(); begin += round) {
-      if (begin == 1) round = std::clamp(tile_ / std::max<int64_t>(1, columns_per_batch_), int64_t{1}, kRound);
+      if (begin == 1)
+        round = std::clamp(tile_ / std::max<int64_t>(1, columns_per_batch_), int64_t{1}, kRound);
       const int64_t count = std::min(round, inputs_.batches() - begin);
       RETURN_IF_ERROR(count == 1 ? AddAlone(begin) : AddRound(begin, count));
     }
@@ -82,15 +83,16 @@ class Tiler {
       std::copy_n(rows + r * n_, n_, row.begin());
       for (int64_t i = 0; i < layer_.layer.in_per_group; ++i)
         for (int64_t k = 0; k < layer_.layer.kernel; ++k)
-          rows[r * n_ + layer_.Column(i, k)] = row[static_cast<size_t>(i * layer_.layer.kernel + k)];
+          rows[r * n_ + layer_.Column(i, k)] =
+              row[static_cast<size_t>(i * layer_.layer.kernel + k)];
     }
   }
 
   // Columns wanted of each sample.
   int64_t PerSample() const {
-    const int64_t per_input =
-        n_ > kWideInputs ? std::max<int64_t>(1, options_.columns_per_input / 2)
-                         : options_.columns_per_input;
+    const int64_t per_input = n_ > kWideInputs
+                                  ? std::max<int64_t>(1, options_.columns_per_input / 2)
+                                  : options_.columns_per_input;
     const int64_t wanted = std::max(kLeastColumns, per_input * n_);
     return (wanted + samples_ - 1) / samples_;
   }
@@ -120,7 +122,8 @@ class Tiler {
                      engine::Columns::Create(layer_.layer, layer_.weight_shape, x.shape()));
     const int64_t positions = source.columns.positions();
     const bool even = batch.samples > 0 && positions % batch.samples == 0;
-    const int64_t pieces = even ? batch.samples : 1, count = positions / std::max<int64_t>(1, pieces);
+    const int64_t pieces = even ? batch.samples : 1,
+                  count = positions / std::max<int64_t>(1, pieces);
     for (int64_t s = 0; s < pieces && count > 0; ++s) {
       const int64_t sample = batch.first_sample + s;
       Choose(sample, s * count, count, &source.chosen[HeldOut(sample)]);
@@ -128,7 +131,8 @@ class Tiler {
     return source;
   }
 
-  Piece Read(const Source& source, std::span<const int64_t> train, std::span<const int64_t> held_out) const {
+  Piece Read(const Source& source, std::span<const int64_t> train,
+             std::span<const int64_t> held_out) const {
     Piece piece{.rows = {std::ssize(train), std::ssize(held_out)}};
     std::vector<int64_t> chosen(train.begin(), train.end());
     chosen.insert(chosen.end(), held_out.begin(), held_out.end());
@@ -142,15 +146,18 @@ class Tiler {
           const int64_t g = i / parts, first = i % parts * kRows;
           const int64_t rows = std::min(kRows, piece.total() - first);
           float* at = to->data() + (g * piece.total() + first) * n_;
-          source.columns.Read(from.data<float>(),
-                              std::span(chosen).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)), g, at);
+          source.columns.Read(
+              from.data<float>(),
+              std::span(chosen).subspan(static_cast<size_t>(first), static_cast<size_t>(rows)), g,
+              at);
           if (taps_ == 1 && layer_.tap_major()) PutTapsFirst(at, rows);
         }
       });
     };
     read(source.batch.reference, &piece.reference);
     const Tensor& quantized = source.batch.quantized;
-    if (!options_.reference_inputs && quantized.data<float>() != source.batch.reference.data<float>())
+    if (!options_.reference_inputs &&
+        quantized.data<float>() != source.batch.reference.data<float>())
       read(quantized, &piece.quantized);
     return piece;
   }
@@ -202,7 +209,8 @@ class Tiler {
     const auto gather = [&](bool quantized) {
       x.clear();
       for (const Piece& piece : pieces) {
-        const auto& values = quantized && !piece.quantized.empty() ? piece.quantized : piece.reference;
+        const auto& values =
+            quantized && !piece.quantized.empty() ? piece.quantized : piece.reference;
         const float* from = piece.Of(values, g, side, n_);
         x.insert(x.end(), from, from + piece.rows[side] * n_);
       }

@@ -44,8 +44,9 @@ class Layerwise {
       const int64_t bytes = StatisticsBytes(layer.unfolded);
       if (!options_.memory_is_given || bytes <= options_.memory_bytes) continue;
       constexpr int64_t kMega = 1000000;
-      return UsageError(StrCat("memory: the sums of node ", layer.unfolded.layer.node->DisplayName(),
-                               " alone take ", (bytes + kMega - 1) / kMega, " MB; give at least that, not ",
+      return UsageError(StrCat("memory: the sums of node ",
+                               layer.unfolded.layer.node->DisplayName(), " alone take ",
+                               (bytes + kMega - 1) / kMega, " MB; give at least that, not ",
                                options_.memory_bytes / kMega));
     }
     return OkStatus();
@@ -92,8 +93,9 @@ class Layerwise {
   void AddLayer(graph::Node* node, const std::string& weight, const quant::Encoding& encoding) {
     if (encoding.frozen || encoding.codes) return;
     std::string why = "its weights have no solver";
-    auto layer = graph::IsLayerOp(*node) ? graph::MatchMatrixProduct(*session_.model.graph, node, &why)
-                                         : std::nullopt;
+    auto layer = graph::IsLayerOp(*node)
+                     ? graph::MatchMatrixProduct(*session_.model.graph, node, &why)
+                     : std::nullopt;
     if (layer && layer->weight() != weight) return;
     std::optional<UnfoldedLayer> unfolded;
     if (layer) unfolded = Unfold(*session_.model.graph, *layer, encoding, &why);
@@ -166,7 +168,8 @@ class Layerwise {
     Result<SolvedLayer> solved = Solved(layer, inputs);
     if (!solved.ok()) return Status(solved.status()).At("node " + name);
     Apply(layer, *solved);
-    layer.unfolded = UnfoldedLayer{.layer = layer.unfolded.layer};  // its weights: not needed any more
+    layer.unfolded =
+        UnfoldedLayer{.layer = layer.unfolded.layer};  // its weights: not needed any more
     return StrFormat("%s: error %.3g -> %.3g", name.c_str(), solved->before, solved->after);
   }
 
@@ -198,8 +201,7 @@ class Layerwise {
     options.free_bias = FreeBias(layer);
     if (layer.first) {
       SolvedLayer same = {.solution = shared_.at(*layer.first)};
-      same.bias =
-          BestBias(session_, layer.unfolded, statistics, same.solution, options.free_bias);
+      same.bias = BestBias(session_, layer.unfolded, statistics, same.solution, options.free_bias);
       same.detail = StrCat("as ", nodes_[*layer.first]->DisplayName(), ", whose weights it shares");
       return same;
     }
@@ -241,8 +243,7 @@ class Layerwise {
   }
 
   // Also a bias that keeps its value gets a new grid: the weight has new scales.
-  void PutBias(const graph::WeightedLayer& layer, const std::vector<double>& bias,
-               bool free_bias) {
+  void PutBias(const graph::WeightedLayer& layer, const std::vector<double>& bias, bool free_bias) {
     const graph::Node& node = *layer.node;
     if (!free_bias && !session_.encodings.contains(node.input(2))) return;
     const std::string why = SetBias(session_, layer, bias, options_.pass);
@@ -274,9 +275,9 @@ class Layerwise {
   // business: to make up for what a range cuts off would distort all the other values.
   quant::EncodingTable stream_;
   std::vector<const graph::Node*> nodes_;
-  std::vector<Layer> layers_;                    // of nodes_
+  std::vector<Layer> layers_;  // of nodes_
   std::vector<Declined> declined_;
-  std::map<std::string, size_t> owners_;         // by weight: the first layer that has it
+  std::map<std::string, size_t> owners_;          // by weight: the first layer that has it
   std::map<size_t, LayerStatistics> of_sharers_;  // by that layer
   std::map<size_t, solver::Solution> shared_;
   int64_t solved_ = 0, starved_ = 0;
@@ -305,7 +306,8 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
        .help = "the bias takes up the mean error of the output"},
       {.name = "memory",
        .default_value = int64_t{1500},
-       .help = "activations put aside in memory; more goes to a temporary file. The sums of a layer must fit",
+       .help = "activations put aside in memory; more goes to a temporary file. The sums of a "
+               "layer must fit",
        .min = 1,
        .unit = "MB"},
   };
@@ -314,9 +316,11 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
 }  // namespace
 
 recipe::ParamSpec SequentialParam() {
-  return {.name = "sequential",
-          .default_value = true,
-          .help = "layers see what the model quantized so far gives; false: what the float model gives"};
+  return {
+      .name = "sequential",
+      .default_value = true,
+      .help =
+          "layers see what the model quantized so far gives; false: what the float model gives"};
 }
 
 Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,

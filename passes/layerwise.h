@@ -13,9 +13,9 @@
 namespace roundel::passes {
 
 struct LayerwiseOptions {
-  std::string pass;                            // whose name encodings and progress carry
-  std::string settings;                        // the parameters, for the store
-  int64_t samples = 0;                         // 0: all
+  std::string pass;      // whose name encodings and progress carry
+  std::string settings;  // the parameters, for the store
+  int64_t samples = 0;   // 0: all
   // Of activations put aside; if somebody set it, also what the sums of one layer may take.
   int64_t memory_bytes = int64_t{1500} << 20;
   bool memory_is_given = false;

@@ -43,9 +43,9 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
   if (layer.node->Is("ConvTranspose")) return columns;
   columns.window_ = true;
   columns.size_ *= layer.kernel;
-  ASSIGN_OR_RETURN(columns.geometry_,
-                   ResolveWindow(*layer.node, spatial, Shape(weight.begin() + 2, weight.end()),
-                                 false));
+  ASSIGN_OR_RETURN(
+      columns.geometry_,
+      ResolveWindow(*layer.node, spatial, Shape(weight.begin() + 2, weight.end()), false));
   columns.positions_ = input[0] * NumElements(columns.geometry_.output);
   return columns;
 }
@@ -53,7 +53,8 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
 // As the axes before the last two broadcast.
 Status Columns::SetMatrices(const graph::WeightedLayer& layer, const Shape& weight,
                             const Shape& input) {
-  const auto axes = std::max<int64_t>(std::ssize(weight), std::max<int64_t>(2, std::ssize(input))) - 2;
+  const auto axes =
+      std::max<int64_t>(std::ssize(weight), std::max<int64_t>(2, std::ssize(input))) - 2;
   const auto size = [&](const Shape& shape, int64_t axis) {  // counted over the common axes
     const int64_t own = axis - (axes - (std::ssize(shape) - 2));
     return own < 0 ? int64_t{1} : shape[static_cast<size_t>(own)];

@@ -22,7 +22,7 @@ class Columns {
   static Result<Columns> Create(const graph::WeightedLayer& layer, const Shape& weight,
                                 const Shape& input);
 
-  int64_t size() const { return size_; }          // values of a column
+  int64_t size() const { return size_; }            // values of a column
   int64_t positions() const { return positions_; }  // of the whole batch, samples outermost
   // rows[i, :] = the column of `group` at chosen[i]; rows is [chosen.size(), size()]. `input`: elements
   // of a tensor of that shape, row-major.
@@ -33,17 +33,17 @@ class Columns {
   void ReadWindow(const float* input, int64_t position, int64_t group, float* row) const;
 
   int64_t size_ = 0, positions_ = 0;
-  int64_t channels_ = 0;   // of the input
+  int64_t channels_ = 0;  // of the input
   int64_t in_per_group_ = 0;
-  int64_t pixels_ = 1;     // spatial positions of the input; 1 for matrices
+  int64_t pixels_ = 1;  // spatial positions of the input; 1 for matrices
   // Of stacks: which matrix of the input meets which of the weight.
   struct Pair {
     int64_t input, weight;
   };
   std::vector<Pair> pairs_;
-  int64_t rows_ = 0;       // of one matrix of the input
-  bool window_ = false;    // Conv
-  Window geometry_;        // of it
+  int64_t rows_ = 0;     // of one matrix of the input
+  bool window_ = false;  // Conv
+  Window geometry_;      // of it
 };
 
 }  // namespace roundel::engine

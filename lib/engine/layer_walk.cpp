@@ -58,7 +58,8 @@ class Walker {
         // taken up again must see the same ones.
         RETURN_IF_ERROR(Advance(at, positions_[i]));
         at = positions_[i];
-        if (wanted.empty() || wanted[i]) inputs.emplace(*this, DataInput(*model_.graph, *layers_[i]));
+        if (wanted.empty() || wanted[i])
+          inputs.emplace(*this, DataInput(*model_.graph, *layers_[i]));
       }
       ASSIGN_OR_RETURN(const std::string said, visit(i, inputs ? &*inputs : nullptr));
       progress.Advance(1, said);
@@ -125,7 +126,8 @@ class Walker {
       ASSIGN_OR_RETURN(std::optional<Batch> batch, data_.Next());
       if (!batch) break;
       INVARIANT(batch->inputs.size() == names.size(), "data for every input");
-      for (size_t i = 0; i < names.size(); ++i) RETURN_IF_ERROR(AddInput(names[i], batch->inputs[i]));
+      for (size_t i = 0; i < names.size(); ++i)
+        RETURN_IF_ERROR(AddInput(names[i], batch->inputs[i]));
       batch_sizes_.push_back(batch->size);
       samples_ += batch->size;
     }
@@ -164,7 +166,8 @@ class Walker {
     for (const std::string& input : part.inputs) {
       const auto it = reference_.find(input);
       if (it == reference_.end())
-        return ModelError(StrCat("'", input, "' is neither computed before its reader nor an input"));
+        return ModelError(
+            StrCat("'", input, "' is neither computed before its reader nor an input"));
       ASSIGN_OR_RETURN(const Tensor first, it->second[0]->Load());
       types.push_back(first.dtype());
       parted = parted || it->second[0] != quantized_.at(input)[0];
@@ -221,8 +224,7 @@ class Walker {
     return OkStatus();
   }
 
-  Status RunStream(const Stretches::Part& part, Executor& executor, size_t batch,
-                   Stream* stream) {
+  Status RunStream(const Stretches::Part& part, Executor& executor, size_t batch, Stream* stream) {
     std::vector<Tensor> inputs;
     for (const std::string& input : part.inputs) {
       ASSIGN_OR_RETURN(Tensor value, stream->at(input)[batch]->Load());

@@ -30,8 +30,8 @@ struct WalkOptions {
 
 // One batch of what a layer reads (its input 0; 1, if that is the constant).
 struct LayerBatch {
-  Tensor reference;        // in the float model
-  Tensor quantized;        // in the model as quantized so far; the same tensor if nothing differs yet
+  Tensor reference;  // in the float model
+  Tensor quantized;  // in the model as quantized so far; the same tensor if nothing differs yet
   int64_t first_sample = 0, samples = 0;
 };
 

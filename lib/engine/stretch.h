@@ -21,9 +21,9 @@ class Stretches {
   Stretches(const graph::Graph& graph, const std::vector<size_t>& targets);
 
   struct Part {
-    std::vector<size_t> nodes;          // positions in [begin, end)
-    std::vector<std::string> inputs;    // computed before, sorted
-    std::vector<std::string> outputs;   // read at `end` or later, sorted
+    std::vector<size_t> nodes;         // positions in [begin, end)
+    std::vector<std::string> inputs;   // computed before, sorted
+    std::vector<std::string> outputs;  // read at `end` or later, sorted
   };
   Part Between(size_t begin, size_t end) const;
   // Whether a node at `position` or later reads the value.

@@ -91,8 +91,9 @@ Result<StoredValuePtr> ValueStore::Put(const Tensor& value, bool halve) {
 Status ValueStore::OpenFile() {
   if (fd_ >= 0) return OkStatus();
   const char* environment = std::getenv("TMPDIR");
-  const std::string folder =
-      !folder_.empty() ? folder_ : environment && *environment ? environment : "/tmp";
+  const std::string folder = !folder_.empty()              ? folder_
+                             : environment && *environment ? environment
+                                                           : "/tmp";
   std::string path = folder + "/roundel-XXXXXX";
   fd_ = ::mkostemp(path.data(), O_CLOEXEC);
   if (fd_ < 0)
@@ -115,9 +116,10 @@ Status ValueStore::Spill(StoredValue* value) {
                                  static_cast<off_t>(value->offset_ + done));
     if (put < 0 && errno == EINTR) continue;
     if (put <= 0)
-      return InternalError(StrCat("the temporary file of activations cannot grow beyond ",
-                                  HumanBytes(value->offset_ + done), ": ", std::strerror(errno),
-                                  "; set TMPDIR to a larger disk, give more memory, or fewer samples"));
+      return InternalError(
+          StrCat("the temporary file of activations cannot grow beyond ",
+                 HumanBytes(value->offset_ + done), ": ", std::strerror(errno),
+                 "; set TMPDIR to a larger disk, give more memory, or fewer samples"));
     done += put;
   }
   spilled_ += value->bytes_;

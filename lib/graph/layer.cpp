@@ -124,7 +124,8 @@ std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, 
   if (!IsRealType(weight->dtype())) return Decline(why, "its weight is not of a floating type");
   if (!right && weight->rank() != 2) return Decline(why, "its weight on the left is not a matrix");
   if (weight->size() == 0) return Decline(why, "its weight is empty");
-  WeightedLayer layer{.node = node, .out_major = !right, .weight_index = right ? size_t{1} : size_t{0}};
+  WeightedLayer layer{
+      .node = node, .out_major = !right, .weight_index = right ? size_t{1} : size_t{0}};
   layer.out_per_group = weight->dim(right ? -1 : 0);
   layer.in_per_group = weight->size() / layer.out_per_group;
   layer.stack = right ? layer.in_per_group / weight->dim(-2) : 1;
@@ -170,7 +171,8 @@ bool FitsWeightType(const Graph& graph, const WeightedLayer& layer,
 
 void WriteWeight(Graph* graph, const WeightedLayer& layer, const std::vector<double>& values) {
   const Tensor& old = *graph->Constant(layer.weight());
-  ReplaceConstant(graph, layer.node, layer.weight_index, FromDoubles(values, old.dtype(), old.shape()));
+  ReplaceConstant(graph, layer.node, layer.weight_index,
+                  FromDoubles(values, old.dtype(), old.shape()));
 }
 
 void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& values) {

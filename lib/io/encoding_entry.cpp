@@ -75,8 +75,8 @@ Status PlaceScales(const EncodingEntry& entry, const std::string& name, const gr
   if (!entry.scale_shape) {
     const int64_t channels = NumElements(scales) / scales[static_cast<size_t>(e->axis)];
     if (entry.channels && *entry.channels != channels)
-      return UsageError(StrCat("scales of ", *entry.channels, " channels where ", channels,
-                               " are needed"));
+      return UsageError(
+          StrCat("scales of ", *entry.channels, " channels where ", channels, " are needed"));
     RETURN_IF_ERROR(SortBlocks(e, *shape));
   }
   SetScaleKind(entry.scale_kind, *shape, e);
@@ -89,8 +89,7 @@ const std::vector<std::string> kVersions = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"};
 
 Status CheckVersion(const std::string& version) {
   if (std::ranges::find(kVersions, version) != kVersions.end()) return OkStatus();
-  return UsageError(
-      StrCat("version '", Printable(version), "' is not one of ", Join(kVersions)));
+  return UsageError(StrCat("version '", Printable(version), "' is not one of ", Join(kVersions)));
 }
 
 bool IsVersion2(const std::string& version) { return version.starts_with("2."); }

@@ -30,8 +30,8 @@ struct EncodingEntry {
   std::optional<Shape> scale_shape;  // 2.0.0; the flat lists of 1.0.0 are ordered (channel, block)
   // Of scales that the file holds as codes with scales of their own; free if they do not fit it.
   quant::ScaleKind scale_kind = quant::ScaleKind::kFloat;
-  std::optional<int64_t> channels;   // that flat lists of blocks are ordered by
-  std::optional<bool> is_param;      // the section of the file
+  std::optional<int64_t> channels;  // that flat lists of blocks are ordered by
+  std::optional<bool> is_param;     // the section of the file
 };
 
 // kUsage for a width that no grid has.

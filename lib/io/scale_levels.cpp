@@ -177,9 +177,8 @@ std::optional<Json> LowPowerFields(const Encoding& e, const Shape& shape,
                                    const std::vector<size_t>& order) {
   if (e.grid.scales != ScaleKind::kInteger || e.grid.is_float()) return std::nullopt;
   const int64_t middle = int64_t{1} << (e.grid.bits - 1);
-  const bool centred = std::all_of(e.params.begin(), e.params.end(), [&](const auto& p) {
-    return OffsetOf(e.grid, p) == -middle;
-  });
+  const bool centred = std::all_of(e.params.begin(), e.params.end(),
+                                   [&](const auto& p) { return OffsetOf(e.grid, p) == -middle; });
   const auto found = BlockScaleCodes(e, shape);
   if (!centred || !found) return std::nullopt;
   const auto blocks = static_cast<size_t>(ScaleShape(e, shape)[static_cast<size_t>(e.axis)]);
@@ -191,9 +190,12 @@ std::optional<Json> LowPowerFields(const Encoding& e, const Shape& shape,
     }
     codes.push_back(static_cast<int64_t>(found->codes[order[i]]));
   }
-  return Json{{"bw", e.grid.bits + kScaleBits}, {"compressed_bw", e.grid.bits},
-              {"is_sym", true},                 {"block_size", e.block_size},
-              {"scale", std::move(scale)},      {"offset", std::move(offset)},
+  return Json{{"bw", e.grid.bits + kScaleBits},
+              {"compressed_bw", e.grid.bits},
+              {"is_sym", true},
+              {"block_size", e.block_size},
+              {"scale", std::move(scale)},
+              {"offset", std::move(offset)},
               {"per_block_int_scale", std::move(codes)}};
 }
 

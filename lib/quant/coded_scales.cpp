@@ -29,9 +29,7 @@ float NearestFloat8(float x) {
   return std::max(code, kLeast);
 }
 
-float PowerOfTwo(float scale) {
-  return std::ldexp(1.0f, std::clamp(std::ilogb(scale), -126, 127));
-}
+float PowerOfTwo(float scale) { return std::ldexp(1.0f, std::clamp(std::ilogb(scale), -126, 127)); }
 
 // Which unit each scale belongs to.
 struct Units {
@@ -137,9 +135,8 @@ std::optional<ScaleCodes> FindScaleCodes(const Shape& shape, const Encoding& e) 
   if (kind == ScaleKind::kFloat || kind == ScaleKind::kSigned || e.params.empty())
     return std::nullopt;
   const Units units = UnitsOf(shape, e);
-  ScaleCodes found{.codes = std::vector<float>(e.params.size()),
-                   .unit_axis = units.axis,
-                   .inner = units.inner};
+  ScaleCodes found{
+      .codes = std::vector<float>(e.params.size()), .unit_axis = units.axis, .inner = units.inner};
   if (kind == ScaleKind::kPowerOfTwo) {
     found.units = {1};
     for (size_t i = 0; i < e.params.size(); ++i) {

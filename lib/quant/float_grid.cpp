@@ -65,28 +65,34 @@ const FloatFormat& FormatOf(DType type) {
   static constexpr FloatFormat kE5M2FNUZ{2, -15, 57344, 0x80, 0x80, 0x80, false};
   static constexpr FloatFormat kE2M1{1, 0, 6, 0x8, 7, 7, true};
   switch (type) {
-    case DType::kFloat8E4M3FN: return kE4M3FN;
-    case DType::kFloat8E4M3FNUZ: return kE4M3FNUZ;
-    case DType::kFloat8E5M2: return kE5M2;
-    case DType::kFloat8E5M2FNUZ: return kE5M2FNUZ;
-    case DType::kFloat4E2M1: return kE2M1;
-    default: INVARIANT(false, "no small float: " + DTypeName(type));
+    case DType::kFloat8E4M3FN:
+      return kE4M3FN;
+    case DType::kFloat8E4M3FNUZ:
+      return kE4M3FNUZ;
+    case DType::kFloat8E5M2:
+      return kE5M2;
+    case DType::kFloat8E5M2FNUZ:
+      return kE5M2FNUZ;
+    case DType::kFloat4E2M1:
+      return kE2M1;
+    default:
+      INVARIANT(false, "no small float: " + DTypeName(type));
   }
 }
 
 int EncodeFloat(const FloatFormat& format, float value, bool saturate) {
   if (value != value) return format.nan;
-  const float rounded = RoundMagnitude(Bounded(std::fabs(value), format.max),
-                                       format.mantissa_bits, format.min_exponent);
+  const float rounded = RoundMagnitude(Bounded(std::fabs(value), format.max), format.mantissa_bits,
+                                       format.min_exponent);
   const float magnitude = std::min(rounded, format.max);
   // Normal numbers keep exponent and leading mantissa; below them the code counts steps from zero.
   const bool normal = magnitude >= std::ldexp(1.0f, format.min_exponent);
   const uint32_t leading =
       std::bit_cast<uint32_t>(magnitude) >> (kFloatMantissa - format.mantissa_bits);
-  int code = normal ? static_cast<int>(leading) -
-                          ((format.min_exponent + kFloatBias - 1) << format.mantissa_bits)
-                    : static_cast<int>(std::ldexp(magnitude, format.mantissa_bits -
-                                                                 format.min_exponent));
+  int code =
+      normal ? static_cast<int>(leading) -
+                   ((format.min_exponent + kFloatBias - 1) << format.mantissa_bits)
+             : static_cast<int>(std::ldexp(magnitude, format.mantissa_bits - format.min_exponent));
   if (rounded > format.max && !saturate) code = format.overflow;
   if (code == format.nan && code >= format.sign_bit) return code;  // has no sign
   return std::signbit(value) && (code != 0 || format.negative_zero) ? code | format.sign_bit : code;
@@ -94,12 +100,18 @@ int EncodeFloat(const FloatFormat& format, float value, bool saturate) {
 
 DType FloatType(GridKind kind) {
   switch (kind) {
-    case GridKind::kFloat8E4M3FN: return DType::kFloat8E4M3FN;
-    case GridKind::kFloat8E5M2: return DType::kFloat8E5M2;
-    case GridKind::kFloat4E2M1: return DType::kFloat4E2M1;
-    case GridKind::kFloat16: return DType::kFloat16;
-    case GridKind::kBfloat16: return DType::kBfloat16;
-    default: INVARIANT(false, "no grid of floats");
+    case GridKind::kFloat8E4M3FN:
+      return DType::kFloat8E4M3FN;
+    case GridKind::kFloat8E5M2:
+      return DType::kFloat8E5M2;
+    case GridKind::kFloat4E2M1:
+      return DType::kFloat4E2M1;
+    case GridKind::kFloat16:
+      return DType::kFloat16;
+    case GridKind::kBfloat16:
+      return DType::kBfloat16;
+    default:
+      INVARIANT(false, "no grid of floats");
   }
 }
 
@@ -130,11 +142,16 @@ const std::vector<float>& GridLevels(const Grid& grid) {
                                   kE5M2 = numbers(GridKind::kFloat8E5M2),
                                   kE2M1 = numbers(GridKind::kFloat4E2M1), kSigns = {-1, 1};
   switch (grid.kind) {
-    case GridKind::kFloat8E4M3FN: return kE4M3;
-    case GridKind::kFloat8E5M2: return kE5M2;
-    case GridKind::kFloat4E2M1: return kE2M1;
-    case GridKind::kBinary: return kSigns;
-    default: INVARIANT(false, "levels of " + grid.Name());
+    case GridKind::kFloat8E4M3FN:
+      return kE4M3;
+    case GridKind::kFloat8E5M2:
+      return kE5M2;
+    case GridKind::kFloat4E2M1:
+      return kE2M1;
+    case GridKind::kBinary:
+      return kSigns;
+    default:
+      INVARIANT(false, "levels of " + grid.Name());
   }
 }
 
@@ -155,8 +172,10 @@ Tensor DecodeFloats(const Tensor& codes, GridKind kind) {
   const DType type = FloatType(kind);
   if (BitWidth(type) == 4) {
     // Two codes a byte, each of the 16 decoded once.
-    static const Tensor table = Tensor::FromBytes(
-        DType::kFloat4E2M1, {16}, std::string("\x10\x32\x54\x76\x98\xba\xdc\xfe", 8)).ToFloat();
+    static const Tensor table =
+        Tensor::FromBytes(DType::kFloat4E2M1, {16},
+                          std::string("\x10\x32\x54\x76\x98\xba\xdc\xfe", 8))
+            .ToFloat();
     Tensor numbers = Tensor::Empty(DType::kFloat, codes.shape());
     const auto* from = static_cast<const uint8_t*>(codes.raw());
     float* to = numbers.mutable_data<float>();
@@ -178,8 +197,8 @@ void FakeQuantizeFloats(const float* from, float* to, int64_t n, float scale, Gr
     const FloatFormat& f = FormatOf(FloatType(kind));
     const float nan =
         kind == GridKind::kFloat4E2M1 ? f.max : std::numeric_limits<float>::quiet_NaN();
-    FakeQuantizeChunk(from + begin, to + begin, end - begin, scale, f.mantissa_bits,
-                      f.min_exponent, f.max, nan);
+    FakeQuantizeChunk(from + begin, to + begin, end - begin, scale, f.mantissa_bits, f.min_exponent,
+                      f.max, nan);
   });
 }
 

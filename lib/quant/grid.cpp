@@ -70,10 +70,10 @@ std::string Grid::Name() const {
     if (*this == named.grid) return named.name;
   return StrCat(is_signed ? "int" : "uint", bits, symmetric ? " symmetric" : "",
                 symmetric && narrow_range ? " narrow" : "",
-                scales == ScaleKind::kInteger  ? " lpbq"
-                : scales == ScaleKind::kSigned ? " signed"
+                scales == ScaleKind::kInteger          ? " lpbq"
+                : scales == ScaleKind::kSigned         ? " signed"
                 : from_zero && symmetric && !is_signed ? " unsigned"
-                                                        : "");
+                                                       : "");
 }
 
 Grid Grid::ForValuesFrom(double least) const {
@@ -110,7 +110,8 @@ QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
 namespace {
 
 ROUNDEL_VECTORIZE
-void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, float low, float high) {
+void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, float low,
+                       float high) {
   for (int64_t i = 0; i < n; ++i) {
     float q = __builtin_nearbyintf(from[i] / scale);
     q = q > low ? q : low;

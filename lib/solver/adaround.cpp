@@ -24,8 +24,8 @@ typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
 ROUNDEL_VECTORIZE_FUSED
 void Multiply(int64_t n, const float* pieces, const float* e, const float* rest, float* g) {
   for (int64_t from = 0; from < n; from += kWide, rest += kWide, g += kWide) {
-    Vector sum[2][2] = {{reinterpret_cast<const Vector*>(rest)[0], reinterpret_cast<const Vector*>(rest)[1]},
-                        {}};
+    Vector sum[2][2] = {
+        {reinterpret_cast<const Vector*>(rest)[0], reinterpret_cast<const Vector*>(rest)[1]}, {}};
     int64_t j = 0;
     for (; j + 2 <= n; j += 2, pieces += 2 * kWide)
       for (int64_t k = 0; k < 2; ++k) {
@@ -49,8 +49,10 @@ class LoneRow {
   LoneRow(const Problem& problem, SoftWeights* all, int64_t first, float factor)
       : problem_(problem), all_(all), first_(first), factor_(factor) {
     for (int64_t j = 0; j < problem.n; ++j) columns_.push_back(j);
-    for (auto [to, from] : {std::pair{&own_.rest, &all->rest}, {&own_.step, &all->step},
-                            {&own_.v, &all->v}, {&own_.first, &all->first},
+    for (auto [to, from] : {std::pair{&own_.rest, &all->rest},
+                            {&own_.step, &all->step},
+                            {&own_.v, &all->v},
+                            {&own_.first, &all->first},
                             {&own_.second, &all->second}})
       to->assign(from->begin() + first, from->begin() + first + problem.n);
     constant_.resize(columns_.size());
@@ -149,7 +151,9 @@ void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const
     if (i % kLookEvery == 0) {
       int64_t open = 0;
       for (int64_t k = 0; k < soft->size(); ++k) open += Settled(*soft, k) ? 0 : 1;
-      if (QuickerAlone(static_cast<double>(open) / static_cast<double>(at.rows), static_cast<double>(p.n))) break;
+      if (QuickerAlone(static_cast<double>(open) / static_cast<double>(at.rows),
+                       static_cast<double>(p.n)))
+        break;
     }
     SoftErrors(*soft, 0, soft->size(), error.data());
     std::fill(slope.begin(), slope.end(), 0.0f);

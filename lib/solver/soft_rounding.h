@@ -32,9 +32,9 @@ struct AdaRoundStep {
 AdaRoundStep AdaRoundStepAt(const AdaRoundOptions& options, int iteration);
 
 struct SoftWeights {
-  std::vector<float> rest;    // the real weight less the value at h = 0
-  std::vector<float> step;    // from there to the value at h = 1; 0 where the grid has no level above
-  std::vector<int32_t> code;  // at h = 0
+  std::vector<float> rest;  // the real weight less the value at h = 0
+  std::vector<float> step;  // from there to the value at h = 1; 0 where the grid has no level above
+  std::vector<int32_t> code;            // at h = 0
   std::vector<float> v, first, second;  // V and the two moments of Adam
 
   int64_t size() const { return static_cast<int64_t>(v.size()); }

@@ -75,7 +75,8 @@ class Reader {
     RETURN_IF_ERROR(ReadFlag(&node, "unsigned_symmetric", &from_zero));
     RETURN_IF_ERROR(ReadFlag(&node, "per_channel_quantization", &profile_.per_channel));
     if (symmetric)
-      profile_.activations = {.bits = 8, .is_signed = !from_zero, .symmetric = true, .from_zero = from_zero};
+      profile_.activations = {
+          .bits = 8, .is_signed = !from_zero, .symmetric = true, .from_zero = from_zero};
     bool params = true, param_symmetric = true;
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_quantized", &params));
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_symmetric", &param_symmetric));

@@ -70,8 +70,7 @@ class DynamicWriter {
     const bool conv = node.Is("Conv");
     // ConvInteger takes one zero point; blocks have no integer sum to multiply behind.
     if (!IsInteger(e.grid.storage_type()) || BitWidth(e.grid.storage_type()) != 8 ||
-        e.granularity == Granularity::kBlock ||
-        (conv && !SameZeroPoints(e)))
+        e.granularity == Granularity::kBlock || (conv && !SameZeroPoints(e)))
       return false;
     const LayerSlots slots = *FindLayerSlots(g_, node, weight->rank());
     if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis) return false;

@@ -26,7 +26,8 @@ std::string ListText(const std::set<std::string>& names) {
 // The narrowest grid that holds the codes: 7-bit weights are stored as 8-bit ones. -64 and 64 count
 // as 7 bits, as the tools that reduce ranges write them.
 quant::Grid UsedGrid(const Encoding& e) {
-  if (!e.codes || e.grid.bits != 8 || !e.grid.is_signed || !e.grid.symmetric || !e.grid.is_uniform())
+  if (!e.codes || e.grid.bits != 8 || !e.grid.is_signed || !e.grid.symmetric ||
+      !e.grid.is_uniform())
     return e.grid;
   for (const int64_t code : e.codes->ToInt64s())
     if (code < -64 || code > 64) return e.grid;

@@ -66,8 +66,8 @@ std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, i
   if (node.Is("MatMul")) {
     const int64_t last = rank - 1, before = std::max<int64_t>(0, rank - 2);
     if (!graph.Constant(node.input(1)) && graph.Constant(node.input(0)))
-      return LayerSlots{0, std::nullopt, before, last, 1};              // [..., M, K]
-    return LayerSlots{1, std::nullopt, last, before, 1};                // [..., K, N]
+      return LayerSlots{0, std::nullopt, before, last, 1};  // [..., M, K]
+    return LayerSlots{1, std::nullopt, last, before, 1};    // [..., K, N]
   }
   if (node.Is("Gemm")) {  // [K, N], or [N, K] if transB
     const bool transposed = node.Int("transB", 0) != 0;

@@ -241,8 +241,7 @@ class Placer {
       fused_.insert(reader);
       value = reader->output(0);
       const quant::Grid grid = OwnGrid(value).value_or(choice_.activations);
-      if (profile_.absorb_relu && (!grid.symmetric || grid.from_zero) &&
-          FindClamp(g_, *reader))
+      if (profile_.absorb_relu && (!grid.symmetric || grid.from_zero) && FindClamp(g_, *reader))
         placement_.absorbable.push_back(value);
     }
     return value;
@@ -317,8 +316,8 @@ class Placer {
 
   void AddBiasUse(const Node& node) {
     constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
-    bias_uses_.push_back(
-        {node.input(2), node.input(0), node.input(1), FindLayerSlots(g_, node, kRank)->bias_factor});
+    bias_uses_.push_back({node.input(2), node.input(0), node.input(1),
+                          FindLayerSlots(g_, node, kRank)->bias_factor});
   }
 
   // A constant operand of an element-wise op or Concat is quantized like the activation that it

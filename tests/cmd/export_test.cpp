@@ -106,11 +106,16 @@ graph main (float32[N,48] x) => (float32[N,5] y) {
   };
   for (const Form& form : {Form{"int4 symmetric lpbq", "8", {"1.0.0", "2.0.0", "2.1.0"}},
                            Form{"nvfp4", "16", {"2.1.0"}}}) {
-    REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--target", "generic",
-                 "--set", "activations.mode=float", "--set", StrCat("weights.grid=", form.grid),
-                 "--set", "weights.granularity=block", "--set",
-                 StrCat("weights.block_size=", form.block_size), "--set", "export.float_model=true",
-                 "--set", StrCat("export.encodings_version=", all)})
+    REQUIRE(Cli({"quantize", model,
+                 "--calib",  data,
+                 "-o",       quantized,
+                 "--target", "generic",
+                 "--set",    "activations.mode=float",
+                 "--set",    StrCat("weights.grid=", form.grid),
+                 "--set",    "weights.granularity=block",
+                 "--set",    StrCat("weights.block_size=", form.block_size),
+                 "--set",    "export.float_model=true",
+                 "--set",    StrCat("export.encodings_version=", all)})
                 .code == 0);
     for (const std::string& version : form.versions) {
       INFO(form.grid << " " << version);

@@ -77,7 +77,8 @@ TEST_CASE("a mean over positions keeps what is told of the channels, one over ch
         float32[2] var = {1, 1}
         c = Conv(x, w)
         n = BatchNormalization<epsilon=0.0>(c, gamma, beta, mean, var)
-        m = ReduceMean<axes=)" + axes + R"(>(n)
+        m = ReduceMean<axes=)" +
+           axes + R"(>(n)
         y = Mul(n, m)
       })";
   };
@@ -128,7 +129,8 @@ TEST_CASE("means of layers' inputs are those of clipped normal values") {
 }
 
 TEST_CASE("biases are corrected by the means that nobody measured") {
-  const std::map<std::string, std::string> settings = {{"data_free", "true"}, {"input_range", "-3,3"}};
+  const std::map<std::string, std::string> settings = {{"data_free", "true"},
+                                                       {"input_range", "-3,3"}};
   const auto before = Calibrated(kNet, nullptr, settings);
   const auto after = Calibrated(kNet, nullptr, settings, {"bias_correct"});
   REQUIRE(after->status.ok());
@@ -181,7 +183,8 @@ TEST_CASE("sums, slices and padded channels are followed to the next layer") {
       v = Add(u, m)
       r = Relu(v)
       y = Conv(r, w3)
-    })", nullptr, {{"data_free", "true"}});
+    })",
+                               nullptr, {{"data_free", "true"}});
   INFO(told->status.message());
   REQUIRE(told->status.ok());
   const std::vector<double>& mean = told->session.input_means.at("r").mean;
@@ -194,14 +197,16 @@ TEST_CASE("sums, slices and padded channels are followed to the next layer") {
 }
 
 TEST_CASE("a model without normalisations keeps float activations") {
-  const auto told = Calibrated(R"(opset 13
+  const auto told =
+      Calibrated(R"(opset 13
     graph g (float32[N,4] x) => (float32[N,2] y) {
       float32[4,3] a = random(1)
       float32[3,2] b = random(2)
       h = MatMul(x, a)
       r = Relu(h)
       y = MatMul(r, b)
-    })", nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}}, {"bias_correct"});
+    })",
+                 nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}}, {"bias_correct"});
   REQUIRE(told->status.ok());
   CHECK(told->session.encodings.contains("x"));
   CHECK(told->session.encodings.contains("a"));
@@ -218,7 +223,8 @@ TEST_CASE("settings that make no sense without data are usage errors") {
   }
   const auto kept = Calibrated(kNet, nullptr, {{"data_free", "true"}, {"stats_out", "x.json"}});
   CHECK(kept->status.message().find("stats_out") != std::string::npos);
-  CHECK(Calibrated(kNet, nullptr, {}).get()->status.message().find("data_free") != std::string::npos);
+  CHECK(Calibrated(kNet, nullptr, {}).get()->status.message().find("data_free") !=
+        std::string::npos);
 }
 
 }  // namespace

@@ -56,7 +56,8 @@ void CheckSame(const Run& a, const Run& b) {
         graph::Print(*b.calibrated->session.model.graph));
 }
 
-TEST_CASE("a run that stops is taken up where it stopped, and ends with the same weights and biases") {
+TEST_CASE(
+    "a run that stops is taken up where it stopped, and ends with the same weights and biases") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
   const Run whole(&data, nullptr, -1);
   for (const int stop : {1, 4, 5}) {
@@ -124,7 +125,9 @@ TEST_CASE("sums over the float model's values serve any width without running th
   CHECK(again.solved == 6);
 }
 
-TEST_CASE("memory that the sums of a layer exceed is refused before any data is read, and says what it takes") {
+TEST_CASE(
+    "memory that the sums of a layer exceed is refused before any data is read, and says what it "
+    "takes") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
   LayerwiseOptions options{.memory_bytes = 1000, .memory_is_given = true};
   const Run small(&data, nullptr, -1, options);

@@ -48,8 +48,7 @@ double BestByEnumeration(VectorSource* data, const Tensor& w, int low, int high)
       }
       sy += y, sz += z, syy += y * y, szz += z * z, syz += y * z;
     }
-    const double vy = syy - sy * sy / count, vz = szz - sz * sz / count,
-                 c = syz - sy * sz / count;
+    const double vy = syy - sy * sy / count, vz = szz - sz * sz / count, c = syz - sy * sz / count;
     if (vz > 0 && c > 0) best = std::min(best, (vy - c * c / vz) / count);
   }
   return best;
@@ -62,9 +61,8 @@ TEST_CASE("optimal rounding comes close to the best that there is") {
     options.grid.bits = bits;
     options.grid.narrow_range = false;
     const auto r = Round(kTiny, "optimal_rounding", &data, options);
-    const double best =
-        BestByEnumeration(&data, *r->before.graph->Constant("w"), r->Weight("w").grid.qmin(),
-                          r->Weight("w").grid.qmax());
+    const double best = BestByEnumeration(&data, *r->before.graph->Constant("w"),
+                                          r->Weight("w").grid.qmin(), r->Weight("w").grid.qmax());
     const double found = OutputError(*r, &data);
     CHECK(found >= best * 0.999);
     CHECK(found <= best * 1.1 + 1e-9);
@@ -122,20 +120,23 @@ TEST_CASE("weights on the left of a MatMul and stacks of matrices") {
     graph g (float32[N,3,6,5] x) => (float32[N,3,4,5] y) {
       float32[4,6] w = random(1)
       y = MatMul(w, x)
-    })", R"(opset 13
+    })",
+                        R"(opset 13
     graph g (float32[N,3,6,5] x) => (float32[N,3,6,4] y) {
       float32[3,5,4] w = random(1)
       y = MatMul(x, w)
     })"};
   for (const char* net : nets)
-    for (const auto granularity : {quant::Granularity::kTensor, quant::Granularity::kChannel, quant::Granularity::kBlock}) {
+    for (const auto granularity :
+         {quant::Granularity::kTensor, quant::Granularity::kChannel, quant::Granularity::kBlock}) {
       RoundedOptions options{.granularity = granularity};
       options.grid.bits = 3;
       if (granularity == quant::Granularity::kBlock) options.block_size = net == nets[0] ? 3 : 5;
       const auto optimal = Round(net, "optimal_rounding", &data, options);
       REQUIRE(optimal->Weight("w").codes);
       CHECK(optimal->Weight("w").granularity == granularity);
-      CHECK(OutputError(*optimal, &data) < 0.9 * OutputError(*Round(net, "", &data, options), &data));
+      CHECK(OutputError(*optimal, &data) <
+            0.9 * OutputError(*Round(net, "", &data, options), &data));
     }
 }
 
@@ -153,7 +154,8 @@ TEST_CASE("the same codes whatever the number of threads and the memory") {
   }
 }
 
-TEST_CASE("biases corrected for weights that are rounded otherwise later are refused before any work") {
+TEST_CASE(
+    "biases corrected for weights that are rounded otherwise later are refused before any work") {
   Session session;
   session.model = support::ParseModel(kTiny);
   report::Report report;
@@ -180,7 +182,8 @@ TEST_CASE("dead inputs and channels do no harm") {
     graph g (float32[N,4] x) => (float32[N,2] y) {
       float32[4,2] w = {1, 0, 0.3, 0, -0.7, 0, 0.2, 0}
       y = MatMul(x, w)
-    })", "optimal_rounding", &data);
+    })",
+                       "optimal_rounding", &data);
   CHECK(OutputError(*r, &data) < 0.01);
   CHECK(r->Code("w", 1) == 0);
 }

@@ -56,8 +56,8 @@ class IntegerMin : public FastKernel {
     const int64_t channels = shape[1], values = NumElements(shape);
     if (values == 0) return true;
     ParallelFor(values / channels, 1 + (1 << 15) / channels, [&](int64_t begin, int64_t end) {
-      MinRows(from + begin * channels, bounds.data(), end - begin, channels,
-              grid_.grid.is_signed, to + begin * channels);
+      MinRows(from + begin * channels, bounds.data(), end - begin, channels, grid_.grid.is_signed,
+              to + begin * channels);
     });
     return true;
   }

@@ -62,8 +62,7 @@ inline __attribute__((always_inline)) void Dot(const float* m, int64_t n, const 
 
 template <int64_t rows>
 inline __attribute__((always_inline)) void DotVectors(const float* m, int64_t n, const float* x,
-                                                      int64_t vectors, float* y,
-                                                      int64_t y_stride) {
+                                                      int64_t vectors, float* y, int64_t y_stride) {
   int64_t v = 0;
   for (; v + kVectors <= vectors; v += kVectors)
     Dot<rows, kVectors>(m, n, x + v * n, y + v * y_stride, y_stride);

@@ -25,7 +25,7 @@ void CheckUnfolds(const std::string& text, const Shape& input) {
   std::vector<float> rows(all.size() * static_cast<size_t>(columns->size()));
   const bool convolution = graph::IsConvolution(*layer);
   const int64_t channels = layer->out_channels();
-  const int64_t pixels = convolution                  ? y.size() / channels / y.dim(0)
+  const int64_t pixels = convolution                ? y.size() / channels / y.dim(0)
                          : layer->weight_index == 0 ? y.dim(-1)
                                                     : 1;
   for (int64_t g = 0; g < layer->groups; ++g) {
@@ -49,32 +49,38 @@ TEST_CASE("a layer is a matrix product over its columns") {
     graph g (float32[N,4,7,6] x) => (float32[N,6,4,4] y) {
       float32[6,2,3,2] w = random(1)
       y = Conv<group=2, pads=[1,0,2,1], strides=[2,1], dilations=[1,2]>(x, w)
-    })", {3, 4, 7, 6});
+    })",
+               {3, 4, 7, 6});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,3,5,5] x) => (float32[N,2,5,5] y) {
       float32[2,3,4,3] w = random(1)
       y = Conv<auto_pad="SAME_LOWER">(x, w)
-    })", {2, 3, 5, 5});
+    })",
+               {2, 3, 5, 5});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,2,9] x) => (float32[N,4,9] y) {
       float32[4,2,3] w = random(1)
       y = Conv<pads=[1,1]>(x, w)
-    })", {2, 2, 9});
+    })",
+               {2, 2, 9});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,2,3,4,3] x) => (float32[N,2,2,3,2] y) {
       float32[2,1,2,2,2] w = random(1)
       y = Conv<group=2>(x, w)
-    })", {2, 2, 3, 4, 3});
+    })",
+               {2, 2, 3, 4, 3});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,5] x) => (float32[N,3] y) {
       float32[3,5] w = random(1)
       y = Gemm<transB=1>(x, w)
-    })", {4, 5});
+    })",
+               {4, 5});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,3,5] x) => (float32[N,3,2] y) {
       float32[5,2] w = random(1)
       y = MatMul(x, w)
-    })", {2, 3, 5});
+    })",
+               {2, 3, 5});
 }
 
 TEST_CASE("weights on the left and stacks of matrices are matrix products, too") {
@@ -82,27 +88,32 @@ TEST_CASE("weights on the left and stacks of matrices are matrix products, too")
     graph g (float32[N,5,4] x) => (float32[N,3,4] y) {
       float32[3,5] w = random(1)
       y = MatMul(w, x)
-    })", {2, 5, 4});
+    })",
+               {2, 5, 4});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,3,4,5] x) => (float32[N,3,4,2] y) {
       float32[3,5,2] w = random(1)
       y = MatMul(x, w)
-    })", {2, 3, 4, 5});
+    })",
+               {2, 3, 4, 5});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,1,4,5] x) => (float32[N,3,4,2] y) {
       float32[3,5,2] w = random(1)
       y = MatMul(x, w)
-    })", {2, 1, 4, 5});
+    })",
+               {2, 1, 4, 5});
   CheckUnfolds(R"(opset 13
     graph g (float32[4,5] x) => (float32[2,3,4,2] y) {
       float32[2,3,5,2] w = random(1)
       y = MatMul(x, w)
-    })", {4, 5});
+    })",
+               {4, 5});
   CheckUnfolds(R"(opset 13
     graph g (float32[N,3,4,5] x) => (float32[N,3,4,2] y) {
       float32[1,5,2] w = random(1)
       y = MatMul(x, w)
-    })", {2, 3, 4, 5});
+    })",
+               {2, 3, 4, 5});
 }
 
 TEST_CASE("an input that does not fit the layer is an error") {

@@ -46,24 +46,24 @@ Walked Walk(const graph::Model& model, int64_t memory, int threads = 1) {
   quant::EncodingTable table;
   const int before = Threads();
   SetThreads(threads);
-  const Status status = WalkLayers(
-      model, table, layers, data, {.memory_bytes = memory, .label = "test"},
-      [&](size_t i, const LayerInputs* inputs) -> Result<std::string> {
-        CHECK(i == walked.reference.size());
-        CHECK(inputs->samples() == 12);
-        walked.reference.emplace_back();
-        walked.quantized.emplace_back();
-        int64_t first = 0;
-        for (int64_t index = 0; index < inputs->batches(); ++index) {
-          ASSIGN_OR_RETURN(const LayerBatch batch, inputs->Load(index));
-          CHECK(batch.first_sample == first);
-          first += batch.samples;
-          walked.reference.back().push_back(batch.reference);
-          walked.quantized.back().push_back(batch.quantized);
-        }
-        table[layers[i]->input(1)] = Grid(0.3f);
-        return std::string();
-      });
+  const Status status =
+      WalkLayers(model, table, layers, data, {.memory_bytes = memory, .label = "test"},
+                 [&](size_t i, const LayerInputs* inputs) -> Result<std::string> {
+                   CHECK(i == walked.reference.size());
+                   CHECK(inputs->samples() == 12);
+                   walked.reference.emplace_back();
+                   walked.quantized.emplace_back();
+                   int64_t first = 0;
+                   for (int64_t index = 0; index < inputs->batches(); ++index) {
+                     ASSIGN_OR_RETURN(const LayerBatch batch, inputs->Load(index));
+                     CHECK(batch.first_sample == first);
+                     first += batch.samples;
+                     walked.reference.back().push_back(batch.reference);
+                     walked.quantized.back().push_back(batch.quantized);
+                   }
+                   table[layers[i]->input(1)] = Grid(0.3f);
+                   return std::string();
+                 });
   SetThreads(before);
   INFO(status.message());
   REQUIRE(status.ok());

@@ -272,8 +272,8 @@ TEST_CASE("small floats: whole in 2.0.0, a width in the versions before") {
   CHECK(old.find(R"({"name":"m","enc_type":"PER_TENSOR","dtype":"FLOAT","bw":4})") !=
         std::string::npos);
   CHECK(ParseEncodingsJson(old, "e.json", *graph)->empty());
-  CHECK(EncodingsJson(table, "0.6.1", graph.get())->find(
-            R"("conv": [{"bitwidth":16,"dtype":"float"}])") != std::string::npos);
+  CHECK(EncodingsJson(table, "0.6.1", graph.get())
+            ->find(R"("conv": [{"bitwidth":16,"dtype":"float"}])") != std::string::npos);
   const auto shifted = ParseEncodingsJson(
       R"({"version": "2.0.0", "encodings": [{"name": "x", "output_dtype": "float8e5m2",
           "y_scale": 0.5, "y_zero_point": 3}]})",
@@ -398,7 +398,8 @@ TEST_CASE("malformed encodings files are refused with file and entry") {
       {"{\n\"version\": \"1.0.0\",\n!", "malformed JSON in line 3"},
       {"[]", "not a JSON object"},
       {"{}", "key 'version' is missing"},
-      {Replaced(v061, "0.6.1", "0.5.0"), "version '0.5.0' is not one of 0.6.1, 1.0.0, 2.0.0, 2.1.0"},
+      {Replaced(v061, "0.6.1", "0.5.0"),
+       "version '0.5.0' is not one of 0.6.1, 1.0.0, 2.0.0, 2.1.0"},
       {"{\"version\": \"1.0.0\"}", "key 'activation_encodings' is missing"},
       {"{\"version\": \"2.0.0\", \"encodings\": 3}", "'encodings' is not a list"},
       {"{\"version\": \"2.0.0\", \"encodings\": [3]}", "an entry of 'encodings': not an object"},

@@ -19,8 +19,8 @@ namespace {
 using graph::Graph;
 using quant::Encoding;
 using quant::EncodingTable;
-using quant::Grid;
 using quant::Granularity;
+using quant::Grid;
 using quant::ScaleKind;
 
 const char* const kBlockVersions[] = {"1.0.0", "2.0.0", "2.1.0"};
@@ -266,7 +266,8 @@ TEST_CASE("scales that are codes of no kind are their products") {
   const Grid plain = {.bits = 4, .is_signed = true, .symmetric = true, .narrow_range = true};
   const auto t = [](const std::string& fields) {
     return ReadOne(Entries2("2.1.0", StrCat(R"({"name": "t", "output_dtype": "int4", "axis": 1,
-                                                "block_size": 2, )", fields, "}")));
+                                                "block_size": 2, )",
+                                            fields, "}")));
   };
   SECTION("integers above 16") {
     const Encoding e = ReadOne(Entries100(R"({"name": "t", "enc_type": "LPBQ", "dtype": "INT",
@@ -419,8 +420,7 @@ TEST_CASE("malformed two-level scales are refused in one line") {
   in_200(",\"axis\":1", "", "key 'axis' is missing");
   in_200("[16,9]", "[16,0]", "integer scale 0 is not one of 1, 2, 3, ...");
   in_200("[16,9]", "[16,2.5]", "integer scale 2.5 is not one of 1, 2, 3, ...");
-  in_200("[[16,9],[12,16]]", "[[16,9,1,1]]",
-         "scales of scales do not fit");
+  in_200("[[16,9],[12,16]]", "[[16,9,1,1]]", "scales of scales do not fit");
   in_200("[16,9]", "[16]", "per_block_int_scale: nested lists of different length");
   in_200("[[0.25],[0.5]]", "[[0.25],[0.5],[1]]", "scales of scales do not fit");
   in_200("[[0.25],[0.5]]", "[[0.25],[-0.5]]", "scale -0.5 is not a positive number");

@@ -60,7 +60,12 @@ double Nearest(double value, const Format& f) {
 
 // Numbers of the format, what lies half way between them, the floats beside those, and others.
 std::vector<float> Probes(const Format& f, uint64_t seed) {
-  std::vector<float> probes = {0.0f, -0.0f, 1e-30f, 1e30f, -1e30f, std::numeric_limits<float>::max(),
+  std::vector<float> probes = {0.0f,
+                               -0.0f,
+                               1e-30f,
+                               1e30f,
+                               -1e30f,
+                               std::numeric_limits<float>::max(),
                                std::numeric_limits<float>::denorm_min()};
   for (int code = 0; code + 1 < f.codes; ++code) {
     const double low = Meaning(code, f.exponent_bits, f.mantissa_bits);
@@ -270,8 +275,8 @@ TEST_CASE("codes of scales are found whatever the largest code and the digits of
 TEST_CASE("scales of extreme sizes settle to positive numbers") {
   for (const char* name : {"nvfp4", "mxfp4"}) {
     for (const float largest : {1e-37f, 1e-20f, 1.0f, 1e37f}) {
-      Encoding e{.grid = Named(name), .granularity = Granularity::kBlock, .axis = 0,
-                 .block_size = 1};
+      Encoding e{
+          .grid = Named(name), .granularity = Granularity::kBlock, .axis = 0, .block_size = 1};
       e.params = {{largest, 0}, {largest * 1e-6f, 0}};
       if (!(e.params[1].scale > 0)) e.params[1].scale = std::numeric_limits<float>::min();
       SettleScales({2}, &e);

@@ -38,8 +38,8 @@ TEST_CASE("methods are listed, and an unknown one names the nearest") {
                                                       "percentile", "mse", "omse", "sqnr", "aciq",
                                                       "kl", "kl_ort", "kl_tensorrt", "auto"});
   CHECK(WeightMethods() == std::vector<std::string>{"min_max", "percentile", "mse", "omse", "sqnr",
-                                                    "aciq", "kl", "kl_ort", "kl_tensorrt",
-                                                    "auto", "abs_mean", "twn"});
+                                                    "aciq", "kl", "kl_ort", "kl_tensorrt", "auto",
+                                                    "abs_mean", "twn"});
   const auto wrong = MakeObserver("percentil");
   CHECK(wrong.status().kind() == ErrorKind::kUsage);
   CHECK(wrong.status().message() ==
@@ -91,16 +91,25 @@ TEST_CASE("moving_average and mean_min_max follow the samples") {
 TEST_CASE("every method copes with nothing, zeros, constants and extremes") {
   const float huge = std::numeric_limits<float>::max();
   const float tiny = std::numeric_limits<float>::denorm_min();
-  const std::vector<std::vector<float>> all = {
-      {},           {0, 0, -0.0f},       {3},          {-3, -3, -3},  {tiny, 0},      {-tiny},
-      {huge, -huge}, {huge, tiny, 0, 1}, {1e-38f, 1},  {0, 0, 0, 5},  {-1, 0, 1e-30f}};
+  const std::vector<std::vector<float>> all = {{},
+                                               {0, 0, -0.0f},
+                                               {3},
+                                               {-3, -3, -3},
+                                               {tiny, 0},
+                                               {-tiny},
+                                               {huge, -huge},
+                                               {huge, tiny, 0, 1},
+                                               {1e-38f, 1},
+                                               {0, 0, 0, 5},
+                                               {-1, 0, 1e-30f}};
   for (const std::string& method : ObserverMethods()) {
     for (const std::vector<float>& values : all) {
       for (const int bits : {2, 4, 8, 16}) {
-        for (const Grid& grid : {Grid{.bits = bits},
-                                 Grid{.bits = bits, .is_signed = true, .symmetric = true},
-                                 Grid{.bits = bits, .symmetric = true}}) {
-          INFO(method << ' ' << grid.Name() << ' ' << Catch::StringMaker<std::vector<float>>::convert(values));
+        for (const Grid& grid :
+             {Grid{.bits = bits}, Grid{.bits = bits, .is_signed = true, .symmetric = true},
+              Grid{.bits = bits, .symmetric = true}}) {
+          INFO(method << ' ' << grid.Name() << ' '
+                      << Catch::StringMaker<std::vector<float>>::convert(values));
           const Range range = RangeFor(method, values, grid);
           CHECK(std::isfinite(range.min));
           CHECK(std::isfinite(range.max));
@@ -185,8 +194,8 @@ TEST_CASE("percentile is linear inside a bucket and ends at the exact extremes")
   const Range range = RangeFor("percentile", values, kAsymmetric, {.percentile = 90});
   CHECK(range.min == Approx(2 + 0.05 * width).epsilon(1e-9));
   CHECK(range.max == Approx(2 + 0.95 * width).epsilon(1e-9));
-  const Range all = RangeFor("percentile", {-1.7f, 0, 0.3f, 2.123f}, kAsymmetric,
-                             {.percentile = 100});
+  const Range all =
+      RangeFor("percentile", {-1.7f, 0, 0.3f, 2.123f}, kAsymmetric, {.percentile = 100});
   CHECK(all.min == -1.7f);
   CHECK(all.max == 2.123f);
   const float huge = std::numeric_limits<float>::max();
@@ -228,7 +237,8 @@ TEST_CASE("weights use the same methods, per tensor, channel and block") {
   const auto values = LaplaceValues(180, 9, 0.1f);
   for (const std::string& method : WeightMethods()) {
     for (int64_t axis = 0; axis < 3; ++axis) {
-      Encoding layout{.grid = kSymmetric, .granularity = granularity, .axis = axis, .block_size = 4};
+      Encoding layout{
+          .grid = kSymmetric, .granularity = granularity, .axis = axis, .block_size = 4};
       layout.grid.bits = 4;
       std::vector<std::vector<float>> runs(
           static_cast<size_t>(NumElements(ScaleShape(layout, shape))));

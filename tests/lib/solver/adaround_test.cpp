@@ -54,7 +54,8 @@ std::vector<int32_t> LearnPlainly(const Problem& p, const GridSpec& spec, const 
   const auto level = [&](int64_t i, double up) {
     const quant::QParams& q = params[spec.ParamIndex(i / p.n, i % p.n, p.n)];
     return std::clamp(std::floor(double{p.target[i]} / q.scale) + up,
-                      double(spec.grid.qmin() - q.zero_point), double(spec.grid.qmax() - q.zero_point));
+                      double(spec.grid.qmin() - q.zero_point),
+                      double(spec.grid.qmax() - q.zero_point));
   };
   const auto scale = [&](int64_t i) {
     return double{params[spec.ParamIndex(i / p.n, i % p.n, p.n)].scale};
@@ -74,12 +75,14 @@ std::vector<int32_t> LearnPlainly(const Problem& p, const GridSpec& spec, const 
     }
     for (int64_t i = 0; i < size; ++i) {
       double along = 0;
-      for (int64_t j = 0; j < p.n; ++j) along += double{p.H[i % p.n * p.n + j]} * error[i / p.n * p.n + j];
+      for (int64_t j = 0; j < p.n; ++j)
+        along += double{p.H[i % p.n * p.n + j]} * error[i / p.n * p.n + j];
       const bool moves = level(i, 0) != level(i, 1);
       double slope = moves ? -2 * along * scale(i) / power[i / p.n] : 0;
       const double centred = 2 * h[i] - 1;
       if (share >= warm)
-        slope -= options.lambda * 2 * beta * std::copysign(std::pow(std::fabs(centred), beta - 1), centred);
+        slope -= options.lambda * 2 * beta *
+                 std::copysign(std::pow(std::fabs(centred), beta - 1), centred);
       slope *= h_slope[i];
       first[i] = 0.9 * first[i] + 0.1 * slope;
       second[i] = 0.999 * second[i] + 0.001 * slope * slope;

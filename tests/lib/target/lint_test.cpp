@@ -128,15 +128,16 @@ TEST_CASE("packed matrices are looked into") {
   fault("K=0, N=3, bits=4, block_size=16", "[3,3,8]", "[3,3]", "3 x 0");
   fault(good, "[3,3,4]", "[3,3]", "weights of shape [3, 3, 4]");
   fault(good, "[3,3,8]", "[3,2]", "scales of shape [3, 2]");
-  fault("K=100, N=3, bits=4, block_size=16", "[3,7,8]", "[3,7]", "zero points of shape [3, 2]", ", z");
+  fault("K=100, N=3, bits=4, block_size=16", "[3,7,8]", "[3,7]", "zero points of shape [3, 2]",
+        ", z");
   fault("K=9223372036854775807, N=3, bits=4, block_size=16", "[3,3,8]", "[3,3]", "a matrix of");
 }
 
 std::string Table(const std::string& attributes, const std::string& data,
                   const std::string& scales) {
   return "opset 13, com.microsoft 1\ngraph g (int64[N] i) => (float32[N,64] y) {\n  " + data +
-         " d = zeros\n  float32" + scales +
-         " s = ones\n  y = com.microsoft.GatherBlockQuantized<" + attributes + ">(d, i, s)\n}";
+         " d = zeros\n  float32" + scales + " s = ones\n  y = com.microsoft.GatherBlockQuantized<" +
+         attributes + ">(d, i, s)\n}";
 }
 
 TEST_CASE("packed tables are looked into") {
@@ -145,17 +146,21 @@ TEST_CASE("packed tables are looked into") {
   CHECK(Faults(Table(good, "uint8[10,32]", "[10,2]"), target).empty());
   CHECK(Faults(Table(good, "uint4[10,64]", "[10,2]"), target).empty());
   CHECK(Names(Faults(Table(good, "uint8[10,32]", "[10,1]"), target), "scales of shape [10, 1]"));
-  CHECK(Names(Faults(Table("bits=4, block_size=48, quantize_axis=1", "uint8[10,32]", "[10,2]"), target),
-              "blocks of 48"));
-  CHECK(Names(Faults(Table("bits=5, block_size=32", "uint8[10,32]", "[10,2]"), target), "codes of 5 bits"));
-  CHECK(Names(Faults(Table("bits=4, block_size=32, quantize_axis=7", "uint8[10,32]", "[10,2]"), target),
-              "quantize_axis 7"));
+  CHECK(Names(
+      Faults(Table("bits=4, block_size=48, quantize_axis=1", "uint8[10,32]", "[10,2]"), target),
+      "blocks of 48"));
+  CHECK(Names(Faults(Table("bits=5, block_size=32", "uint8[10,32]", "[10,2]"), target),
+              "codes of 5 bits"));
+  CHECK(Names(
+      Faults(Table("bits=4, block_size=32, quantize_axis=7", "uint8[10,32]", "[10,2]"), target),
+      "quantize_axis 7"));
 }
 
 TEST_CASE("ranges that are too narrow for the target are named") {
   const auto model = [](const std::string& scale) {
     return "opset 13\ngraph g (float32[N] x) => (float32[N] y) {\n  float32[] s = {" + scale +
-           "}\n  uint8[] z = {0}\n  q = QuantizeLinear(x, s, z)\n  d = DequantizeLinear(q, s, z)\n  "
+           "}\n  uint8[] z = {0}\n  q = QuantizeLinear(x, s, z)\n  d = DequantizeLinear(q, s, z)\n "
+           " "
            "r = Relu(d)\n  p = QuantizeLinear(r, s, z)\n  y = DequantizeLinear(p, s, z)\n}";
   };
   CHECK(Names(Faults(model("1e-7"), "qnn-htp"), "a range of width"));
@@ -208,8 +213,11 @@ float Sigmoid producing 's': op Sigmoid is not in the profile
 float Flatten producing 'f': its input is not quantized
 )");
   const auto symmetric = [](const std::string& one_sided) {
-    return ParseAimetConfig(R"({"defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "True"}, "params": {},
-                             "unsigned_symmetric": ")" + one_sided + "\"}}", "c.json", LoadProfile("generic").value());
+    return ParseAimetConfig(
+        R"({"defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "True"}, "params": {},
+                             "unsigned_symmetric": ")" +
+            one_sided + "\"}}",
+        "c.json", LoadProfile("generic").value());
   };
   CHECK(symmetric("True")->activations.Name() == "uint8 symmetric unsigned");
   CHECK(symmetric("False")->activations.Name() == "int8 symmetric");

@@ -11,8 +11,8 @@ namespace roundel::target {
 
 TEST_CASE("built-in profiles load, by their own name, and equal the files they come from") {
   CHECK(ProfileNames() == std::vector<std::string>{"generic", "llm-matmulnbits", "openvino",
-                                                   "ort-cpu", "ort-cpu-avx2",
-                                                   "ort-mobile-xnnpack", "qnn-htp", "tensorrt"});
+                                                   "ort-cpu", "ort-cpu-avx2", "ort-mobile-xnnpack",
+                                                   "qnn-htp", "tensorrt"});
   for (const std::string& name : ProfileNames()) {
     const auto profile = LoadProfile(name);
     REQUIRE(profile.ok());
@@ -80,7 +80,8 @@ TEST_CASE("faults of a profile file are reported with their line") {
   CHECK(fault("name: x\nquantize: Conv").starts_with("p.yaml:2: expected a list"));
   CHECK(fault("name: x\nabsorb_relu: maybe") == "p.yaml:2: expected true or false");
   CHECK(fault("name: x\nmin_opset: ten") == "p.yaml:2: min_opset is not an opset version");
-  const std::string grid = "p.yaml:2: expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'";
+  const std::string grid =
+      "p.yaml:2: expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'";
   for (const char* text : {"byte", "int", "uint99", "uint8 narrow", "int8 symmetric loud", "[a]"})
     CHECK(fault(StrCat("name: x\nweights: ", text)) == grid);
   for (const char* range : {"[1]", "[1, 0]", "[a, b]", "[0, nan]", "[0, inf]"})
