@@ -47,6 +47,7 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
       columns.geometry_,
       ResolveWindow(*layer.node, spatial, Shape(weight.begin() + 2, weight.end()), false));
   columns.positions_ = input[0] * NumElements(columns.geometry_.output);
+  columns.SetTaps();
   return columns;
 }
 
@@ -77,16 +78,38 @@ Status Columns::SetMatrices(const graph::WeightedLayer& layer, const Shape& weig
   return OkStatus();
 }
 
+void Columns::SetTaps() {
+  const Window& w = geometry_;
+  taps_ = {0};
+  for (size_t d = 0; d < w.kernel.size(); ++d) {
+    std::vector<int64_t> finer;
+    for (const int64_t tap : taps_)
+      for (int64_t k = 0; k < w.kernel[d]; ++k)
+        finer.push_back(tap * w.input[d] + k * w.dilations[d]);
+    taps_ = std::move(finer);
+  }
+}
+
 void Columns::ReadWindow(const float* input, int64_t position, int64_t group, float* row) const {
   const Window& w = geometry_;
   const size_t axes = w.kernel.size();
-  int64_t taps = 1, start[kMaxSpatialAxes] = {}, rest = position;
+  const int64_t taps = std::ssize(taps_);
+  int64_t start[kMaxSpatialAxes] = {}, rest = position;
+  bool whole = true;  // no tap in the padding
   for (size_t d = axes; d-- > 0;) {
     start[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
     rest /= w.output[d];
-    taps *= w.kernel[d];
+    whole = whole && start[d] >= 0 && start[d] + (w.kernel[d] - 1) * w.dilations[d] < w.input[d];
   }
   const float* first = input + (rest * channels_ + group * in_per_group_) * pixels_;
+  if (whole) {
+    int64_t corner = 0;
+    for (size_t d = 0; d < axes; ++d) corner = corner * w.input[d] + start[d];
+    for (int64_t c = 0; c < in_per_group_; ++c)
+      for (int64_t tap = 0; tap < taps; ++tap)
+        row[c * taps + tap] = first[c * pixels_ + corner + taps_[static_cast<size_t>(tap)]];
+    return;
+  }
   int64_t at[kMaxSpatialAxes] = {};  // the tap
   for (int64_t tap = 0; tap < taps; ++tap) {
     int64_t pixel = 0;

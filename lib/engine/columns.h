@@ -30,6 +30,7 @@ class Columns {
 
  private:
   Status SetMatrices(const graph::WeightedLayer& layer, const Shape& weight, const Shape& input);
+  void SetTaps();
   void ReadWindow(const float* input, int64_t position, int64_t group, float* row) const;
 
   int64_t size_ = 0, positions_ = 0;
@@ -42,6 +43,7 @@ class Columns {
   };
   std::vector<Pair> pairs_;
   int64_t rows_ = 0;     // of one matrix of the input
+  std::vector<int64_t> taps_;  // pixels from the first tap of a window to each
   bool window_ = false;  // Conv
   Window geometry_;      // of it
 };
