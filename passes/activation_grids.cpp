@@ -93,12 +93,6 @@ class ActivationGrids {
   }
 
  private:
-  const Tensor& Constant(const std::string& value) const {
-    const Tensor* constant = session_.model.graph->Constant(value);
-    INVARIANT(constant, "placement of a weight that is not constant: " + value);
-    return *constant;
-  }
-
   // Statistics without data, and without quantizers where nothing is told: of whole groups, and of
   // biases, whose unit is that of their layer's input.
   Status Analyse(target::Placement* placement) {
@@ -206,7 +200,7 @@ class ActivationGrids {
     for (const QuantPoint* point : group) {
       if (point->fixed_range) least = std::min(least, point->range_min);
       if (point->role != Role::kWeight) continue;
-      const Tensor constant = Constant(point->value).ToFloat();
+      const Tensor constant = ConstantOf(session_, point->value).ToFloat();
       for (int64_t i = 0; i < constant.size(); ++i)
         least = std::min(least, double{constant.data<float>()[i]});
     }
@@ -253,8 +247,8 @@ class ActivationGrids {
     for (const QuantPoint* point : group) {
       if (point->fixed_range) widen(point->range_min, point->range_max);
       if (point->role != Role::kWeight) continue;
-      ASSIGN_OR_RETURN(const auto ranges,
-                       quant::TensorRanges(Constant(point->value), MakeEncoding(*point, {})));
+      ASSIGN_OR_RETURN(const auto ranges, quant::TensorRanges(ConstantOf(session_, point->value),
+                                                              MakeEncoding(*point, {})));
       widen(ranges[0].min, ranges[0].max);
     }
     if (decision.method.empty()) return range;
@@ -289,6 +283,12 @@ Encoding MakeEncoding(const QuantPoint& point, std::vector<QParams> params) {
              .params = std::move(params)};
   e.decided_by = "calibrate";
   return e;
+}
+
+const Tensor& ConstantOf(const Session& session, const std::string& value) {
+  const Tensor* constant = session.model.graph->Constant(value);
+  INVARIANT(constant, "placement of a weight that is not constant: " + value);
+  return *constant;
 }
 
 quant::MethodOptions MethodOptionsOf(const recipe::Params& params) {

@@ -10,6 +10,8 @@
 namespace roundel::passes {
 
 quant::Encoding MakeEncoding(const target::QuantPoint& point, std::vector<quant::QParams> params);
+// Behind a point that is a weight, a bias or a constant operand.
+const Tensor& ConstantOf(const Session& session, const std::string& value);
 quant::MethodOptions MethodOptionsOf(const recipe::Params& params);
 
 // Adds encodings of all activations to `table`, beside the frozen ones that stand there; with

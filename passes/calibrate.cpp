@@ -98,12 +98,6 @@ class GridMaker {
   int64_t samples() const { return samples_; }
 
  private:
-  const Tensor& Constant(const std::string& value) const {
-    const Tensor* constant = session_.model.graph->Constant(value);
-    INVARIANT(constant, "placement of a weight that is not constant: " + value);
-    return *constant;
-  }
-
   // With two or three levels the largest weight says nothing about the scale, so that min_max, which
   // may stand there for nobody having chosen, is least squares.
   const quant::Observer& WeightsMethod(const quant::Grid& grid) const {
@@ -116,7 +110,8 @@ class GridMaker {
   Status MakeWeight(const QuantPoint& point) {
     if (table_.contains(point.value)) return OkStatus();  // frozen
     Encoding e = MakeEncoding(point, {});
-    auto ranges = quant::TensorRanges(Constant(point.value), e, WeightsMethod(point.grid));
+    auto ranges =
+        quant::TensorRanges(ConstantOf(session_, point.value), e, WeightsMethod(point.grid));
     if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
@@ -134,7 +129,7 @@ class GridMaker {
       else if (std::fabs(scale) > 2 * magnitude((*ranges)[i]) || std::fabs(scale) < floor)
         scale = floor;
     }
-    quant::SettleScales(Constant(point.value).shape(), &e);
+    quant::SettleScales(ConstantOf(session_, point.value).shape(), &e);
     table_[point.value] = std::move(e);
     return OkStatus();
   }
@@ -147,7 +142,7 @@ class GridMaker {
   void FitWeightToBias(const QuantPoint& point) {
     Encoding& weight = table_.at(point.bias_weight);
     if (weight.frozen || weight.codes) return;
-    const Tensor& bias = Constant(point.value);
+    const Tensor& bias = ConstantOf(session_, point.value);
     const size_t channels = weight.params.size();
     for (int64_t i = 0; i < bias.size(); ++i) {
       const double magnitude = std::abs(static_cast<double>(bias.data<float>()[i]));
@@ -164,7 +159,7 @@ class GridMaker {
   void MakeBias(const QuantPoint& point) {
     if (table_.contains(point.value)) return;  // frozen
     const Encoding& weight = table_.at(point.bias_weight);
-    const Tensor& bias = Constant(point.value);
+    const Tensor& bias = ConstantOf(session_, point.value);
     const auto channels = static_cast<int64_t>(weight.params.size());
     // A frozen weight need not have the granularity that was placed.
     if (weight.granularity == Granularity::kBlock || bias.size() % channels != 0) {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "lib/graph/layer.h"
+
 namespace roundel::engine {
 
 const std::string& DataInput(const graph::Graph& graph, const graph::Node& layer) {
-  return layer.input(graph.Constant(layer.input(1)) ? 0 : 1);
+  return layer.input(1 - graph::WeightIndex(graph, layer));
 }
 
 Stretches::Stretches(const graph::Graph& graph, const std::vector<size_t>& targets)

@@ -85,6 +85,12 @@ bool IsLayerOp(const Node& node) {
   return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
 }
 
+size_t WeightIndex(const Graph& graph, const Node& layer) {
+  const bool left =
+      layer.Is("MatMul") && !graph.Constant(layer.input(1)) && graph.Constant(layer.input(0));
+  return left ? 0 : 1;
+}
+
 bool IsConvolution(const WeightedLayer& layer) {
   return layer.node->Is("Conv") || layer.node->Is("ConvTranspose");
 }
@@ -117,15 +123,15 @@ std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::str
 
 std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, std::string* why) {
   if (!node->Is("MatMul")) return MatchLayer(graph, node, why);
-  const Tensor* right = graph.Constant(node->input(1));
-  if (right && right->rank() < 3) return MatchLayer(graph, node, why);
-  const Tensor* weight = right ? right : graph.Constant(node->input(0));
+  const size_t index = WeightIndex(graph, *node);
+  const bool right = index == 1;
+  const Tensor* weight = graph.Constant(node->input(index));
+  if (weight && right && weight->rank() < 3) return MatchLayer(graph, node, why);
   if (!weight) return Decline(why, "its weight is not a constant");
   if (!IsRealType(weight->dtype())) return Decline(why, "its weight is not of a floating type");
   if (!right && weight->rank() != 2) return Decline(why, "its weight on the left is not a matrix");
   if (weight->size() == 0) return Decline(why, "its weight is empty");
-  WeightedLayer layer{
-      .node = node, .out_major = !right, .weight_index = right ? size_t{1} : size_t{0}};
+  WeightedLayer layer{.node = node, .out_major = !right, .weight_index = index};
   layer.out_per_group = weight->dim(right ? -1 : 0);
   layer.in_per_group = weight->size() / layer.out_per_group;
   layer.stack = right ? layer.in_per_group / weight->dim(-2) : 1;

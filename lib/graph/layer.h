@@ -49,6 +49,9 @@ std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, 
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why);
 bool IsLayerOp(const Node& node);
+// Which input of a layer is its weight: 1, but 0 for a MatMul whose left side alone is constant. The
+// other one of the two is the data.
+size_t WeightIndex(const Graph& graph, const Node& layer);
 // Channels on axis 1, whatever the rank; else Gemm or MatMul, channels on the last axis.
 bool IsConvolution(const WeightedLayer& layer);
 

@@ -79,7 +79,7 @@ std::string Grid::Name() const {
 Grid Grid::ForValuesFrom(double least) const {
   Grid grid = *this;
   grid.from_zero = false;
-  grid.symmetric = symmetric && !(from_zero && least >= 0);
+  grid.symmetric = symmetric && !(from_zero && !is_signed && least >= 0);
   return grid;
 }
 

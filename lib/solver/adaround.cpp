@@ -59,12 +59,12 @@ class LoneRow {
     error_.resize(columns_.size());
   }
 
-  void Learn(const AdaRoundOptions& options, int from) {
-    for (int i = from; i < options.iterations; ++i) {
+  void Learn(std::span<const AdaRoundStep> schedule, size_t from) {
+    for (size_t i = from; i < schedule.size(); ++i) {
       if ((i - from) % kLookEvery == 0 && !LeaveOutSettled(i == from)) break;
       SoftErrors(own_, 0, own_.size(), error_.data());
       Multiply(own_.size(), pieces_.data(), error_.data(), constant_.data(), slope_.data());
-      LearnStep(&own_, 0, own_.size(), slope_.data(), factor_, AdaRoundStepAt(options, i));
+      LearnStep(&own_, 0, own_.size(), slope_.data(), factor_, schedule[i]);
     }
     WriteBack();
   }
@@ -140,14 +140,14 @@ struct Rows {
 };
 
 void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const double> power,
-               const AdaRoundOptions& options, SoftWeights* soft) {
+               std::span<const AdaRoundStep> schedule, SoftWeights* soft) {
   const auto factor = [&](int64_t row) {  // of the relative error, by w^
     const double of_row = power[static_cast<size_t>(at.begin + row)];
     return of_row > 0 ? static_cast<float>(-2 / of_row) : 0.0f;
   };
   std::vector<float> error(soft->v.size()), slope(soft->v.size());
-  int i = 0;
-  for (; i < options.iterations && !Interrupted(); ++i) {
+  size_t i = 0;
+  for (; i < schedule.size() && !Interrupted(); ++i) {
     if (i % kLookEvery == 0) {
       int64_t open = 0;
       for (int64_t k = 0; k < soft->size(); ++k) open += Settled(*soft, k) ? 0 : 1;
@@ -158,12 +158,12 @@ void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const
     SoftErrors(*soft, 0, soft->size(), error.data());
     std::fill(slope.begin(), slope.end(), 0.0f);
     AddProduct(at.rows, 1.0f, Strided<float>{error.data(), 1, p.n}, h, slope.data(), p.n);
-    const AdaRoundStep step = AdaRoundStepAt(options, i);
     for (int64_t row = 0; row < at.rows; ++row)
-      LearnStep(soft, row * p.n, (row + 1) * p.n, slope.data() + row * p.n, factor(row), step);
+      LearnStep(soft, row * p.n, (row + 1) * p.n, slope.data() + row * p.n, factor(row),
+                schedule[i]);
   }
   for (int64_t row = 0; row < at.rows && !Interrupted(); ++row)
-    LoneRow(p, soft, row * p.n, factor(row)).Learn(options, i);
+    LoneRow(p, soft, row * p.n, factor(row)).Learn(schedule, i);
 }
 
 // Rows per piece of work: each is learnt from the first to the last iteration by one thread, which
@@ -175,6 +175,8 @@ constexpr int64_t kRows = 48;
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
                   const AdaRoundOptions& options) {
   Solution solution = EmptySolution(layer, spec, params);
+  std::vector<AdaRoundStep> schedule;
+  for (int i = 0; i < options.iterations; ++i) schedule.push_back(AdaRoundStepAt(options, i));
   if (!solution.codes.empty())
     ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t first, int64_t last) {
       for (int64_t g = first; g < last; ++g) {
@@ -185,7 +187,7 @@ Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
           const Rows at{g * p.m, begin, end - begin};
           const auto target = std::span(p.target).subspan(begin * p.n, at.rows * p.n);
           SoftWeights soft = StartSoftWeights(target, p.n, spec, params, at.first_row + begin);
-          LearnRows(p, h, at, power, options, &soft);
+          LearnRows(p, h, at, power, schedule, &soft);
           for (int64_t k = 0; k < soft.size(); ++k)
             solution.codes[(g * p.m + begin) * p.n + k] = RoundedCode(soft, k);
         });

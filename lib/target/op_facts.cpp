@@ -4,6 +4,8 @@
 #include <limits>
 #include <unordered_set>
 
+#include "lib/graph/layer.h"
+
 namespace roundel::target {
 namespace {
 
@@ -65,7 +67,7 @@ std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, i
   if (node.Is("ConvTranspose")) return LayerSlots{1, 2, 1, 0, 1};  // [C_in, C_out/group, k...]
   if (node.Is("MatMul")) {
     const int64_t last = rank - 1, before = std::max<int64_t>(0, rank - 2);
-    if (!graph.Constant(node.input(1)) && graph.Constant(node.input(0)))
+    if (graph::WeightIndex(graph, node) == 0)
       return LayerSlots{0, std::nullopt, before, last, 1};  // [..., M, K]
     return LayerSlots{1, std::nullopt, last, before, 1};    // [..., K, N]
   }

@@ -158,7 +158,26 @@ void RunLoops(const Loops& loops, const T* from, T* to) {
   });
 }
 
+// Loops over the target in its order.
+template <typename T>
+void RunTranspose(int64_t planes, int64_t rows, int64_t columns, const T* from, T* to) {
+  if (planes == 0 || rows == 0 || columns == 0) return;
+  const int64_t plane = rows * columns;
+  RunLoops(
+      Loops{.dims = {planes, columns, rows}, .from = {plane, 1, columns}, .to = {plane, rows, 1}},
+      from, to);
+}
+
 }  // namespace
+
+void TransposePlanes(int64_t planes, int64_t rows, int64_t columns, const float* from, float* to) {
+  RunTranspose(planes, rows, columns, reinterpret_cast<const uint32_t*>(from),
+               reinterpret_cast<uint32_t*>(to));
+}
+void TransposePlanes(int64_t planes, int64_t rows, int64_t columns, const uint8_t* from,
+                     uint8_t* to) {
+  RunTranspose(planes, rows, columns, from, to);
+}
 
 Status CopyStrided(const Shape& shape, const Tensor& from, const View& view_from, Tensor* to,
                    const View& view_to) {

@@ -24,4 +24,9 @@ inline View WholeView(const Shape& shape) { return {0, Strides(shape)}; }
 Status CopyStrided(const Shape& shape, const Tensor& from, const View& view_from, Tensor* to,
                    const View& view_to);
 
+// [planes, rows, columns] -> [planes, columns, rows].
+void TransposePlanes(int64_t planes, int64_t rows, int64_t columns, const float* from, float* to);
+void TransposePlanes(int64_t planes, int64_t rows, int64_t columns, const uint8_t* from,
+                     uint8_t* to);
+
 }  // namespace roundel::engine
