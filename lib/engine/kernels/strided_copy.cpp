@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #include "lib/engine/kernels/types.h"
 
 namespace roundel::engine {
@@ -101,10 +105,48 @@ void TransposeQuad(const uint32_t* from, int64_t step_from, uint32_t* to, int64_
   for (int64_t i = 0; i < 4; ++i) std::memcpy(to + i * step_to, &y[i], sizeof y[i]);
 }
 
+#if defined(__x86_64__)
+// 8 x 8 of them: pairs, then pairs of pairs, then halves of vectors change places.
+__attribute__((target("avx2"))) void TransposeEight(const uint32_t* from, int64_t step_from,
+                                                    uint32_t* to, int64_t step_to) {
+  __m256 row[8], pair[8], four[8];
+  for (int64_t i = 0; i < 8; ++i)
+    row[i] = _mm256_loadu_ps(reinterpret_cast<const float*>(from + i * step_from));
+  for (int64_t i = 0; i < 8; i += 2) {
+    pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+    pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+  }
+  for (int64_t i = 0; i < 8; i += 4)
+    for (int64_t k = 0; k < 2; ++k) {
+      four[i + 2 * k] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0x44);
+      four[i + 2 * k + 1] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0xee);
+    }
+  for (int64_t i = 0; i < 4; ++i) {
+    const __m256 low = _mm256_permute2f128_ps(four[i], four[i + 4], 0x20);
+    const __m256 high = _mm256_permute2f128_ps(four[i], four[i + 4], 0x31);
+    std::memcpy(to + i * step_to, &low, sizeof low);
+    std::memcpy(to + (i + 4) * step_to, &high, sizeof high);
+  }
+}
+bool HasEight() {
+  static const bool has = __builtin_cpu_supports("avx2") != 0;
+  return has;
+}
+#else
+void TransposeEight(const uint32_t*, int64_t, uint32_t*, int64_t) {}
+bool HasEight() { return false; }
+#endif
+
 template <typename T>
 void TransposeTile(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows,
                    int64_t columns) {
   if constexpr (sizeof(T) == 4) {
+    if (rows == kTile && columns == kTile && HasEight()) {
+      for (int64_t i = 0; i < kTile; i += 8)
+        for (int64_t k = 0; k < kTile; k += 8)
+          TransposeEight(from + k * step_from + i, step_from, to + i * step_to + k, step_to);
+      return;
+    }
     if (rows == kTile && columns == kTile) {
       for (int64_t i = 0; i < kTile; i += 4)
         for (int64_t k = 0; k < kTile; k += 4)
