@@ -13,9 +13,9 @@
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
 #include "lib/base/text.h"
+#include "lib/graph/value_types.h"
 #include "lib/io/encodings_json.h"
 #include "lib/report/report.h"
-#include "lib/target/value_types.h"
 
 namespace roundel::cmd {
 namespace {
@@ -39,7 +39,7 @@ struct Pair {
 
 // Float values of the main graph in execution order, without graph inputs.
 std::vector<Pair> FloatValues(const graph::Model& model) {
-  const auto types = target::InferValueTypes(model);
+  const auto types = graph::InferValueTypes(model);
   std::vector<Pair> values;
   int64_t position = 0;
   for (const graph::NodePtr& node : model.graph->nodes()) {
@@ -57,7 +57,7 @@ std::vector<Pair> FloatValues(const graph::Model& model) {
 // Names follow ONNX Runtime's quantizer: after quantization, the consumers of X read
 // X_DequantizeLinear_Output; a graph output keeps its name.
 std::vector<Pair> MatchValues(const graph::Model& model, const graph::Model& quantized) {
-  const auto types = target::InferValueTypes(quantized);
+  const auto types = graph::InferValueTypes(quantized);
   std::vector<Pair> pairs;
   for (Pair& pair : FloatValues(model)) {
     for (const std::string& name : {pair.value + "_DequantizeLinear_Output", pair.value}) {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "lib/base/text.h"
+#include "lib/graph/value_types.h"
 #include "lib/target/op_facts.h"
-#include "lib/target/value_types.h"
 
 namespace roundel::target {
 
@@ -12,7 +12,7 @@ using graph::Node;
 using Kind = NodePlan::Kind;
 
 NodeSorter::NodeSorter(const graph::Model& model, const Profile& profile, const GridChoice& choice)
-    : g_(*model.graph), profile_(profile), choice_(choice), types_(InferValueTypes(model)) {}
+    : g_(*model.graph), profile_(profile), choice_(choice), types_(graph::InferValueTypes(model)) {}
 
 Status NodeSorter::Prepare() {
   for (const std::string& text : choice_.exclude) {

@@ -6,7 +6,6 @@
 #include "lib/graph/text.h"
 #include "lib/target/grid_name.h"
 #include "lib/target/profile.h"
-#include "lib/target/value_types.h"
 
 namespace roundel::target {
 namespace {
@@ -389,9 +388,9 @@ graph g (float16[1,4] x) => (float16[1,4] y) {
   CHECK(PlaceText(R"(opset 13, my.ops 1
 graph g (float32[1,4] x) => (float32[1,4] y) {
   u = my.ops.Secret(x)
-  y = Add(x, u)
+  y = Sigmoid(u)
 })") == R"(float Secret producing 'u': op my.ops.Secret is not in the profile
-float Add producing 'y': the type of 'u' is not known
+float Sigmoid producing 'y': the type of 'u' is not known
 )");
 }
 
@@ -456,35 +455,6 @@ TEST_CASE("grids of weights alone, and those that an opset cannot hold, are usag
   setup.choice.weights = ParseGridName("float8e4m3fn").value();
   CHECK(PlaceError(kConvRelu, setup).message().find("5 to 8 bits, not float8e4m3fn") !=
         std::string::npos);
-}
-
-TEST_CASE("types of values follow from declarations and operators") {
-  const auto types = InferValueTypes(ParseModel(R"(opset 13
-graph g (float32[2,4] x, int32[2] n) => (float32[2,4] y) {
-  c = Constant<value=int64[1]{3}>()
-  d = Constant<value_float=1.0>()
-  e = Cast<to=10>(x)
-  f = Equal(x, x)
-  h = Where(f, x, x)
-  i = ArgMax(x)
-  j, k = TopK(x, c)
-  l = ConstantOfShape<value=int32[1]{7}>(c)
-  m = ConstantOfShape(c)
-  o = DequantizeLinear(l, d)
-  y = Identity(h)
-})"));
-  CHECK(types.at("c") == DType::kInt64);
-  CHECK(types.at("d") == DType::kFloat);
-  CHECK(types.at("e") == DType::kFloat16);
-  CHECK(types.at("f") == DType::kBool);
-  CHECK(types.at("h") == DType::kFloat);
-  CHECK(types.at("i") == DType::kInt64);
-  CHECK(types.at("j") == DType::kFloat);
-  CHECK(types.at("k") == DType::kInt64);
-  CHECK(types.at("l") == DType::kInt32);
-  CHECK(types.at("m") == DType::kFloat);
-  CHECK(types.at("o") == DType::kFloat);
-  CHECK(types.at("n") == DType::kInt32);
 }
 
 }  // namespace roundel::target

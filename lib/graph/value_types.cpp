@@ -1,0 +1,324 @@
+#include "lib/graph/value_types.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <vector>
+
+namespace roundel::graph {
+namespace {
+
+// The type of one output: that of an input (its index), or a type of its own.
+using Source = int;
+constexpr Source Is(DType type) { return -1 - static_cast<int>(type); }
+constexpr Source kIsBool = Is(DType::kBool), kIsInt64 = Is(DType::kInt64),
+                 kIsInt32 = Is(DType::kInt32), kIsUint8 = Is(DType::kUint8),
+                 kIsFloat = Is(DType::kFloat);
+
+// By operator, the sources of its outputs; what lies past the end follows the last.
+using Rules = std::unordered_map<std::string, std::vector<Source>>;
+
+// Operators of ONNX that do not simply make what their first input is.
+const Rules kOnnx = {
+    {"And", {kIsBool}},
+    {"ArgMax", {kIsInt64}},
+    {"ArgMin", {kIsInt64}},
+    {"BatchNormalization", {0, 3}},
+    {"CastLike", {1}},
+    {"ConvInteger", {kIsInt32}},
+    {"Dropout", {0, kIsBool}},
+    {"DynamicQuantizeLinear", {kIsUint8, kIsFloat, kIsUint8}},
+    {"Equal", {kIsBool}},
+    {"Greater", {kIsBool}},
+    {"GreaterOrEqual", {kIsBool}},
+    {"IsInf", {kIsBool}},
+    {"IsNaN", {kIsBool}},
+    {"LayerNormalization", {0, kIsFloat}},
+    {"Less", {kIsBool}},
+    {"LessOrEqual", {kIsBool}},
+    {"MatMulInteger", {kIsInt32}},
+    {"MaxPool", {0, kIsInt64}},
+    {"NonMaxSuppression", {kIsInt64}},
+    {"NonZero", {kIsInt64}},
+    {"Not", {kIsBool}},
+    {"OneHot", {2}},
+    {"OptionalHasElement", {kIsBool}},
+    {"Or", {kIsBool}},
+    {"QLinearConv", {7}},
+    {"QLinearMatMul", {7}},
+    {"SequenceLength", {kIsInt64}},
+    {"Shape", {kIsInt64}},
+    {"SimplifiedLayerNormalization", {0, kIsFloat}},
+    {"Size", {kIsInt64}},
+    {"TfIdfVectorizer", {kIsFloat}},
+    {"TopK", {0, kIsInt64}},
+    {"Unique", {0, kIsInt64}},
+    {"Where", {1}},
+    {"Xor", {kIsBool}},
+};
+
+// Operators of com.microsoft; those that are not named are unknown.
+const Rules kContrib = {
+    {"Attention", {0}},
+    {"BiasGelu", {0}},
+    {"BiasSplitGelu", {0}},
+    {"DequantizeLinear", {1}},
+    {"DynamicQuantizeLSTM", {0}},
+    {"DynamicQuantizeMatMul", {0}},
+    {"EmbedLayerNormalization", {2, kIsInt32, 2}},
+    {"FastGelu", {0}},
+    {"FusedConv", {0}},
+    {"FusedGemm", {0}},
+    {"FusedMatMul", {0}},
+    {"FusedMatMulActivation", {0}},
+    {"GatherBlockQuantized", {2}},
+    {"Gelu", {0}},
+    {"GridSample", {0}},
+    {"GroupNorm", {0}},
+    {"GroupQueryAttention", {0}},
+    {"Inverse", {0}},
+    {"MatMulBnb4", {0}},
+    {"MatMulIntegerToFloat", {2}},
+    {"MatMulNBits", {0}},
+    {"MultiHeadAttention", {0}},
+    {"NhwcConv", {0}},
+    {"NhwcFusedConv", {0}},
+    {"NhwcMaxPool", {0}},
+    {"Pad", {0}},
+    {"QAttention", {3}},
+    {"QGemm", {8}},
+    {"QLinearAdd", {0}},
+    {"QLinearAveragePool", {0}},
+    {"QLinearConcat", {1}},
+    {"QLinearConv", {7}},
+    {"QLinearGlobalAveragePool", {0}},
+    {"QLinearLeakyRelu", {0}},
+    {"QLinearMul", {0}},
+    {"QLinearReduceMean", {0}},
+    {"QLinearSigmoid", {0}},
+    {"QLinearSoftmax", {0}},
+    {"QLinearWhere", {1}},
+    {"QuantizeLinear", {2}},
+    {"QuickGelu", {0}},
+    {"Range", {0}},
+    {"RotaryEmbedding", {0}},
+    {"SkipLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
+    {"SkipSimplifiedLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
+    {"TransposeMatMul", {0}},
+    {"Trilu", {0}},
+};
+
+// All inputs and the first output have one type.
+const std::unordered_set<std::string> kUniform = {"Add",
+                                                  "BiasGelu",
+                                                  "Concat",
+                                                  "Conv",
+                                                  "ConvTranspose",
+                                                  "Div",
+                                                  "FastGelu",
+                                                  "FusedConv",
+                                                  "FusedGemm",
+                                                  "FusedMatMul",
+                                                  "Gemm",
+                                                  "InstanceNormalization",
+                                                  "MatMul",
+                                                  "Max",
+                                                  "Mean",
+                                                  "Min",
+                                                  "Mul",
+                                                  "PRelu",
+                                                  "Sub",
+                                                  "Sum",
+                                                  "SkipLayerNormalization",
+                                                  "SkipSimplifiedLayerNormalization"};
+
+// What is known of a value; a sequence has the type of its elements.
+struct Known {
+  DType type = DType::kUndefined;
+  bool is_sequence = false;
+};
+
+const Rules* RulesOf(const std::string& domain) {
+  return domain.empty() ? &kOnnx : domain == "com.microsoft" ? &kContrib : nullptr;
+}
+
+Known ConstantType(const Node& node) {
+  if (const Tensor* value = node.TensorAttribute("value")) return {value->dtype()};
+  if (node.FindAttribute("value_float") || node.FindAttribute("value_floats"))
+    return {DType::kFloat};
+  if (node.FindAttribute("value_int") || node.FindAttribute("value_ints")) return {DType::kInt64};
+  return {};
+}
+
+// The attribute that says what some operators make; nullptr for all others.
+const char* TypeAttribute(const std::string& op) {
+  if (op == "Cast") return "to";
+  if (op.starts_with("Random") || op == "EyeLike" || op == "Multinomial" || op == "Bernoulli" ||
+      op == "SequenceEmpty")
+    return "dtype";
+  if (op.ends_with("Window") || op == "MelWeightMatrix") return "output_datatype";
+  if (op == "QuantizeLinear" || op == "DequantizeLinear") return "output_dtype";
+  return nullptr;
+}
+
+class Inference {
+ public:
+  // `outer`: of the graph around this one, or nullptr.
+  Inference(const Graph& graph, const Inference* outer) : graph_(graph), outer_(outer) {}
+
+  void Declare(const std::string& value, Known known) {
+    if (!value.empty() && known.type != DType::kUndefined) known_.emplace(value, known);
+  }
+
+  void Run() {
+    for (const auto* infos : {&graph_.inputs, &graph_.outputs, &graph_.value_info})
+      for (const ValueInfo& info : *infos) Declare(info.name, {info.dtype});
+    for (const Initializer& initializer : graph_.initializers())
+      known_[initializer.name] = {initializer.value.dtype()};
+    // What is told by a later reader tells more; so does a producer that stands behind its reader.
+    constexpr int kMostRounds = 8;
+    size_t before = 0;
+    for (int round = 0; round < kMostRounds && (round == 0 || known_.size() > before); ++round) {
+      before = known_.size();
+      Forwards();
+      for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node)
+        if (kUniform.contains((*node)->op_type)) MakeUniform(**node);
+    }
+  }
+
+  Known Of(const std::string& value) const {
+    for (const Inference* at = this; at; at = at->outer_)
+      if (const auto it = at->known_.find(value); it != at->known_.end()) return it->second;
+    return {};
+  }
+
+  // Of all tensors in here, and in the bodies where nothing around them has the name.
+  void Collect(std::unordered_map<std::string, DType>* types) const {
+    for (const auto& [name, known] : known_)
+      if (!known.is_sequence) types->emplace(name, known.type);
+    for (const auto& [name, type] : inner_) types->emplace(name, type);
+  }
+
+ private:
+  void Forwards() {
+    inner_.clear();
+    for (const NodePtr& node : graph_.nodes()) InferNode(*node);
+  }
+
+  void InferNode(const Node& node) {
+    if (RunBodies(node)) return;
+    if (kUniform.contains(node.op_type)) MakeUniform(node);
+    const Rules* rules = RulesOf(node.domain);
+    if (!rules) return;
+    const auto rule = rules->find(node.op_type);
+    if (rule == rules->end() && rules != &kOnnx) return;
+    static const std::vector<Source> kFirst = {0};
+    const std::vector<Source>& sources = rule == rules->end() ? kFirst : rule->second;
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      Declare(node.outputs[i], OutputType(node, sources[std::min(i, sources.size() - 1)]));
+  }
+
+  Known OutputType(const Node& node, Source source) const {
+    const std::string& op = node.op_type;
+    if (op == "Constant") return ConstantType(node);
+    if (op == "ConstantOfShape") {
+      const Tensor* value = node.TensorAttribute("value");
+      return {value ? value->dtype() : DType::kFloat};
+    }
+    // A zero point says the type even where the attribute does, too.
+    const bool quantizes = op == "QuantizeLinear";
+    if (quantizes && !node.input(2).empty()) return Of(node.input(2));
+    const bool is_sequence = op == "SequenceEmpty";
+    if (const char* attribute = TypeAttribute(op); attribute && node.FindAttribute(attribute))
+      return {static_cast<DType>(node.Int(attribute, 1)), is_sequence};
+    if (quantizes) return {DType::kUint8};
+    if (op == "DequantizeLinear") return Of(node.input(1));
+    if (op == "Multinomial") return {DType::kInt32};
+    if (TypeAttribute(op) && !op.ends_with("Like") && op != "Bernoulli")
+      return {DType::kFloat, is_sequence};
+    if (source < 0) return {static_cast<DType>(-1 - source)};
+    if (op == "QGemm" && node.input(8).empty()) return {DType::kFloat};
+    return {Of(node.input(static_cast<size_t>(source))).type, MakesSequence(node)};
+  }
+
+  bool MakesSequence(const Node& node) const {
+    const std::string& op = node.op_type;
+    if (op == "SequenceAt" || op == "ConcatFromSequence") return false;
+    if (op == "SequenceConstruct" || op == "SplitToSequence") return true;
+    return Of(node.input(0)).is_sequence;
+  }
+
+  void MakeUniform(const Node& node) {
+    Known common = Of(node.output(0));
+    for (size_t i = 0; i < node.inputs.size() && common.type == DType::kUndefined; ++i)
+      common = Of(node.inputs[i]);
+    if (common.is_sequence) return;
+    for (const std::string& input : node.inputs)
+      if (Of(input).type == DType::kUndefined) Declare(input, common);
+    Declare(node.output(0), common);
+  }
+
+  // False: there are none.
+  bool RunBodies(const Node& node) {
+    bool any = false;
+    for (const Attribute& attribute : node.attributes) {
+      const auto* body = std::get_if<GraphPtr>(&attribute.value);
+      if (!body) continue;
+      any = true;
+      Inference inside(**body, this);
+      DeclareBodyInputs(node, **body, &inside);
+      inside.Run();
+      inside.Collect(&inner_);
+      DeclareOutputs(node, **body, inside);
+    }
+    return any;
+  }
+
+  // Iteration and condition of a Loop; what is carried or scanned has the operand's type.
+  void DeclareBodyInputs(const Node& node, const Graph& body, Inference* inside) const {
+    if (body.inputs.size() > node.inputs.size() + 2) return;
+    const bool loop = node.Is("Loop");
+    // Scan had one more operand in front up to opset 8.
+    const size_t skip = node.inputs.size() - std::min(node.inputs.size(), body.inputs.size());
+    for (size_t i = 0; i < body.inputs.size(); ++i) {
+      const std::string& name = body.inputs[i].name;
+      if (body.inputs[i].dtype != DType::kUndefined) continue;
+      if (loop && i < 2)
+        inside->Declare(name, {i == 0 ? DType::kInt64 : DType::kBool});
+      else if (loop)
+        inside->Declare(name, Of(node.input(i)));
+      else
+        inside->Declare(name, {Of(node.input(i + (node.Is("Scan") ? skip : 0))).type});
+    }
+  }
+
+  void DeclareOutputs(const Node& node, const Graph& body, const Inference& inside) {
+    const size_t skip = node.Is("Loop") ? 1 : 0;  // the condition
+    for (size_t i = 0; i < node.outputs.size() && i + skip < body.outputs.size(); ++i) {
+      Known known = inside.Of(body.outputs[i + skip].name);
+      known.is_sequence |= node.Is("SequenceMap");
+      Declare(node.outputs[i], known);
+    }
+  }
+
+  const Graph& graph_;
+  const Inference* outer_;
+  std::unordered_map<std::string, Known> known_;
+  std::unordered_map<std::string, DType> inner_;
+};
+
+}  // namespace
+
+std::unordered_map<std::string, DType> InferValueTypes(const Model& model) {
+  Inference inference(*model.graph, nullptr);
+  inference.Run();
+  std::unordered_map<std::string, DType> types;
+  inference.Collect(&types);
+  return types;
+}
+
+bool HasTypeRule(const std::string& domain, const std::string& op_type) {
+  const Rules* rules = RulesOf(domain);
+  return rules && (rules == &kOnnx || rules->contains(op_type));
+}
+
+}  // namespace roundel::graph
