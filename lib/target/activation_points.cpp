@@ -1,0 +1,178 @@
+#include "lib/target/activation_points.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "lib/base/text.h"
+#include "lib/target/grid_check.h"
+#include "lib/target/op_facts.h"
+
+namespace roundel::target {
+
+using graph::Node;
+using Kind = NodePlan::Kind;
+
+void ActivationPoints::PlaceAround(const Node& node) {
+  const bool shared = p_.plans[&node].kind == Kind::kShared;
+  const bool layer = IsLayer(node);
+  for (const size_t i : DataInputs(node)) {
+    const std::string& value = node.input(i);
+    if (value.empty() || !p_.sorter.IsFloat32(value)) continue;
+    const Tensor* constant = p_.g.Constant(value);
+    if (layer && i == 1 && constant)
+      weights_.Add(node, value, *constant);
+    else if (layer && i == 2)
+      biases_.AddUse(node);
+    else if (constant)
+      weights_.AddOperand(node, value);
+    else
+      wanted_.insert(value);
+    if (shared) p_.groups.Union(node.output(0), value);
+  }
+  const bool alone = shared || p_.profile.float_outputs.contains(node.op_type);
+  const std::string output = alone ? node.output(0) : OutputBehindClamps(node);
+  if (!p_.profile.float_outputs.contains(node.op_type)) wanted_.insert(output);
+  if (shared) derived_.insert(output);
+  const auto fixed = p_.profile.fixed_output_ranges.find(node.op_type);
+  if (fixed != p_.profile.fixed_output_ranges.end() && output == node.output(0))
+    fixed_[output] = fixed->second;
+}
+
+// The longest chain of a supergroup that starts with `node`; its last node.
+const Node* ActivationPoints::EndOfSupergroup(const Node& node) {
+  std::vector<const Node*> longest;
+  for (const std::vector<std::string>& ops : p_.profile.supergroups) {
+    std::vector<const Node*> chain;
+    const Node* step = &node;
+    for (size_t i = 0; i < ops.size() && step && step->Is(ops[i].c_str()); ++i) {
+      chain.push_back(step);
+      step = p_.g.OnlyConsumer(step->output(0));
+    }
+    const bool whole = chain.size() == ops.size() && chain.size() > longest.size();
+    const bool free = whole && std::none_of(chain.begin(), chain.end(),
+                                            [this](const Node* n) { return IsExcluded(*n); });
+    if (free) longest = chain;
+  }
+  for (size_t i = 1; i < longest.size(); ++i) {
+    p_.plans[longest[i]] = {Kind::kNoFloats, ""};  // no quantizers of its own
+    fused_.insert(longest[i]);
+  }
+  return longest.empty() ? &node : longest.back();
+}
+
+// The value at the end of the chain of clamps that belongs to `node`.
+std::string ActivationPoints::OutputBehindClamps(const Node& node) {
+  if (!p_.profile.supergroups.empty()) return EndOfSupergroup(node)->output(0);
+  std::string value = node.output(0);
+  while (const Node* reader = p_.g.OnlyConsumer(value)) {
+    // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that
+    // is how a Clip with bounds per channel is written.
+    const bool is_min = value != node.output(0) && MinDataInput(p_.g, *reader) &&
+                        reader->inputs[*MinDataInput(p_.g, *reader)] == value &&
+                        !IsExcluded(*reader) && p_.sorter.IsFloat32(reader->output(0));
+    const bool is_clamp = p_.plans[reader].kind == Kind::kClamp && reader->input(0) == value;
+    if (!is_clamp && !is_min) break;
+    if (is_min) QuantizeBefore(*reader, value);
+    p_.plans[reader] = {Kind::kClamp, ""};
+    fused_.insert(reader);
+    value = reader->output(0);
+    const quant::Grid grid = p_.OwnGrid(value).value_or(p_.choice.activations);
+    if (p_.profile.absorb_relu && (!grid.symmetric || grid.from_zero) && FindClamp(p_.g, *reader))
+      p_.placement.absorbable.push_back(value);
+  }
+  return value;
+}
+
+// A Min with bounds per channel is no clamp that an integer kernel could do on the way out: the
+// value before it lies on the same grid, so that the layer runs in integers and the Min behind
+// it. Saturating at the end of that grid, which no bound exceeds, loses nothing.
+void ActivationPoints::QuantizeBefore(const Node& min, const std::string& value) {
+  wanted_.insert(value);
+  derived_.insert(value);
+  p_.groups.Union(min.output(0), value);
+}
+
+bool ActivationPoints::IsExcluded(const Node& node) {
+  return p_.plans[&node].reason.starts_with("excluded");
+}
+
+void ActivationPoints::FollowInput(const Node& node) {
+  NodePlan& plan = p_.plans[&node];
+  const bool follows =
+      plan.kind == Kind::kPassThrough || (plan.kind == Kind::kClamp && !fused_.contains(&node));
+  if (!follows) return;
+  if (!wanted_.contains(node.input(0))) {
+    plan = {Kind::kFloat, "its input is not quantized"};
+    return;
+  }
+  for (const std::string& output : node.outputs) {
+    if (output.empty() || !p_.sorter.IsFloat32(output)) continue;
+    wanted_.insert(output);
+    if (plan.kind != Kind::kPassThrough) continue;
+    p_.groups.Union(node.input(0), output);
+    derived_.insert(output);
+  }
+}
+
+void ActivationPoints::ApplyInterfaceRules() {
+  if (!p_.profile.quantize_graph_inputs)
+    for (const auto& input : p_.g.inputs) wanted_.erase(input.name);
+  if (!p_.profile.quantize_graph_outputs)
+    for (const auto& output : p_.g.outputs) wanted_.erase(output.name);
+  // A rule for a tensor by name has the last word.
+  std::erase_if(wanted_, [this](const std::string& value) {
+    const GridRule* rule = p_.rules.OfTensor(p_.g.Producer(value), value);
+    return rule && !rule->tensor.empty() && rule->mode == ActivationMode::kFloat;
+  });
+}
+
+void ActivationPoints::EmitValue(const std::string& value) {
+  if (!wanted_.contains(value) || !emitted_.insert(value).second) return;
+  QuantPoint point{.value = value, .group = p_.groups.Number(value)};
+  // The first rule in a group that shares a range speaks for all of it.
+  if (const auto own = p_.OwnGrid(value)) p_.group_grids.try_emplace(point.group, *own);
+  point.derived = derived_.contains(value);
+  if (const auto fixed = fixed_.find(value); fixed != fixed_.end()) {
+    point.fixed_range = true;
+    point.range_min = fixed->second.min;
+    point.range_max = fixed->second.max;
+  }
+  p_.placement.points.push_back(std::move(point));
+}
+
+void ActivationPoints::Emit() {
+  for (const auto& input : p_.g.inputs) EmitValue(input.name);
+  for (const auto& node : p_.g.nodes())
+    for (const std::string& output : node->outputs) EmitValue(output);
+  // Where the interface rules took away what values derive from, they are observed themselves.
+  std::set<int> observed;
+  for (const QuantPoint& point : p_.placement.points)
+    if (!point.derived) observed.insert(point.group);
+  for (QuantPoint& point : p_.placement.points) {
+    point.derived &= observed.contains(point.group);
+    point.grid = p_.GroupGrid(point.group);
+    if (point.fixed_range && point.grid.bits == 16) UseFixedRange16(&point);
+    Check(point);
+  }
+}
+
+void ActivationPoints::UseFixedRange16(QuantPoint* point) const {
+  const Node* producer = p_.g.Producer(point->value);
+  const auto fixed = p_.profile.fixed_output_ranges_16.find(producer ? producer->op_type : "");
+  if (fixed == p_.profile.fixed_output_ranges_16.end()) return;
+  point->range_min = fixed->second.min;
+  point->range_max = fixed->second.max;
+}
+
+void ActivationPoints::Check(const QuantPoint& point) {
+  const Node* producer = p_.g.Producer(point.value);
+  if (!TakesActivations(point.grid))
+    p_.Require(UsageError(
+        StrCat("activation '", point.value, "': ", point.grid.Name(), " is a format of weights")));
+  const auto own = p_.profile.op_activation_grids.find(producer ? producer->op_type : "");
+  const bool listed = own != p_.profile.op_activation_grids.end();
+  p_.Require(CheckGrid(p_.profile, StrCat("activation '", point.value, "'"), point.grid,
+                       listed ? own->second : p_.profile.activation_grids));
+}
+
+}  // namespace roundel::target

@@ -1,0 +1,45 @@
+#pragma once
+// The activations of a placement: where quantizers stand, and which of them share a range.
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "lib/target/bias_points.h"
+#include "lib/target/placing.h"
+#include "lib/target/weight_points.h"
+
+namespace roundel::target {
+
+class ActivationPoints {
+ public:
+  ActivationPoints(Placing& placing, WeightPoints& weights, BiasPoints& biases)
+      : p_(placing), weights_(weights), biases_(biases) {}
+
+  // A quantized or sharing node asks for quantizers on its float inputs and outputs.
+  void PlaceAround(const graph::Node& node);
+  // A node that moves values, or a clamp that stands alone, has quantizers behind it if it has one
+  // in front. In execution order, after all of PlaceAround.
+  void FollowInput(const graph::Node& node);
+  void ApplyInterfaceRules();
+  // Appends the points to the placement, in execution order.
+  void Emit();
+
+ private:
+  const graph::Node* EndOfSupergroup(const graph::Node& node);
+  std::string OutputBehindClamps(const graph::Node& node);
+  void QuantizeBefore(const graph::Node& min, const std::string& value);
+  bool IsExcluded(const graph::Node& node);
+  void EmitValue(const std::string& value);
+  void UseFixedRange16(QuantPoint* point) const;
+  void Check(const QuantPoint& point);
+
+  Placing& p_;
+  WeightPoints& weights_;
+  BiasPoints& biases_;
+  std::set<std::string> wanted_, derived_, emitted_;
+  std::set<const graph::Node*> fused_;  // clamps that belong to the node before them
+  std::map<std::string, Profile::FixedRange> fixed_;
+};
+
+}  // namespace roundel::target

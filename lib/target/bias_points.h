@@ -1,0 +1,39 @@
+#pragma once
+// The biases of a placement: int32 where both factors of their scale are known.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/target/placing.h"
+#include "lib/target/weight_points.h"
+
+namespace roundel::target {
+
+class BiasPoints {
+ public:
+  BiasPoints(Placing& placing, const WeightPoints& weights) : p_(placing), weights_(weights) {}
+
+  // `layer` has a bias and is quantized.
+  void AddUse(const graph::Node& layer);
+  // Appends the points to the placement, which holds those of activations, and the reasons of
+  // biases that stay float.
+  void Emit();
+
+ private:
+  struct Use {
+    std::string value, input, weight;
+    double factor;
+  };
+
+  // Why a bias stays float; "" if it can be int32.
+  std::string Problem(const std::vector<const Use*>& uses) const;
+  void EmitPoint(const Use& use);
+
+  Placing& p_;
+  const WeightPoints& weights_;
+  std::vector<Use> uses_;
+  std::set<std::string> activations_;  // that have points
+};
+
+}  // namespace roundel::target
