@@ -85,8 +85,7 @@ Json ToJson(const Models& models, const Evaluation& result, const data::DatasetF
                   {"not_finite", output.error.not_finite()},
                   {"differing_shapes", output.differing_shapes}};
     if (output.rows > 0)
-      entry["top1_agreement_percent"] =
-          100.0 * static_cast<double>(output.agreeing) / static_cast<double>(output.rows);
+      entry["top1_agreement_percent"] = output.AgreePercent();
     json["outputs"].push_back(std::move(entry));
   }
   return json;
@@ -125,8 +124,7 @@ void Print(const Models& models, const Evaluation& result, std::ostream& out) {
                     StrFormat("%.6f", output.error.Cosine()), StrCat(output.error.MaxError()),
                     output.rows == 0
                         ? "-"
-                        : StrFormat("%.2f", 100.0 * static_cast<double>(output.agreeing) /
-                                                static_cast<double>(output.rows))});
+                        : StrFormat("%.2f", output.AgreePercent())});
   out << "\n" << report::TextTable(rows);
   for (const OutputResult& output : result.outputs) {
     if (output.differing_shapes > 0)

@@ -52,12 +52,12 @@ class Evaluator {
   }
 
   Status Add(const engine::Batch& batch) {
-    ASSIGN_OR_RETURN(const std::vector<Tensor> a, first_.Run(batch.inputs));
+    ASSIGN_OR_RETURN(const std::vector<Tensor> a, first_.Run(batch.inputs, options_.first_taps));
     std::vector<Tensor> b;
     if (second_ != nullptr) {
       std::vector<Tensor> inputs;
       for (size_t i : input_order_) inputs.push_back(batch.inputs[i]);
-      ASSIGN_OR_RETURN(std::vector<Tensor> outputs, second_->Run(inputs));
+      ASSIGN_OR_RETURN(std::vector<Tensor> outputs, second_->Run(inputs, options_.second_taps));
       for (size_t i : output_order_) b.push_back(outputs[i]);
       for (size_t i = 0; i < a.size(); ++i) AddError(a[i], b[i], batch.size, &result_.outputs[i]);
     }
@@ -82,6 +82,8 @@ class Evaluator {
     }
     const Tensor x = a.ToFloat(), y = b.ToFloat();
     result->error.Add(x.span<float>(), y.span<float>());
+    result->is_float = IsFloating(a.dtype());
+    if (!result->is_float) return AddEqual(x.span<float>(), y.span<float>(), result);
     const auto classes = static_cast<size_t>(ClassesOf(a, samples));
     if (classes == 0) return;
     for (size_t row = 0; row < static_cast<size_t>(samples); ++row) {
@@ -89,6 +91,12 @@ class Evaluator {
       result->agreeing += quant::ArgMax(x.span<float>().subspan(row * classes, classes)) ==
                           quant::ArgMax(y.span<float>().subspan(row * classes, classes));
     }
+  }
+
+  // Indices and flags: what counts is whether they are the same.
+  static void AddEqual(std::span<const float> a, std::span<const float> b, OutputResult* result) {
+    result->rows += static_cast<int64_t>(a.size());
+    for (size_t i = 0; i < a.size(); ++i) result->agreeing += a[i] == b[i];
   }
 
   Status AddLabels(const engine::Batch& batch, const std::vector<Tensor>& a,

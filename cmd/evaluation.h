@@ -15,8 +15,14 @@ namespace roundel::cmd {
 struct OutputResult {
   std::string name;
   quant::ErrorSums error;          // of the second model against the first
-  int64_t rows = 0, agreeing = 0;  // rows of class scores, and those with the same top-1
+  bool is_float = false;
+  // Rows of class scores, and those with the same top-1; of integers the elements, and equal ones.
+  int64_t rows = 0, agreeing = 0;
   int64_t differing_shapes = 0;    // batches left out because the shapes differ
+
+  double AgreePercent() const {  // rows > 0
+    return 100.0 * static_cast<double>(agreeing) / static_cast<double>(rows);
+  }
 };
 
 // Next-token figures of a language model: logits [batch, seq, vocab] against the token ids of the
@@ -33,6 +39,7 @@ struct TokenSums {
 
 struct EvaluateOptions {
   bool perplexity = false;
+  std::vector<engine::Tap> first_taps = {}, second_taps = {};  // of values that the executors tap
 };
 
 struct Evaluation {

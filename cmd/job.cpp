@@ -9,6 +9,7 @@
 #include "cmd/evaluation.h"
 #include "cmd/outputs.h"
 #include "cmd/recipes.h"
+#include "cmd/self_check.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
@@ -116,6 +117,7 @@ class Job {
     RETURN_IF_ERROR(OpenCalibrationData(inputs.loaded.model));
     RETURN_IF_ERROR(RunPasses(std::move(inputs)));
     RETURN_IF_ERROR(Export());
+    RETURN_IF_ERROR(Check());
     const Status gate = MeasureResult(float_model);
     if (!gate.ok() && gate.kind() != ErrorKind::kGate) return gate;
     report_.timing.emplace_back(
@@ -165,6 +167,7 @@ class Job {
 
   Status RunPasses(JobInputs inputs) {
     session_.model = std::move(inputs.loaded.model);
+    original_ = graph::Clone(session_.model);
     session_.target = std::move(inputs.profile);
     session_.grids = std::move(inputs.grids);
     session_.data = data_.get();
@@ -226,6 +229,15 @@ class Job {
     return OkStatus();
   }
 
+  Status Check() {
+    const size_t before = report_.warnings.size();
+    ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
+    RETURN_IF_ERROR(SelfCheck(recipe_.Section("check"),
+                              {original_, session_, quantized_, format}, &report_));
+    for (size_t i = before; i < report_.warnings.size(); ++i) LogWarning(report_.warnings[i]);
+    return OkStatus();
+  }
+
   // The eval section: the exported model against the float one. Returns the gate's verdict.
   Status MeasureResult(const std::string& float_path) {
     const Params params = WithSeed(recipe_, "eval");
@@ -280,7 +292,7 @@ class Job {
   std::unique_ptr<engine::DataSource> data_;
   std::vector<std::pair<std::string, std::string>> statistics_;  // path and contents
   passes::Session session_;
-  graph::Model quantized_;
+  graph::Model original_, quantized_;  // before the passes, and as it is written
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "cmd/recipes.h"
+#include "cmd/self_check.h"
 #include "lib/base/text.h"
 #include "lib/data/dataset.h"
 #include "passes/pass.h"
@@ -177,6 +178,7 @@ const recipe::RecipeSpec& FullRecipeSpec() {
          "mode"},
         {"weights", "Grid of weights; auto = as the target wants", WeightParams()},
         {"export", "What is written", ExportParams()},
+        {"check", "The last step: float against quantized on some calibration samples", CheckParams()},
         {"gate", "Least quality, measured on the eval data", GateParams()},
     };
     s.rules = RuleParams();

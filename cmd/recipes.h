@@ -17,7 +17,7 @@ inline constexpr char kDefaultRecipe[] = "int8_per_channel";
 // How a recipe leaves a choice to the target profile.
 inline constexpr char kAuto[] = "auto";
 
-// Sections "", data, eval, activations, weights, export, gate; and every pass.
+// Sections "", data, eval, activations, weights, export, check, gate; and every pass.
 const recipe::RecipeSpec& FullRecipeSpec();
 
 // configs/recipes/*.yaml as {name, what its first comment says}, sorted.

@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
+#include "lib/engine/first_samples.h"
 #include "lib/graph/check.h"
 
 namespace roundel::passes {
@@ -26,32 +27,15 @@ Result<Batches> RunBatches(const graph::Model& model, const Batches& inputs) {
   return outputs;
 }
 
-// Cuts the first `count` samples off a batch.
-std::vector<Tensor> FirstSamples(const engine::Batch& batch, int64_t count) {
-  if (batch.size <= count) return batch.inputs;
-  std::vector<Tensor> cut;
-  for (const Tensor& input : batch.inputs) {
-    if (input.rank() == 0 || input.dim(0) != batch.size) return batch.inputs;
-    Shape shape = input.shape();
-    shape[0] = count;
-    Tensor part = Tensor::Empty(input.dtype(), shape);
-    std::copy_n(static_cast<const std::byte*>(input.raw()), part.byte_size(),
-                static_cast<std::byte*>(part.mutable_raw()));
-    cut.push_back(std::move(part));
-  }
-  return cut;
-}
-
 Result<Batches> FirstBatches(engine::DataSource* data, int64_t samples) {
+  engine::FirstSamples first(*data, samples);
   Batches inputs;
-  RETURN_IF_ERROR(data->Rewind());
-  for (int64_t taken = 0; taken < samples;) {
-    ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, data->Next());
-    if (!batch) break;
-    inputs.push_back(FirstSamples(*batch, samples - taken));
-    taken += std::min(batch->size, samples - taken);
+  RETURN_IF_ERROR(first.Rewind());
+  while (true) {
+    ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, first.Next());
+    if (!batch) return inputs;
+    inputs.push_back(std::move(batch->inputs));
   }
-  return inputs;
 }
 
 // The largest |after - before| over all float outputs, relative to each output's range.

@@ -30,6 +30,7 @@ void ErrorSums::Add(std::span<const float> reference, std::span<const float> oth
       const double r = reference[static_cast<size_t>(i)], o = other[static_cast<size_t>(i)];
       if (!std::isfinite(r) || !std::isfinite(o)) {
         ++sums.not_finite_;
+        sums.broken_ += std::isfinite(r);
         continue;
       }
       ++sums.count_;
@@ -52,6 +53,7 @@ void ErrorSums::Add(std::span<const float> reference, std::span<const float> oth
 void ErrorSums::Merge(const ErrorSums& other) {
   count_ += other.count_;
   not_finite_ += other.not_finite_;
+  broken_ += other.broken_;
   reference_ += other.reference_;
   other_ += other.other_;
   product_ += other.product_;

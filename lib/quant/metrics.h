@@ -17,6 +17,7 @@ class ErrorSums {
 
   int64_t count() const { return count_; }            // pairs in the sums
   int64_t not_finite() const { return not_finite_; }  // pairs left out
+  int64_t broken() const { return broken_; }          // those whose reference is finite
   // 10 log10(sum r^2 / sum (r-o)^2) in dB: infinite if there is no error, NaN if nothing was added,
   // -infinity if the reference is all zeros and the other is not.
   double Sqnr() const;
@@ -26,7 +27,7 @@ class ErrorSums {
   double RootMeanSquareError() const;
 
  private:
-  int64_t count_ = 0, not_finite_ = 0;
+  int64_t count_ = 0, not_finite_ = 0, broken_ = 0;
   double reference_ = 0, other_ = 0, product_ = 0, error_ = 0;  // sums of r^2, o^2, r o, (r-o)^2
   double max_error_ = 0;
 };

@@ -58,6 +58,7 @@ TEST_CASE("error sums at their limits") {
   odd.Add(std::vector<float>{1, kNaNf, 2, kInf}, std::vector<float>{1, 1, kNaNf, kInf});
   CHECK(odd.count() == 1);
   CHECK(odd.not_finite() == 3);
+  CHECK(odd.broken() == 1);
 }
 
 TEST_CASE("error sums do not depend on threads and agree with plain loops") {
