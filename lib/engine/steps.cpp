@@ -57,6 +57,7 @@ Chain Start(const Plan& plan, int i) {
     }
   } else if (const auto element = AsElementOps(plan, node)) {
     chain.spec.post_ops = element->ops;
+    chain.spec.main_ops = element->ops.size();
     chain.spec.min_rank = element->min_rank;
     chain.spec.element_input = static_cast<int>(element->input);
   }

@@ -1,5 +1,5 @@
-// Integer simulation against ONNX Runtime's integer kernels: the same bits, wherever both have exact
-// dot products.
+// Integer simulation against ONNX Runtime's integer kernels: the same bits, wherever both have
+// exact dot products.
 
 #include <catch2/catch.hpp>
 
@@ -65,41 +65,152 @@ void CheckSameBits(const graph::Model& model, const std::vector<Tensor>& inputs,
   CheckOurs(*optimized, inputs, (*ort)[0]);
 }
 
-// Every pair of codes, on grids as residual additions have them.
-TEST_CASE("all sums of two 8-bit codes are ONNX Runtime's") {
-  if (!CanCompare()) return;
-  constexpr int kAdds = 16;
-  Random random(11);
-  std::string head, body;
-  std::vector<std::string> results;
-  std::vector<Tensor> inputs;
-  for (int i = 0; i < kAdds; ++i) {
-    for (const char* operand : {"a", "b"}) {
-      const std::string name = StrCat(operand, i);
-      const auto scale = static_cast<float>(0.005 + 0.1 * random.Uniform());
-      const int zero_point = static_cast<int>(random.Below(256));
-      head += StrCat(head.empty() ? "" : ", ", "float32[256,256] ", name);
-      body += StrCat("float32[] s", name, " = {", scale, "}\n uint8[] z", name, " = {", zero_point,
-                     "}\n q", name, " = QuantizeLinear(", name, ", s", name, ", z", name, ")\n d",
-                     name, " = DequantizeLinear(q", name, ", s", name, ", z", name, ")\n");
-      Tensor values = Tensor::Empty(DType::kFloat, {256, 256});
-      for (int k = 0; k < 256 * 256; ++k)
-        values.mutable_data<float>()[k] =
-            static_cast<float>((*operand == 'a' ? k / 256 : k % 256) - zero_point) * scale;
-      inputs.push_back(std::move(values));
-    }
-    const auto scale = static_cast<float>(0.05 + 0.1 * random.Uniform());
-    body += StrCat("float32[] t", i, " = {", scale, "}\n uint8[] u", i, " = {",
-                   random.Below(256), "}\n y", i, " = Add(da", i, ", db", i, ")\n e", i,
-                   " = QuantizeLinear(y", i, ", t", i, ", u", i, ")\n f", i,
-                   " = DequantizeLinear(e", i, ", t", i, ", u", i, ")\n");
-    results.push_back(StrCat("float32 f", i));
+// QDQ models written line by line: values between quantizers on random grids.
+class QdqText {
+ public:
+  explicit QdqText(uint64_t seed) : random_(seed) {}
+
+  // A graph input of that shape behind a pair; its name.
+  std::string Input(const Shape& shape, const std::string& type) {
+    const std::string x = StrCat("x", inputs_.size());
+    head_.push_back(StrCat("float32", ShapeString(shape), " ", x));
+    inputs_.push_back(support::RandomTensor(shape, random_));
+    for (int64_t i = 0; i < inputs_.back().size(); ++i)
+      inputs_.back().mutable_data<float>()[i] *= 4;
+    return Pair(x, type, 0.02 + 0.02 * random_.Uniform());
   }
-  auto model =
-      graph::Parse(StrCat("opset 13\n graph g (", head, ") => (", Join(results), ") {\n", body, "}"));
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  CheckSameBits(*model, inputs, e2e::ScratchFolder("integer-add"));
+  // All codes of a grid along `axis` of [256, 256].
+  std::string AllCodes(int axis, const std::string& type) {
+    const std::string x = Input({256, 256}, type);
+    float* to = inputs_.back().mutable_data<float>();
+    for (int k = 0; k < 256 * 256; ++k)
+      to[k] = static_cast<float>((axis == 0 ? k / 256 : k % 256) - shift_) * scale_;
+    return x;
+  }
+  std::string Constant(const Shape& shape, const std::string& type) {
+    const std::string name = Fresh("w");
+    std::vector<std::string> codes;
+    for (int64_t i = 0; i < NumElements(shape); ++i)
+      codes.push_back(StrCat(static_cast<int>(random_.Below(256)) - (type == "int8" ? 128 : 0)));
+    body_ += StrCat(type, ShapeString(shape), " ", name, " = {", Join(codes), "}\n");
+    return Dequantized(name, type, 0.01 + 0.02 * random_.Uniform());
+  }
+  // y = line, between quantizers; an output of the graph.
+  void Result(const std::string& line, const std::string& type, double scale) {
+    const std::string y = Fresh("y");
+    body_ += StrCat(y, " = ", line, "\n");
+    lines_.push_back(StrCat("output ", lines_.size(), ": ", line, " ", type, " ", scale));
+    results_.push_back("float32 " + Pair(y, type, scale));
+  }
+  void CheckBits(const char* name) const {
+    const std::string text =
+        StrCat("opset 13\n graph g (", Join(head_), ") => (", Join(results_), ") {\n", body_, "}");
+    const auto model = graph::Parse(text);
+    INFO((model.ok() ? "" : text + model.status().message()));
+    REQUIRE(model.ok());
+    INFO(Join(lines_, "\n"));
+    CheckSameBits(*model, inputs_, e2e::ScratchFolder(StrCat("integer-", name)));
+  }
+
+ private:
+  std::string Fresh(const char* stem) { return StrCat(stem, names_++, "_"); }
+  std::string Grid(const std::string& name, const std::string& type, double scale) {
+    scale_ = static_cast<float>(scale);
+    const int low = type == "int8" ? -128 : 0;
+    shift_ = static_cast<int>(random_.Below(256));
+    const int zero_point = low + shift_;
+    body_ += StrCat("float32[] s", name, " = {", scale_, "}\n", type, "[] z", name, " = {",
+                    zero_point, "}\n");
+    return StrCat(", s", name, ", z", name, ")");
+  }
+  std::string Pair(const std::string& x, const std::string& type, double scale) {
+    const std::string grid = Grid(x, type, scale);
+    body_ += StrCat("q", x, " = QuantizeLinear(", x, grid, "\nd", x, " = DequantizeLinear(q", x,
+                    grid, "\n");
+    return "d" + x;
+  }
+  std::string Dequantized(const std::string& x, const std::string& type, double scale) {
+    const std::string grid = Grid(x, type, scale);
+    body_ += StrCat("d", x, " = DequantizeLinear(", x, grid, "\n");
+    return "d" + x;
+  }
+
+  Random random_;
+  std::vector<std::string> head_, results_, lines_;
+  std::string body_;
+  std::vector<Tensor> inputs_;
+  int names_ = 0, shift_ = 0;  // shift: of the last zero point above the lowest code
+  float scale_ = 0;
+};
+
+TEST_CASE("all sums and products of two 8-bit codes are ONNX Runtime's") {
+  if (!CanCompare()) return;
+  for (const char* type : {"uint8", "int8"})
+    for (const char* op : {"Add", "Mul"}) {
+      QdqText text(11);
+      for (int i = 0; i < 8; ++i) {
+        const std::string a = text.AllCodes(0, type), b = text.AllCodes(1, type);
+        text.Result(StrCat(op, "(", a, ", ", b, ")"), type, 0.03 + 0.02 * i);
+      }
+      INFO(type << " " << op);
+      text.CheckBits("pairs");
+    }
+}
+
+TEST_CASE("sums and products that broadcast are computed on codes") {
+  if (!CanCompare()) return;
+  const std::vector<std::pair<Shape, Shape>> shapes = {{{4, 96, 7, 5}, {96, 1, 1}},
+                                                       {{1, 96, 1, 1}, {4, 96, 7, 5}},
+                                                       {{40, 1, 90}, {40, 30, 1}},
+                                                       {{1}, {400, 30}},
+                                                       {{300, 50}, {50}},
+                                                       {{300, 50}, {}},
+                                                       {{2, 1, 3, 1, 60}, {40, 1, 7, 1}},
+                                                       {{1, 1}, {1, 1}}};
+  for (const char* type : {"uint8", "int8"})
+    for (const char* op : {"Add", "Mul"}) {
+      QdqText text(12);
+      for (const auto& [a, b] : shapes) {
+        const std::string x = text.Input(a, type), y = text.Input(b, type);
+        text.Result(StrCat(op, "(", x, ", ", y, ")"), type, 0.05);
+        const std::string constant = text.Constant(b, type);
+        text.Result(StrCat(op, "(", x, ", ", constant, ")"), type, 0.05);
+        text.Result(StrCat(op, "(", constant, ", ", x, ")"), type, 0.05);
+      }
+      // Of two types, the runtime adds floats.
+      const std::string x = text.Input({300, 40}, "uint8"), y = text.Input({300, 40}, "int8");
+      text.Result(StrCat(op, "(", x, ", ", y, ")"), type, 0.05);
+      INFO(type << " " << op);
+      text.CheckBits("broadcast");
+    }
+}
+
+TEST_CASE("operators of one value on 8-bit grids give ONNX Runtime's bits") {
+  if (!CanCompare()) return;
+  for (const char* type : {"uint8", "int8"}) {
+    QdqText text(13);
+    for (double scale : {0.02, 0.004, 1.0 / 256})
+      for (const char* line : {"Sigmoid(", "LeakyRelu<alpha=0.1>(", "HardSigmoid(", "Tanh(",
+                               "Relu(", "Softmax<axis=-1>(", "Softmax<axis=0>("})
+        text.Result(StrCat(line, text.AllCodes(0, type), ")"), type, scale);
+    for (const Shape& shape : {Shape{2, 40, 9, 8}, Shape{3, 17, 30}}) {
+      const bool image = shape.size() == 4;
+      const std::string x = text.Input(shape, type);
+      for (const char* attributes :
+           {image ? "kernel_shape=[2,2], strides=[2,2]" : "kernel_shape=[4]",
+            image ? "kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,1]"
+                  : "kernel_shape=[3], pads=[1,1]",
+            image ? "kernel_shape=[3,3], pads=[1,1,1,1], count_include_pad=1"
+                  : "kernel_shape=[3], pads=[1,1], count_include_pad=1"})
+        text.Result(StrCat("AveragePool<", attributes, ">(", x, ")"), type, 0.03);
+      text.Result(StrCat("GlobalAveragePool(", x, ")"), type, 0.01);
+      // In int8 the runtime's Softmax wraps around beyond 127.
+      if (*type == 'u') text.Result(StrCat("Softmax<axis=1>(", x, ")"), type, 0.003);
+      text.Result(StrCat("Concat<axis=1>(", x, ", ", text.Input(shape, type), ")"), type, 0.03);
+    }
+    INFO(type);
+    text.CheckBits("unary");
+  }
 }
 
 struct Case {
@@ -150,7 +261,11 @@ const Case kCases[] = {
           s = Add(c2, p1)
           c3 = Conv<kernel_shape=[1,1]>(s, w3, b3)
           r3 = Relu(c3)
-          j = Concat<axis=1>(s, r3)
+          gate = GlobalAveragePool(r3)
+          open = Sigmoid(gate)
+          gated = Mul(r3, open)
+          a3 = AveragePool<kernel_shape=[2,2], pads=[0,0,1,1]>(gated)
+          j = Concat<axis=1>(s, a3)
           g = GlobalAveragePool(j)
           f = Flatten(g)
           y = Gemm<transB=1>(f, w4, b4)

@@ -98,6 +98,7 @@ struct KernelSpec {
   std::vector<PostOp> post_ops;
   // >= 0: the chain is nothing but post_ops on this input.
   int element_input = -1;
+  size_t main_ops = 0;  // so many of the post_ops are the main node's own
   // Constants of this rank have been folded in: a result of a lower rank would have been raised to
   // it.
   int64_t min_rank = 0;

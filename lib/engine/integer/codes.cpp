@@ -2,6 +2,8 @@
 
 #include "lib/engine/integer/codes.h"
 
+#include <algorithm>
+
 #include "lib/base/parallel.h"
 #include "lib/base/vectorize.h"
 
@@ -47,10 +49,43 @@ ROUNDEL_VECTORIZE void Decode(const void* from, float scale, int32_t zero_point,
 
 }  // namespace
 
+static bool OnByteGrid(const quant::Encoding& encoding) {
+  return encoding.granularity == quant::Granularity::kTensor && encoding.grid.bits == 8 &&
+         encoding.grid.is_uniform() && encoding.params.size() == 1 && encoding.params[0].scale > 0;
+}
+
 bool FitsBytes(const quant::Encoding* encoding) {
-  return encoding && encoding->granularity == quant::Granularity::kTensor &&
-         encoding->grid.bits == 8 && encoding->grid.is_uniform() && encoding->params.size() == 1 &&
-         encoding->params[0].scale > 0 && !encoding->codes;
+  return encoding && OnByteGrid(*encoding) && !encoding->codes;
+}
+
+bool HoldsBytes(const quant::Encoding* encoding) {
+  return encoding && OnByteGrid(*encoding) && encoding->codes &&
+         encoding->codes->dtype() == encoding->grid.storage_type();
+}
+
+std::optional<CodeRange> BoundedCodes(std::span<const PostOp> ops, const quant::Encoding& result) {
+  CodeRange range{result.grid.qmin(), result.grid.qmax()};
+  const auto code = [&](float x) {
+    return quant::Quantize(x, result.params[0], result.grid.qmin(), result.grid.qmax());
+  };
+  for (const PostOp& op : ops) {
+    // Rounding is monotone: the code of a clipped value is the clipped code.
+    if (op.kind == PostOpKind::kRelu && op.alpha == 0) {
+      range.low = std::max(range.low, code(0));
+    } else if (op.kind == PostOpKind::kClip) {
+      range.low = std::max(range.low, code(op.alpha));
+      range.high = std::min(range.high, code(op.beta));
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (range.low > range.high) return std::nullopt;
+  return range;
+}
+
+bool KeepsWholeRange(const KernelSpec& spec, const quant::Encoding& result) {
+  const auto range = BoundedCodes(std::span(spec.post_ops).subspan(spec.main_ops), result);
+  return range && range->low == result.grid.qmin() && range->high == result.grid.qmax();
 }
 
 void EncodeBytes(const float* from, const quant::Encoding& encoding, int64_t n, void* to) {

@@ -12,25 +12,6 @@ namespace {
 // Longer sums of products of bytes could leave 32 bits.
 constexpr int64_t kMaxTerms = 1 << 16;
 
-// Bounds that activations after the product set, as codes of the result; false for other post-ops.
-bool ClampCodes(const std::vector<PostOp>& ops, const quant::Encoding& result, Requantizer* r) {
-  const auto code = [&](float x) {
-    return quant::Quantize(x, result.params[0], result.grid.qmin(), result.grid.qmax());
-  };
-  for (const PostOp& op : ops) {
-    // Rounding is monotone: the code of a clipped value is the clipped code.
-    if (op.kind == PostOpKind::kRelu && op.alpha == 0) {
-      r->low = std::max(r->low, code(0));
-    } else if (op.kind == PostOpKind::kClip) {
-      r->low = std::max(r->low, code(op.alpha));
-      r->high = std::min(r->high, code(op.beta));
-    } else {
-      return false;
-    }
-  }
-  return r->low <= r->high;
-}
-
 // The codes of the bias if they count in units of source scale * weight scale, as runtimes assume.
 bool ReadBias(const KernelSpec& spec, const std::vector<float>& unit, std::vector<int32_t>* bias) {
   if (spec.encodings.size() < 3 || !spec.constants[2])
@@ -110,10 +91,13 @@ std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t c
     sum[i / inner % channels] += codes[i];
     magnitude[i / inner % channels] += std::abs(codes[i]);
   }
-  if (!ClampCodes(spec.post_ops, *linear.result, &linear.requantizer) ||
+  const auto range = BoundedCodes(spec.post_ops, *linear.result);
+  if (!range ||
       !ReadBias(spec, unit, &linear.requantizer.bias) ||
       !MoveZeroPointToBias(sum, magnitude, &linear))
     return std::nullopt;
+  linear.requantizer.low = range->low;
+  linear.requantizer.high = range->high;
   return linear;
 }
 

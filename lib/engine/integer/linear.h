@@ -1,6 +1,6 @@
 #pragma once
-// What Conv, Gemm and MatMul need to run on codes: 8-bit constant weights with zero point 0, an int32
-// bias on the grid of the sums, 8-bit activations per tensor on either side.
+// What Conv, Gemm and MatMul need to run on codes: 8-bit constant weights with zero point 0, an
+// int32 bias on the grid of the sums, 8-bit activations per tensor on either side.
 
 #include <optional>
 #include <vector>
@@ -14,7 +14,7 @@ namespace roundel::engine {
 bool HasExactDotProduct();
 
 struct IntegerLinear {
-  Tensor weights;                         // int8 codes, as the model has them
+  Tensor weights;  // int8 codes, as the model has them
   const quant::Encoding* source = nullptr;
   const quant::Encoding* result = nullptr;
   // Its bias takes the source's zero point into account: bias - zero_point * sum(weights).

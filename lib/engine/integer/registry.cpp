@@ -5,21 +5,29 @@
 namespace roundel::engine {
 
 std::unique_ptr<FastKernel> MakeIntegerKernel(const KernelSpec& spec) {
-  if (!spec.main->domain.empty() || !spec.output_encoding) return nullptr;
+  if (!spec.output_encoding || spec.norm) return nullptr;
   using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
   struct Row {
     const char* op_type;
     Maker make;
   };
   static constexpr Row kRows[] = {
-      {"Add", &MakeIntegerAdd},       {"Concat", &MakeIntegerConcat},
-      {"Conv", &MakeIntegerConv},     {"Gemm", &MakeIntegerMatMul},
-      {"MatMul", &MakeIntegerMatMul}, {"MaxPool", &MakeIntegerMaxPool},
-      {"Min", &MakeIntegerMin},       {"GlobalAveragePool", &MakeIntegerMean},
+      {"Add", &MakeIntegerBinary},
+      {"AveragePool", &MakeIntegerAveragePool},
+      {"Concat", &MakeIntegerConcat},
+      {"Conv", &MakeIntegerConv},
+      {"Gemm", &MakeIntegerMatMul},
+      {"GlobalAveragePool", &MakeIntegerMean},
+      {"MatMul", &MakeIntegerMatMul},
+      {"MaxPool", &MakeIntegerMaxPool},
+      {"Min", &MakeIntegerMin},
+      {"Mul", &MakeIntegerBinary},
+      {"Softmax", &MakeIntegerSoftmax},
   };
   for (const Row& row : kRows)
-    if (spec.main->op_type == row.op_type) return row.make(spec);
-  return nullptr;
+    if (spec.main->Is(row.op_type))
+      if (auto kernel = row.make(spec)) return kernel;
+  return MakeCodeTable(spec);
 }
 
 }  // namespace roundel::engine

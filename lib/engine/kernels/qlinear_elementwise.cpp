@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "lib/engine/integer/add_codes.h"
+#include "lib/engine/integer/binary_codes.h"
 #include "lib/engine/kernels/broadcast.h"
 #include "lib/engine/kernels/codes_math.h"
 #include "lib/engine/kernels/common.h"
@@ -97,42 +97,19 @@ Result<Operands> ReadOperands(OpContext& context) {
   return x;
 }
 
-Status QLinearAdd(OpContext& context) {
+Status CombineCodes(OpContext& context, BinaryCodeOp op) {
   ASSIGN_OR_RETURN(const Operands x, ReadOperands(context));
-  const bool is_signed = x.type == DType::kInt8;
-  const AddTerms terms = AddTerms::For({x.a, is_signed}, {x.b, is_signed}, {x.y, is_signed});
+  const BinaryCodes codes(op, x.a, x.b, x.y, x.type == DType::kInt8);
+  const int64_t step_a = x.plan.step(0), step_b = x.plan.step(1);
   ForEachRun(x.plan, [&](int64_t at, const int64_t* in, int64_t n) {
-    const uint8_t *a = x.codes_a + in[0], *b = x.codes_b + in[1];
-    std::vector<uint8_t> repeated;  // an operand that stands still
-    const auto spread = [&](const uint8_t*& codes) {
-      repeated.assign(static_cast<size_t>(n), *codes);
-      codes = repeated.data();
-    };
-    if (x.plan.step(0) == 0 && x.plan.step(1) == 0 && n > 1) {
-      for (int64_t i = 0; i < n; ++i) AddCodes(terms, a, b, x.codes_y + at + i, 1);
-      return;
-    }
-    if (x.plan.step(0) == 0) spread(a);
-    if (x.plan.step(1) == 0 && n > 1) spread(b);
-    AddCodes(terms, a, b, x.codes_y + at, n);
+    codes.Run({x.codes_a + in[0], step_a}, {x.codes_b + in[1], step_b}, step_a == 0 && step_b != 0,
+              n, x.codes_y + at);
   });
   return OkStatus();
 }
 
-Status QLinearMul(OpContext& context) {
-  ASSIGN_OR_RETURN(const Operands x, ReadOperands(context));
-  const quant::Grid grid = GridOf(x.type);
-  const CodeWriter writer{
-      {x.a.scale * x.b.scale / x.y.scale}, x.type, x.y.zero_point, grid.qmin(), grid.qmax()};
-  ForEachRun(x.plan, [&](int64_t at, const int64_t* in, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) {
-      const int32_t a = CodeAt(x.codes_a, in[0] + i * x.plan.step(0), x.type) - x.a.zero_point;
-      const int32_t b = CodeAt(x.codes_b, in[1] + i * x.plan.step(1), x.type) - x.b.zero_point;
-      writer.Store(a * b, 0, x.codes_y, at + i);
-    }
-  });
-  return OkStatus();
-}
+Status QLinearAdd(OpContext& context) { return CombineCodes(context, BinaryCodeOp::kAdd); }
+Status QLinearMul(OpContext& context) { return CombineCodes(context, BinaryCodeOp::kMul); }
 
 // ---- operands that only change their grid
 

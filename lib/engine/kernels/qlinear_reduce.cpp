@@ -2,6 +2,7 @@
 // QLinearAveragePool, QLinearReduceMean, QLinearSoftmax. Inputs: x, x_scale, x_zero_point, y_scale,
 // y_zero_point.
 
+#include "lib/engine/integer/softmax_codes.h"
 #include "lib/engine/kernels/codes_math.h"
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/inner_op.h"
@@ -167,14 +168,16 @@ Status QLinearSoftmax(OpContext& context) {
   if (x.rank() < 1) return ModelError("Softmax of a scalar");
   ASSIGN_OR_RETURN(const int64_t axis,
                    NormalAxis(context.node().Int("axis", one_axis ? -1 : 1), x.rank()));
-  Tensor values = Dequantized(x, ends.from);
-  graph::Node attributes = WithAttributes({{"axis", axis}});
-  if (!one_axis) {
-    values = values.Reshaped({Product(x.shape(), 0, axis), Product(x.shape(), axis, x.rank())});
-    attributes = WithAttributes({{"axis", int64_t{1}}});
+  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, x.dtype(), x.shape()));
+  const int64_t length = one_axis ? x.dim(axis) : Product(x.shape(), axis, x.rank());
+  const int64_t inner = one_axis ? Product(x.shape(), axis + 1, x.rank()) : 1;
+  const SoftmaxCodes softmax(ends.from, ends.to, x.dtype() == DType::kInt8, length);
+  const auto* from = static_cast<const uint8_t*>(x.raw());
+  auto* to = static_cast<uint8_t*>(y->mutable_raw());
+  for (int64_t row = 0; length > 0 && row < x.size() / length; ++row) {
+    const int64_t at = row / inner * length * inner + row % inner;
+    softmax.Run(from + at, inner, to + at);
   }
-  ASSIGN_OR_RETURN(const Tensor y, RunInnerOp("Softmax", {values}, attributes));
-  context.SetOutput(0, Quantized(y.Reshaped(x.shape()), ends.to, x.dtype()));
   return OkStatus();
 }
 
