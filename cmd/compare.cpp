@@ -11,6 +11,7 @@
 #include "cmd/tensor_errors.h"
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/io/encodings_json.h"
 #include "lib/report/report.h"
 
@@ -37,7 +38,7 @@ Result<ComparedModels> OpenSides(const Options& options, const graph::Model& mod
   if (options.second.empty()) {
     ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
     ASSIGN_OR_RETURN(const quant::EncodingTable table,
-                     io::ParseEncodingsJson(text, options.encodings, *model.graph));
+                     io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(model)));
     return OpenNamed(options, model, model, &table);
   }
   ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));

@@ -9,6 +9,7 @@
 #include "cmd/options.h"
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/io/encodings_json.h"
 #include "lib/report/report.h"
 
@@ -44,7 +45,7 @@ Result<Models> LoadModels(const Options& options) {
   } else if (!options.encodings.empty()) {
     ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
     ASSIGN_OR_RETURN(const quant::EncodingTable table,
-                     io::ParseEncodingsJson(text, options.encodings, *model.graph));
+                     io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(model)));
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(model, {.simulate = &table}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }

@@ -9,6 +9,7 @@
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/io/encodings_json.h"
 #include "lib/io/tensorrt_cache.h"
 #include "lib/target/export.h"
@@ -37,7 +38,7 @@ Result<target::FloatModel> ReadSource(const Options& options, std::vector<std::s
   if (options.encodings.empty()) return target::ImportQdq(loaded.model, kept);
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
   ASSIGN_OR_RETURN(quant::EncodingTable table,
-                   io::ParseEncodingsJson(text, options.encodings, *loaded.model.graph));
+                   io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(loaded.model)));
   return target::FloatModel{std::move(loaded.model), std::move(table)};
 }
 
@@ -82,7 +83,7 @@ Result<Written> WriteFloat(const Options& options) {
     return ModelError(
         StrCat("'", options.model, "' has no QuantizeLinear/DequantizeLinear to take out"));
   OutputSet files;
-  RETURN_IF_ERROR(files.StageEncodings(result.encodings, *result.model.graph, options.output,
+  RETURN_IF_ERROR(files.StageEncodings(result.encodings, *graph::WithBodies(result.model), options.output,
                                        options.versions));
   RETURN_IF_ERROR(
       files.Commit({{result.model, options.output}}, {.external_data = options.external_data}));

@@ -13,6 +13,7 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
 #include "lib/io/statistics_json.h"
 #include "lib/target/export.h"
@@ -266,7 +267,7 @@ class Job {
   Status Write(const OutputNames& names) {
     const Params& section = recipe_.Section("export");
     OutputSet files;
-    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *session_.model.graph, names.model,
+    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *graph::WithBodies(session_.model), names.model,
                                          section.Strings("encodings_version")));
     RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/io/encodings_json.h"
 
 namespace roundel::cmd {
@@ -40,7 +41,8 @@ Status CheckOutput(const std::string& path, const std::vector<std::string>& inpu
 
 int64_t InitializerBytes(const graph::Model& model) {
   int64_t bytes = 0;
-  for (const graph::Initializer& initializer : model.graph->initializers())
+  const std::shared_ptr<graph::Graph> graph = graph::WithBodies(model);
+  for (const graph::Initializer& initializer : graph->initializers())
     if (initializer.value.dtype() != DType::kString) bytes += initializer.value.byte_size();
   return bytes;
 }

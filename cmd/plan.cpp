@@ -5,6 +5,7 @@
 #include "cmd/job.h"
 #include "cmd/outputs.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -59,7 +60,7 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   plan.bytes_after = InitializerBytes(session->model);
   for (const QuantPoint& point : plan.placement.points) {
     ++plan.counts[static_cast<int>(point.role)];
-    const Tensor* value = session->model.graph->Constant(point.value);
+    const Tensor* value = graph::ConstantInBodies(*session->model.graph, point.value);
     if (value != nullptr) plan.bytes_after += QuantizedBytes(point, *value) - value->byte_size();
   }
   return plan;

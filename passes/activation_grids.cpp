@@ -7,6 +7,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/masking.h"
 #include "lib/quant/tensor_ranges.h"
@@ -79,20 +80,29 @@ struct GroupRange {
 class ActivationGrids {
  public:
   ActivationGrids(Session& session, const recipe::Params& params, quant::EncodingTable* table)
-      : session_(session), params_(params), table_(table) {}
+      : session_(session),
+        params_(params),
+        table_(table),
+        graph_(graph::WithBodies(session.model)) {}
 
   // How many samples were seen.
   Result<int64_t> Run(target::Placement* placement) {
     ASSIGN_OR_RETURN(method_,
                      quant::MakeObserver(params_.String("method"), MethodOptionsOf(params_)));
     if (params_.Bool("data_free")) RETURN_IF_ERROR(Analyse(placement));
-    for (const QuantPoint& point : placement->points)
-      if (point.group >= 0) groups_[point.group].push_back(&point);
+    CollectGroups(*placement);
+    if (!params_.Bool("data_free")) RETURN_IF_ERROR(Gather(placement));
     RETURN_IF_ERROR(MakeGrids());
     return samples_;
   }
 
  private:
+  void CollectGroups(const target::Placement& placement) {
+    groups_.clear();
+    for (const QuantPoint& point : placement.points)
+      if (point.group >= 0) groups_[point.group].push_back(&point);
+  }
+
   // Statistics without data, and without quantizers where nothing is told: of whole groups, and of
   // biases, whose unit is that of their layer's input.
   Status Analyse(target::Placement* placement) {
@@ -104,15 +114,23 @@ class ActivationGrids {
     ASSIGN_OR_RETURN(seen_, AnalyticStatistics(session_, values, method_->needs(),
                                                params_.Floats("input_range")));
     for (const auto& [value, mean] : seen_.input_means) session_.input_means[value] = mean;
+    for (const std::string& value : LeaveUntold(placement, "without data its range is not known"))
+      if (graph_->IsInput(value))
+        session_.report->warnings.push_back(
+            StrCat("the range of the input '", value,
+                   "' is not known, so that it stays float: set input_range"));
+    return OkStatus();
+  }
+
+  // Takes quantizers away where nothing was seen, of whole groups; the values without statistics.
+  std::vector<std::string> LeaveUntold(target::Placement* placement, const std::string& why) {
     std::set<int> untold;
+    std::vector<std::string> values;
     for (const QuantPoint& point : placement->points)
-      if (NeedsData(point) && !seen_.values.contains(point.value)) {
+      if (NeedsData(point) && !Frozen(point) && !seen_.values.contains(point.value)) {
         untold.insert(point.group);
-        session_.report->Add(point.value, "left float", "without data its range is not known");
-        if (session_.model.graph->IsInput(point.value))
-          session_.report->warnings.push_back(
-              StrCat("the range of the input '", point.value,
-                     "' is not known, so that it stays float: set input_range"));
+        values.push_back(point.value);
+        session_.report->Add(point.value, "left float", why);
       }
     std::set<std::string> left;
     std::erase_if(placement->points, [&](const QuantPoint& point) {
@@ -123,7 +141,12 @@ class ActivationGrids {
     std::erase_if(placement->points, [&](const QuantPoint& point) {
       return point.role == Role::kBias && left.contains(point.bias_input);
     });
-    return OkStatus();
+    return values;
+  }
+
+  bool Frozen(const QuantPoint& point) const {
+    const auto it = table_->find(point.value);
+    return it != table_->end() && it->second.frozen;
   }
 
   // The encoding that an earlier pass fixed for a member of the group; nullptr if there is none.
@@ -134,31 +157,43 @@ class ActivationGrids {
     return nullptr;
   }
 
-  Status MakeGrids() {
+  // Statistics of the data. A branch that it never takes, and a loop without a round, leave their
+  // values unseen.
+  Status Gather(target::Placement* placement) {
     std::vector<std::string> observed;
     std::set<std::string> histograms;
-    std::vector<const std::vector<const QuantPoint*>*> open;
     for (const auto& [number, group] : groups_) {
       if (FrozenMember(group)) continue;
-      open.push_back(&group);
       for (const QuantPoint* point : group)
         if (NeedsData(*point)) observed.push_back(point->value);
-      if (FeedsSoftmaxAlone(*session_.model.graph, group))
+      if (FeedsSoftmaxAlone(*graph_, group))
         for (const QuantPoint* point : group) histograms.insert(point->value);
     }
-    if (!observed.empty() && !params_.Bool("data_free")) {
-      const StatisticsSource source = {
-          .needs = method_->needs(),
-          .histograms = std::move(histograms),
-          .samples = params_.Int("samples"),
-          .stats_in = params_.Strings("stats_in"),
-          .stats_out = params_.String("stats_out"),
-          .accept_mismatch = params_.String("stats_mismatch") == "accept"};
-      ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
-      samples_ = seen_.samples;
-    }
+    if (observed.empty()) return OkStatus();
+    const StatisticsSource source = {
+        .needs = method_->needs(),
+        .histograms = std::move(histograms),
+        .samples = params_.Int("samples"),
+        .stats_in = params_.Strings("stats_in"),
+        .stats_out = params_.String("stats_out"),
+        .accept_mismatch = params_.String("stats_mismatch") == "accept"};
+    ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
+    samples_ = seen_.samples;
+    const auto unseen = LeaveUntold(placement, "no sample of the data reaches its sub-graph");
+    if (unseen.empty()) return OkStatus();
+    session_.report->warnings.push_back(
+        StrCat("no sample of the data reaches the sub-graphs of ", unseen.size(), " activations ('",
+               unseen[0], "', ...), which stay float: add data that does"));
+    CollectGroups(*placement);
+    return OkStatus();
+  }
+
+  Status MakeGrids() {
+    std::vector<const std::vector<const QuantPoint*>*> open;
+    for (const auto& [number, group] : groups_)
+      if (!FrozenMember(group)) open.push_back(&group);
     std::vector<GroupRange> decisions(open.size());
-    session_.model.graph->IsInput("");  // builds the graph's index, which then several may read
+    graph_->IsInput("");  // builds the graph's index, which then several may read
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
         decisions[i] = Decide(*open[i], &seen_);
@@ -222,12 +257,12 @@ class ActivationGrids {
     const quant::Grid grid = group[0]->grid.ForValuesFrom(Least(group, first));
     if (!first) return {grid, {}, {}};
     const bool may_be_masked =
-        first->needs().histogram && FeedsSoftmaxAlone(*session_.model.graph, group);
+        first->needs().histogram && FeedsSoftmaxAlone(*graph_, group);
     quant::StatisticsNeeds needs = method_->needs();
     if (may_be_masked) needs.histogram = true;
     quant::Evidence evidence = quant::EvidenceOf(*first, needs);
     if (method_->weighs_mean_error())
-      evidence.mean_error_weight = MeanErrorWeight(*session_.model.graph, group);
+      evidence.mean_error_weight = MeanErrorWeight(*graph_, group);
     const auto least =
         may_be_masked ? quant::LeastUnmasked(evidence.values) : std::optional<double>();
     if (!least) return {grid, method_->Decide(evidence, grid), {}};
@@ -266,6 +301,7 @@ class ActivationGrids {
   Session& session_;
   const recipe::Params& params_;
   quant::EncodingTable* table_;
+  const std::shared_ptr<graph::Graph> graph_;  // bodies laid out
   std::unique_ptr<quant::Observer> method_;
   quant::CalibrationStatistics seen_;
   std::map<int, std::vector<const QuantPoint*>> groups_;
@@ -286,7 +322,7 @@ Encoding MakeEncoding(const QuantPoint& point, std::vector<QParams> params) {
 }
 
 const Tensor& ConstantOf(const Session& session, const std::string& value) {
-  const Tensor* constant = session.model.graph->Constant(value);
+  const Tensor* constant = graph::ConstantInBodies(*session.model.graph, value);
   INVARIANT(constant, "placement of a weight that is not constant: " + value);
   return *constant;
 }

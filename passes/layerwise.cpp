@@ -4,6 +4,7 @@
 #include <map>
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "passes/layer_bias.h"
 #include "passes/layer_store.h"
 
@@ -87,6 +88,15 @@ class Layerwise {
         if (const auto it = session_.encodings.find(input);
             it != session_.encodings.end() && it->second.role == quant::Role::kWeight)
           AddLayer(node.get(), input, it->second);
+    }
+    if (flat_ == session_.model.graph) return;
+    for (const graph::NodePtr& node : flat_->nodes()) {
+      if (node->Int(graph::kScopeTag, 0) == 0) continue;
+      for (const std::string& input : node->inputs)
+        if (const auto it = session_.encodings.find(input);
+            it != session_.encodings.end() && it->second.role == quant::Role::kWeight &&
+            !it->second.frozen && !it->second.codes)
+          Decline(*node, input, "is inside of a sub-graph");
     }
   }
 
@@ -276,6 +286,7 @@ class Layerwise {
   quant::EncodingTable stream_;
   std::vector<const graph::Node*> nodes_;
   std::vector<Layer> layers_;  // of nodes_
+  const std::shared_ptr<graph::Graph> flat_ = graph::WithBodies(session_.model);
   std::vector<Declined> declined_;
   std::map<std::string, size_t> owners_;          // by weight: the first layer that has it
   std::map<size_t, LayerStatistics> of_sharers_;  // by that layer

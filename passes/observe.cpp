@@ -6,6 +6,7 @@
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/engine/sweep.h"
+#include "lib/graph/bodies.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/channel_mean.h"
 #include "lib/target/op_facts.h"
@@ -67,7 +68,8 @@ class Observing {
   std::map<std::string, bool> LayerInputs() const {
     std::map<std::string, bool> inputs;
     if (!options_.input_means) return inputs;
-    const graph::Graph& graph = *session_.model.graph;
+    const auto graph_of_all = graph::WithBodies(session_.model);
+    const graph::Graph& graph = *graph_of_all;
     for (const graph::NodePtr& node : graph.nodes())
       if (graph::IsLayerOp(*node) && graph.Constant(node->input(1)) &&
           !graph.Constant(node->input(0)))
@@ -173,6 +175,11 @@ class Observing {
           place->second.Append(statistics);
       }
     }
+    const graph::Graph& graph = *session_.model.graph;
+    std::erase_if(seen->values, [&](const auto& entry) {
+      const bool in_body = !graph.Producer(entry.first) && !graph.IsInput(entry.first);
+      return in_body && entry.second.count() == 0;
+    });
     for (auto& [value, statistics] : seen->values) {
       statistics.samples() = std::move(samples_[value]);
       if (statistics.count() == 0)

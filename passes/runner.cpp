@@ -9,6 +9,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
+#include "lib/graph/bodies.h"
 #include "lib/engine/first_samples.h"
 #include "lib/graph/check.h"
 
@@ -83,6 +84,22 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Session*
                               options.verify_tolerance, "); please report this model"));
 }
 
+// Passes that look at nodes and constants alone see those of bodies, too.
+Result<Outcome> RunOnAllNodes(const PassInfo& pass, const recipe::Params& params,
+                              Session* session) {
+  const bool edits_graph = pass.float_equivalent || pass.needs_input_means;
+  if (!edits_graph || !graph::HasBodies(*session->model.graph)) return pass.run(*session, params);
+  const auto original = graph::Clone(*session->model.graph);
+  const graph::Bodies bodies = graph::FlattenBodies(&session->model);
+  Result<Outcome> outcome = pass.run(*session, params);
+  const bool changed = outcome.ok() && *outcome == Outcome::kChanged;
+  if (changed)
+    graph::RestoreBodies(bodies, &session->model);
+  else
+    session->model.graph = original;
+  return outcome;
+}
+
 Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptions& options,
                Session* session) {
   if (Interrupted()) return InterruptedError();
@@ -102,7 +119,7 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
       pass.float_equivalent && session->data != nullptr && options.verify_samples > 0;
   // Tensors are shared until the pass writes to them.
   const graph::Model before = verify ? graph::Clone(session->model) : graph::Model();
-  ASSIGN_OR_RETURN(const Outcome outcome, pass.run(*session, step.params));
+  ASSIGN_OR_RETURN(const Outcome outcome, RunOnAllNodes(pass, step.params, session));
   session->report->outcome = outcome == Outcome::kChanged ? "changed" : "unchanged";
   if (outcome == Outcome::kUnchanged) return OkStatus();
   RETURN_IF_ERROR(graph::CheckModel(&session->model));

@@ -24,7 +24,7 @@ Status CheckOrigin(const Session& session, const quant::CalibrationStatistics& s
   return OkStatus();
 }
 
-Status CheckValues(const quant::CalibrationStatistics& statistics,
+Status CheckValues(const graph::Graph& graph, const quant::CalibrationStatistics& statistics,
                    const std::vector<std::string>& values, quant::StatisticsNeeds needs) {
   for (const auto& [value, stored] : statistics.values)
     if (!(stored.needs() == statistics.values.begin()->second.needs()))
@@ -32,6 +32,8 @@ Status CheckValues(const quant::CalibrationStatistics& statistics,
                               "' differ in having a histogram, samples or sums"));
   for (const std::string& value : values) {
     const auto found = statistics.values.find(value);
+    const bool in_body = !graph.Producer(value) && !graph.IsInput(value);
+    if (found == statistics.values.end() && in_body) continue;  // no sample reached it
     if (found == statistics.values.end())
       return DataError(StrCat("the statistics have no value '", value,
                               "': they were made for another target or other excludes"));
@@ -85,7 +87,7 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
   quant::CalibrationStatistics statistics;
   if (!source.stats_in.empty()) {
     ASSIGN_OR_RETURN(statistics, ReadAll(session, source));
-    RETURN_IF_ERROR(CheckValues(statistics, values, source.needs));
+    RETURN_IF_ERROR(CheckValues(*session.model.graph, statistics, values, source.needs));
     if (session.data == nullptr) session.data_hash = statistics.data_hash;
   } else {
     if (!session.data) return UsageError("calibrate needs data: set 'path' in the section 'data'");

@@ -18,7 +18,7 @@ class PlanExecutor : public Executor {
  public:
   // `model`: as its user knows it; the plan may be that of the same model in float32.
   PlanExecutor(Plan plan, const graph::Model& model, bool profile)
-      : runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
+      : inside_(plan.tapped_inside), runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
     for (graph::ValueInfo& input : inputs_)
       for (const graph::ValueInfo& declared : model.graph->inputs)
         if (declared.name == input.name) input.dtype = declared.dtype;
@@ -38,6 +38,7 @@ class PlanExecutor : public Executor {
                                     const std::vector<Tap>& taps) override {
     RETURN_IF_ERROR(CheckInputs(inputs));
     ASSIGN_OR_RETURN(const TapsBySlot by_slot, PlaceTaps(taps));
+    runner_.SetNestedTaps(taps);
     std::vector<Datum> fed = inputs;
     for (size_t i = 0; i < fed.size(); ++i)
       if (plan_.inputs[i].dtype == DType::kFloat && IsHalf(inputs_[i].dtype))
@@ -66,6 +67,7 @@ class PlanExecutor : public Executor {
   Result<TapsBySlot> PlaceTaps(const std::vector<Tap>& taps) const {
     TapsBySlot by_slot;
     for (const Tap& tap : taps) {
+      if (inside_.contains(tap.value)) continue;
       const auto it = plan_.slot_of.find(tap.value);
       if (it == plan_.slot_of.end() || !plan_.slots[it->second].pinned())
         return InternalError(StrCat("value '", tap.value,
@@ -84,6 +86,7 @@ class PlanExecutor : public Executor {
     return signature;
   }
 
+  const std::set<std::string> inside_;  // values of sub-graphs, some of which may never run
   PlanRunner runner_;
   const Plan& plan_;
   std::vector<graph::ValueInfo> inputs_;

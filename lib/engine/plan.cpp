@@ -24,6 +24,8 @@ Result<Plan> PlanBuilder::Build() {
   for (size_t i : order.nodes) RETURN_IF_ERROR(AddNode(flat_[i]));
   for (const std::string& name : output_names_) plan_.output_slots.push_back(plan_.slot_of[name]);
   plan_.output_names = output_names_;
+  for (const std::string& name : tapped_)
+    if (!plan_.slot_of.contains(name)) plan_.tapped_inside.insert(name);
   if (branches_ > 0) DropDeadNodes();
   DropUnusedConstants();
   MakeKernels();
@@ -54,7 +56,7 @@ Status PlanBuilder::FindRoots() {
     outputs_.insert(name);
   }
   for (const std::string& name : options_.tapped_values) {
-    if (!producer_.contains(name) && !IsSource(name))
+    if (!producer_.contains(name) && !IsSource(name) && !MadeInside(name))
       return ModelError(StrCat("no value of the model is named '", name, "' (to be tapped)"));
     tapped_.insert(name);
   }
@@ -130,8 +132,10 @@ Status PlanBuilder::AddSources() {
       plan_.captured.push_back(captured.name);
       continue;
     }
-    RETURN_IF_ERROR(NewConstant(captured.name, *captured.constant));
-    plan_.slots.back().constant_encoding = captured.constant_encoding;
+    Slot& slot = plan_.slots[NewSlot(captured.name)];  // quantized outside
+    slot.encoding.reset();
+    slot.constant = captured.constant;
+    slot.constant_encoding = captured.constant_encoding;
   }
   for (const graph::Initializer& initializer : graph_.initializers())
     if (Wanted(initializer.name)) RETURN_IF_ERROR(NewConstant(initializer.name, initializer.value));

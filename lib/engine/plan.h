@@ -78,6 +78,7 @@ struct Plan {
   std::vector<std::string> captured;     // of a sub-graph: values from outside, fed behind those
   std::vector<int> input_slots, output_slots;
   std::vector<std::string> input_names, output_names;
+  std::set<std::string> tapped_inside;  // values of sub-graphs that any run may tap
   std::unordered_map<std::string, int> slot_of;  // by name; of values that no fusion swallowed
 };
 

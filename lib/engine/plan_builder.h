@@ -63,6 +63,8 @@ class PlanBuilder {
   Status AddControlNode(const FlatNode& flat, PlanNode node);
   Status CompileSubgraph(const FlatNode& flat, const std::string& attribute,
                          const graph::Graph& graph, PlanNode* node);
+  // Whether a sub-graph of some node makes the value.
+  bool MadeInside(const std::string& value) const;
   std::optional<bool> KnownCondition(const PlanNode& node) const;
   Status InlineBranch(const FlatNode& flat, bool condition);
   Status AddBranch(const graph::Graph& branch, const FlatNode& flat);

@@ -65,6 +65,23 @@ Result<std::vector<Datum>> PlanRunner::Run(const std::vector<Datum>& inputs,
   return outputs;
 }
 
+TapsBySlot PlanRunner::FindTaps(const std::vector<Tap>& taps) const {
+  TapsBySlot by_slot;
+  for (const Tap& tap : taps)
+    if (const auto it = plan_.slot_of.find(tap.value);
+        it != plan_.slot_of.end() && plan_.slots[it->second].tapped)
+      by_slot[it->second].push_back(&tap);
+  return by_slot;
+}
+
+void PlanRunner::SetNestedTaps(const std::vector<Tap>& taps) {
+  for (const PlanNode& node : plan_.nodes)
+    for (const Subgraph& subgraph : node.subgraphs) {
+      subgraph.runner->nested_taps_ = subgraph.runner->FindTaps(taps);
+      subgraph.runner->SetNestedTaps(taps);
+    }
+}
+
 Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& inputs, size_t own) {
   if (own != plan_.inputs.size())
     return ModelError(StrCat("the sub-graph takes ", plan_.inputs.size(), " inputs, given ", own));
@@ -77,11 +94,12 @@ Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& input
       return ModelError(StrCat("sub-graph input '", plan_.inputs[i].name, "' ", mismatch));
     if (inputs[i].is_tensor()) signature += ShapeString(inputs[i].tensor.shape());
   }
+  signature += StrCat(nested_taps_.size());
   // A loop whose shapes grow never sees a signature twice: laying out its memory would be for
   // nothing.
   const bool recurs = signature == last_signature_;
   last_signature_ = signature;
-  return Run(inputs, signature, recurs, {});
+  return Run(inputs, signature, recurs, nested_taps_);
 }
 
 Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,

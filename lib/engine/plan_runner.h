@@ -30,6 +30,10 @@ class PlanRunner {
   // order of allocations depend on; `recurs`: whether it is likely to come again.
   Result<std::vector<Datum>> Run(const std::vector<Datum>& inputs, const std::string& signature,
                                  bool recurs, const TapsBySlot& taps);
+  // From now on nested plans hand these their values, too; what no nested plan has is left out.
+  void SetNestedTaps(const std::vector<Tap>& taps);
+  // The slots of the taps' values that are in this plan.
+  TapsBySlot FindTaps(const std::vector<Tap>& taps) const;
   // As the sub-graph of a node: the first `own` inputs are the sub-graph's, the others captured.
   // A tensor among the results may be one of the inputs under another shape.
   Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own);
@@ -51,6 +55,7 @@ class PlanRunner {
   ShapeMemo memo_;
   std::vector<StepTime> profile_;  // by step, if wanted
   std::string last_signature_;  // of nested runs
+  TapsBySlot nested_taps_;
 };
 
 // What is declared against what is given; empty if it fits. `shapes`: compare them, too.

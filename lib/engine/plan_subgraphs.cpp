@@ -1,6 +1,7 @@
 // Control flow: sub-graphs become plans of their own, which get what they read from around them by
 // slot, or as a constant if it is one. An If whose condition is known becomes the branch it takes.
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/base/text.h"
@@ -32,7 +33,29 @@ graph::GraphPtr Signature(const graph::Graph& graph) {
   return signature;
 }
 
+// Whether the value is made in the sub-graph, at any depth.
+bool Makes(const graph::Graph& graph, const std::string& value) {
+  const auto is = [&](const auto& named) { return named.name == value; };
+  if (std::any_of(graph.inputs.begin(), graph.inputs.end(), is)) return true;
+  for (const graph::NodePtr& node : graph.nodes()) {
+    if (std::find(node->outputs.begin(), node->outputs.end(), value) != node->outputs.end())
+      return true;
+    bool inside = false;
+    graph::ForEachSubgraph(*node, [&](graph::Graph& sub) { inside |= Makes(sub, value); });
+    if (inside) return true;
+  }
+  return false;
+}
+
 }  // namespace
+
+bool PlanBuilder::MadeInside(const std::string& value) const {
+  return std::any_of(flat_.begin(), flat_.end(), [&](const FlatNode& flat) {
+    bool inside = false;
+    graph::ForEachSubgraph(flat.node, [&](graph::Graph& sub) { inside |= Makes(sub, value); });
+    return inside;
+  });
+}
 
 Status PlanBuilder::AddControlNode(const FlatNode& flat, PlanNode node) {
   if (const std::optional<bool> condition = KnownCondition(node))
@@ -58,9 +81,11 @@ Status PlanBuilder::CompileSubgraph(const FlatNode& flat, const std::string& att
     const Slot& outer = plan_.slots[plan_.slot_of.at(flat.node.inputs[flat.own_inputs() + i])];
     source.captured.push_back({flat.captured[i], outer.constant, outer.constant_encoding});
   }
-  ASSIGN_OR_RETURN(
-      Plan plan,
-      PlanBuilder(std::move(source), {.fast_kernels = options_.fast_kernels}, &budget_).Build());
+  ExecutorOptions options = {.tapped_values = options_.tapped_values,
+                             .simulate = options_.simulate,
+                             .fast_kernels = options_.fast_kernels};
+  std::erase_if(options.tapped_values, [&](const std::string& name) { return !Makes(graph, name); });
+  ASSIGN_OR_RETURN(Plan plan, PlanBuilder(std::move(source), options, &budget_).Build());
   Subgraph subgraph{.attribute = attribute};
   const size_t own = flat.own_inputs();
   for (size_t i = 0, next = 0; next < plan.captured.size(); ++i) {
@@ -145,7 +170,9 @@ Status PlanBuilder::Rename(const FlatNode& flat, const graph::Graph& branch,
   const std::string prefix = StrCat(flat.node.output(0), "#", branches_, "/");
   Status status;
   const auto define = [&](const std::string& name) {
-    const std::string made = prefix + name;
+    // Its own name where that is free, so that encodings and taps find it.
+    const bool taken = producer_.contains(name) || IsSource(name) || plan_.slot_of.contains(name);
+    const std::string made = taken ? prefix + name : name;
     if (producer_.contains(made) || IsSource(made) || plan_.slot_of.contains(made))
       status = ModelError(StrCat("value '", made, "' is produced twice"));
     (*names)[name] = made;

@@ -1,6 +1,7 @@
 #include "lib/target/export.h"
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
 
 namespace roundel::target {
@@ -10,8 +11,9 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   const bool pack = options.format == "matmulnbits", codes = options.format == "qoperator";
   if (!pack && !codes && options.format != "qdq")
     return UsageError(StrCat("unknown format '", Printable(options.format), "'"));
-  RETURN_IF_ERROR(CheckExportable(model, encodings));
   graph::Model floats = graph::Clone(model);
+  const graph::Bodies bodies = graph::FlattenBodies(&floats);
+  RETURN_IF_ERROR(CheckExportable(floats, encodings));
   quant::EncodingTable rest = encodings;
   if (pack) PackBlocks(options, &floats, &rest);
   if (!options.dynamic_layers.empty()) {
@@ -22,6 +24,7 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   }
   ASSIGN_OR_RETURN(graph::Model out, ExportQdq(floats, rest, options.qdq));
   if (codes) RewriteToCodes(&out);
+  graph::RestoreBodies(bodies, &out);
   out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
   return out;
 }

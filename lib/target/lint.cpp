@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/grid_name.h"
 #include "lib/target/lint_packed.h"
@@ -87,6 +88,7 @@ class Linter {
   // ---- operators
 
   void CheckNode(const Node& node) {
+    if (node.domain == graph::kBodyDomain) return;
     const std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
     if (!profile_.domains.empty() && !node.domain.empty() && !profile_.domains.contains(domain))
       Add(node.DisplayName(), StrCat("operator of ", Printable(domain)),
@@ -301,7 +303,10 @@ class Linter {
 }  // namespace
 
 Result<LintResult> Lint(const graph::Model& model, const Profile& profile) {
-  return Linter(model, profile).Run();
+  if (!graph::HasBodies(*model.graph)) return Linter(model, profile).Run();
+  graph::Model flat = graph::Clone(model);
+  graph::FlattenBodies(&flat);
+  return Linter(flat, profile).Run();
 }
 
 }  // namespace roundel::target

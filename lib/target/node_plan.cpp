@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/graph/value_types.h"
 #include "lib/target/op_facts.h"
 
@@ -42,6 +43,7 @@ bool NodeSorter::HasFloats(const Node& node) const {
 }
 
 NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
+  if (node.domain == graph::kBodyDomain) return {};
   for (Exclude& exclude : excludes_) {
     const bool hit = exclude.pattern.Matches(node.name.empty() ? node.output(0) : node.name) ||
                      exclude.pattern.Matches(node.op_type);

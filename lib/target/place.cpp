@@ -13,6 +13,7 @@
 // Layers whose activations stay float, or get their grid at run time, have points for their weights
 // only. Rules of the recipe decide per node which of these it is, and per tensor which grid.
 
+#include "lib/graph/bodies.h"
 #include "lib/target/activation_points.h"
 #include "lib/target/grid_check.h"
 #include "lib/target/op_facts.h"
@@ -88,7 +89,10 @@ class Placer {
 
 Result<Placement> Place(const graph::Model& model, const Profile& profile,
                         const GridChoice& choice) {
-  return Placer(model, profile, choice).Run();
+  if (!graph::HasBodies(*model.graph)) return Placer(model, profile, choice).Run();
+  graph::Model flat = graph::Clone(model);
+  graph::FlattenBodies(&flat);
+  return Placer(flat, profile, choice).Run();
 }
 
 }  // namespace roundel::target

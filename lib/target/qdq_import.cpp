@@ -15,6 +15,7 @@
 #include <unordered_set>
 
 #include "lib/base/text.h"
+#include "lib/graph/bodies.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/restore_clamps.h"
 #include "lib/target/grid_name.h"
@@ -524,12 +525,14 @@ class Importer {
 Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept) {
   FloatModel out;
   out.model = graph::Clone(model);
+  const graph::Bodies bodies = graph::FlattenBodies(&out.model);
   const auto old_graph = out.model.graph;  // outlives the importer, which reads from it
   ASSIGN_OR_RETURN(out.model.graph, Importer(&out, kept).Run());
   std::erase_if(out.model.metadata,
                 [](const auto& entry) { return entry.first == "roundel.format"; });
   for (auto& [name, e] : out.encodings) e.decided_by = "import";
   RestoreClamps(out.encodings, &out.model);
+  graph::RestoreBodies(bodies, &out.model);
   return out;
 }
 

@@ -317,7 +317,7 @@ weight c: uint8
 )");
 }
 
-TEST_CASE("integers, shapes, indices and control flow have no quantizer") {
+TEST_CASE("integers, shapes, indices and nodes of control flow have no quantizer") {
   CHECK(PlaceText(R"(opset 13
 graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
   int64[2] i = {0, 1}
@@ -331,6 +331,8 @@ graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
 })") == R"(activation x: uint8, group 0
 activation g: uint8, group 0, derived
 activation a: uint8, group 1
+activation p: uint8, group 2
+activation q: uint8, group 3
 float If producing 'y': op If is not in the profile
 )");
 }
