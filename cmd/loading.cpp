@@ -9,6 +9,7 @@
 #include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
+#include "lib/graph/unfuse.h"
 #include "lib/io/onnx.h"
 
 namespace roundel::cmd {
@@ -64,6 +65,7 @@ Result<LoadedModel> LoadModel(const std::string& path) {
   RETURN_IF_ERROR(CheckFits(path));
   ASSIGN_OR_RETURN(loaded.model, io::ReadOnnx(path));
   RETURN_IF_ERROR(HashModel(&loaded));
+  graph::UnfuseLayers(&loaded.model);
   graph::MakeNamesUnique(&loaded.model);  // encodings go by name
   loaded.nodes = static_cast<int64_t>(loaded.model.graph->nodes().size());
   return loaded;

@@ -9,11 +9,14 @@ std::optional<WeightAxes> AxesOf(const graph::Use& use, int64_t rank) {
   const graph::Node& node = *use.node;
   if (use.index == 0 && node.Is("Gather") && node.Int("axis", 0) == 0 && rank == 2)
     return WeightAxes{0, 1};  // [entries, width]
+  const bool recurrent = node.Is("LSTM") || node.Is("GRU") || node.Is("RNN");
+  if (recurrent && (use.index == 1 || use.index == 2) && rank == 3) return WeightAxes{1, 2};
   if (use.index != 1) return std::nullopt;
   if (node.Is("Conv") && rank >= 2) return WeightAxes{0, 1};           // [C_out, C_in/group, k...]
   if (node.Is("ConvTranspose") && rank >= 2) return WeightAxes{1, 0};  // [C_in, C_out/group, k...]
   if (node.Is("Gemm") && rank == 2)
     return node.Int("transB", 0) != 0 ? WeightAxes{0, 1} : WeightAxes{1, 0};
+  if (node.Is("Attention", "com.microsoft") && rank == 2) return WeightAxes{1, 0};
   if (node.Is("MatMul"))
     return WeightAxes{rank - 1, std::max<int64_t>(0, rank - 2)};  // [..., K, N]
   return std::nullopt;

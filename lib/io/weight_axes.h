@@ -15,7 +15,8 @@ struct WeightAxes {
 };
 
 // By the operator that reads `name`: Conv (0, 1), ConvTranspose (1, 0), Gemm (1, 0) or with transB
-// (0, 1), MatMul (last, last but one), a table that Gather reads (0, 1); 1-D constants (0, 0). nullopt if no reader tells.
+// (0, 1), MatMul (last, last but one), a table that Gather reads (0, 1),
+// both weights of LSTM, GRU and RNN (1, 2); 1-D constants (0, 0). nullopt if no reader tells.
 std::optional<WeightAxes> FindWeightAxes(const graph::Graph& graph, const std::string& name,
                                          int64_t rank);
 

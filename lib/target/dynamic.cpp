@@ -5,6 +5,7 @@
 // and ConvInteger alike. Scales of weights per output channel multiply behind the integer sum. Gemm
 // becomes MatMulInteger over codes that are transposed where they have to be.
 
+#include <algorithm>
 #include <numeric>
 
 #include "lib/base/text.h"
@@ -50,7 +51,11 @@ class DynamicWriter {
   void Run() {
     for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
     for (const auto& node : g_.nodes())
-      if (!layers_.contains(node->output(0)) || !Write(*node)) made_->AddNode(Node(*node));
+      if (!layers_.contains(MainOutput(*node)) ||
+          !(node->Is("LSTM")                            ? WriteLstm(*node)
+            : node->Is("Attention", kContribDomain) ? WriteAttention(*node)
+                                                    : Write(*node)))
+        made_->AddNode(Node(*node));
     CopyValueInfo(g_, made_.get());
     RemoveUnusedConstants(made_.get());
     // A weight that some reader still has as floats keeps its entry.
@@ -79,6 +84,94 @@ class DynamicWriter {
     const Quantized& x = QuantizeInput(node.input(0));
     const std::string sum = WriteProduct(node, value, e, transposed ? Transposed(codes) : codes, x);
     WriteScaled(node, value, e, sum, x, weight->rank());
+    written_.insert(value);
+    return true;
+  }
+
+  // DynamicQuantizeLSTM of com.microsoft, which takes both weights transposed, [directions, inputs,
+  // 4 * hidden], and one scale per direction, or per direction and gate row.
+  bool WriteLstm(const Node& node) {
+    constexpr size_t kWeights[] = {1, 2}, kOtherInputs = 8;
+    for (const size_t i : kWeights) {
+      const auto entry = table_.find(node.input(i));
+      const Tensor* weight = g_.Constant(node.input(i));
+      if (entry == table_.end() || !weight || weight->rank() != 3) return false;
+      const Encoding& e = entry->second;
+      const bool by_row = e.granularity == Granularity::kChannel && e.axis == 1;
+      if (!IsInteger(e.grid.storage_type()) || BitWidth(e.grid.storage_type()) != 8 ||
+          !SameZeroPoints(e) || (!by_row && e.granularity != Granularity::kTensor))
+        return false;
+    }
+    Node made{.name = names_.Fresh(node.name.empty() ? MainOutput(node) + "_quant"
+                                                     : node.name + "_quant"),
+              .op_type = "DynamicQuantizeLSTM",
+              .domain = kContribDomain,
+              .inputs = node.inputs,
+              .outputs = node.outputs,
+              .attributes = node.attributes};
+    made.RemoveAttribute("layout");
+    made.inputs.resize(kOtherInputs);
+    for (const size_t i : kWeights) AddLstmWeight(node.input(i), i, &made);
+    made_->AddNode(std::move(made));
+    constexpr int64_t kVersion = 1;
+    model_.SetOpset(kContribDomain, std::max(kVersion, model_.Opset(kContribDomain)));
+    return true;
+  }
+
+  void AddLstmWeight(const std::string& value, size_t index, Node* made) {
+    const Encoding& e = table_.at(value);
+    const Tensor& weight = *g_.Constant(value);
+    const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(weight, e);
+    const int64_t directions = weight.dim(0), rows = weight.dim(1), columns = weight.dim(2);
+    Tensor turned = Tensor::Empty(codes.dtype(), {directions, columns, rows});
+    const auto* from = static_cast<const uint8_t*>(codes.raw());
+    auto* to = static_cast<uint8_t*>(turned.mutable_raw());
+    for (int64_t d = 0; d < directions; ++d)
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j)
+          to[(d * columns + j) * rows + i] = from[(d * rows + i) * columns + j];
+    const bool by_row = e.granularity == Granularity::kChannel;
+    const Shape shape = by_row ? Shape{directions, rows} : Shape{directions};
+    std::vector<float> scales;
+    for (int64_t i = 0; i < NumElements(shape); ++i)
+      scales.push_back(e.params[static_cast<size_t>(by_row ? i % rows : 0)].scale);
+    Tensor zero_points = Tensor::Empty(codes.dtype(), shape);
+    std::fill_n(static_cast<uint8_t*>(zero_points.mutable_raw()), zero_points.size(),
+                static_cast<uint8_t>(e.params[0].zero_point));
+    made->inputs[index] = AddConstant(value + kQuantizedSuffix, turned);
+    made->inputs.push_back(AddConstant(value + kScaleSuffix, Tensor::FromVector(shape, scales)));
+    made->inputs.push_back(AddConstant(value + kZeroPointSuffix, zero_points));
+    written_.insert(value);
+  }
+
+  // QAttention: its weight as it is, the input as codes.
+  bool WriteAttention(const Node& node) {
+    const std::string& value = node.input(1);
+    const auto entry = table_.find(value);
+    const Tensor* weight = g_.Constant(value);
+    if (entry == table_.end() || !weight || weight->rank() != 2) return false;
+    const Encoding& e = entry->second;
+    const bool by_column = e.granularity == Granularity::kChannel && e.axis == 1;
+    if (!IsInteger(e.grid.storage_type()) || BitWidth(e.grid.storage_type()) != 8 ||
+        (!by_column && e.granularity != Granularity::kTensor))
+      return false;
+    const Quantized& x = QuantizeInput(node.input(0));
+    std::vector<float> scales;
+    for (const quant::QParams& p : e.params) scales.push_back(p.scale);
+    const Shape shape = by_column ? Shape{std::ssize(scales)} : Shape{};
+    const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
+    Node made{.name = names_.Fresh(node.name.empty() ? node.output(0) + "_quant"
+                                                     : node.name + "_quant"),
+              .op_type = "QAttention",
+              .domain = kContribDomain,
+              .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), node.input(2),
+                         x.scale,
+                         AddConstant(value + kScaleSuffix, Tensor::FromVector(shape, scales)),
+                         node.input(3), x.zero_point, ZeroPoint(value, e, false), node.input(4)},
+              .outputs = node.outputs,
+              .attributes = node.attributes};
+    while (made.inputs.back().empty()) made.inputs.pop_back();
+    made_->AddNode(std::move(made));
     written_.insert(value);
     return true;
   }

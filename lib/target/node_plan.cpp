@@ -54,14 +54,21 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   }
   if (node.Is("Constant") || node.Is("Shape") || node.Is("Size")) return {};
   const ActivationMode mode = rule && rule->mode ? *rule->mode : choice_.mode;
-  return mode == ActivationMode::kStatic ? SortStatic(node) : SortWeights(node, rule, mode);
+  return mode == ActivationMode::kStatic ? SortStatic(node, rule) : SortWeights(node, rule, mode);
 }
 
-NodePlan NodeSorter::SortStatic(const Node& node) const {
+NodePlan NodeSorter::SortStatic(const Node& node, const GridRule* rule) const {
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
   const auto policy = profile_.ops.find(op);
   if (policy == profile_.ops.end() || policy->second == OpPolicy::kFloat) {
     if (!HasFloats(node)) return {};
+    // No runtime has them on codes, but their weights may be stored as such.
+    if (IsFloatLayer(node)) {
+      NodePlan weights = SortWeights(node, rule, ActivationMode::kFloat);
+      if (weights.kind == Kind::kWeights) return weights;
+    }
+    if (HoldsWeights(node))
+      return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
     return {Kind::kFloat, StrCat("op ", op, " is not in the profile")};
   }
   if (const std::string problem = TypeProblem(node); !problem.empty())
@@ -84,27 +91,53 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (!HasFloats(node)) return {};
   if (rule && rule->tensor.empty() && rule->float_weights)
     return {Kind::kFloat, "a rule leaves it float"};
-  const bool known = node.domain.empty() && profile_.weight_only_ops.contains(node.op_type) &&
-                     FindLayerSlots(g_, node, 2).has_value();
+  const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
+  const bool known =
+      profile_.weight_only_ops.contains(op) && !FindWeightSlots(g_, node, 2).empty();
+  if (!known && HoldsWeights(node))
+    return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
   if (!known) return {Kind::kFloat, "activations stay float"};
-  const bool dynamic = mode == ActivationMode::kDynamic;
+  // Those without a form that quantizes at run time have float inputs there, too.
+  const bool dynamic =
+      mode == ActivationMode::kDynamic && (!IsFloatLayer(node) || HasDynamicForm(node));
   std::string problem = WeightsProblem(node, dynamic);
   if (!problem.empty()) return {Kind::kFloat, std::move(problem)};
   return {Kind::kWeights, "", dynamic};
 }
 
+// com.microsoft has an LSTM that quantizes at run time, which knows no other layout than time first,
+// and QAttention, which knows neither heads of different sizes nor an added bias of the scores.
+bool NodeSorter::HasDynamicForm(const Node& node) const {
+  const bool contrib = profile_.domains.empty() || profile_.domains.contains("com.microsoft");
+  if (node.Is("LSTM")) return node.Int("layout", 0) == 0 && contrib;
+  return node.Is("Attention", "com.microsoft") && node.Ints("qkv_hidden_sizes").empty() &&
+         !node.input(2).empty() && node.input(5).empty() && node.input(6).empty();
+}
+
+// An operator of com.microsoft with matrices of constants among its inputs.
+bool NodeSorter::HoldsWeights(const Node& node) const {
+  return node.domain == "com.microsoft" &&
+         std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
+           const Tensor* value = input.empty() ? nullptr : g_.Constant(input);
+           return value && value->rank() >= 2 && IsFloating(value->dtype());
+         });
+}
+
 std::string NodeSorter::WeightsProblem(const Node& node, bool dynamic) const {
-  if (dynamic && !node.Is("MatMul") && !node.Is("Gemm") && !node.Is("Conv"))
+  if (dynamic && !node.Is("MatMul") && !node.Is("Gemm") && !node.Is("Conv") && !IsFloatLayer(node))
     return node.op_type + " has no form that quantizes at run time";
   if (dynamic && node.Is("Gemm") && node.Int("transA", 0) != 0) return "its input is transposed";
-  const size_t slot = FindLayerSlots(g_, node, 2)->weight;
-  const Tensor* weight = g_.Constant(node.input(slot));
-  if (weight && dynamic && slot == 0) return "its weight is on the left";
-  if (!weight) return "no constant weight";
-  if (weight->dtype() != DType::kFloat)
-    return StrCat("its weight is ", DTypeName(weight->dtype()), "; only float32 is quantized");
-  if (weight->rank() < (node.Is("Conv") || node.Is("ConvTranspose") ? 3 : 2))
-    return StrCat("weight has shape ", ShapeString(weight->shape()));
+  for (const LayerSlots& slots : FindWeightSlots(g_, node, 2)) {
+    const Tensor* weight = g_.Constant(node.input(slots.weight));
+    if (weight && dynamic && slots.weight == 0) return "its weight is on the left";
+    if (!weight) return "no constant weight";
+    if (weight->dtype() != DType::kFloat)
+      return StrCat("its weight is ", DTypeName(weight->dtype()), "; only float32 is quantized");
+    const bool wide = node.Is("Conv") || node.Is("ConvTranspose") || IsRecurrent(node);
+    if (weight->rank() < (wide ? 3 : 2))
+      return StrCat("weight has shape ", ShapeString(weight->shape()));
+  }
+  const Tensor* weight = g_.Constant(node.input(0));
   if (node.Is("Gather") && (node.Int("axis", 0) != 0 || weight->rank() != 2))
     return "is no look-up of rows in a table";
   return "";

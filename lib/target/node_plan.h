@@ -47,8 +47,10 @@ class NodeSorter {
 
   DType TypeOf(const std::string& value) const;
   bool HasFloats(const graph::Node& node) const;
-  NodePlan SortStatic(const graph::Node& node) const;
+  NodePlan SortStatic(const graph::Node& node, const GridRule* rule) const;
   NodePlan SortWeights(const graph::Node& node, const GridRule* rule, ActivationMode mode) const;
+  bool HasDynamicForm(const graph::Node& node) const;
+  bool HoldsWeights(const graph::Node& node) const;
   std::string WeightsProblem(const graph::Node& node, bool dynamic) const;
   std::string TypeProblem(const graph::Node& node) const;
   std::string LayerProblem(const graph::Node& node) const;

@@ -82,6 +82,29 @@ std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, i
   return std::nullopt;
 }
 
+bool IsRecurrent(const Node& node) {
+  return node.Is("LSTM") || node.Is("GRU") || node.Is("RNN");
+}
+
+bool IsFloatLayer(const Node& node) {
+  return IsRecurrent(node) || node.Is("Attention", "com.microsoft");
+}
+
+std::vector<LayerSlots> FindWeightSlots(const Graph& graph, const Node& node,
+                                        int64_t weight_rank) {
+  if (node.Is("Attention", "com.microsoft")) return {LayerSlots{1, std::nullopt, 1, 0, 1}};
+  if (IsRecurrent(node))
+    return {LayerSlots{1, std::nullopt, 1, 2, 1}, LayerSlots{2, std::nullopt, 1, 2, 1}};
+  const auto slots = FindLayerSlots(graph, node, weight_rank);
+  return slots ? std::vector<LayerSlots>{*slots} : std::vector<LayerSlots>();
+}
+
+const std::string& MainOutput(const Node& node) {
+  for (const std::string& output : node.outputs)
+    if (!output.empty()) return output;
+  return node.output(0);
+}
+
 bool KeepsValues(const Graph& graph, const Node& node) {
   if (node.Is("Resize") || node.Is("Upsample")) return node.String("mode", "nearest") != "cubic";
   if (!node.Is("Pad") || node.String("mode", "constant") != "constant") return true;

@@ -27,7 +27,17 @@ struct LayerSlots {
 // MatMul stands on the right, unless the left side alone is constant.
 std::optional<LayerSlots> FindLayerSlots(const graph::Graph& graph, const graph::Node& node,
                                          int64_t weight_rank);
-bool IsLayer(const graph::Node& node);  // one of these
+bool IsLayer(const graph::Node& node);  // one of the first four
+// The weights that may be codes where nothing else of the node is: that of FindLayerSlots, those of
+// LSTM, GRU and RNN ([directions, gates * hidden, inputs], and [.., hidden] of the recurrence), and
+// that of com.microsoft.Attention ([inputs, 3 * hidden]).
+std::vector<LayerSlots> FindWeightSlots(const graph::Graph& graph, const graph::Node& node,
+                                        int64_t weight_rank);
+bool IsRecurrent(const graph::Node& node);
+// A recurrent node or an Attention: layers that runtimes compute in floats beside static grids.
+bool IsFloatLayer(const graph::Node& node);
+// The value by which a node is known: its first output that is wanted.
+const std::string& MainOutput(const graph::Node& node);
 
 // Whether the output holds only values of the (first) input: the same range serves both. False for
 // a Resize that overshoots (cubic) and a Pad with a constant other than zero.

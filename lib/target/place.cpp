@@ -65,10 +65,14 @@ class Placer {
  private:
   // Weight-only and dynamic layers: their bias and all that flows stays float.
   void PlaceWeights(const Node& node) {
-    const std::string& value = node.input(FindLayerSlots(p_.g, node, 2)->weight);
-    weights_.Add(node, value, *p_.g.Constant(value));
-    if (p_.plans[&node].dynamic && weights_.Find(value))
-      p_.placement.dynamic_layers.push_back(node.output(0));
+    bool all = true;
+    for (const LayerSlots& slots : FindWeightSlots(p_.g, node, 2)) {
+      const std::string& value = node.input(slots.weight);
+      weights_.Add(node, value, *p_.g.Constant(value));
+      all &= weights_.Find(value) != nullptr;
+    }
+    if (p_.plans[&node].dynamic && all)
+      p_.placement.dynamic_layers.push_back(MainOutput(node));
   }
 
   void EmitFloatNodes() {

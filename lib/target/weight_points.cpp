@@ -15,12 +15,16 @@ void WeightPoints::CollectAxes() {
     const Kind kind = p_.plans[node.get()].kind;
     const bool layer = kind == Kind::kWeights || (kind == Kind::kQuantized && IsLayer(*node));
     if (!layer) continue;
-    const std::string& value = node->input(FindLayerSlots(p_.g, *node, 2)->weight);
-    const Tensor* weight = p_.g.Constant(value);
-    if (!weight) continue;
-    const LayerSlots slots = *FindLayerSlots(p_.g, *node, weight->rank());
-    axes_[value].channel.insert(slots.channel_axis);
-    axes_[value].reduce.insert(slots.reduce_axis);
+    for (const LayerSlots& place : FindWeightSlots(p_.g, *node, 2)) {
+      const std::string& value = node->input(place.weight);
+      const Tensor* weight = p_.g.Constant(value);
+      if (!weight) continue;
+      for (const LayerSlots& slots : FindWeightSlots(p_.g, *node, weight->rank())) {
+        if (slots.weight != place.weight) continue;
+        axes_[value].channel.insert(slots.channel_axis);
+        axes_[value].reduce.insert(slots.reduce_axis);
+      }
+    }
   }
 }
 
@@ -41,6 +45,10 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
   if (c.granularity == Granularity::kChannel && p_.profile.per_tensor_ops.contains(node.op_type))
     c.granularity = Granularity::kTensor;
   if (!c.grid.has_scale()) c.granularity = Granularity::kTensor;
+  // DynamicQuantizeLSTM takes one zero point for all channels.
+  if (dynamic && IsRecurrent(node) && c.grid.kind == quant::GridKind::kInteger &&
+      !c.grid.symmetric)
+    c.grid = {.bits = c.grid.bits, .is_signed = true, .symmetric = true};
   // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
   if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger)
     c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};

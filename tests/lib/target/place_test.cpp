@@ -41,6 +41,55 @@ graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
   [relu] y = Relu(t)
 })";
 
+TEST_CASE("recurrent layers have weights as codes in every mode, at run time where a form exists") {
+  const char* const text = R"(opset 14
+graph g (float32[7,2,12] x) => (float32 y) {
+  float32[1,64,12] w = ones
+  float32[1,64,16] r = ones
+  float32[1,48,12] v = ones
+  float32[1,48,16] u = ones
+  a, b, c = LSTM<hidden_size=16>(x, w, r)
+  d, e, f = LSTM<hidden_size=16, layout=1>(x, w, r)
+  h, y = GRU<hidden_size=16>(x, v, u)
+})";
+  Setup setup;
+  setup.choice = DefaultChoice(setup.profile);
+  const std::string weights = R"(weight w: int8 symmetric narrow, per channel of axis 1
+weight r: int8 symmetric narrow, per channel of axis 1
+weight v: int8 symmetric narrow, per channel of axis 1
+weight u: int8 symmetric narrow, per channel of axis 1
+)";
+  for (const ActivationMode mode :
+       {ActivationMode::kStatic, ActivationMode::kDynamic, ActivationMode::kFloat}) {
+    setup.choice.mode = mode;
+    const bool dynamic = mode == ActivationMode::kDynamic;
+    CHECK(PlaceText(text, setup) == weights + (dynamic ? "dynamic a\n" : ""));
+    const auto placed = Place(ParseModel(text), setup.profile, setup.choice);
+    REQUIRE(placed.ok());
+    CHECK(placed->dynamic_layers.size() == (dynamic ? 1 : 0));
+  }
+}
+
+TEST_CASE("fused operators with weights inside that have no form as codes are named") {
+  const std::string expected =
+      "float EmbedLayerNormalization producing 'y': op com.microsoft.EmbedLayerNormalization has no "
+      "form with its weights as codes\n";
+  Setup setup;
+  setup.choice = DefaultChoice(setup.profile);
+  for (const ActivationMode mode : {ActivationMode::kStatic, ActivationMode::kDynamic}) {
+    setup.choice.mode = mode;
+    CHECK(PlaceText(R"(opset 14, com.microsoft 1
+graph g (int32[1,4] ids) => (float32[1,4,8] y) {
+  float32[10,8] table = ones
+  float32[6,8] places = ones
+  float32[8] scale = ones
+  float32[8] shift = zeros
+  y, m = com.microsoft.EmbedLayerNormalization(ids, "", table, places, "", scale, shift)
+})",
+                    setup) == expected);
+  }
+}
+
 }  // namespace
 
 TEST_CASE("Conv and Relu: one quantizer behind both, none between") {
