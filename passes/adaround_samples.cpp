@@ -136,10 +136,12 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
     s.y.insert(s.y.end(), tile.y.begin(), tile.y.end());
     s.rows += tile.rows;
   }));
-  const std::vector<double> bias = graph::ReadBias(*session.model.graph, layer.layer);
+  const std::vector<double> whole = graph::ReadBias(*session.model.graph, layer.layer);
+  const auto first = whole.begin() + layer.first_row;
+  const std::vector<double> bias(first, first + layer.rows());
   const Activation activation = ActivationBehind(*session.model.graph, layer.layer);
   solver::Solution solution{.rows = layer.groups * layer.m, .n = layer.n, .params = params};
-  solution.codes.resize(layer.place.size());
+  solution.codes.resize(static_cast<size_t>(layer.rows() * layer.n));
   ParallelFor(layer.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       Learner learner(task, g, samples[static_cast<size_t>(g)], bias, activation, params, options,

@@ -56,6 +56,25 @@ std::optional<solver::Gram> GetGram(ByteReader* in, size_t limit) {
   return gram;
 }
 
+void Put(const solver::Columns& columns, ByteWriter* out) {
+  out->Number(columns.n);
+  out->Number(columns.count);
+  out->Array(columns.x);
+  out->Array(columns.reference);
+}
+
+std::optional<solver::Columns> GetColumns(ByteReader* in) {
+  solver::Columns columns;
+  columns.n = in->Number<int64_t>();
+  columns.count = in->Number<int64_t>();
+  columns.x = in->Array<float>();
+  columns.reference = in->Array<float>();
+  const auto size = static_cast<double>(columns.x.size());
+  const bool fits = static_cast<double>(columns.n) * static_cast<double>(columns.count) == size &&
+                    (columns.reference.empty() || columns.reference.size() == columns.x.size());
+  return fits ? std::optional(std::move(columns)) : std::nullopt;
+}
+
 }  // namespace
 
 Result<LayerStore> LayerStore::Create(const Session& session, const Store* store,
@@ -64,6 +83,7 @@ Result<LayerStore> LayerStore::Create(const Session& session, const Store* store
   LayerStore made;
   made.store_ = store;
   made.reference_inputs_ = statistics.reference_inputs;
+  made.memory_bytes_ = statistics.memory_bytes;
   if (!store) return made;
   made.data_.Add(ModelHash(session.model));
   made.data_.Add(session.data_hash);
@@ -87,6 +107,8 @@ LayerStore::Keys LayerStore::NextLayer(const Session& session, const UnfoldedLay
   statistics.Add(layer.layer.node->DisplayName());
   statistics.Add(layer.layer.weight());
   statistics.AddNumber(layer.tap_major());
+  // Whether the sums fit, and if not how many columns are kept instead.
+  statistics.AddNumber(SolvingBytes(layer, false) <= memory_bytes_ ? 0 : static_cast<uint64_t>(memory_bytes_));
   for (const std::string& value : {layer.layer.weight(), layer.layer.input(), layer.layer.node->input(2)})
     AddEncoding(session, value, &chain_);
   Hasher solution = chain_;
@@ -118,6 +140,14 @@ Result<LayerStatistics> LayerStore::ReadStatistics(const std::string& key) const
       side->push_back(std::move(*gram));
     }
   }
+  for (auto* side : {&statistics.train_columns, &statistics.held_out_columns}) {
+    const auto groups = in.Number<uint64_t>();
+    for (uint64_t g = 0; g < groups; ++g) {
+      std::optional<solver::Columns> columns = GetColumns(&in);
+      if (!columns) return Damaged(key);
+      side->push_back(std::move(*columns));
+    }
+  }
   if (!in.Complete()) return Damaged(key);
   return statistics;
 }
@@ -129,6 +159,10 @@ Status LayerStore::Write(const std::string& key, const LayerStatistics& statisti
   for (const auto* side : {&statistics.train, &statistics.held_out}) {
     out.Number<uint64_t>(side->size());
     for (const solver::Gram& gram : *side) Put(gram, &out);
+  }
+  for (const auto* side : {&statistics.train_columns, &statistics.held_out_columns}) {
+    out.Number<uint64_t>(side->size());
+    for (const solver::Columns& columns : *side) Put(columns, &out);
   }
   return store_->Put(key, out.bytes());
 }

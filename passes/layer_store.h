@@ -38,6 +38,7 @@ class LayerStore {
 
   const Store* store_ = nullptr;
   bool reference_inputs_ = false;
+  int64_t memory_bytes_ = 0;
   Hasher data_;   // what all statistics follow from
   Hasher chain_;  // and the layers so far
 };

@@ -40,10 +40,18 @@ class Tiler {
     taps_ = layer.transposed() ? layer.layer.kernel : 1;
     n_ = layer.n / taps_;
     m_ = layer.m * taps_;
-    for (int64_t g = 0; g < layer.groups; ++g) weights_.push_back(GroupWeight(g));
+    for (size_t g = 0; g < layer.weight.size(); ++g)
+      weights_.push_back(GroupWeight(static_cast<int64_t>(g)));
     if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
     if (samples_ < 2 * every_) every_ = 0;
     tile_ = std::clamp(kTileValues / (layer.groups * n_), kLeastTile, kTile);
+  }
+
+  // Columns of the whole sweep, if all batches are like the first.
+  Result<int64_t> Count() const {
+    ASSIGN_OR_RETURN(const Source first, Load(0));
+    const int64_t samples = std::max<int64_t>(1, first.batch.samples);
+    return (std::ssize(first.chosen[0]) + std::ssize(first.chosen[1])) * samples_ / samples;
   }
 
   Status Run() {
@@ -93,7 +101,8 @@ class Tiler {
     const int64_t per_input = n_ > kWideInputs
                                   ? std::max<int64_t>(1, options_.columns_per_input / 2)
                                   : options_.columns_per_input;
-    const int64_t wanted = std::max(kLeastColumns, per_input * n_);
+    int64_t wanted = std::max(kLeastColumns, per_input * n_);
+    if (options_.max_columns > 0) wanted = std::min(wanted, options_.max_columns);
     return (wanted + samples_ - 1) / samples_;
   }
 
@@ -205,23 +214,26 @@ class Tiler {
   }
 
   void HandOn(const std::vector<Piece>& pieces, int64_t g, int side) const {
-    std::vector<float> x;
-    const auto gather = [&](bool quantized) {
-      x.clear();
+    std::vector<float> reference, quantized;
+    const auto gather = [&](bool of_quantized, std::vector<float>* to) {
       for (const Piece& piece : pieces) {
         const auto& values =
-            quantized && !piece.quantized.empty() ? piece.quantized : piece.reference;
+            of_quantized && !piece.quantized.empty() ? piece.quantized : piece.reference;
         const float* from = piece.Of(values, g, side, n_);
-        x.insert(x.end(), from, from + piece.rows[side] * n_);
+        to->insert(to->end(), from, from + piece.rows[side] * n_);
       }
     };
-    gather(false);
-    const int64_t rows = std::ssize(x) / n_;
+    gather(false, &reference);
+    const int64_t rows = std::ssize(reference) / n_;
     if (rows == 0) return;
-    std::vector<float> y(static_cast<size_t>(rows * m_));
-    Multiply(rows, x.data(), weights_[static_cast<size_t>(g)].data(), y.data());
-    if (!options_.reference_inputs) gather(true);
-    f_({g, side == 1, rows, x, y});
+    std::vector<float> y(weights_.empty() ? 0 : static_cast<size_t>(rows * m_));
+    if (!weights_.empty())
+      Multiply(rows, reference.data(), weights_[static_cast<size_t>(g)].data(), y.data());
+    const bool same = options_.reference_inputs || std::all_of(pieces.begin(), pieces.end(), [](auto& p) {
+      return p.quantized.empty();
+    });
+    if (!same) gather(true, &quantized);
+    f_({g, side == 1, rows, same ? reference : quantized, reference, y});
   }
 
   // y [rows, m] = x [rows, n] w^T
@@ -251,6 +263,12 @@ class Tiler {
 Status ForEachTile(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
                    const StatisticsOptions& options, const std::function<void(const Tile&)>& f) {
   return Tiler(layer, inputs, options, f).Run();
+}
+
+Result<int64_t> ColumnsOf(const UnfoldedLayer& layer, const engine::LayerInputs& inputs,
+                          const StatisticsOptions& options) {
+  const std::function<void(const Tile&)> none;
+  return Tiler(layer, inputs, options, none).Count();
 }
 
 }  // namespace roundel::passes

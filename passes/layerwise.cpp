@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "passes/layer_bias.h"
@@ -14,7 +15,9 @@ namespace {
 class Layerwise {
  public:
   Layerwise(Session& session, const LayerwiseOptions& options, const SolveLayer& solve)
-      : session_(session), options_(options), solve_(solve) {}
+      : session_(session), options_(options), solve_(solve), statistics_(options.statistics) {
+    statistics_.memory_bytes = Budget(options);
+  }
 
   Result<Outcome> Run() {
     FindLayers();
@@ -34,21 +37,28 @@ class Layerwise {
 
  private:
   struct Layer {
-    UnfoldedLayer unfolded;
+    UnfoldedLayer outline;  // unfolded while it is solved
     LayerStore::Keys keys;
     bool solved_before = false, statistics_before = false;  // they are in the store
     std::optional<size_t> first;  // whose weights these are: solved there, for all
   };
 
+  // What a layer may take: the pass's own memory, and what --max-memory leaves.
+  static int64_t Budget(const LayerwiseOptions& options) {
+    return std::min(options.memory_bytes, MemoryLimit() - MemoryInUse());
+  }
+
   Status CheckMemory() const {
+    constexpr int64_t kMega = 1000000;
     for (const Layer& layer : layers_) {
-      const int64_t bytes = StatisticsBytes(layer.unfolded);
-      if (!options_.memory_is_given || bytes <= options_.memory_bytes) continue;
-      constexpr int64_t kMega = 1000000;
-      return UsageError(StrCat("memory: the sums of node ",
-                               layer.unfolded.layer.node->DisplayName(), " alone take ",
-                               (bytes + kMega - 1) / kMega, " MB; give at least that, not ",
-                               options_.memory_bytes / kMega));
+      const int64_t bytes = LeastBytes(layer.outline);
+      if (bytes <= statistics_.memory_bytes) continue;
+      const bool by_limit = statistics_.memory_bytes < options_.memory_bytes;
+      return UsageError(StrCat(by_limit ? "--max-memory" : "memory", ": the sums of node ",
+                               layer.outline.layer.node->DisplayName(), " alone take ",
+                               (bytes + kMega - 1) / kMega, " MB; give at least that",
+                               by_limit ? " more than the model takes, not " : ", not ",
+                               statistics_.memory_bytes / kMega));
     }
     return OkStatus();
   }
@@ -60,7 +70,7 @@ class Layerwise {
 
   engine::WalkOptions Walk() const {
     return {.samples = options_.samples,
-            .memory_bytes = options_.memory_bytes,
+            .memory_bytes = statistics_.memory_bytes,
             .spill_folder = "",
             .label = options_.pass,
             .wanted = {}};
@@ -107,13 +117,14 @@ class Layerwise {
                      ? graph::MatchMatrixProduct(*session_.model.graph, node, &why)
                      : std::nullopt;
     if (layer && layer->weight() != weight) return;
-    std::optional<UnfoldedLayer> unfolded;
-    if (layer) unfolded = Unfold(*session_.model.graph, *layer, encoding, &why);
-    if (!unfolded) return Decline(*node, weight, why);
+    std::optional<UnfoldedLayer> outline;
+    if (layer) outline = Outline(*session_.model.graph, *layer, encoding, &why);
+    if (!outline) return Decline(*node, weight, why);
+    if (!MayRefuse() && LeastBytes(*outline) > statistics_.memory_bytes) return TooLarge(*outline);
     const auto [owner, is_first] = owners_.emplace(weight, layers_.size());
-    Layer added{.unfolded = std::move(*unfolded)};
+    Layer added{.outline = std::move(*outline)};
     if (!is_first) {
-      if (layers_[owner->second].unfolded.place != added.unfolded.place)
+      if (!SamePlaces(layers_[owner->second].outline, added.outline))
         return Decline(*node, weight, "a layer before reads the same weights in another order");
       added.first = owner->second;
     }
@@ -121,13 +132,33 @@ class Layerwise {
     layers_.push_back(std::move(added));
   }
 
+  static bool SamePlaces(const UnfoldedLayer& a, const UnfoldedLayer& b) {
+    return a.groups == b.groups && a.m == b.m && a.n == b.n && a.tap_major() == b.tap_major() &&
+           a.layer.out_major == b.layer.out_major && a.layer.kernel == b.layer.kernel;
+  }
+
+  // The default memory gives way to rounding to nearest; what somebody asked for does not.
+  bool MayRefuse() const {
+    return options_.memory_is_given || statistics_.memory_bytes < options_.memory_bytes;
+  }
+
+  void TooLarge(const UnfoldedLayer& layer) {
+    const std::string why =
+        StrCat("its sums take ", HumanBytes(LeastBytes(layer)), ", more than the memory of ",
+               HumanBytes(statistics_.memory_bytes));
+    session_.report->warnings.push_back(StrCat(layer.layer.node->DisplayName(), ": ", why,
+                                               ", so that it is rounded to nearest: set ",
+                                               options_.pass, ".memory"));
+    Decline(*layer.layer.node, layer.layer.weight(), why);
+  }
+
   // ---- what is there already
 
   Status OpenStore() {
-    ASSIGN_OR_RETURN(store_, LayerStore::Create(session_, session_.store, options_.statistics,
+    ASSIGN_OR_RETURN(store_, LayerStore::Create(session_, session_.store, statistics_,
                                                 options_.samples, options_.settings));
     for (Layer& layer : layers_) {
-      layer.keys = store_.NextLayer(session_, layer.unfolded);
+      layer.keys = store_.NextLayer(session_, layer.outline);
       layer.solved_before = store_.Has(layer.keys.solution);
       layer.statistics_before = store_.Has(layer.keys.statistics);
     }
@@ -138,8 +169,8 @@ class Layerwise {
     return !layer.solved_before && (!layer.statistics_before || options_.needs_inputs);
   }
 
-  // Weights of several layers are solved at the first of them, on the sums of all: those of the others
-  // come from the float model, ahead of the walk.
+  // Weights of several layers are solved at the first of them, on the sums of all: those of the
+  // others come from the float model, ahead of the walk.
   Status GatherOfSharers() {
     std::vector<const graph::Node*> nodes;
     std::vector<const Layer*> sharers;
@@ -153,8 +184,7 @@ class Layerwise {
     return engine::WalkLayers(
         session_.model, none, nodes, *session_.data, Walk(),
         [&](size_t i, const engine::LayerInputs* inputs) -> Result<std::string> {
-          ASSIGN_OR_RETURN(LayerStatistics gathered,
-                           Gather(sharers[i]->unfolded, *inputs, options_.statistics));
+          ASSIGN_OR_RETURN(LayerStatistics gathered, GatherOf(*sharers[i], *inputs));
           AddStatistics(std::move(gathered), &of_sharers_[*sharers[i]->first]);
           return nodes[i]->DisplayName();
         });
@@ -162,30 +192,51 @@ class Layerwise {
 
   static void AddStatistics(LayerStatistics more, LayerStatistics* sum) {
     sum->columns += more.columns;
-    for (auto side : {&LayerStatistics::train, &LayerStatistics::held_out})
+    const auto add = [&](auto side) {
       for (size_t g = 0; g < (more.*side).size(); ++g) {
         if (g < (sum->*side).size())
           (sum->*side)[g].Add((more.*side)[g]);
         else
           (sum->*side).push_back(std::move((more.*side)[g]));
       }
+    };
+    add(&LayerStatistics::train);
+    add(&LayerStatistics::held_out);
+    add(&LayerStatistics::train_columns);
+    add(&LayerStatistics::held_out_columns);
   }
 
   // ---- one layer
 
+  bool IsShared(const Layer& layer) const {
+    return std::any_of(layers_.begin(), layers_.end(), [&](const Layer& other) {
+      return other.first && &layers_[*other.first] == &layer;
+    });
+  }
+
+  // The sums of layers that share weights are added up, so that all are of one kind.
+  Result<LayerStatistics> GatherOf(const Layer& layer, const engine::LayerInputs& inputs) const {
+    const bool shared = layer.first || IsShared(layer);
+    ASSIGN_OR_RETURN(const bool apart, KeepsApart(layer.outline, inputs, statistics_, shared));
+    if (apart) return Gather(layer.outline, inputs, statistics_);
+    return Gather(Unfolded(layer), inputs, statistics_);
+  }
+
+  UnfoldedLayer Unfolded(const Layer& layer) const {
+    return Unfold(*session_.model.graph, layer.outline);
+  }
+
   Result<std::string> Visit(Layer& layer, const engine::LayerInputs* inputs) {
-    const std::string name = layer.unfolded.layer.node->DisplayName();
+    const std::string name = layer.outline.layer.node->DisplayName();
     Result<SolvedLayer> solved = Solved(layer, inputs);
     if (!solved.ok()) return Status(solved.status()).At("node " + name);
     Apply(layer, *solved);
-    layer.unfolded =
-        UnfoldedLayer{.layer = layer.unfolded.layer};  // its weights: not needed any more
     return StrFormat("%s: error %.3g -> %.3g", name.c_str(), solved->before, solved->after);
   }
 
   bool FreeBias(const Layer& layer) const {
-    return options_.solve.free_bias && !layer.unfolded.transposed() &&
-           BiasObstacle(session_, layer.unfolded.layer).empty();
+    return options_.solve.free_bias && !layer.outline.transposed() &&
+           BiasObstacle(session_, layer.outline.layer).empty();
   }
 
   Result<SolvedLayer> Solved(const Layer& layer, const engine::LayerInputs* inputs) {
@@ -197,7 +248,7 @@ class Layerwise {
     if (layer.statistics_before) {
       ASSIGN_OR_RETURN(statistics, store_.ReadStatistics(layer.keys.statistics));
     } else {
-      ASSIGN_OR_RETURN(statistics, Gather(layer.unfolded, *inputs, options_.statistics));
+      ASSIGN_OR_RETURN(statistics, GatherOf(layer, *inputs));
       RETURN_IF_ERROR(store_.Write(layer.keys.statistics, statistics));
     }
     ASSIGN_OR_RETURN(const SolvedLayer solved, SolveOn(layer, std::move(statistics), inputs));
@@ -209,44 +260,43 @@ class Layerwise {
                               const engine::LayerInputs* inputs) {
     SolveOptions options = options_.solve;
     options.free_bias = FreeBias(layer);
+    options.rows_at_once = RowsAtOnce(layer.outline, statistics_);
+    apart_ += statistics.apart();
     if (layer.first) {
       SolvedLayer same = {.solution = shared_.at(*layer.first)};
-      same.bias = BestBias(session_, layer.unfolded, statistics, same.solution, options.free_bias);
+      same.bias = BestBias(session_, Unfolded(layer), statistics, same.solution, options.free_bias);
       same.detail = StrCat("as ", nodes_[*layer.first]->DisplayName(), ", whose weights it shares");
       return same;
     }
-    const auto index = owners_.at(layer.unfolded.layer.weight());
-    const quant::Encoding& calibrated = session_.encodings.at(layer.unfolded.layer.weight());
+    const auto index = owners_.at(layer.outline.layer.weight());
+    const quant::Encoding& calibrated = session_.encodings.at(layer.outline.layer.weight());
+    const UnfoldedLayer unfolded = statistics.apart() ? layer.outline : Unfolded(layer);
     const auto others = of_sharers_.find(index);
     if (others == of_sharers_.end())
-      return SolveFrom(session_, layer.unfolded, calibrated, statistics, inputs, options, solve_);
+      return SolveFrom(session_, unfolded, calibrated, statistics, inputs, options, solve_);
     LayerStatistics joint = std::move(others->second);
     of_sharers_.erase(others);
     AddStatistics(LayerStatistics(statistics), &joint);
-    ASSIGN_OR_RETURN(SolvedLayer solved, SolveFrom(session_, layer.unfolded, calibrated, joint,
-                                                   inputs, options, solve_));
+    ASSIGN_OR_RETURN(SolvedLayer solved,
+                     SolveFrom(session_, unfolded, calibrated, joint, inputs, options, solve_));
     solved.bias =
-        BestBias(session_, layer.unfolded, statistics, solved.solution, options.free_bias);
+        BestBias(session_, Unfolded(layer), statistics, solved.solution, options.free_bias);
     return solved;
   }
 
   void Apply(const Layer& layer, const SolvedLayer& solved) {
-    const graph::WeightedLayer& weighted = layer.unfolded.layer;
+    const graph::WeightedLayer& weighted = layer.outline.layer;
     const bool free_bias = FreeBias(layer);
     quant::Encoding& encoding = session_.encodings.at(weighted.weight());
     if (!layer.first) {
-      StoreSolution(layer.unfolded, solved.solution, &encoding);
+      StoreSolution(layer.outline, solved.solution, &encoding);
       encoding.decided_by = options_.pass;
       stream_[weighted.weight()] = encoding;
       ++solved_;
       starved_ += solved.starved;
       before_ += solved.before;
       after_ += solved.after;
-      const auto is_shared = [&](const Layer& other) {
-        return other.first && nodes_[*other.first] == weighted.node;
-      };
-      if (std::any_of(layers_.begin(), layers_.end(), is_shared))
-        shared_[owners_.at(weighted.weight())] = solved.solution;
+      if (IsShared(layer)) shared_[owners_.at(weighted.weight())] = solved.solution;
     }
     PutBias(weighted, solved.bias, free_bias);
     session_.report->Add(weighted.node->DisplayName(), "solved", solved.detail, solved.seconds);
@@ -265,6 +315,7 @@ class Layerwise {
 
   Result<Outcome> Finish() {
     session_.report->Metric("solved", solved_);
+    if (apart_ > 0) session_.report->Metric("solved_on_columns", apart_);
     RecordDeclined();
     if (starved_ > 0)
       session_.report->warnings.push_back(
@@ -291,7 +342,8 @@ class Layerwise {
   std::map<std::string, size_t> owners_;          // by weight: the first layer that has it
   std::map<size_t, LayerStatistics> of_sharers_;  // by that layer
   std::map<size_t, solver::Solution> shared_;
-  int64_t solved_ = 0, starved_ = 0;
+  StatisticsOptions statistics_;  // options_.statistics within the memory there is
+  int64_t solved_ = 0, starved_ = 0, apart_ = 0;
   double before_ = 0, after_ = 0;
 };
 
@@ -317,8 +369,8 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
        .help = "the bias takes up the mean error of the output"},
       {.name = "memory",
        .default_value = int64_t{1500},
-       .help = "activations put aside in memory; more goes to a temporary file. The sums of a "
-               "layer must fit",
+       .help = "for activations put aside, of which more goes to a temporary file, and for "
+               "solving one layer, which otherwise uses fewer columns or is rounded to nearest",
        .min = 1,
        .unit = "MB"},
   };

@@ -14,28 +14,33 @@ namespace {
 
 using Objectives = std::vector<solver::Objective>;
 
-// What the data says of the best weights may need a strong hand to hold it; errors of rounding are judged
-// with the same share beside the data for all layers.
+// What the data says of the best weights may need a strong hand to hold it; errors of rounding are
+// judged with the same share beside the data for all layers.
 constexpr double kRoundingRidge = 0.2;
 
 double Sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-// Error of the layer's output relative to the output's power; 0 if it has none.
-double Relative(const Objectives& objectives, const solver::Solution& solution,
-                const solver::GridSpec& spec) {
-  double power = 0;
-  for (const solver::Objective& objective : objectives) power += Sum(objective.power);
-  return power > 0 ? Sum(solver::OutputErrors(objectives, solution, spec)) / power : 0;
+// Errors of a solution on some data, beside those of another one.
+ErrorTotals Totals(const Objectives& objectives, const solver::Solution& nearest,
+                   const solver::Solution& solution, const solver::GridSpec& spec) {
+  ErrorTotals totals{.before = Sum(solver::OutputErrors(objectives, nearest, spec)),
+                     .after = Sum(solver::OutputErrors(objectives, solution, spec))};
+  for (const solver::Objective& objective : objectives) totals.power += Sum(objective.power);
+  return totals;
 }
 
-Result<Objectives> MakeObjectives(const std::vector<solver::Gram>& grams, const UnfoldedLayer& layer,
-                                  bool free_bias) {
+// One of the two kinds of statistics is empty.
+Result<Objectives> MakeObjectives(const std::vector<solver::Gram>& grams,
+                                  const std::vector<solver::Columns>& columns,
+                                  const UnfoldedLayer& layer, bool free_bias) {
   Objectives objectives;
-  for (size_t g = 0; g < grams.size(); ++g) {
+  for (size_t g = 0; g < grams.size() + columns.size(); ++g) {
+    const std::vector<float>& w = layer.weight[g];
     ASSIGN_OR_RETURN(solver::Objective objective,
-                     solver::MakeObjective(grams[g], layer.weight[g], free_bias));
+                     columns.empty() ? solver::MakeObjective(grams[g], w, free_bias)
+                                     : solver::MakeObjective(columns[g], w, free_bias));
     objectives.push_back(std::move(objective));
   }
   return objectives;
@@ -77,9 +82,9 @@ Status SetProblems(const SolveOptions& options, LayerTask* task) {
   return OkStatus();
 }
 
-// Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised the
-// scales of channels with hardly any weight so that the bias fits; rows for which the solver chose a
-// scale that is too small go back to those. True if there were such rows.
+// Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised
+// the scales of channels with hardly any weight so that the bias fits; rows for which the solver
+// chose a scale that is too small go back to those. True if there were such rows.
 bool KeepBiasInRange(const Session& session, const UnfoldedLayer& layer,
                      const std::vector<double>& bias, const solver::Solution& calibrated,
                      solver::Solution* solution) {
@@ -104,23 +109,31 @@ bool KeepBiasInRange(const Session& session, const UnfoldedLayer& layer,
   return changed;
 }
 
-std::string Detail(const LayerTask& task, const LayerStatistics& statistics,
-                   const solver::Solution& nearest, std::optional<double> bound,
-                   const SolvedLayer& solved) {
-  const solver::GridSpec& spec = task.layer.spec;
-  std::string detail = StrFormat("error %.3g -> %.3g", solved.before, solved.after);
-  if (bound) detail += StrFormat(", bound %.3g", *bound);
-  if (!task.held_out.empty())
-    detail += StrFormat(" (held out %.3g -> %.3g)", Relative(task.held_out, nearest, spec),
-                        Relative(task.held_out, solved.solution, spec));
-  detail += StrCat(", ", statistics.columns, " columns of ", task.layer.n);
-  if (solved.starved) detail += " (fewer than the layer has inputs)";
-  if (!task.note.empty()) detail += ", " + task.note;
+// What the report says, from what the pieces of a layer add up to.
+struct Account {
+  ErrorTotals train, held_out;
+  std::optional<double> bound;
+  bool has_held_out = false;
+  std::string note;
+};
+
+std::string Detail(const Account& account, const UnfoldedLayer& layer,
+                   const LayerStatistics& statistics) {
+  std::string detail = StrFormat("error %.3g -> %.3g", account.train.RelativeBefore(),
+                                 account.train.RelativeAfter());
+  if (account.bound) detail += StrFormat(", bound %.3g", *account.bound);
+  if (account.has_held_out)
+    detail += StrFormat(" (held out %.3g -> %.3g)", account.held_out.RelativeBefore(),
+                        account.held_out.RelativeAfter());
+  detail += StrCat(", ", statistics.columns, " columns of ", layer.n);
+  if (statistics.columns < layer.n) detail += " (fewer than the layer has inputs)";
+  if (statistics.apart()) detail += ", in the space of its columns";
+  if (!account.note.empty()) detail += ", " + account.note;
   return detail;
 }
 
-// What the best real weights reach, relative to the output's power: no codes do better. The ridge is
-// there for the sums' sake alone; without it they may be too close to singular to tell.
+// What the best real weights reach, relative to the output's power: no codes do better. The ridge
+// is there for the sums' sake alone; without it they may be too close to singular to tell.
 std::optional<double> LowerBound(const LayerTask& task, SolveOptions options) {
   if (!options.problem.asymmetric) return 0.0;
   options.problem.free_bias = options.free_bias;
@@ -135,40 +148,16 @@ std::optional<double> LowerBound(const LayerTask& task, SolveOptions options) {
   return power > 0 ? error / power : 0.0;
 }
 
-}  // namespace
-
-std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
-                             const LayerStatistics& statistics, const solver::Solution& solution,
-                             bool free_bias) {
-  std::vector<double> bias = graph::ReadBias(*session.model.graph, layer.layer);
-  if (!free_bias) return bias;
-  const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
-  const auto size = static_cast<size_t>(layer.m * layer.n);
-  for (size_t g = 0; g < statistics.train.size(); ++g) {
-    // The shift is linear in the sums: that over all samples is the mean of both parts'.
-    const solver::Gram& train = statistics.train[g];
-    const solver::Gram* held = statistics.held_out.empty() ? nullptr : &statistics.held_out[g];
-    const double total = train.count + (held ? held->count : 0);
-    for (const solver::Gram* part : {&train, held}) {
-      if (!part || part->count == 0) continue;
-      const std::vector<double> shift = solver::BestBiasShift(
-          *part, layer.weight[g], std::span(rounded).subspan(g * size, size));
-      const double factor = layer.layer.weight_factor * part->count / total;
-      for (size_t o = 0; o < shift.size(); ++o)
-        bias[g * static_cast<size_t>(layer.m) + o] += factor * shift[o];
-    }
-  }
-  return bias;
-}
-
-Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer,
+// The rows of `layer`, solved; its part of the account.
+Result<SolvedLayer> SolveRows(const Session& session, const UnfoldedLayer& layer,
                               const quant::Encoding& calibrated, const LayerStatistics& statistics,
                               const engine::LayerInputs* inputs, const SolveOptions& options,
-                              const SolveLayer& solve) {
-  const auto start = std::chrono::steady_clock::now();
+                              const SolveLayer& solve, Account* account) {
   LayerTask task{.layer = layer, .params = ParamsOf(layer, calibrated), .inputs = inputs};
-  ASSIGN_OR_RETURN(task.train, MakeObjectives(statistics.train, layer, options.free_bias));
-  ASSIGN_OR_RETURN(task.held_out, MakeObjectives(statistics.held_out, layer, options.free_bias));
+  ASSIGN_OR_RETURN(task.train, MakeObjectives(statistics.train, statistics.train_columns, layer,
+                                              options.free_bias));
+  ASSIGN_OR_RETURN(task.held_out, MakeObjectives(statistics.held_out, statistics.held_out_columns,
+                                                 layer, options.free_bias));
   RETURN_IF_ERROR(SetProblems(options, &task));
   RETURN_IF_ERROR(solver::CheckSpec(task.problems, layer.spec));
   const solver::Solution nearest = solver::RoundNearest(task.problems, layer.spec, task.params);
@@ -180,12 +169,92 @@ Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer
   solved.bias = best_bias();
   if (KeepBiasInRange(session, layer, solved.bias, nearest, &solved.solution))
     solved.bias = best_bias();
-  solved.before = Relative(task.train, nearest, layer.spec);
-  solved.after = Relative(task.train, solved.solution, layer.spec);
+  account->train.Add(Totals(task.train, nearest, solved.solution, layer.spec));
+  account->held_out.Add(Totals(task.held_out, nearest, solved.solution, layer.spec));
+  account->has_held_out = !task.held_out.empty();
+  account->note = task.note;
+  // Fewer columns than inputs can be met exactly: that bound says nothing.
+  if (!statistics.apart()) account->bound = LowerBound(task, options);
+  return solved;
+}
+
+// Appends the rows of `part`, which follow those of `whole`.
+void Append(const SolvedLayer& part, SolvedLayer* whole) {
+  solver::Solution& to = whole->solution;
+  const solver::Solution& from = part.solution;
+  to.rows += from.rows;
+  to.n = from.n;
+  to.codes.insert(to.codes.end(), from.codes.begin(), from.codes.end());
+  to.params.insert(to.params.end(), from.params.begin(), from.params.end());
+  to.errors.insert(to.errors.end(), from.errors.begin(), from.errors.end());
+  whole->bias.insert(whole->bias.end(), part.bias.begin(), part.bias.end());
+}
+
+}  // namespace
+
+void ErrorTotals::Add(const ErrorTotals& other) {
+  before += other.before;
+  after += other.after;
+  power += other.power;
+}
+
+std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
+                             const LayerStatistics& statistics, const solver::Solution& solution,
+                             bool free_bias) {
+  const std::vector<double> all = graph::ReadBias(*session.model.graph, layer.layer);
+  const auto first = all.begin() + layer.first_row;
+  std::vector<double> bias(first, first + layer.rows());
+  if (!free_bias) return bias;
+  const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
+  const auto size = static_cast<size_t>(layer.m * layer.n);
+  // The shift is linear in the sums: that over all samples is the mean of both parts'.
+  const auto add = [&](const auto& train, const auto& held_out) {
+    for (size_t g = 0; g < train.size(); ++g) {
+      const auto* held = held_out.empty() ? nullptr : &held_out[g];
+      const auto total = static_cast<double>(train[g].count + (held ? held->count : 0));
+      for (const auto* part : {&train[g], held}) {
+        if (!part || part->count == 0) continue;
+        const std::vector<double> shift = solver::BestBiasShift(
+            *part, layer.weight[g], std::span(rounded).subspan(g * size, size));
+        const double factor = layer.layer.weight_factor * static_cast<double>(part->count) / total;
+        for (size_t o = 0; o < shift.size(); ++o)
+          bias[g * static_cast<size_t>(layer.m) + o] += factor * shift[o];
+      }
+    }
+  };
+  add(statistics.train, statistics.held_out);
+  add(statistics.train_columns, statistics.held_out_columns);
+  return bias;
+}
+
+Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer,
+                              const quant::Encoding& calibrated, const LayerStatistics& statistics,
+                              const engine::LayerInputs* inputs, const SolveOptions& options,
+                              const SolveLayer& solve) {
+  const auto start = std::chrono::steady_clock::now();
+  Account account;
+  SolvedLayer solved;
+  if (!layer.weight.empty()) {
+    ASSIGN_OR_RETURN(solved, SolveRows(session, layer, calibrated, statistics, inputs, options,
+                                       solve, &account));
+  } else {
+    const graph::Graph& graph = *session.model.graph;
+    const int64_t step = options.rows_at_once > 0 ? options.rows_at_once : layer.m;
+    for (int64_t first = 0; first < layer.m; first += step) {
+      const int64_t count = std::min(step, layer.m - first);
+      const UnfoldedLayer rows =
+          layer.groups > 1 ? Unfold(graph, layer) : UnfoldRows(graph, layer, first, count);
+      ASSIGN_OR_RETURN(const SolvedLayer part, SolveRows(session, rows, calibrated, statistics,
+                                                         inputs, options, solve, &account));
+      Append(part, &solved);
+    }
+    if (step < layer.m) account.note.clear();  // of the last rows alone
+  }
+  solved.before = account.train.RelativeBefore();
+  solved.after = account.train.RelativeAfter();
   solved.starved = statistics.columns < layer.n;
-  solved.detail = Detail(task, statistics, nearest, LowerBound(task, options), solved);
-  solved.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  solved.detail = Detail(account, layer, statistics);
+  solved.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;
 }
 

@@ -29,26 +29,38 @@ struct SolveOptions {
   // samples, if there are any: columns of one image resemble one another, so that their number says
   // little.
   std::vector<double> ridges;
-  bool free_bias = true;  // the bias takes up the mean error
+  bool free_bias = true;     // the bias takes up the mean error
+  int64_t rows_at_once = 0;  // of columns kept apart; 0: all
+};
+
+// Sums of squares over outputs: of their errors, rounded to nearest and solved, and of the outputs.
+struct ErrorTotals {
+  double before = 0, after = 0, power = 0;
+
+  void Add(const ErrorTotals& other);
+  double RelativeBefore() const { return power > 0 ? before / power : 0; }
+  double RelativeAfter() const { return power > 0 ? after / power : 0; }
 };
 
 struct SolvedLayer {
   solver::Solution solution;
-  std::vector<double> bias;         // one value per output channel
-  double before = 0, after = 0;     // error of the output relative to its power: nearest, solution
-  bool starved = false;             // fewer columns than inputs
-  std::string detail;               // for the report
-  double seconds = 0;               // that solving took
+  std::vector<double> bias;      // one value per output channel
+  double before = 0, after = 0;  // error of the output relative to its power: nearest, solution
+  bool starved = false;          // fewer columns than inputs
+  std::string detail;            // for the report
+  double seconds = 0;            // that solving took
 };
 
-// `calibrated`: the grid of the weight as calibrate chose it. `session` is read for the layer's bias
-// and the scale of its input.
+// `layer`: with its weights, or where the columns are kept apart without, and they are unfolded
+// some rows at a time. `calibrated`: the grid of the weight as calibrate chose it. `session` is
+// read for the weights, the layer's bias and the scale of its input.
 Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer,
                               const quant::Encoding& calibrated, const LayerStatistics& statistics,
                               const engine::LayerInputs* inputs, const SolveOptions& options,
                               const SolveLayer& solve);
 
-// The bias that goes with `solution`: b, and if it is free + mean(y) - w^ mean(x), over all samples.
+// The bias that goes with `solution`, of the layer's rows: b, and if it is free + mean(y) - w^
+// mean(x), over all samples. `layer`: with its weights.
 std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
                              const LayerStatistics& statistics, const solver::Solution& solution,
                              bool free_bias);

@@ -7,6 +7,8 @@ ROUNDEL_FAST_LOOPS
 
 #include "lib/base/interrupt.h"
 #include "lib/base/parallel.h"
+#include "lib/solver/descent.h"
+#include "lib/solver/ldlq.h"
 #include "lib/solver/levels.h"
 #include "lib/solver/linalg.h"
 
@@ -174,6 +176,11 @@ constexpr int64_t kRows = 48;
 
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
                   const AdaRoundOptions& options) {
+  if (IsLowRank(layer)) {
+    Solution solution = Ldlq(layer, spec, params);
+    CoordinateDescent(layer, spec, &solution);
+    return solution;
+  }
   Solution solution = EmptySolution(layer, spec, params);
   std::vector<AdaRoundStep> schedule;
   for (int i = 0; i < options.iterations; ++i) schedule.push_back(AdaRoundStepAt(options, i));

@@ -11,6 +11,7 @@ namespace roundel::solver {
 // Codes at the given parameters: floor(w*/s) or one more, clamped to the grid. Deterministic, no
 // random numbers. Cost: up to m n^2 products per iteration; a weight whose rounding is settled takes
 // no more part, so that about a third of that is done. Interrupted: codes of what was learnt so far.
+// Layers in low rank (low_rank.h) get the codes of Ldlq and CoordinateDescent instead.
 Solution AdaRound(Layer layer, const GridSpec& spec, const Params& params,
                   const AdaRoundOptions& options = {});
 

@@ -106,7 +106,7 @@ bool SolveRow(const std::vector<double>& u, const float* target, const GridSpec&
 int64_t ClosestVector(Layer layer, const GridSpec& spec, Solution* solution,
                       const ClosestVectorOptions& options) {
   const int64_t n = solution->n;
-  if (n > kClosestVectorColumns || solution->codes.empty()) return 0;
+  if (n > kClosestVectorColumns || solution->codes.empty() || IsLowRank(layer)) return 0;
   Solution found = *solution;
   std::vector<int64_t> proven(layer.size());
   ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t begin, int64_t end) {

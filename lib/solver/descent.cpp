@@ -1,6 +1,7 @@
 #include "lib/solver/descent.h"
 
 #include "lib/base/parallel.h"
+#include "lib/solver/low_rank_descent.h"
 #include "lib/solver/refit.h"
 #include "lib/solver/row_moves.h"
 
@@ -43,6 +44,7 @@ void ForRows(LayerState* state, const Body& body) {
 
 void MoveAll(Layer layer, const GridSpec& spec, Solution* solution, bool pairs, int sweeps) {
   if (solution->codes.empty()) return;
+  if (IsLowRank(layer)) return DescendLowRank(layer, spec, sweeps, false, solution);
   const Tools tools = MakeTools(layer, spec, pairs, false);
   LayerState state(layer, spec, *solution);
   ForRows(&state, [&](int64_t row) { MoveCodes(tools, row, sweeps, &state); });
@@ -68,6 +70,8 @@ void RefitScales(Layer layer, const GridSpec& spec, Solution* solution) {
 
 void Polish(Layer layer, const GridSpec& spec, Solution* solution, const PolishOptions& options) {
   if (solution->codes.empty()) return;
+  if (IsLowRank(layer))
+    return DescendLowRank(layer, spec, options.rounds > 0 ? kSweeps : 0, true, solution);
   const Tools tools = MakeTools(layer, spec, options.pairs && options.rounds > 0, true);
   const int sweeps = options.pairs ? kPairSweeps : kSweeps;
   LayerState state(layer, spec, *solution);

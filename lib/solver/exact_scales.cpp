@@ -98,7 +98,7 @@ void SolveRow(const Problem& p, int64_t o, const float* hw, const GridSpec& spec
 
 Solution ExactScales(Layer layer, const GridSpec& spec, double lowest) {
   if (spec.granularity != quant::Granularity::kChannel || !spec.grid.symmetric ||
-      spec.grid.bits > 4)
+      spec.grid.bits > 4 || IsLowRank(layer))
     return RoundNearest(layer, spec, SeqMseScales(layer, spec, 100));
   Solution solution = EmptySolution(layer, spec, MinMaxScales(layer, spec));
   const int64_t n = solution.n;

@@ -13,8 +13,13 @@ namespace roundel::solver {
 struct Factor {
   int64_t n = 0;
   std::vector<int64_t> order;  // [n] position -> column
-  std::vector<float> S;        // [n, n] in positions; entries above the diagonal
+  std::vector<float> S;        // [n, n] in positions; entries above the diagonal; or empty, and
   std::vector<float> T;        // [n] >= 0
+  // S_ab = u_a . v_b for a < b, of a Problem in low rank: both [n, columns], in positions.
+  int64_t columns = 0;
+  std::vector<float> u, v;
+
+  bool low_rank() const { return S.empty(); }
 };
 
 // order[position] = column. Ties keep the natural order.

@@ -65,10 +65,29 @@ void LaneBatch::Begin(int64_t begin, int64_t end) {
   begin_ = begin;
   end_ = end;
   value_.assign(target_.begin() + begin * kLanes, target_.begin() + end * kLanes);
+  if (factor_.low_rank()) return BeginLowRank(begin, end);
   if (begin > 0)
     AddProduct(end - begin, kLanes, begin, 1.0f,
                Strided<float>{factor_.S.data() + begin, factor_.n, 1}, error_.data(), kLanes,
                value_.data(), kLanes);
+}
+
+void LaneBatch::BeginLowRank(int64_t begin, int64_t end) {
+  const int64_t c = factor_.columns, size = end - begin;
+  sums_.resize(static_cast<size_t>(c * kLanes));
+  // sums += u^T error over the positions rounded since
+  AddProduct(c, kLanes, begin - summed_, 1.0f,
+             Strided<float>{factor_.u.data() + summed_ * c, c, 1},
+             error_.data() + summed_ * kLanes, kLanes, sums_.data(), kLanes);
+  summed_ = begin;
+  std::vector<float> v(static_cast<size_t>(c * size));  // [c, size]
+  for (int64_t i = 0; i < size; ++i)
+    for (int64_t k = 0; k < c; ++k) v[k * size + i] = factor_.v[(begin + i) * c + k];
+  AddProduct(size, kLanes, c, 1.0f, Strided<float>{v.data(), size, 1}, sums_.data(), kLanes,
+             value_.data(), kLanes);
+  within_.assign(static_cast<size_t>(size * size), 0.0f);
+  AddProduct(size, size, c, 1.0f, Strided<float>{factor_.u.data() + begin * c, 1, c}, v.data(),
+             size, within_.data(), size, true);
 }
 
 void LaneBatch::Try(const LaneLevels& levels, float* loss) {
@@ -80,7 +99,7 @@ void LaneBatch::Try(const LaneLevels& levels, float* loss) {
     RoundPosition(levels, factor_.T[p], feedback_, trial_.data() + (p - begin_) * kLanes,
                   target_.data() + p * kLanes, trial_error_.data(), trial_levels_.data(), loss);
     for (int64_t i = p + 1; i < end_; ++i)
-      AddFeedback(factor_.S[p * factor_.n + i], trial_error_.data(),
+      AddFeedback(Feedback(p, i), trial_error_.data(),
                   trial_.data() + (i - begin_) * kLanes);
   }
 }
@@ -92,7 +111,7 @@ void LaneBatch::Round(const std::vector<const LaneLevels*>& by_position) {
                   value_.data() + (p - begin_) * kLanes, target_.data() + p * kLanes, error,
                   levels_.data() + p * kLanes, loss_.data());
     for (int64_t i = p + 1; i < end_; ++i)
-      AddFeedback(factor_.S[p * factor_.n + i], error, value_.data() + (i - begin_) * kLanes);
+      AddFeedback(Feedback(p, i), error, value_.data() + (i - begin_) * kLanes);
   }
 }
 

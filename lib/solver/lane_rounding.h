@@ -27,7 +27,8 @@ class LaneBatch {
   // The row of targets [n], in columns.
   void SetTarget(int64_t lane, const float* target);
 
-  // Begins the piece [begin, end): what the errors before it ask of its targets.
+  // Begins the piece [begin, end), which is to follow the one before: what the errors so far ask of its
+  // targets.
   void Begin(int64_t begin, int64_t end);
   // Rounds the piece and keeps nothing but loss[kLanes], its part of the error.
   void Try(const LaneLevels& levels, float* loss);
@@ -40,12 +41,21 @@ class LaneBatch {
   float level(int64_t position, int64_t lane) const { return levels_[position * kLanes + lane]; }
 
  private:
+  void BeginLowRank(int64_t begin, int64_t end);
+  float Feedback(int64_t from, int64_t to) const {  // S of two positions of the piece
+    return factor_.low_rank() ? within_[(from - begin_) * (end_ - begin_) + to - begin_]
+                              : factor_.S[from * factor_.n + to];
+  }
+
   const Factor& factor_;
   const bool feedback_;
   int64_t begin_ = 0, end_ = 0;
   std::vector<float> target_, error_, levels_;                     // [n, kLanes]
   std::vector<float> value_, trial_, trial_error_, trial_levels_;  // [end - begin, kLanes]
   std::vector<float> loss_;
+  // Of a factor in low rank: the errors before `summed_` times u, [columns, kLanes], and S within the piece.
+  std::vector<float> sums_, within_;
+  int64_t summed_ = 0;
 };
 
 }  // namespace roundel::solver

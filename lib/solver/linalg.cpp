@@ -142,6 +142,8 @@ template void AddProduct(int64_t, int64_t, int64_t, double, Strided<double>, con
                          double*, int64_t, bool);
 template void AddProduct(int64_t, int64_t, int64_t, double, Strided<double>, const float*, int64_t,
                          double*, int64_t, bool);
+template void AddProduct(int64_t, int64_t, int64_t, double, Strided<float>, const double*, int64_t,
+                         double*, int64_t, bool);
 template void AddProduct(int64_t, int64_t, int64_t, double, Strided<float>, const float*, int64_t,
                          double*, int64_t, bool);
 

@@ -139,7 +139,7 @@ OptimalResult Optimal(Layer layer, const GridSpec& spec, const OptimalOptions& o
   const PolishOptions polish{.pairs = options.effort > 1};
   Polish(layer, spec, &result.solution, polish);
   const bool small = NumRows(layer) * n * n <= kLearnable && options.effort > 1;
-  if (n > kSmall && (small || options.effort > 2))
+  if (n > kSmall && !IsLowRank(layer) && (small || options.effort > 2))
     TryLearning(layer, spec, polish, &result.solution);
   if (n <= kClosestVectorColumns && options.effort > 1)
     result.proven = SearchExactly(layer, spec, &result.solution);

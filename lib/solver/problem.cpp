@@ -17,24 +17,16 @@ constexpr double kPivotFloor = 1e-6;
 // sensibly.
 constexpr double kDeadShare = 1e-3;
 
-// The sums come from products in float: a variance below this share of the second moment is noise, and
-// the input a constant.
-constexpr double kNoise = 1e-5;
+// With fewer columns than inputs H is singular: a ridge of this share, at least, tells its inverse.
+constexpr double kLeastRidge = 1e-6;
 
-Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
-  if (static_cast<int64_t>(w.size()) != m * n)
-    return ModelError(StrCat("a weight of ", w.size(), " values for ", m, " x ", n));
-  for (const float v : w)
-    if (!std::isfinite(v)) return ModelError("a weight is not finite");
-  return OkStatus();
-}
 
 // [n] inputs whose mean is all that they have; their weights have no part in the centred errors.
 std::vector<bool> Constants(const Gram& gram) {
   std::vector<bool> constant(static_cast<size_t>(gram.n));
   for (int64_t i = 0; i < gram.n; ++i) {
     const double square = gram.xx[i * gram.n + i] / gram.count, mean = gram.x[i] / gram.count;
-    constant[static_cast<size_t>(i)] = square - mean * mean <= kNoise * square;
+    constant[static_cast<size_t>(i)] = square - mean * mean <= kVarianceNoise * square;
   }
   return constant;
 }
@@ -110,19 +102,33 @@ std::vector<double> QuadraticForms(const std::vector<float>& H, const std::vecto
   return forms;
 }
 
+std::vector<double> QuadraticForms(const LowRank& low_rank, const std::vector<float>& H,
+                                   const std::vector<double>& e, int64_t rows, int64_t n) {
+  return low_rank.used() ? QuadraticForms(low_rank, e, rows) : QuadraticForms(H, e, rows, n);
+}
+
 std::vector<double> Difference(std::span<const float> a, std::span<const float> b) {
   std::vector<double> difference(a.size());
   for (size_t i = 0; i < a.size(); ++i) difference[i] = double{a[i]} - double{b[i]};
   return difference;
 }
 
-double MeanDiagonal(const std::vector<float>& H, int64_t n) {
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += H[i * n + i];
-  return n > 0 ? sum / static_cast<double>(n) : 0;
+double Diagonal(const Objective& objective, int64_t i) {
+  return objective.low_rank.used() ? objective.low_rank.Diagonal(i)
+                                   : double{objective.H[i * objective.n + i]};
 }
 
-void SetIdentity(Problem* problem) {
+double MeanDiagonal(const Objective& objective) {
+  double sum = 0;
+  for (int64_t i = 0; i < objective.n; ++i) sum += Diagonal(objective, i);
+  return objective.n > 0 ? sum / static_cast<double>(objective.n) : 0;
+}
+
+void SetIdentity(bool low_rank, Problem* problem) {
+  if (low_rank) {
+    problem->low_rank = {.ridge = std::vector<float>(static_cast<size_t>(problem->n), 1.0f)};
+    return;
+  }
   problem->H.assign(static_cast<size_t>(problem->n * problem->n), 0.0f);
   for (int64_t i = 0; i < problem->n; ++i) problem->H[i * problem->n + i] = 1;
 }
@@ -130,6 +136,13 @@ void SetIdentity(Problem* problem) {
 // Adds (H + R)^-1 residual to the target, which holds w.
 void MoveTarget(const Objective& objective, Problem* problem) {
   const int64_t n = problem->n, m = problem->m;
+  if (problem->low_rank.used()) {
+    std::vector<double> moves(objective.residual.begin(), objective.residual.end());
+    SolveLowRank(problem->low_rank, m, &moves);
+    for (size_t i = 0; i < moves.size(); ++i)
+      problem->target[i] = static_cast<float>(double{problem->w[i]} + moves[i]);
+    return;
+  }
   std::vector<double> factor(problem->H.begin(), problem->H.end());
   // A ridge of the size of float's noise: no part of the target moves for which H is zero.
   for (int64_t i = 0; i < n; ++i) factor[i * n + i] *= 1 + 2 * kPivotFloor;
@@ -145,6 +158,14 @@ void MoveTarget(const Objective& objective, Problem* problem) {
 }
 
 }  // namespace
+
+Status CheckWeights(std::span<const float> w, int64_t m, int64_t n) {
+  if (static_cast<int64_t>(w.size()) != m * n)
+    return ModelError(StrCat("a weight of ", w.size(), " values for ", m, " x ", n));
+  for (const float v : w)
+    if (!std::isfinite(v)) return ModelError("a weight is not finite");
+  return OkStatus();
+}
 
 Result<Objective> MakeObjective(const Gram& gram, std::span<const float> w, bool free_bias) {
   RETURN_IF_ERROR(CheckGram(gram));
@@ -169,9 +190,27 @@ Result<Objective> MakeObjective(const Gram& gram, std::span<const float> w, bool
   return result;
 }
 
+namespace {
+
+// Column by column: with fewer of them than inputs the sum can be far below its terms.
+std::vector<double> ErrorsOfColumns(const Objective& objective, const std::vector<double>& e) {
+  const int64_t c = objective.low_rank.columns;
+  const std::vector<double> moved = Project(objective.low_rank, e, objective.m);
+  std::vector<double> errors(static_cast<size_t>(objective.m));
+  for (int64_t o = 0; o < objective.m; ++o)
+    for (int64_t k = 0; k < c; ++k) {
+      const double miss = double{objective.misses[o * c + k]} - moved[o * c + k];
+      errors[o] += miss * miss;
+    }
+  return errors;
+}
+
+}  // namespace
+
 std::vector<double> OutputErrors(const Objective& objective, std::span<const float> w_hat) {
   INVARIANT(w_hat.size() == objective.w.size(), "weights of another layer");
   const std::vector<double> e = Difference(w_hat, objective.w);
+  if (objective.low_rank.used()) return ErrorsOfColumns(objective, e);
   std::vector<double> errors = QuadraticForms(objective.H, e, objective.m, objective.n);
   if (objective.residual.empty()) return errors;
   for (int64_t o = 0; o < objective.m; ++o)
@@ -184,10 +223,17 @@ std::vector<double> OutputErrors(const Objective& objective, std::span<const flo
 
 bool SetRidge(const Objective& objective, double ridge, Problem* problem) {
   const int64_t n = objective.n;
-  const double mean = MeanDiagonal(objective.H, n);
+  const double mean = MeanDiagonal(objective);
   if (!(objective.count > 0) || !(mean > 0)) {
-    SetIdentity(problem);
+    SetIdentity(objective.low_rank.used(), problem);
     return false;
+  }
+  if (objective.low_rank.used()) {
+    problem->low_rank = objective.low_rank;
+    for (int64_t i = 0; i < n; ++i)
+      problem->low_rank.ridge[i] = static_cast<float>(
+          std::max(ridge, kLeastRidge) * (Diagonal(objective, i) + kDeadShare * mean));
+    return true;
   }
   problem->H = objective.H;
   for (int64_t i = 0; i < n; ++i) {
@@ -207,8 +253,8 @@ Result<Problem> MakeProblem(const Objective& objective, const ProblemOptions& op
   for (size_t i = 0; i < problem.target.size(); ++i)
     if (!std::isfinite(problem.target[i]))
       return DataError("the statistics of a layer are too large to be solved in float");
-  for (int64_t i = 0; i < n * n; ++i)
-    if (!std::isfinite(problem.H[i]))
+  for (const float h : problem.low_rank.used() ? problem.low_rank.u : problem.H)
+    if (!std::isfinite(h))
       return DataError("the statistics of a layer are too large to be solved in float");
   return problem;
 }
@@ -224,13 +270,14 @@ Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n) {
   Problem problem{.m = m, .n = n};
   problem.target.assign(w.begin(), w.end());
   problem.w = problem.target;
-  SetIdentity(&problem);
+  SetIdentity(false, &problem);
   return problem;
 }
 
 std::vector<double> RowErrors(const Problem& problem, std::span<const float> w_hat) {
   INVARIANT(w_hat.size() == problem.target.size(), "weights of another layer");
-  return QuadraticForms(problem.H, Difference(w_hat, problem.target), problem.m, problem.n);
+  return QuadraticForms(problem.low_rank, problem.H, Difference(w_hat, problem.target), problem.m,
+                        problem.n);
 }
 
 }  // namespace roundel::solver

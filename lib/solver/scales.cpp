@@ -43,7 +43,8 @@ double SquaredError(const float* w, int64_t n, float scale, float low, float hig
 // Columns [begin, begin + columns) of a group, with their diagonal block of H.
 Problem BlockOf(const Problem& p, int64_t begin, int64_t columns) {
   Problem block{.m = p.m, .n = columns};
-  for (int64_t i = begin; i < begin + columns; ++i)
+  if (p.low_rank.used()) block.H = p.low_rank.Block(begin, columns);
+  for (int64_t i = begin; i < begin + columns && !p.low_rank.used(); ++i)
     block.H.insert(block.H.end(), p.H.begin() + i * p.n + begin,
                    p.H.begin() + i * p.n + begin + columns);
   for (int64_t o = 0; o < p.m; ++o) {

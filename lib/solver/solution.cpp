@@ -33,6 +33,8 @@ int64_t NumRows(Layer layer) {
   return layer.empty() ? 0 : static_cast<int64_t>(layer.size()) * layer[0].m;
 }
 
+bool IsLowRank(Layer layer) { return !layer.empty() && layer[0].low_rank.used(); }
+
 Status CheckSpec(Layer layer, const GridSpec& spec) {
   if (spec.grid.bits < 2 || spec.grid.bits > 16)
     return UsageError(
@@ -43,7 +45,11 @@ Status CheckSpec(Layer layer, const GridSpec& spec) {
     return UsageError("scales with a sign need a signed symmetric grid");
   for (const Problem& p : layer) {
     const auto m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n);
-    if (p.m != layer[0].m || p.n != layer[0].n || p.H.size() != n * n || p.target.size() != m * n ||
+    const LowRank& low = p.low_rank;
+    const bool fits = low.used() ? low.ridge.size() == n &&
+                                       low.u.size() == n * static_cast<size_t>(low.columns)
+                                 : p.H.size() == n * n;
+    if (p.m != layer[0].m || p.n != layer[0].n || !fits || p.target.size() != m * n ||
         p.w.size() != m * n)
       return UsageError("the groups of a layer differ in size");
   }

@@ -37,6 +37,7 @@ struct GridSpec {
 };
 
 int64_t NumRows(Layer layer);  // of all groups
+bool IsLowRank(Layer layer);   // its problems hold LowRank instead of H
 
 // kUsage with one line if the layer cannot be solved on this grid (bits, block size, groups that
 // differ). Solvers take it for granted.

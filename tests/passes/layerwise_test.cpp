@@ -135,8 +135,6 @@ TEST_CASE(
   CHECK(small.status.kind() == ErrorKind::kUsage);
   CHECK(small.status.message().starts_with("memory: the sums of node"));
   CHECK(small.status.message().ends_with("alone take 1 MB; give at least that, not 0"));
-  options.memory_is_given = false;  // the default gives way
-  CHECK(Run(&data, nullptr, -1, options).status.ok());
 }
 
 TEST_CASE("a damaged store is one clear error") {
@@ -212,6 +210,80 @@ TEST_CASE("weights of two layers are solved once, for both") {
   const auto& records = r->report.passes.back().records;
   REQUIRE(records.size() == 2);
   CHECK(records[1].reason == "as 'one' (MatMul), whose weights it shares");
+}
+
+// A dense layer behind a Flatten: one column a sample, far fewer than inputs.
+constexpr char kWide[] = R"(opset 13
+  graph g (float32[N,36,8,8] x) => (float32[N,200] y) {
+    float32[2304,200] w = random(1)
+    float32[200] b = random(2)
+    f = Flatten(x)
+    y = Gemm(f, w, b)
+  })";
+
+TEST_CASE("a layer with far fewer columns than inputs is solved in the space of its columns") {
+  VectorSource data = CorrelatedSource({16, 36, 8, 8}, 4, 3);
+  const auto nearest = Round(kWide, "", &data);
+  int passes = 0;
+  for (const std::string pass : {"optimal_rounding", "gptq", "adaround", "seq_mse"}) {
+    const auto r = Round(kWide, pass, &data);
+    INFO(pass);
+    CHECK(OutputError(*r, &data) < OutputError(*nearest, &data));
+    const auto& records = r->report.passes.back().records;
+    REQUIRE(records.size() == 1);
+    CHECK(records[0].reason.find("in the space of its columns") != std::string::npos);
+    ++passes;
+  }
+  CHECK(passes == 4);
+}
+
+TEST_CASE("rows of a wide layer are solved some at a time where memory is short, to the same codes") {
+  VectorSource data = CorrelatedSource({16, 36, 8, 8}, 4, 3);
+  const auto whole = Round(kWide, "optimal_rounding", &data);
+  const auto pieces = Round(kWide, "optimal_rounding", &data, {.params = {{"memory", "22"}}});
+  CHECK(*whole->Weight("w").codes == *pieces->Weight("w").codes);
+  CHECK(whole->Weight("w").params == pieces->Weight("w").params);
+  CHECK(graph::Print(*whole->session.model.graph) == graph::Print(*pieces->session.model.graph));
+}
+
+TEST_CASE("a wide layer's columns are kept and taken up again") {
+  VectorSource data = CorrelatedSource({16, 36, 8, 8}, 4, 3);
+  const TempFolder folder;
+  const Store store = Store::Open(folder.path(), "test").value();
+  int solved = 0;
+  std::optional<Tensor> codes[2];
+  for (const int bits : {4, 3}) {  // the second width finds the columns of the first
+    RoundedOptions grid;
+    grid.grid.bits = bits;
+    for (const Store* kept : {&store, static_cast<const Store*>(nullptr)}) {
+      const auto session = Round(kWide, "", &data, grid);
+      session->session.store = kept;
+      session->report.passes.push_back({.name = "test"});
+      session->session.report = &session->report.passes.back();
+      LayerwiseOptions options{.pass = "test", .settings = "test"};
+      options.statistics.reference_inputs = true;
+      const auto outcome =
+          SolveLayers(session->session, options, [&](LayerTask& task) -> Result<solver::Solution> {
+            ++solved;
+            return solver::Ldlq(task.problems, task.layer.spec, task.params);
+          });
+      REQUIRE(outcome.ok());
+      codes[kept ? 0 : 1] = session->Weight("w").codes;
+    }
+    CHECK(*codes[0] == *codes[1]);
+  }
+  CHECK(solved >= 4);
+}
+
+TEST_CASE("sums that do not fit into the default memory are replaced or the layer is rounded to nearest") {
+  VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
+  // Too little for anything: what was not asked for gives way, with a warning that names the parameter.
+  const Run none(&data, nullptr, -1, {.memory_bytes = 1000});
+  REQUIRE(none.status.ok());
+  CHECK(none.solved == 0);
+  const auto& warnings = none.calibrated->report.passes.back().warnings;
+  REQUIRE(warnings.size() == 6);
+  CHECK(warnings[0].find("rounded to nearest: set test.memory") != std::string::npos);
 }
 
 }  // namespace
