@@ -108,7 +108,7 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
 // com.microsoft has an LSTM that quantizes at run time, which knows no other layout than time first,
 // and QAttention, which knows neither heads of different sizes nor an added bias of the scores.
 bool NodeSorter::HasDynamicForm(const Node& node) const {
-  const bool contrib = profile_.domains.empty() || profile_.domains.contains("com.microsoft");
+  const bool contrib = profile_.contrib_qdq || profile_.domains.contains("com.microsoft");
   if (node.Is("LSTM")) return node.Int("layout", 0) == 0 && contrib;
   return node.Is("Attention", "com.microsoft") && node.Ints("qkv_hidden_sizes").empty() &&
          !node.input(2).empty() && node.input(5).empty() && node.input(6).empty();

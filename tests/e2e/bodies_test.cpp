@@ -250,6 +250,47 @@ TEST_CASE("layers inside of control flow run quantized in ONNX Runtime") {
       for (const Mode& mode : kModes) CheckForm(form, layer, mode);
 }
 
+// A decoder whose first and later steps are branches with the same weights.
+TEST_CASE("weights that both branches have, by name or twice, are stored once") {
+  const std::string frame = R"(opset 17 graph g (float32[3,64] x) => (? y) {
+  float32[] border = {0}
+  sum = ReduceSum<keepdims=0>(x)
+  flag = Greater(sum, border)
+  OUTER
+  y = If<then_branch=graph t () => (? o) { INNER o = MatMul(x, w) },
+         else_branch=graph e () => (? p) { INNER p0 = MatMul(x, w)  p = Relu(p0) }>(flag)
+})";
+  const std::string weight = "float32[64,64] w = random(1)";
+  const std::string by_name = Replaced(Replaced(frame, "OUTER", weight), "INNER", "");
+  auto twice = graph::Parse(Replaced(Replaced(frame, "OUTER", ""), "INNER", weight));
+  REQUIRE(twice.ok());
+  graph::MakeNamesUnique(&*twice);
+  const std::string by_value = graph::Print(*twice, 1 << 20);
+  for (const Mode& mode : kModes) {
+    INFO(mode.name);
+    for (const std::string& text : {by_name, by_value}) {
+      INFO(text.substr(0, 300));
+      const auto session = e2e::Calibrated(text.c_str(), {3, 64}, "ort-cpu",
+                                           [&](auto& choice) { choice.mode = mode.mode; });
+      const auto exported = target::Export(session->model, session->encodings,
+                                           {.dynamic_layers = session->placement->dynamic_layers});
+      REQUIRE(exported.ok());
+      CHECK(WeightBytes(*exported) < 64 * 64 + 1500);  // one set of codes, and scales
+      if (!e2e::OrtAvailable()) continue;
+      const e2e::ScratchFolder scratch("bodies");
+      const std::string file = scratch.File("model.onnx");
+      REQUIRE(io::WriteOnnx(*exported, file).ok());
+      Random random(3);
+      const Tensor x = support::RandomTensor({3, 64}, random, 1.0);
+      auto executor = engine::Executor::Create(*exported);
+      const auto theirs = e2e::RunOrt({{file, mode.optimize, {{"x", x}}}}, scratch.path());
+      INFO((theirs.ok() ? "" : theirs.status().message()));
+      REQUIRE(theirs.ok());
+      CHECK(RelativeError({(*executor)->Run({x}).value()[0]}, (*theirs)[0]) < mode.tolerance);
+    }
+  }
+}
+
 TEST_CASE("what was exported into bodies is imported again") {
   for (const Form& form : kForms)
     for (const Layer& layer : kLayers) {
