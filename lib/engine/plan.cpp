@@ -37,6 +37,7 @@ void PlanBuilder::TakePairs() {
   std::set<std::string> keep(options_.outputs.begin(), options_.outputs.end());
   keep.insert(options_.tapped_values.begin(), options_.tapped_values.end());
   for (const graph::ValueInfo& output : graph_.outputs) keep.insert(output.name);
+  UnfoldCodeOperators(graph_, source_.model.Opset(), &flat_);
   pairs_ = TakeQuantizerPairs(graph_, keep, &flat_);
 }
 
@@ -167,7 +168,8 @@ void PlanBuilder::MakeKernels() {
   if (!options_.fast_kernels) return;
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     Step& step = plan_.steps[i];
-    if (!OnlyFirst(step.whole.outputs)) continue;  // fast kernels have one result
+    // Most fast kernels have one result.
+    if (!OnlyFirst(step.whole.outputs) && !specs[i].main->Is("DynamicQuantizeLinear")) continue;
     if (auto integer = MakeIntegerKernel(specs[i])) {
       for (int slot : step.whole.inputs)
         if (slot != kNoSlot && plan_.slots[slot].encoding) plan_.slots[slot].as_codes = true;

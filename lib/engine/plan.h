@@ -84,6 +84,14 @@ struct Plan {
 
 Result<Plan> BuildPlan(const graph::Model& model, const ExecutorOptions& options);
 
+// Initializers that are no inputs, and tensors of Constant nodes.
+using ConstantsByName = std::unordered_map<std::string, const Tensor*>;
+ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes);
+
+// Operators on codes with constant grids become operators on floats between quantizers. `opset`: of
+// the model's ai.onnx operators.
+void UnfoldCodeOperators(const graph::Graph& graph, int64_t opset, std::vector<FlatNode>* nodes);
+
 // A quantized model's QuantizeLinear -> DequantizeLinear pairs on activations, taken out of `nodes` and
 // handed back as encodings of the values that are left: one fake quantization in place, in whatever
 // layout, that also lets the layers around it fuse. Values in `keep` stay; pairs with parameters per

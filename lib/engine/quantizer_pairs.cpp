@@ -15,8 +15,7 @@ bool IsQuantizer(const Node& node, const char* type) {
 }
 
 // Whether two constants are the same: by name, or by content; both left out counts too.
-bool SameConstant(const std::unordered_map<std::string, const Tensor*>& constants,
-                  const std::string& a, const std::string& b) {
+bool SameConstant(const ConstantsByName& constants, const std::string& a, const std::string& b) {
   if (a == b) return true;
   const auto x = constants.find(a), y = constants.find(b);
   return x != constants.end() && y != constants.end() && *x->second == *y->second;
@@ -33,24 +32,15 @@ class PairTaker {
  public:
   PairTaker(const graph::Graph& graph, const std::set<std::string>& keep,
             std::vector<FlatNode>* nodes)
-      : keep_(keep), nodes_(*nodes) {
-    // Not through the graph's index, which is built on demand: several threads may compile one
-    // model.
-    std::unordered_set<std::string> inputs;
-    for (const graph::ValueInfo& input : graph.inputs) {
-      inputs.insert(input.name);
+      : keep_(keep), nodes_(*nodes), constants_(ConstantsOf(graph, *nodes)) {
+    for (const graph::ValueInfo& input : graph.inputs)
       if (input.dtype == DType::kFloat && !graph.FindInitializer(input.name))
         float_inputs_.insert(input.name);
-    }
-    for (const graph::Initializer& initializer : graph.initializers())
-      if (!inputs.contains(initializer.name)) constants_[initializer.name] = &initializer.value;
     for (size_t i = 0; i < nodes_.size(); ++i) {
       const Node& node = nodes_[i].node;
-      if (node.Is("Constant") && node.TensorAttribute("value"))
-        constants_[node.output(0)] = node.TensorAttribute("value");
       for (const std::string& output : node.outputs) producer_[output] = i;
       for (const std::string& input : node.inputs)
-        if (!input.empty()) ++uses_[input];
+        if (!input.empty()) readers_[input].push_back(i);
     }
   }
 
@@ -58,6 +48,11 @@ class PairTaker {
     for (size_t i = 0; i < nodes_.size(); ++i)
       if (IsQuantizer(nodes_[i].node, "DequantizeLinear")) TakePair(i);
     RenameReads();
+    for (size_t i = 0; i < nodes_.size(); ++i)
+      if (!gone_.contains(i)) {
+        MarkFloats(nodes_[i].node);
+        MarkSource(nodes_[i].node);
+      }
     std::vector<FlatNode> left;
     for (size_t i = 0; i < nodes_.size(); ++i)
       if (!gone_.contains(i)) left.push_back(std::move(nodes_[i]));
@@ -68,18 +63,24 @@ class PairTaker {
  private:
   // Scale and zero point of a pair that works on a whole tensor.
   std::optional<quant::Encoding> ReadPair(const Node& quantize, const Node& dequantize) const {
-    const auto scale = constants_.find(quantize.input(1));
-    if (scale == constants_.end() || scale->second->dtype() != DType::kFloat ||
-        scale->second->size() != 1 ||
-        !SameConstant(constants_, quantize.input(1), dequantize.input(1)) ||
+    if (!SameConstant(constants_, quantize.input(1), dequantize.input(1)) ||
         !SameConstant(constants_, quantize.input(2), dequantize.input(2)))
+      return std::nullopt;
+    return ReadGrid(quantize);
+  }
+
+  // The grid of a whole tensor that a quantizer says in constants.
+  std::optional<quant::Encoding> ReadGrid(const Node& quantizer) const {
+    const auto scale = constants_.find(quantizer.input(1));
+    if (scale == constants_.end() || scale->second->dtype() != DType::kFloat ||
+        scale->second->size() != 1)
       return std::nullopt;
     quant::Encoding encoding;
     quant::QParams params{.scale = scale->second->data<float>()[0]};
-    auto type = static_cast<DType>(quantize.Int("output_dtype", 0));
+    auto type = static_cast<DType>(quantizer.Int("output_dtype", 0));
     if (type == DType::kUndefined) type = DType::kUint8;
-    if (!quantize.input(2).empty()) {
-      const auto zero_point = constants_.find(quantize.input(2));
+    if (!quantizer.input(2).empty()) {
+      const auto zero_point = constants_.find(quantizer.input(2));
       if (zero_point == constants_.end() || zero_point->second->size() != 1) return std::nullopt;
       type = zero_point->second->dtype();
       if (!IsInteger(type)) return std::nullopt;
@@ -92,35 +93,79 @@ class PairTaker {
     return encoding;
   }
 
-  void TakePair(size_t index) {
-    const Node& dequantize = nodes_[index].node;
-    const auto found = producer_.find(dequantize.input(0));
-    if (found == producer_.end()) return;
-    const Node& quantize = nodes_[found->second].node;
-    if (!IsQuantizer(quantize, "QuantizeLinear") || gone_.contains(found->second)) return;
-    const std::string codes = quantize.output(0), from = quantize.input(0),
-                      to = dequantize.output(0);
-    if (uses_[codes] != 1 || uses_[from] != 1 || keep_.contains(codes) || keep_.contains(from))
+  // What a DequantizeLinear without its pair makes of 8-bit codes (a graph input, or codes of a value
+  // that others read as floats) lies on their grid all the same.
+  void MarkFloats(const Node& node) {
+    if (!IsQuantizer(node, "DequantizeLinear") || constants_.contains(node.input(0)) ||
+        node.input(2).empty() || keep_.contains(node.output(0)))
       return;
-    std::optional<quant::Encoding> encoding = ReadPair(quantize, dequantize);
-    if (!encoding) return;
+    const std::optional<quant::Encoding> encoding = ReadGrid(node);
+    if (encoding && encoding->grid.bits == 8) encodings_.try_emplace(node.output(0), *encoding);
+  }
+
+  // What a QuantizeLinear without its pair alone reads (its codes are an output) lies on its grid, too.
+  void MarkSource(const Node& node) {
+    const std::string& from = node.input(0);
+    const auto producer = producer_.find(from);
+    if (!IsQuantizer(node, "QuantizeLinear") || producer == producer_.end() ||
+        readers_[from].size() != 1 || keep_.contains(from) ||
+        !MakesFloats(nodes_[producer->second]))
+      return;
+    const std::optional<quant::Encoding> encoding = ReadGrid(node);
+    if (encoding && encoding->grid.bits == 8) encodings_.try_emplace(from, *encoding);
+  }
+
+  // The pairs of one QuantizeLinear with all DequantizeLinear that read its codes.
+  void TakePair(size_t index) {
+    if (gone_.contains(index)) return;
+    const auto found = producer_.find(nodes_[index].node.input(0));
+    if (found == producer_.end()) return;
+    const size_t quantizer = found->second;
+    const Node& quantize = nodes_[quantizer].node;
+    if (!IsQuantizer(quantize, "QuantizeLinear") || gone_.contains(quantizer)) return;
+    const std::string codes = quantize.output(0), from = quantize.input(0);
+    if (readers_[from].size() != 1 || keep_.contains(codes) || keep_.contains(from)) return;
+    std::optional<quant::Encoding> encoding = ReadPair(quantize, nodes_[index].node);
+    const std::optional<std::string> kept = NameOf(codes, quantize);
+    if (!encoding || !kept) return;
     const auto producer = producer_.find(from);
     // A value has one grid: a pair behind a pair stays.
     if (encodings_.contains(from) || (producer != producer_.end() && gone_.contains(producer->second)))
       return;
+    std::string to = from;
     if (producer != producer_.end()) {
       if (!MakesFloats(nodes_[producer->second])) return;
+      to = *kept;
       auto& outputs = nodes_[producer->second].node.outputs;
       std::replace(outputs.begin(), outputs.end(), from, to);
       producer_[to] = producer->second;
-      encodings_[to] = std::move(*encoding);
-    } else {
-      if (!float_inputs_.contains(from) || keep_.contains(to)) return;
-      renamed_[to] = from;
-      encodings_[from] = std::move(*encoding);
+    } else if (!float_inputs_.contains(from) || keep_.contains(*kept)) {
+      return;
     }
-    gone_.insert(index);
-    gone_.insert(found->second);
+    encodings_[to] = std::move(*encoding);
+    gone_.insert(quantizer);
+    for (size_t reader : readers_[codes]) {
+      const std::string& name = nodes_[reader].node.output(0);
+      if (name != to) renamed_[name] = to;
+      gone_.insert(reader);
+    }
+  }
+
+  // One name for what all readers of the codes make of them; nullopt if there are other readers than
+  // DequantizeLinear on the grid of `quantize`, or several names that somebody needs.
+  std::optional<std::string> NameOf(const std::string& codes, const Node& quantize) const {
+    const std::vector<size_t>& readers = readers_.at(codes);
+    std::string name = nodes_[readers[0]].node.output(0);
+    for (size_t reader : readers) {
+      const Node& node = nodes_[reader].node;
+      if (!IsQuantizer(node, "DequantizeLinear") || node.input(0) != codes ||
+          !ReadPair(quantize, node))
+        return std::nullopt;
+      if (!keep_.contains(node.output(0)) || node.output(0) == name) continue;
+      if (keep_.contains(name)) return std::nullopt;
+      name = node.output(0);
+    }
+    return name;
   }
 
   // QuantizeLinear takes int32 as well, which only these make, or hand on.
@@ -140,16 +185,29 @@ class PairTaker {
 
   const std::set<std::string>& keep_;
   std::vector<FlatNode>& nodes_;
+  const ConstantsByName constants_;
   std::unordered_set<std::string> float_inputs_;
-  std::unordered_map<std::string, const Tensor*> constants_;
   std::unordered_map<std::string, size_t> producer_;
-  std::unordered_map<std::string, int> uses_;
+  std::unordered_map<std::string, std::vector<size_t>> readers_;  // one entry for each use
   std::unordered_map<std::string, std::string> renamed_;
   std::unordered_set<size_t> gone_;
   std::map<std::string, quant::Encoding> encodings_;
 };
 
 }  // namespace
+
+ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes) {
+  // Not through the graph's index, which is built on demand: several threads may compile one model.
+  std::unordered_set<std::string> inputs;
+  for (const graph::ValueInfo& input : graph.inputs) inputs.insert(input.name);
+  ConstantsByName constants;
+  for (const graph::Initializer& initializer : graph.initializers())
+    if (!inputs.contains(initializer.name)) constants[initializer.name] = &initializer.value;
+  for (const FlatNode& flat : nodes)
+    if (flat.node.Is("Constant") && flat.node.TensorAttribute("value"))
+      constants[flat.node.output(0)] = flat.node.TensorAttribute("value");
+  return constants;
+}
 
 std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
                                                     const std::vector<const Tensor*>& inputs) {

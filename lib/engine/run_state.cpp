@@ -101,13 +101,18 @@ Result<Value> RunState::ToLayout(const Value& source, Layout layout) {
   }
   ASSIGN_OR_RETURN(Value made, NewValue(type, source.shape, layout));
   made.codes_of = source.codes_of;
-  if (type == DType::kFloat)
-    ConvertLayout(source.shape, source.data.data<float>(), source.layout,
-                  made.data.mutable_data<float>());
+  CopyInLayout(source, arena_.Data(made.block));
+  return made;
+}
+
+// Copies the elements to `to`, in the other layout; floats, 32-bit sums or bytes.
+void RunState::CopyInLayout(const Value& source, void* to) {
+  if (BitWidth(source.data.dtype()) == 32)
+    ConvertLayout(source.shape, static_cast<const float*>(source.data.raw()), source.layout,
+                  static_cast<float*>(to));
   else
     ConvertLayout(source.shape, static_cast<const uint8_t*>(source.data.raw()), source.layout,
-                  static_cast<uint8_t*>(arena_.Data(made.block)));
-  return made;
+                  static_cast<uint8_t*>(to));
 }
 
 Result<Value> RunState::ToFloats(const Value& source) {
@@ -130,7 +135,7 @@ Result<Value> RunState::ToCodes(const Value& source, const quant::Encoding& enco
 class RunState::Context : public FastContext {
  public:
   Context(RunState* state, const Unit& unit, const std::vector<int>& dies)
-      : state_(*state), unit_(unit), dies_(dies) {}
+      : state_(*state), unit_(unit), dies_(dies), outputs_(unit.outputs.size()) {}
   ~Context() override {
     for (int block : scratch_) state_.arena_.Release(block);
   }
@@ -152,9 +157,18 @@ class RunState::Context : public FastContext {
     const Result<const Value*> found = state_.InForm(unit_.inputs[i], layout, true);
     return found.ok() ? static_cast<const uint8_t*>((*found)->data.raw()) : nullptr;
   }
+  const void* Bytes(size_t i, Layout layout) override {
+    const Value* wanted = input(i);
+    if (!wanted || wanted->codes_of || BitWidth(wanted->dtype()) != 8 || !HasLayout(*wanted, layout))
+      return nullptr;
+    const Result<const Value*> found = state_.InForm(unit_.inputs[i], layout);
+    return found.ok() ? (*found)->data.raw() : nullptr;
+  }
   bool CanOverwrite(size_t i) const override {
     const Value* wanted = input(i);
-    if (!wanted || wanted->block < 0 || wanted->codes_of || state_.arena_.references(wanted->block) != 1) return false;
+    if (!wanted || wanted->block < 0 || wanted->dtype() != DType::kFloat || wanted->codes_of ||
+        state_.arena_.references(wanted->block) != 1)
+      return false;
     const int slot = unit_.inputs[i];
     return std::find(dies_.begin(), dies_.end(), slot) != dies_.end() &&
            std::count(unit_.inputs.begin(), unit_.inputs.end(), slot) == 1;
@@ -162,24 +176,30 @@ class RunState::Context : public FastContext {
   float* Output(const Shape& shape, Layout layout) override {
     Result<Value> made = state_.NewValue(DType::kFloat, shape, layout);
     if (!made.ok()) return nullptr;
-    output_ = std::move(*made);
-    return static_cast<float*>(state_.arena_.Data(output_->block));
+    output() = std::move(*made);
+    return static_cast<float*>(state_.arena_.Data(output()->block));
+  }
+  void* OutputOf(size_t i, DType type, const Shape& shape, Layout layout) override {
+    Result<Value> made = state_.NewValue(type, shape, layout);
+    if (!made.ok()) return nullptr;
+    outputs_[i] = std::move(*made);
+    return state_.arena_.Data(outputs_[i]->block);
   }
   uint8_t* OutputCodes(const Shape& shape, Layout layout,
                        const quant::Encoding& encoding) override {
     Result<Value> made = state_.NewValue(encoding.grid.storage_type(), shape, layout);
     if (!made.ok()) return nullptr;
-    output_ = std::move(*made);
-    output_->codes_of = &encoding;
-    return static_cast<uint8_t*>(state_.arena_.Data(output_->block));
+    output() = std::move(*made);
+    output()->codes_of = &encoding;
+    return static_cast<uint8_t*>(state_.arena_.Data(output()->block));
   }
   float* OutputOver(size_t i, const Shape& shape, Layout layout) override {
     OutputView(i, shape, layout);
-    return static_cast<float*>(state_.arena_.Data(output_->block));
+    return static_cast<float*>(state_.arena_.Data(output()->block));
   }
   void OutputView(size_t i, const Shape& shape, Layout layout) override {
     const Value& source = *input(i);
-    output_ = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)),
+    output() = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)),
                     source.block, source.codes_of};
     if (source.block >= 0) state_.arena_.Retain(source.block);
   }
@@ -189,7 +209,8 @@ class RunState::Context : public FastContext {
     scratch_.push_back(*block);
     return state_.arena_.Data(*block);
   }
-  std::optional<Value>& output() { return output_; }
+  std::optional<Value>& output() { return outputs_[0]; }
+  std::vector<std::optional<Value>>& outputs() { return outputs_; }
 
  private:
   static bool HasLayout(const Value& value, Layout layout) {
@@ -202,7 +223,7 @@ class RunState::Context : public FastContext {
   const Unit& unit_;
   const std::vector<int>& dies_;
   std::vector<int> scratch_;
-  std::optional<Value> output_;
+  std::vector<std::optional<Value>> outputs_;
 };
 
 bool RunState::RunFast(const Unit& unit, const std::vector<int>& dies) {
@@ -210,11 +231,13 @@ bool RunState::RunFast(const Unit& unit, const std::vector<int>& dies) {
     Context context(this, unit, dies);
     const bool done = kernel->Run(context);
     INVARIANT(!done || context.output(), "a fast kernel put nothing out");
-    if (done) {
-      Set(unit.outputs[0], std::move(*context.output()));
-      return true;
+    for (size_t i = 0; i < unit.outputs.size(); ++i) {
+      if (done && unit.outputs[i] != kNoSlot)
+        Set(unit.outputs[i], std::move(*context.outputs()[i]));
+      else
+        Drop(&context.outputs()[i]);
     }
-    Drop(&context.output());
+    if (done) return true;
   }
   return false;
 }
@@ -346,8 +369,7 @@ Result<Datum> RunState::TakeOutput(int slot) {
   if (result->layout == Layout::kPlain)
     std::memcpy(copy.mutable_raw(), result->data.raw(), static_cast<size_t>(copy.byte_size()));
   else
-    ConvertLayout(result->shape, result->data.data<float>(), result->layout,
-                  copy.mutable_data<float>());
+    CopyInLayout(*result, copy.mutable_raw());
   return Datum(std::move(copy));
 }
 

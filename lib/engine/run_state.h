@@ -58,6 +58,7 @@ class RunState {
   // is not; kept until the slot is released.
   Result<const Value*> InForm(int slot, Layout layout, bool codes = false);
   Result<Value> ToLayout(const Value& source, Layout layout);
+  static void CopyInLayout(const Value& source, void* to);
   Result<Value> ToFloats(const Value& source);
   Result<Value> ToCodes(const Value& source, const quant::Encoding& encoding);
   Status QuantizeFloats(int slot, const quant::Encoding& encoding);

@@ -21,6 +21,10 @@ bool IsLinear(const graph::Node& node) {
   return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
 }
 
+bool IsIntegerProduct(const graph::Node& node) {
+  return node.Is("ConvInteger") || node.Is("MatMulInteger");
+}
+
 struct Chain {
   std::vector<int> nodes;
   std::vector<int> inputs;   // slots
@@ -128,10 +132,56 @@ class Chainer {
     return !node.outputs.empty() && node.outputs[0] != kNoSlot;
   }
 
+  // The only reader of the chain's result, if it has one result.
+  const PlanNode* Next(const Chain& chain, Reader* reader) const {
+    const std::vector<Reader> readers = Readers(chain.output());
+    if (readers.size() != 1 || !OneOutput(plan_.nodes[readers[0].node])) return nullptr;
+    *reader = readers[0];
+    return &plan_.nodes[readers[0].node];
+  }
+
+  // 32-bit sums -> Cast -> Mul by their scale (-> Add of a constant bias): false unless all of them
+  // but the last are there.
+  bool GrowScaledSums(Chain* chain) {
+    Reader cast, mul, add;
+    Chain grown = *chain;
+    const PlanNode* node = Next(grown, &cast);
+    if (!node || !node->node.Is("Cast") || node->node.Int("to", 0) != int64_t(DType::kFloat))
+      return false;
+    grown.outputs = node->outputs;
+    node = Next(grown, &mul);
+    if (!node || !node->node.Is("Mul") || node->opset < 7 || node->inputs.size() != 2) return false;
+    const int scale = node->inputs[1 - mul.input];
+    if (scale == kNoSlot || scale == grown.output()) return false;
+    chain->spec.scale_input = static_cast<int>(chain->inputs.size());
+    chain->inputs.push_back(scale);
+    Take(chain, cast.node);
+    Take(chain, mul.node);
+    const Tensor* weights = ConstantInput(plan_, plan_.nodes[chain->nodes[0]], 1);
+    node = Next(*chain, &add);
+    const Tensor* bias = node && node->node.Is("Add") && node->opset >= 7 && weights
+                             ? FloatConstant(plan_, *node, 1 - add.input)
+                             : nullptr;
+    if (!bias) return true;
+    // Along the channels: the last axis of a product, the axis before the spatial ones of a Conv.
+    const bool conv = plan_.nodes[chain->nodes[0]].node.Is("ConvInteger");
+    const int64_t trailing = conv ? weights->rank() - 2 : 0;
+    const int64_t channels = weights->dim(conv ? 0 : -1), position = bias->rank() - 1 - trailing;
+    if (bias->size() != channels || position < 0 || bias->dim(position) != channels ||
+        bias->rank() > (conv ? weights->rank() : 2))
+      return true;
+    chain->spec.bias = bias->Reshaped({channels});
+    Take(chain, add.node);
+    return true;
+  }
+
   void Grow(Chain* chain) {
     const PlanNode& main = plan_.nodes[chain->nodes[0]];
+    if (IsIntegerProduct(main.node) && (!OneOutput(main) || !GrowScaledSums(chain))) return;
     const bool element_wise = chain->spec.element_input >= 0;
-    if (!OneOutput(main) || (!element_wise && !TakesPostOps(main.node))) return;
+    if (!OneOutput(main) ||
+        (!element_wise && !TakesPostOps(main.node) && !IsIntegerProduct(main.node)))
+      return;
     if (IsLinear(main.node) && !chain->spec.weights.defined() && !main.node.Is("MatMul")) return;
     GrowLinear(chain);
     while (GrowSwish(chain) || GrowGelu(chain) || GrowElementOps(chain) || GrowResidual(chain)) {
@@ -264,7 +314,8 @@ class Chainer {
 
   // Add of another value: once per chain, and only behind kernels that can start from it.
   bool GrowResidual(Chain* chain) {
-    if (!IsLinear(plan_.nodes[chain->nodes[0]].node)) return false;
+    const graph::Node& main = plan_.nodes[chain->nodes[0]].node;
+    if (!IsLinear(main) && !IsIntegerProduct(main)) return false;
     for (const PostOp& op : chain->spec.post_ops)
       if (op.kind == PostOpKind::kAdd) return false;
     const std::vector<Reader> readers = Readers(chain->output());

@@ -103,6 +103,9 @@ struct KernelSpec {
   // it.
   int64_t min_rank = 0;
   std::optional<NormSpec> norm;  // the chain is this, and reads input 0 only
+  // Of ConvInteger and MatMulInteger: the input of the unit that their sums, cast to float, are
+  // multiplied with; `bias` is what is added then.
+  int scale_input = -1;
   bool folded = false;           // `weights` and `bias` hold more than the main node's own
   // By input of the unit, and of its result: the grid that the value lies on, nullptr if on none. A
   // constant's has its codes.
@@ -121,6 +124,8 @@ class FastContext {
   virtual const float* Data(size_t i, Layout layout) = 0;
   // The codes of input i in `layout`; nullptr unless it is held as codes.
   virtual const uint8_t* Codes(size_t i, Layout layout) = 0;
+  // Elements of an input of bytes (int8, uint8); nullptr for other types.
+  virtual const void* Bytes(size_t i, Layout layout) = 0;
   // True if nobody needs input i afterwards and it shares its memory with no other value.
   virtual bool CanOverwrite(size_t i) const = 0;
   // The result, exactly one of: a new buffer (nullptr if absurdly large), the same for codes (of a
@@ -131,6 +136,8 @@ class FastContext {
                                const quant::Encoding& encoding) = 0;
   virtual float* OutputOver(size_t i, const Shape& shape, Layout layout) = 0;
   virtual void OutputView(size_t i, const Shape& shape, Layout layout) = 0;
+  // A new buffer for result i, of any type. Kernels of several results make each of them.
+  virtual void* OutputOf(size_t i, DType type, const Shape& shape, Layout layout) = 0;
   // Uninitialised memory until the kernel returns; nullptr if absurdly large.
   virtual void* Scratch(int64_t bytes) = 0;
 };

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "lib/engine/fast/kernels.h"
+#include "lib/engine/integer/kernels.h"
 #include "lib/engine/kernels_onednn/kernels.h"
 
 namespace roundel::engine {
@@ -20,14 +21,17 @@ std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
       {"BatchNormalization", &MakeBatchNormKernel},
       {"Concat", &MakeConcatKernel},
       {"Conv", &MakeConvKernel},
+      {"ConvInteger", &MakeConvSums},
       {"ConvTranspose", &MakeConvTransposeKernel},
       {"Div", &MakeBinaryKernel},
+      {"DynamicQuantizeLinear", &MakeDynamicQuantize},
       {"Gemm", &MakeMatMulKernel},
       {"GlobalAveragePool", &MakePoolKernel},
       {"GlobalMaxPool", &MakePoolKernel},
       {"LayerNormalization", &MakeNormalizeKernel},
       {"LogSoftmax", &MakeSoftmaxKernel},
       {"MatMul", &MakeMatMulKernel},
+      {"MatMulInteger", &MakeProductSums},
       {"Max", &MakeBinaryKernel},
       {"MaxPool", &MakePoolKernel},
       {"Min", &MakeBinaryKernel},

@@ -1,10 +1,8 @@
 // Conv on codes, channels-last.
 
-#include <cstring>
-
-#include "lib/base/parallel.h"
 #include "lib/engine/integer/kernels.h"
 #include "lib/engine/integer/linear.h"
+#include "lib/engine/integer/padding.h"
 #include "lib/engine/kernels_onednn/conv_shape.h"
 #include "lib/engine/kernels_onednn/linear_kernel.h"
 
@@ -40,12 +38,8 @@ class IntegerConv : public FastKernel {
   }
 
  private:
-  // Outside the image lie zeros, whose code is the zero point; the primitive pads with the code 0.
   bool PadsByHand(const Window& window) const {
-    bool any = false;
-    for (size_t i = 0; i < window.pads_begin.size(); ++i)
-      any |= window.pads_begin[i] > 0 || window.pads_end[i] > 0;
-    return any && linear_.source->params[0].zero_point != 0;
+    return HasPadding(window) && linear_.source->params[0].zero_point != 0;
   }
 
   PreparedConv Prepare(const Shape& x, const Shape& y, const Window& window) {
@@ -69,11 +63,7 @@ class IntegerConv : public FastKernel {
   bool Make(const Shape& x, const Shape& y, Window window, PreparedConv* out) {
     Shape source = x;
     if (PadsByHand(window)) {
-      for (size_t i = 0; i < window.pads_begin.size(); ++i) {
-        window.input[i] += window.pads_begin[i] + std::max<int64_t>(0, window.pads_end[i]);
-        window.pads_begin[i] = 0;
-        source[i + 2] = window.input[i];
-      }
+      source = TakePadding(x, &window);
       if (!DimsFit(source)) return false;
       out->padded = source;
     }
@@ -109,7 +99,9 @@ class IntegerConv : public FastKernel {
            const ConvShape& conv) {
     const Shape& y = conv.result;
     const uint8_t* source = context.Codes(0, Layout::kChannelsLast);
-    if (source && !prepared.padded.empty()) source = Pad(context, source, x, conv.window, prepared);
+    if (source && !prepared.padded.empty())
+      source = PadCodes(context, source, x, conv.window, prepared.padded,
+                        linear_.source->params[0].zero_point & 0xff);
     DnnlArguments arguments;
     if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
     uint8_t* codes = context.OutputCodes(y, Layout::kChannelsLast, *linear_.result);
@@ -125,32 +117,6 @@ class IntegerConv : public FastKernel {
       linear_.requantizer.Run(static_cast<const int32_t*>(destination), NumElements(y) / y[1],
                               codes);
     return true;
-  }
-
-  // A copy of the source with the zero point around it.
-  const uint8_t* Pad(FastContext& context, const uint8_t* from, const Shape& x,
-                     const Window& window, const PreparedConv& prepared) const {
-    const Shape& padded = prepared.padded;
-    auto* to = static_cast<uint8_t*>(context.Scratch(NumElements(padded)));
-    if (!to) return nullptr;
-    const bool image = x.size() == 4;
-    const int64_t rows = image ? x[2] : 1, padded_rows = image ? padded[2] : 1;
-    const int64_t top = image ? window.pads_begin[0] : 0;
-    const auto row_bytes = static_cast<size_t>(x.back() * x[1]);
-    const auto padded_bytes = static_cast<size_t>(padded.back() * x[1]);
-    const auto left = static_cast<size_t>(window.pads_begin.back() * x[1]);
-    const int zero = linear_.source->params[0].zero_point & 0xff;
-    ParallelFor(x[0] * padded_rows, 64, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t n = i / padded_rows, row = i % padded_rows - top;
-        uint8_t* line = to + static_cast<size_t>(i) * padded_bytes;
-        std::memset(line, zero, padded_bytes);
-        if (row >= 0 && row < rows)
-          std::memcpy(line + left, from + static_cast<size_t>(n * rows + row) * row_bytes,
-                      row_bytes);
-      }
-    });
-    return to;
   }
 
   const graph::Node node_;

@@ -24,4 +24,9 @@ std::unique_ptr<FastKernel> MakeIntegerSoftmax(const KernelSpec& spec);
 // Chains of operations on single elements.
 std::unique_ptr<FastKernel> MakeCodeTable(const KernelSpec& spec);
 
+// ---- operators whose values are codes themselves, on any machine
+std::unique_ptr<FastKernel> MakeConvSums(const KernelSpec& spec);     // ConvInteger
+std::unique_ptr<FastKernel> MakeProductSums(const KernelSpec& spec);  // MatMulInteger
+std::unique_ptr<FastKernel> MakeDynamicQuantize(const KernelSpec& spec);
+
 }  // namespace roundel::engine
