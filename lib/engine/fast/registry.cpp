@@ -9,6 +9,7 @@ namespace roundel::engine {
 std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
   if (spec.norm) return MakeNormalizeKernel(spec);
   if (spec.element_input >= 0) return MakeElementKernel(spec);
+  if (spec.main->Is("MatMulNBits", "com.microsoft")) return MakeBlockProduct(spec);
   if (!spec.main->domain.empty()) return nullptr;
   using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
   struct Row {

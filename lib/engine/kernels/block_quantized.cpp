@@ -2,6 +2,7 @@
 // every block, turned back into floats as they are used.
 
 #include "lib/engine/kernels/block_codes.h"
+#include "lib/engine/kernels/block_products.h"
 #include "lib/engine/kernels/common.h"
 #include "lib/engine/kernels/inner_op.h"
 #include "lib/engine/kernels/kernels.h"
@@ -100,17 +101,18 @@ Result<NBitsSpec> ResolveNBits(const OpContext& context) {
   return spec;
 }
 
-// b as floats [K, N].
+// b as floats [K, N], in tiles of rows of b, so that what is written lies together.
 Result<Tensor> Dequantized(const NBitsSpec& spec) {
   RETURN_IF_ERROR(CheckSize(DType::kFloat, {spec.k, spec.n}));
   Tensor weights = Tensor::Empty(DType::kFloat, {spec.k, spec.n});
   float* to = weights.mutable_data<float>();
-  ParallelFor(spec.n, RowGrain(spec.k), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const uint8_t* codes = spec.codes + row * spec.row_bytes;
-      for (int64_t i = 0; i < spec.k; ++i) {
-        const int64_t block = spec.block_of[i];
-        const auto code = static_cast<float>(PackedCode(codes, i, spec.bits));
+  constexpr int64_t kTile = 16;
+  ParallelFor(spec.n, kTile, [&](int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < spec.k; ++i) {
+      const int64_t block = spec.block_of[i];
+      for (int64_t row = begin; row < end; ++row) {
+        const auto code =
+            static_cast<float>(PackedCode(spec.codes + row * spec.row_bytes, i, spec.bits));
         to[i * spec.n + row] =
             (code - spec.ZeroPoint(row, block)) * spec.scales[row * spec.blocks + block];
       }
@@ -126,7 +128,12 @@ Status MatMulNBits(OpContext& context) {
     return ModelError("MatMulNBits with prepacked weights is not supported");
   ASSIGN_OR_RETURN(const NBitsSpec spec, ResolveNBits(context));
   ASSIGN_OR_RETURN(const Tensor weights, Dequantized(spec));
-  const Tensor& a = *context.input(0);
+  Tensor a = *context.input(0);
+  if (const int64_t block = RoundedBlock(context.node(), spec.points, context.input(4))) {
+    Tensor rounded = Tensor::Empty(DType::kFloat, a.shape());
+    RoundBlocks(a.data<float>(), a.size() / spec.k, spec.k, block, rounded.mutable_data<float>());
+    a = rounded;
+  }
   Shape shape = a.shape();
   shape.back() = spec.n;
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, shape));
@@ -137,6 +144,47 @@ Status MatMulNBits(OpContext& context) {
     for (int64_t i = 0; i < y->size(); ++i) to[i] += bias->data<float>()[i % spec.n];
   return OkStatus();
 }
+
+// The constant inputs of a node, with an empty first one.
+class WeightContext : public OpContext {
+ public:
+  WeightContext(const graph::Node& node, const std::vector<const Tensor*>& inputs)
+      : node_(node), inputs_(inputs), a_(Tensor::Empty(DType::kFloat, {0, node.Int("K", 0)})) {}
+  const graph::Node& node() const override { return node_; }
+  int64_t opset() const override { return 1; }
+  size_t input_count() const override { return inputs_.size(); }
+  size_t output_count() const override { return 0; }
+  const Tensor* input(size_t i) const override {
+    return i == 0 ? &a_ : i < inputs_.size() ? inputs_[i] : nullptr;
+  }
+  bool wants(size_t) const override { return false; }
+  Result<Tensor*> Output(size_t, DType, const Shape&) override {
+    return InternalError("there are no outputs");
+  }
+  void SetOutput(size_t, Tensor) override {}
+
+ private:
+  const graph::Node& node_;
+  const std::vector<const Tensor*>& inputs_;
+  const Tensor a_;
+};
+
+}  // namespace
+
+Result<Tensor> NBitsWeights(const graph::Node& node, const std::vector<const Tensor*>& inputs) {
+  const WeightContext context(node, inputs);
+  ASSIGN_OR_RETURN(const NBitsSpec spec, ResolveNBits(context));
+  return Dequantized(spec);
+}
+
+Status CheckNBits(const graph::Node& node, const std::vector<const Tensor*>& inputs) {
+  if (node.Int("K", 0) < 1 || node.Int("weight_prepacked", 0) != 0)
+    return ModelError("MatMulNBits of a form that only the plain kernel knows");
+  const WeightContext context(node, inputs);
+  return ResolveNBits(context).status();
+}
+
+namespace {
 
 // ---- GatherBlockQuantized: slices of data [.., quantize axis, ..] along `gather_axis`, as floats
 

@@ -7,6 +7,7 @@
 
 namespace roundel::engine {
 
+std::unique_ptr<FastKernel> MakeBlockProduct(const KernelSpec& spec);  // MatMulNBits
 std::unique_ptr<FastKernel> MakeConvKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeConvTransposeKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeMatMulKernel(const KernelSpec& spec);  // also Gemm
