@@ -17,6 +17,7 @@
 #include "lib/graph/opset.h"
 #include "lib/io/statistics_json.h"
 #include "lib/target/export.h"
+#include "lib/target/layer_forms.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -227,6 +228,11 @@ class Job {
     if (!session_.data_hash.empty())
       quantized_.SetMetadata("roundel.data_hash", session_.data_hash);
     report_.Fact("weight_bytes_after", InitializerBytes(quantized_));
+    const target::LayerForms forms = target::CountLayerForms(quantized_);
+    report_.Fact("layers_on_codes", forms.on_codes);
+    report_.Fact("layers_packed", forms.packed);
+    report_.Fact("layers_dequantized", forms.dequantized);
+    report_.Fact("layers_float", forms.floats);
     return OkStatus();
   }
 

@@ -90,6 +90,19 @@ std::string CheckLine(const report::Report& report) {
                 Whole(report, "check_samples"), " samples\n");
 }
 
+// What the layers run on says more of speed than their size: docs/benchmarks.md has measured times.
+std::string SpeedLine(const report::Report& report) {
+  std::vector<std::string> parts;
+  const auto add = [&](const char* fact, const char* text) {
+    if (const int64_t count = Whole(report, fact); count > 0) parts.push_back(StrCat(count, text));
+  };
+  add("layers_on_codes", " on integers (faster)");
+  add("layers_packed", " on packed weights (as fast as float or faster)");
+  add("layers_dequantized", " in float on weights dequantized in every run (slower)");
+  add("layers_float", " in float");
+  return parts.empty() ? "" : StrCat("layers     ", Join(parts), "\n");
+}
+
 }  // namespace
 
 std::string CountText(int64_t activations, int64_t weights, int64_t biases) {
@@ -140,6 +153,7 @@ void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile
   const int64_t before = Whole(report, "weight_bytes_before");
   const int64_t after = Whole(report, "weight_bytes_after");
   out << "weights    " << HumanBytes(before) << " -> " << HumanBytes(after) << "\n";
+  out << SpeedLine(report);
   if (Find(report.facts, "data") != nullptr)
     out << "data       " << Text(report, "data") << "; " << Whole(report, "samples_skipped")
         << " skipped\n";

@@ -1,0 +1,60 @@
+#include "lib/target/layer_forms.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "lib/target/op_facts.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+
+constexpr const char* kOnCodes[] = {"QLinearConv",   "QLinearMatMul", "ConvInteger",
+                                    "MatMulInteger", "QGemm",         "DynamicQuantizeLSTM",
+                                    "QAttention",    "DynamicQuantizeMatMul",
+                                    "MatMulIntegerToFloat"};
+
+using Scopes = std::vector<const Graph*>;  // a body and the graphs around it, outermost first
+
+bool IsDequantized(const Scopes& scopes, const std::string& value) {
+  for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope)
+    if (const Node* producer = (*scope)->Producer(value))
+      return producer->op_type == "DequantizeLinear";
+  return false;
+}
+
+void Count(const Scopes& scopes, LayerForms* forms) {
+  for (const graph::NodePtr& node : scopes.back()->nodes()) {
+    graph::ForEachSubgraph(*node, [&](Graph& body) {
+      Scopes inner = scopes;
+      inner.push_back(&body);
+      Count(inner, forms);
+    });
+    if (std::find(std::begin(kOnCodes), std::end(kOnCodes), node->op_type) != std::end(kOnCodes)) {
+      ++forms->on_codes;
+    } else if (node->op_type == "MatMulNBits") {
+      ++forms->packed;
+    } else if (IsLayer(*node) || IsRecurrent(*node)) {
+      const bool sides[2] = {IsDequantized(scopes, node->input(0)),
+                             IsDequantized(scopes, node->input(1))};
+      const bool on_codes = sides[0] && sides[1] && !IsRecurrent(*node);
+      ++(on_codes               ? forms->on_codes
+         : sides[0] || sides[1] ? forms->dequantized
+                                : forms->floats);
+    }
+  }
+}
+
+}  // namespace
+
+LayerForms CountLayerForms(const graph::Model& model) {
+  LayerForms forms;
+  Count({model.graph.get()}, &forms);
+  return forms;
+}
+
+}  // namespace roundel::target

@@ -1,0 +1,20 @@
+#pragma once
+// What a quantized model's layers cost at run time: sizes fall in any case, times only where a layer runs on codes.
+
+#include <cstdint>
+
+#include "lib/graph/graph.h"
+
+namespace roundel::target {
+
+// Layers (Conv, ConvTranspose, Gemm, MatMul, recurrent ones and their quantized forms), those of bodies included.
+struct LayerForms {
+  int64_t on_codes = 0;     // computed on integers: between pairs, QLinear, dynamic
+  int64_t packed = 0;       // MatMulNBits: weights are unpacked inside of the kernel
+  int64_t dequantized = 0;  // in floats, from weights that are dequantized in every run
+  int64_t floats = 0;       // with float weights, or between activations
+};
+
+LayerForms CountLayerForms(const graph::Model& model);
+
+}  // namespace roundel::target
