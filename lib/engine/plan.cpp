@@ -56,8 +56,10 @@ Status PlanBuilder::FindRoots() {
       return ModelError(StrCat("no value of the model is named '", name, "' (wanted as output)"));
     outputs_.insert(name);
   }
+  const std::unordered_set<std::string> inside =
+      options_.tapped_values.empty() ? std::unordered_set<std::string>() : MadeInside();
   for (const std::string& name : options_.tapped_values) {
-    if (!producer_.contains(name) && !IsSource(name) && !MadeInside(name))
+    if (!producer_.contains(name) && !IsSource(name) && !inside.contains(name))
       return ModelError(StrCat("no value of the model is named '", name, "' (to be tapped)"));
     tapped_.insert(name);
   }

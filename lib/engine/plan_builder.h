@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/engine/node_order.h"
@@ -63,8 +64,8 @@ class PlanBuilder {
   Status AddControlNode(const FlatNode& flat, PlanNode node);
   Status CompileSubgraph(const FlatNode& flat, const std::string& attribute,
                          const graph::Graph& graph, PlanNode* node);
-  // Whether a sub-graph of some node makes the value.
-  bool MadeInside(const std::string& value) const;
+  // The values that sub-graphs make.
+  std::unordered_set<std::string> MadeInside() const;
   std::optional<bool> KnownCondition(const PlanNode& node) const;
   Status InlineBranch(const FlatNode& flat, bool condition);
   Status AddBranch(const graph::Graph& branch, const FlatNode& flat);

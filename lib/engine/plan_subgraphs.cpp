@@ -1,7 +1,7 @@
 // Control flow: sub-graphs become plans of their own, which get what they read from around them by
 // slot, or as a constant if it is one. An If whose condition is known becomes the branch it takes.
 
-#include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "lib/base/text.h"
@@ -33,28 +33,22 @@ graph::GraphPtr Signature(const graph::Graph& graph) {
   return signature;
 }
 
-// Whether the value is made in the sub-graph, at any depth.
-bool Makes(const graph::Graph& graph, const std::string& value) {
-  const auto is = [&](const auto& named) { return named.name == value; };
-  if (std::any_of(graph.inputs.begin(), graph.inputs.end(), is)) return true;
+// Values that the sub-graph makes, at any depth.
+void CollectMade(const graph::Graph& graph, std::unordered_set<std::string>* made) {
+  for (const graph::ValueInfo& input : graph.inputs) made->insert(input.name);
   for (const graph::NodePtr& node : graph.nodes()) {
-    if (std::find(node->outputs.begin(), node->outputs.end(), value) != node->outputs.end())
-      return true;
-    bool inside = false;
-    graph::ForEachSubgraph(*node, [&](graph::Graph& sub) { inside |= Makes(sub, value); });
-    if (inside) return true;
+    made->insert(node->outputs.begin(), node->outputs.end());
+    graph::ForEachSubgraph(*node, [&](graph::Graph& sub) { CollectMade(sub, made); });
   }
-  return false;
 }
 
 }  // namespace
 
-bool PlanBuilder::MadeInside(const std::string& value) const {
-  return std::any_of(flat_.begin(), flat_.end(), [&](const FlatNode& flat) {
-    bool inside = false;
-    graph::ForEachSubgraph(flat.node, [&](graph::Graph& sub) { inside |= Makes(sub, value); });
-    return inside;
-  });
+std::unordered_set<std::string> PlanBuilder::MadeInside() const {
+  std::unordered_set<std::string> made;
+  for (const FlatNode& flat : flat_)
+    graph::ForEachSubgraph(flat.node, [&](graph::Graph& sub) { CollectMade(sub, &made); });
+  return made;
 }
 
 Status PlanBuilder::AddControlNode(const FlatNode& flat, PlanNode node) {
@@ -84,7 +78,10 @@ Status PlanBuilder::CompileSubgraph(const FlatNode& flat, const std::string& att
   ExecutorOptions options = {.tapped_values = options_.tapped_values,
                              .simulate = options_.simulate,
                              .fast_kernels = options_.fast_kernels};
-  std::erase_if(options.tapped_values, [&](const std::string& name) { return !Makes(graph, name); });
+  std::unordered_set<std::string> made;
+  if (!options.tapped_values.empty()) CollectMade(graph, &made);
+  std::erase_if(options.tapped_values,
+                [&](const std::string& name) { return !made.contains(name); });
   ASSIGN_OR_RETURN(Plan plan, PlanBuilder(std::move(source), options, &budget_).Build());
   Subgraph subgraph{.attribute = attribute};
   const size_t own = flat.own_inputs();

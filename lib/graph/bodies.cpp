@@ -139,7 +139,8 @@ class Flattener {
                                 .inputs = graph->inputs,
                                 .outputs = graph->outputs,
                                 .defaults = {},
-                                .around = scope});
+                                .around = scope,
+                                .repeats = !node->Is("If")});
       const auto inside = static_cast<int>(bodies_.bodies.size());
       attribute.value = int64_t{inside};
       AddInputs(*graph, own, inside);

@@ -33,6 +33,7 @@ struct Bodies {
     std::vector<ValueInfo> inputs, outputs;
     std::vector<Initializer> defaults;  // of inputs
     int around = 0;                     // the scope of its node
+    bool repeats = false;               // a Loop's, a Scan's
   };
   std::vector<Body> bodies;                    // of scopes 1, 2, ...; scope 0 is the model's graph
   std::unordered_map<std::string, int> homes;  // scope of each value

@@ -100,7 +100,22 @@ int BodyScopes::ScopeOf(const Node& node) const {
   if (node.op_type == "QuantizeLinear" || node.op_type == "DynamicQuantizeLinear")
     return HomeOf(node.input(0));
   const int scope = CommonReader(node.outputs);
-  return scope == kUnknown ? HomeOf(node.output(0)) : scope;
+  if (scope == kUnknown) return HomeOf(node.output(0));
+  // A weight that no reader takes as codes is dequantized once, not in every round. (MatMul does:
+  // runtimes make MatMulNBits of it.)
+  const auto readers = reading_nodes_.find(node.output(0));
+  const bool once = IsDequantizer(node) && flat_.FindInitializer(node.input(0)) &&
+                    readers != reading_nodes_.end() &&
+                    std::none_of(readers->second.begin(), readers->second.end(),
+                                 [](const Node* reader) { return reader->Is("MatMul"); });
+  return once ? OutOfLoops(scope) : scope;
+}
+
+int BodyScopes::OutOfLoops(int scope) const {
+  int out = scope;
+  for (int at = scope; at > 0; at = Around(at))
+    if (BodyOf(at).repeats) out = Around(at);
+  return out;
 }
 
 void BodyScopes::Place(Node node, int scope) {

@@ -51,6 +51,8 @@ class BodyScopes {
   // Runtime does not look for those outside.)
   bool ReadBesideCodes(const Node& node) const;
   bool HasCodes(const Node& reader) const;
+  // Around all loops that `scope` lies in.
+  int OutOfLoops(int scope) const;
   int ScopeOf(const Node& node) const;
   void Place(Node node, int scope);
   // One for each scope that reads it; the first keeps the name.

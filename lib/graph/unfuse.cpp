@@ -31,7 +31,9 @@ std::optional<Node> ActivationNode(const std::string& name, const std::vector<fl
 
 class Unfuser {
  public:
-  Unfuser(const Model& model, Graph* graph) : opset_(model.Opset()), graph_(*graph) {}
+  // `outer`: of the graph around this one, or nullptr.
+  Unfuser(const Model& model, Graph* graph, const Unfuser* outer)
+      : model_(model), opset_(model.Opset()), graph_(*graph), outer_(outer) {}
 
   void Run() {
     std::vector<Node*> nodes;  // of now
@@ -42,9 +44,20 @@ class Unfuser {
       if (node->Is("FusedMatMul", kContrib) || node->Is("TransposeMatMul", kContrib))
         UnfuseMatMul(node);
     }
+    for (Node* node : nodes)
+      ForEachSubgraph(*node, [&](Graph& body) {
+        Unfuser(model_, &body, this).Run();
+        graph_.InvalidateIndex();  // it may read other constants from here
+      });
   }
 
  private:
+  const Tensor* Constant(const std::string& value) const {
+    const bool own = graph_.Producer(value) || graph_.IsInput(value);
+    const Tensor* found = graph_.Constant(value);
+    return found || own || !outer_ ? found : outer_->Constant(value);
+  }
+
   void UnfuseConv(Node* node) {
     const std::string name = node->String("activation", "");
     const auto activation = ActivationNode(name, node->Floats("activation_params"));
@@ -73,7 +86,7 @@ class Unfuser {
   }
 
   void UnfuseMatMul(Node* node) {
-    const Tensor* weight = graph_.Constant(node->input(1));
+    const Tensor* weight = Constant(node->input(1));
     const bool plain = node->Int("transA", 0) == 0 && node->Int("transBatchA", 0) == 0 &&
                        node->Int("transBatchB", 0) == 0;
     if (!weight || weight->rank() != 2 || weight->dtype() != DType::kFloat || !plain) return;
@@ -129,21 +142,14 @@ class Unfuser {
     graph_.InsertAfter(node, std::move(behind));
   }
 
+  const Model& model_;
   const int64_t opset_;
   Graph& graph_;
+  const Unfuser* outer_;
 };
-
-void UnfuseGraph(const Model& model, Graph* graph) {
-  Unfuser(model, graph).Run();
-  for (const NodePtr& node : graph->nodes())
-    ForEachSubgraph(*node, [&](Graph& body) {
-      UnfuseGraph(model, &body);
-      graph->InvalidateIndex();
-    });
-}
 
 }  // namespace
 
-void UnfuseLayers(Model* model) { UnfuseGraph(*model, model->graph.get()); }
+void UnfuseLayers(Model* model) { Unfuser(*model, model->graph.get(), nullptr).Run(); }
 
 }  // namespace roundel::graph

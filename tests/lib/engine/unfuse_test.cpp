@@ -80,5 +80,16 @@ TEST_CASE("FusedMatMul by a constant matrix is MatMul and Mul, others stay") {
             true);
 }
 
+TEST_CASE("layers inside of bodies are taken apart, with constants from outside") {
+  CheckSame(R"(ir_version 8 opset 17, com.microsoft 1
+graph g (float32[2,5] a, bool[] c) => (float32 y) {
+  float32[6,5] w = random(1)
+  y = If<then_branch=graph t () => (? o) { o = com.microsoft.FusedMatMul<transB=1, alpha=0.5>(a, w) },
+         else_branch=graph e () => (? p) {
+           float32[5,6] v = random(2)
+           p = com.microsoft.FusedGemm<activation="Relu">(a, v) }>(c)
+})");
+}
+
 }  // namespace
 }  // namespace roundel::engine

@@ -112,6 +112,34 @@ TEST_CASE("what comes into a flat graph goes into the bodies that read it") {
   CHECK(branch.Constant("codes"));
 }
 
+TEST_CASE("weights that only floats meet are dequantized around the loop, others inside") {
+  for (const char* op : {"Conv", "MatMul"}) {
+    INFO(op);
+    Model model = ParseChecked(R"(opset 17
+graph g (float32[2,2,1] x, int64 n) => (? y) {
+  bool[] yes = {1}
+  y = Loop<body=graph l (int64 i, bool go, ? s) => (bool go2, ? s2) {
+      float32[2,2,1] w = {1, 2, 3, 4}
+      go2 = Identity(go)
+      s2 = )" + std::string(op) +
+                               R"((s, w)
+    }>(n, yes, x)
+})");
+    const Bodies bodies = FlattenBodies(&model);
+    Graph& flat = *model.graph;
+    flat.SetInitializer("codes", Tensor::Zeros(DType::kInt8, {2, 2, 1}));
+    flat.SetInitializer("scale", Tensor::Scalar(1.0f));
+    flat.InsertBefore(
+        flat.Producer("s2"),
+        {.op_type = "DequantizeLinear", .inputs = {"codes", "scale"}, .outputs = {"w_DQ"}});
+    flat.SetInput(flat.Producer("s2"), 1, "w_DQ");
+    RestoreBodies(bodies, &model);
+    REQUIRE(CheckModel(&model).ok());
+    CHECK((model.graph->Producer("w_DQ") != nullptr) == (op == std::string("Conv")));
+    CHECK((model.graph->FindInitializer("codes") != nullptr) == (op == std::string("Conv")));
+  }
+}
+
 // Codes next to codes are read in each body through a node of its own, weights beside floats once.
 TEST_CASE("constants that bodies have alike are kept once") {
   Model model = ParseChecked(R"(opset 17
