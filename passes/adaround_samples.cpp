@@ -11,6 +11,7 @@
 #include "lib/base/random.h"
 #include "lib/engine/kernels_onednn/sgemm.h"
 #include "passes/layer_tiles.h"
+#include "passes/seed.h"
 
 namespace roundel::passes {
 namespace {
@@ -49,7 +50,7 @@ class Learner {
  public:
   Learner(const LayerTask& task, int64_t group, const Samples& samples,
           const std::vector<double>& bias, Activation activation, const solver::Params& params,
-          const solver::AdaRoundOptions& options, int64_t batch)
+          const solver::AdaRoundOptions& options, int64_t batch, uint64_t seed)
       : layer_(task.layer),
         samples_(samples),
         activation_(activation),
@@ -57,7 +58,7 @@ class Learner {
         m_(layer_.m),
         n_(layer_.n),
         batch_(std::min(batch, std::max<int64_t>(1, samples.rows))),
-        random_(static_cast<uint64_t>(group) + 1),
+        random_(seed + static_cast<uint64_t>(group) + 1),
         target_(layer_.weight[static_cast<size_t>(group)]),
         soft_(solver::StartSoftWeights(target_, n_, layer_.spec, params, group * m_)) {
     weight_.resize(soft_.v.size());
@@ -129,7 +130,8 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
                                            const solver::AdaRoundOptions& options, int64_t batch) {
   const UnfoldedLayer& layer = task.layer;
   std::vector<Samples> samples(static_cast<size_t>(layer.groups));
-  StatisticsOptions all{.held_out = 0};
+  const uint64_t seed = SeedOf(session);
+  StatisticsOptions all{.held_out = 0, .seed = seed};
   RETURN_IF_ERROR(ForEachTile(layer, *task.inputs, all, [&](const Tile& tile) {
     Samples& s = samples[static_cast<size_t>(tile.group)];
     s.x.insert(s.x.end(), tile.x.begin(), tile.x.end());
@@ -145,7 +147,7 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
   ParallelFor(layer.groups, 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g) {
       Learner learner(task, g, samples[static_cast<size_t>(g)], bias, activation, params, options,
-                      batch);
+                      batch, seed);
       for (int i = 0; i < options.iterations && !Interrupted(); ++i) learner.Iterate(i);
       learner.ReadCodes(solution.codes.data() + g * layer.m * layer.n);
     }

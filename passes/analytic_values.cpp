@@ -9,6 +9,7 @@
 #include "lib/engine/executor.h"
 #include "lib/engine/stretch.h"
 #include "lib/graph/layer.h"
+#include "passes/seed.h"
 
 namespace roundel::passes {
 namespace {
@@ -76,7 +77,8 @@ std::vector<double> NormalQuantiles() {
 
 class Analysis {
  public:
-  explicit Analysis(const Session& session) : session_(session), graph_(*session.model.graph) {
+  explicit Analysis(const Session& session)
+      : session_(session), graph_(*session.model.graph), random_(1 + SeedOf(session)) {
     for (size_t i = 0; i < graph_.nodes().size(); ++i) positions_[graph_.nodes()[i].get()] = i;
   }
 
@@ -215,7 +217,7 @@ class Analysis {
   const Session& session_;
   const graph::Graph& graph_;
   const std::vector<double> quantiles_ = NormalQuantiles();
-  Random random_{1};
+  Random random_;
   std::unordered_map<const Node*, size_t> positions_;
   std::map<std::string, Tensor> columns_;    // [kColumns, channels] or [kColumns, channels, 1, 1]
   std::map<std::string, Tensor> constants_;  // computed from constants

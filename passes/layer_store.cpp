@@ -92,6 +92,7 @@ Result<LayerStore> LayerStore::Create(const Session& session, const Store* store
   made.data_.AddNumber(static_cast<uint64_t>(statistics.columns_per_input));
   made.data_.Add(&statistics.held_out, sizeof statistics.held_out);
   made.data_.AddNumber(statistics.reference_inputs);
+  made.data_.AddNumber(statistics.seed);
   made.chain_ = made.data_;
   made.chain_.Add(settings);
   // Weights that other passes have rounded.

@@ -8,6 +8,7 @@
 #include "lib/graph/bodies.h"
 #include "passes/layer_bias.h"
 #include "passes/layer_store.h"
+#include "passes/seed.h"
 
 namespace roundel::passes {
 namespace {
@@ -388,7 +389,9 @@ recipe::ParamSpec SequentialParam() {
 
 Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
                             const SolveLayer& solve) {
-  return Layerwise(session, options, solve).Run();
+  LayerwiseOptions seeded = options;
+  seeded.statistics.seed = SeedOf(session);
+  return Layerwise(session, seeded, solve).Run();
 }
 
 PassInfo LayerwisePass(const std::string& name, const std::string& summary, bool correct_bias,

@@ -61,6 +61,22 @@ double LargestDifference(const Batches& before, const Batches& after) {
   return largest;
 }
 
+// A comparison says nothing about outputs that the model itself leaves undefined.
+Status CheckOutputsAreNumbers(const Batches& outputs, const graph::Graph& graph) {
+  for (const std::vector<Tensor>& batch : outputs) {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (!IsFloating(batch[i].dtype())) continue;
+      const Tensor values = batch[i].ToFloat();
+      const float* x = values.data<float>();
+      if (std::any_of(x, x + values.size(), [](float v) { return std::isnan(v); }))
+        return ModelError(StrCat("the model's own output '", Printable(graph.outputs[i].name),
+                                 "' holds NaN on the first samples, before anything is changed: check "
+                                 "the model and the preprocessing of the data"));
+    }
+  }
+  return OkStatus();
+}
+
 bool IsApproximate(const report::PassReport& report) {
   for (const auto& [name, value] : report.metrics)
     if (name == "approximate" && std::holds_alternative<bool>(value)) return std::get<bool>(value);
@@ -76,6 +92,7 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Session*
   Lanes(2).Run(2, [&](int i) { outputs[i] = RunBatches(*models[i], inputs); });
   for (const auto& side : outputs)
     if (!side->ok()) return side->status();
+  RETURN_IF_ERROR(CheckOutputsAreNumbers(**outputs[0], *before.graph));
   const double difference = LargestDifference(**outputs[0], **outputs[1]);
   session->report->Metric("output_difference", difference);
   if (IsApproximate(*session->report) || difference <= options.verify_tolerance) return OkStatus();

@@ -22,6 +22,7 @@
 #include "lib/solver/scales.h"
 #include "passes/absolute_error.h"
 #include "passes/layerwise.h"
+#include "passes/seed.h"
 
 namespace roundel::passes {
 namespace {
@@ -36,6 +37,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const int candidates = static_cast<int>(params.Int("candidates"));
   const bool absolute = params.String("loss") == "l1";
   options.needs_inputs = absolute;
+  options.statistics.seed = SeedOf(session);
   return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;
     if (!absolute || task.layer.transposed())

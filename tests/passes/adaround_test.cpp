@@ -71,5 +71,22 @@ TEST_CASE("the same seed gives the same codes on any number of threads") {
     CHECK(*one->Weight(w).codes == *three->Weight(w).codes);
 }
 
+TEST_CASE("the recipe's seed chooses the mini-batches") {
+  VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
+  RoundedOptions options = Learn("sampled");
+  options.params["iterations"] = "50";
+  const auto codes = [&](uint64_t seed) {
+    options.seed = seed;
+    std::vector<int64_t> all;
+    const auto made = Round(kManyLayers, "adaround", &data, options);
+    for (const char* w : {"w1", "w2", "w3", "w4", "w5", "w6"})
+      for (const int64_t code : made->Weight(w).codes->ToInt64s()) all.push_back(code);
+    return all;
+  };
+  const std::vector<int64_t> first = codes(1);
+  CHECK(first == codes(1));
+  CHECK(first != codes(2));
+}
+
 }  // namespace
 }  // namespace roundel::passes

@@ -65,6 +65,22 @@ TEST_CASE("a tolerance that arithmetic cannot meet makes the proof fail, naming 
   CHECK(status.message().find("pass bn_fold: the pass changed the model's outputs") == 0);
 }
 
+TEST_CASE("outputs that are NaN before a pass are the model's own fault") {
+  Session session = MakeSession();
+  // Logarithms of what is normalised to both sides of 0.
+  std::string text = kConvBn;
+  const size_t last = text.find("y = Batch");
+  text.replace(last, 1, "n");
+  text.insert(text.rfind('}'), "  y = Log(n)\n");
+  session.model = graph::Parse(text).value();
+  support::VectorSource data = support::RandomSource({4, 2, 4, 4}, 2, 3);
+  session.data = &data;
+  report::Report report;
+  const Status status = RunSteps({StepOf("bn_fold")}, {}, &session, &report);
+  CHECK(status.kind() == ErrorKind::kModel);
+  CHECK(status.message().find("the model's own output 'y' holds NaN") != std::string::npos);
+}
+
 TEST_CASE("a pass that needs data says so when there is none") {
   Session session = MakeSession();
   report::Report report;

@@ -31,6 +31,7 @@ struct RoundedOptions {
   quant::Granularity granularity = quant::Granularity::kChannel;
   int64_t block_size = 0;
   std::map<std::string, std::string> params;  // of the pass
+  uint64_t seed = 0;                          // of the recipe
 };
 
 // `pass`: "" for calibration alone.
@@ -46,6 +47,7 @@ inline std::unique_ptr<Rounded> Round(const std::string& text, const std::string
   r->session.grids.weight_granularity = options.granularity;
   r->session.grids.block_size = options.block_size;
   r->session.data = data;
+  r->session.random = Random(options.seed);
   std::vector<recipe::Step> steps = {
       {"calibrate", recipe::Params(passes::FindPass("calibrate")->params), 0}};
   if (!pass.empty()) {
