@@ -9,6 +9,9 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include "lib/io/onnx_tensor.h"
 
@@ -188,6 +191,38 @@ CutMessage CutRawData(Bytes model, int64_t cut_from) {
   CutMessage message;
   if (!Cutter(model, cut_from, &message).Append(Kind::kModel, model, {})) message.cuts.clear();
   return message;
+}
+
+// With a stack of its own: the files in question are those on which a recursion fails.
+int SubgraphDepth(Bytes model) {
+  enum class Message { kModel, kGraph, kNode, kAttribute };
+  const auto child = [](Message message, uint32_t field) -> std::optional<Message> {
+    const auto at = [&](int number) { return field == static_cast<uint32_t>(number); };
+    if (message == Message::kModel && at(onnx::ModelProto::kGraphFieldNumber))
+      return Message::kGraph;
+    if (message == Message::kGraph && at(onnx::GraphProto::kNodeFieldNumber))
+      return Message::kNode;
+    if (message == Message::kNode && at(onnx::NodeProto::kAttributeFieldNumber))
+      return Message::kAttribute;
+    if (message == Message::kAttribute && (at(onnx::AttributeProto::kGFieldNumber) ||
+                                           at(onnx::AttributeProto::kGraphsFieldNumber)))
+      return Message::kGraph;
+    return std::nullopt;
+  };
+  std::vector<std::pair<Message, Bytes>> open = {{Message::kModel, model}};
+  size_t deepest = 1;
+  for (Field field; !open.empty();) {
+    deepest = std::max(deepest, open.size());
+    auto& [message, rest] = open.back();
+    if (rest.empty()) {
+      open.pop_back();
+    } else if (!TakeField(&rest, &field)) {
+      break;
+    } else if (const auto next = field.is_bytes ? child(message, field.number) : std::nullopt) {
+      open.emplace_back(*next, field.payload);
+    }
+  }
+  return std::max(0, (static_cast<int>(deepest) - 2) / 3);  // model, graph, then three for each level
 }
 
 bool ParseCut(const CutMessage& message, onnx::ModelProto* proto) {

@@ -42,6 +42,11 @@ CutMessage CutRawData(std::span<const std::byte> model, int64_t cut_from);
 
 bool ParseCut(const CutMessage& message, onnx::ModelProto* proto);
 
+// Levels of sub-graphs in a serialised ModelProto, 0 for a flat one; as far as the bytes can be read.
+int SubgraphDepth(std::span<const std::byte> model);
+// Protobuf reads a hundred messages inside of each other, three of which make a level.
+inline constexpr int kMaxSubgraphDepth = 32;
+
 // Where the data of tensors lies whose raw_data was cut out.
 class CutTensors {
  public:

@@ -5,8 +5,10 @@
 #include <climits>
 #include <unordered_map>
 
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/graph/check.h"
+#include "lib/graph/forms.h"
 #include "lib/graph/opset.h"
 #include "lib/io/onnx.h"
 #include "lib/io/onnx_attribute.h"
@@ -253,6 +255,7 @@ Result<graph::Model> TakeModel(onnx::ModelProto* proto, TensorFiles files) {
   model.unknown = Leftover(*proto);
   RETURN_IF_ERROR(CheckVersions(model));
   RETURN_IF_ERROR(graph::CheckModel(&model));
+  RETURN_IF_ERROR(graph::CheckForms(model));
   return model;
 }
 
@@ -270,7 +273,11 @@ Status CheckSize(size_t bytes) {
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder) {
   RETURN_IF_ERROR(CheckSize(bytes));
   onnx::ModelProto proto;
-  if (!ParseQuietly(data, bytes, &proto))
+  const bool parses = ParseQuietly(data, bytes, &proto);
+  if (!parses && SubgraphDepth({static_cast<const std::byte*>(data), bytes}) > kMaxSubgraphDepth)
+    return ModelError(StrCat("sub-graphs are nested more than ", kMaxSubgraphDepth,
+                             " levels deep, which protobuf does not read"));
+  if (!parses)
     return ModelError("not an ONNX model, or truncated: it does not parse as protobuf");
   return TakeModel(&proto, TensorFiles(folder));
 }
@@ -291,7 +298,7 @@ Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& fi
 }
 
 Result<graph::Model> ReadOnnx(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, OpenInput(path, ErrorKind::kModel));
   auto model = ParseMappedOnnx(file, FolderOf(path));
   if (!model.ok()) return std::move(model).status().At(StrCat("'", path, "'"));
   return model;
