@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cmd/evaluation.h"
+#include "cmd/grid_keys.h"
 #include "cmd/outputs.h"
 #include "cmd/recipes.h"
 #include "cmd/self_check.h"
@@ -76,7 +77,8 @@ std::string EffectiveRecipe(const Recipe& recipe, const OutputNames& names) {
 }
 
 Status CheckNames(const Recipe& recipe, const OutputNames& names) {
-  std::vector<std::string> inputs = {recipe.Section("").String("model")};
+  std::vector<std::string> inputs = {recipe.Section("").String("model"),
+                                     recipe.Section("").String("target")};
   for (const char* section : {"data", "eval"})
     for (const char* key : {"path", "names", "labels"})
       inputs.push_back(recipe.Section(section).String(key));
@@ -339,12 +341,22 @@ Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
   return UsageError("--stats-in and --stats-out need a recipe with the pass calibrate");
 }
 
+// What the command line says comes after what the recipe says.
+Status ApplyAssignments(const JobFlags& flags, Recipe* recipe) {
+  RETURN_IF_ERROR(FoldGridKeys(recipe).At(recipe->source));
+  std::vector<std::string> assignments = flags.shorthands;
+  assignments.insert(assignments.end(), flags.overrides.begin(), flags.overrides.end());
+  RETURN_IF_ERROR(OverruleGridKeys(assignments, recipe));
+  for (const std::string& assignment : assignments)
+    RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, recipe));
+  return FoldGridKeys(recipe).At("the command line");
+}
+
 }  // namespace
 
 Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
   RETURN_IF_ERROR(SetStatisticsFiles(flags, &recipe));
-  for (const std::string& assignment : flags.overrides)
-    RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, &recipe));
+  RETURN_IF_ERROR(ApplyAssignments(flags, &recipe));
   if (flags.print_recipe) {
     const std::string text = recipe::PrintRecipe(FullRecipeSpec(), recipe, true);
     if (console.json)

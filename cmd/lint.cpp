@@ -7,6 +7,7 @@
 #include "cmd/loading.h"
 #include "lib/base/text.h"
 #include "lib/target/lint.h"
+#include "lib/target/quantized.h"
 
 namespace roundel::cmd {
 namespace {
@@ -18,36 +19,44 @@ struct Options {
 };
 
 Json ToJson(const Options& options, const target::Profile& profile,
-            const target::LintResult& result) {
-  Json json = {
-      {"model", options.model},    {"target", profile.name},  {"activations", result.activations},
-      {"weights", result.weights}, {"biases", result.biases}, {"violations", Json::array()}};
+            const target::LintResult& result, bool quantized) {
+  Json json = {{"model", options.model},
+               {"target", profile.name},
+               {"quantized", quantized},
+               {"activations", result.activations},
+               {"weights", result.weights},
+               {"biases", result.biases},
+               {"violations", Json::array()}};
   for (const target::Violation& v : result.violations)
     json["violations"].push_back(
         {{"where", v.where}, {"what", v.what}, {"why", v.why}, {"advice", v.advice}});
   return json;
 }
 
-void Print(const target::Profile& profile, const target::LintResult& result, std::ostream& out) {
+void Print(const target::Profile& profile, const target::LintResult& result, bool quantized,
+           std::ostream& out) {
   out << result.activations << " activations, " << result.weights << " weights, " << result.biases
       << " biases with grids; target " << profile.name << "\n";
+  if (!quantized) out << "nothing is quantized: this is a float model\n";
   for (const target::Violation& v : result.violations)
     out << "\n"
         << v.where << "\n  what  " << v.what << "\n  why   " << v.why << "\n  do    " << v.advice
         << "\n";
-  if (result.violations.empty()) out << "no violations\n";
+  if (quantized && result.violations.empty()) out << "no violations\n";
 }
 
 Status RunLint(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const target::Profile profile, target::LoadProfile(options.target));
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   ASSIGN_OR_RETURN(const target::LintResult result, target::Lint(loaded.model, profile));
+  const bool quantized = !target::QuantizedOperator(loaded.model).empty();
   if (console.json)
     console.out
-        << ToJson(options, profile, result).dump(2, ' ', false, Json::error_handler_t::replace)
+        << ToJson(options, profile, result, quantized)
+               .dump(2, ' ', false, Json::error_handler_t::replace)
         << "\n";
   else
-    Print(profile, result, console.out);
+    Print(profile, result, quantized, console.out);
   if (result.violations.empty()) return OkStatus();
   return {ErrorKind::kGate,
           StrCat(result.violations.size(), " violations of target '", profile.name, "'")};

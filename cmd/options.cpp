@@ -28,6 +28,14 @@ std::string HelpText(const recipe::ParamSpec& spec) {
   return text;
 }
 
+// A flag for one key of the recipe.
+CLI::Option* AddShorthand(CLI::App& app, const std::string& names, const std::string& key,
+                          const std::string& help, JobFlags* flags) {
+  return app.add_option_function<std::string>(
+      names, [=](const std::string& text) { flags->shorthands.push_back(StrCat(key, "=", text)); },
+      help);
+}
+
 const char* TypeName(const recipe::ParamSpec& spec) {
   constexpr const char* kNames[] = {"", "N", "X", "TEXT", "X,X,...", "TEXT,..."};
   return kNames[spec.default_value.index()];
@@ -73,6 +81,15 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
                  "(repeatable)")
       ->option_text("KEY=VALUE")
       ->allow_extra_args(false);
+  AddShorthand(app, "--bits,--weights-bits", "weights.bits",
+               "Width of the weights' integers, 2 to 16", flags)
+      ->option_text("N");
+  AddShorthand(app, "--activations-bits", "activations.bits",
+               "Width of the activations' integers, 2 to 16", flags)
+      ->option_text("N");
+  AddShorthand(app, "--method", "calibrate.method",
+               "How activation ranges follow from the data ('roundel passes calibrate')", flags)
+      ->option_text("NAME");
   app.add_option("--stats-out", flags->stats_out,
                  "Keep what calibration saw in this file, for --stats-in (docs/statistics.md)")
       ->option_text("FILE");

@@ -23,7 +23,7 @@ ParamSpecs GridParams() {
       {.name = "grid",
        .default_value = std::string(kAuto),
        .help = "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
-               "mxfp4, nvfp4; the keys below change it"},
+               "mxfp4, nvfp4; the keys below must agree with it"},
       {.name = "bits",
        .default_value = std::string(kAuto),
        .help = "width of the integers",

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "cmd/grid_keys.h"
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
@@ -74,33 +75,21 @@ bool Flag(const Params& params, const char* name, bool automatic) {
   return text == kAuto ? automatic : text == "true";
 }
 
-Result<quant::Grid> RuleGrid(const std::string& name, const std::string& key) {
-  if (const auto grid = target::ParseGridName(name)) return *grid;
-  return UsageError(StrCat("'", key, "' is no grid such as uint8 or 'int4 symmetric': '",
-                           recipe::ForMessage(name), "'"));
-}
-
 Result<quant::Grid> AllowedGrid(const quant::Grid& grid, const std::string& what,
                                 const std::set<std::string>& allowed, const std::string& target) {
   if (target::GridAllowed(grid, allowed)) return grid;
-  return UsageError(StrCat("target '", target, "' takes no ", grid.Name(), " ", what, "; it takes ",
+  return UsageError(StrCat("target '", target, "' has no ", grid.Name(), " ", what, "; it takes ",
                            Join(Strings(allowed.begin(), allowed.end()))));
 }
 
-// One of the two grids; `what` is the section's name.
+// One of the two grids; `what` is the section's name. Its keys agree (FoldGridKeys()).
 Result<quant::Grid> GridOf(const Params& params, const std::string& what, quant::Grid grid,
                            const std::set<std::string>& allowed, const std::string& target) {
   const std::string &name = params.String("grid"), &bits = params.String("bits");
   if (name != kAuto) {
-    ASSIGN_OR_RETURN(grid, RuleGrid(name, StrCat(what, ".grid")));
+    ASSIGN_OR_RETURN(grid, GridByName(name, StrCat(what, ".grid")));
   }
-  if (grid.kind != quant::GridKind::kInteger) {
-    for (const char* key : {"bits", "signed", "symmetric", "narrow_range"})
-      if (params.values().count(key) != 0 && params.String(key) != kAuto)
-        return UsageError(StrCat(what, ": '", key, "' says nothing beside grid ", grid.Name(),
-                                 "; set it to auto"));
-    return AllowedGrid(grid, what, allowed, target);
-  }
+  if (grid.kind != quant::GridKind::kInteger) return AllowedGrid(grid, what, allowed, target);
   if (bits != kAuto) grid.bits = std::stoi(bits);  // one of the spec's choices
   grid.is_signed = Flag(params, "signed", grid.is_signed);
   grid.symmetric = Flag(params, "symmetric", grid.symmetric);
@@ -134,13 +123,13 @@ Result<target::GridRule> RuleOf(const Params& params) {
   const std::string &weights = params.String("weights"), &activations = params.String("activations");
   rule.float_weights = weights == "float";
   if (!rule.float_weights && weights != kAuto) {
-    ASSIGN_OR_RETURN(rule.weights, RuleGrid(weights, "weights"));
+    ASSIGN_OR_RETURN(rule.weights, GridByName(weights, "weights"));
   }
   rule.granularity = GranularityOf(params.String("granularity"));
   rule.block_size = params.Int("block_size");
   rule.mode = ModeOf(activations);
   if (!rule.mode && activations != kAuto) {
-    ASSIGN_OR_RETURN(rule.activations, RuleGrid(activations, "activations"));
+    ASSIGN_OR_RETURN(rule.activations, GridByName(activations, "activations"));
     rule.mode = target::ActivationMode::kStatic;
     if (rule.activations->narrow_range)
       return UsageError("activations: a narrow range has no QuantizeLinear; leave 'narrow' out");

@@ -21,6 +21,7 @@ constexpr Method kMethods[] = {
     {"sqnr", MakeSqnr},
     {"aciq", MakeAciq},
     {"kl", MakeKl},
+    {"entropy", MakeKl},  // as other quantizers call it
     {"kl_ort", MakeKlOrt},
     {"kl_tensorrt", MakeKlTensorrt},
     {"auto", MakeAuto},

@@ -42,6 +42,25 @@ TEST_CASE("recipe w4_llm packs every matrix without data, and lint finds nothing
   CHECK(clean.out.find("no violations") != std::string::npos);
 }
 
+TEST_CASE("lint says of a float model that nothing is quantized") {
+  const TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", kLanguageModel);
+  const CliResult text = Cli({"lint", model});
+  CHECK(text.code == 0);
+  CHECK(text.out.find("nothing is quantized: this is a float model\n") != std::string::npos);
+  CHECK(text.out.find("no violations") == std::string::npos);
+  CHECK(Json::parse(Cli({"lint", model, "--json"}).out)["quantized"] == false);
+  // Layers that are quantized while they run, and operators on codes inside of a branch.
+  const std::string dynamic = WriteModel(folder, "dynamic.onnx", R"(opset 13
+graph g (float32[N,4] x) => (float32[N,3] y) {
+  uint8[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
+  c, s, z = DynamicQuantizeLinear(x)
+  i = MatMulInteger(c, w, z)
+  y = Cast<to=1>(i)
+})");
+  CHECK(Json::parse(Cli({"lint", dynamic, "--json"}).out)["quantized"] == true);
+}
+
 TEST_CASE("lint exits with 5 where there are violations, and says how many") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", kLanguageModel),
