@@ -6,6 +6,8 @@
 
 #include "cmd/command.h"
 #include "cmd/help.h"
+#include "cmd/printable_stream.h"
+#include "lib/base/input_file.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/parallel.h"
@@ -31,26 +33,6 @@ constexpr Command kCommands[] = {
 
 constexpr int kMaxThreads = 1024;
 
-int ExitCode(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kOk:
-      return 0;
-    case ErrorKind::kInternal:
-      return 1;
-    case ErrorKind::kUsage:
-      return 2;
-    case ErrorKind::kModel:
-      return 3;
-    case ErrorKind::kData:
-      return 4;
-    case ErrorKind::kGate:
-      return 5;
-    case ErrorKind::kInterrupted:
-      return 130;
-  }
-  return 1;
-}
-
 int Fail(std::ostream& err, const Status& status) {
   constexpr size_t kLongestMessage = 2000;
   err << "error: " << Printable(status.message(), kLongestMessage) << std::endl;
@@ -71,7 +53,7 @@ void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
       ->option_text("N")
       ->group("Common");
   CLI::Option* quiet =
-      app.add_flag("-q,--quiet", flags->quiet, "Only warnings and errors")->group("Common");
+      app.add_flag("-q,--quiet", flags->quiet, "Only warnings, errors and the results asked for")->group("Common");
   app.add_flag("-v,--verbose", flags->verbose, "Also what happens inside")
       ->excludes(quiet)
       ->group("Common");
@@ -168,8 +150,11 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
   SetLogLevel(flags.quiet     ? LogLevel::kQuiet
               : flags.verbose ? LogLevel::kVerbose
                               : LogLevel::kNormal);
-  Console console{out, flags.json};
+  PrintableLines lines(out);
+  std::ostream text(&lines);
+  Console console{flags.json ? out : text, flags.json, flags.quiet};
   const Status status = run(console);
+  text.flush();
   return status.ok() ? 0 : Fail(err, status);
 }
 
@@ -201,7 +186,7 @@ int RunMain(const std::vector<std::string>& args, std::ostream& out, std::ostrea
   try {
     code = Dispatch(args, out, err);
   } catch (const std::bad_alloc&) {
-    return Fail(err, InternalError("out of memory"));
+    return Fail(err, OutOfMemoryError());
   } catch (const std::exception& e) {
     return Fail(err, InternalError(StrCat("unexpected: ", e.what())));
   }

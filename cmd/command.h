@@ -19,6 +19,7 @@ namespace roundel::cmd {
 struct Console {
   std::ostream& out;
   bool json = false;
+  bool quiet = false;  // what went well need not be told
 };
 
 using CommandRun = std::function<Status(Console&)>;

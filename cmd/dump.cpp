@@ -12,6 +12,7 @@
 #include "cmd/feeds.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
+#include "lib/base/commit_group.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
 #include "lib/base/text.h"
@@ -35,19 +36,28 @@ std::string FileName(std::string name) {
   return name;
 }
 
-std::string PathOf(const std::string& folder, const std::string& kind, const std::string& name) {
-  return StrCat(folder, "/", kind, ".", FileName(name), ".npy");
+// One file per value. Names that differ in other characters than letters and digits alone are told
+// apart by a number.
+std::vector<std::string> PathsOf(const std::string& folder, const std::string& kind,
+                                 const std::vector<std::string>& names) {
+  std::vector<std::string> paths;
+  for (const std::string& name : names) {
+    const std::string stem = StrCat(folder, "/", kind, ".", FileName(name));
+    std::string path = stem + ".npy";
+    for (int i = 2; std::find(paths.begin(), paths.end(), path) != paths.end(); ++i)
+      path = StrCat(stem, "_", i, ".npy");
+    paths.push_back(std::move(path));
+  }
+  return paths;
 }
 
 // One file per value; rows arrive batch by batch.
 class Dump {
  public:
   Dump(const std::string& folder, const std::string& kind, const std::vector<std::string>& names,
-       int64_t total) {
-    for (const std::string& name : names) {
-      paths_.push_back(PathOf(folder, kind, name));
-      files_.emplace_back(paths_.back(), total);
-    }
+       int64_t total)
+      : paths_(PathsOf(folder, kind, names)) {
+    for (const std::string& path : paths_) files_.emplace_back(path, total);
   }
   Status Append(const std::vector<Tensor>& values) {
     for (size_t i = 0; i < values.size(); ++i) RETURN_IF_ERROR(files_[i].Append(values[i]));
@@ -84,14 +94,17 @@ Status DumpAll(const Options& options, engine::Executor& executor, engine::DataS
   }
   if (data.skipped() > 0)
     return DataError(StrCat(data.skipped(), " samples could not be read: leave them out by --names"));
+  CommitGroup group;
   RETURN_IF_ERROR(inputs.Commit());
   RETURN_IF_ERROR(outputs.Commit());
   *written = inputs.paths();
   written->insert(written->end(), outputs.paths().begin(), outputs.paths().end());
-  if (labels.empty()) return OkStatus();
-  written->push_back(options.folder + "/labels.npy");
-  const auto count = static_cast<int64_t>(labels.size());
-  return io::WriteNpy(Tensor::FromVector<int64_t>({count}, labels), written->back());
+  if (!labels.empty()) {
+    written->push_back(options.folder + "/labels.npy");
+    const auto count = static_cast<int64_t>(labels.size());
+    RETURN_IF_ERROR(io::WriteNpy(Tensor::FromVector<int64_t>({count}, labels), written->back()));
+  }
+  return group.Finish();
 }
 
 Status MakeFolder(const std::string& folder) {
@@ -107,11 +120,11 @@ Status DumpFeeds(const Options& options, const graph::Graph& graph, engine::Exec
   ASSIGN_OR_RETURN(const std::vector<Tensor> feeds, ReadFeeds(graph, options.feeds, "--feed"));
   ASSIGN_OR_RETURN(const std::vector<Tensor> results, executor.Run(feeds));
   RETURN_IF_ERROR(MakeFolder(options.folder));
-  for (size_t i = 0; i < results.size(); ++i) {
-    written->push_back(PathOf(options.folder, "output", executor.output_names()[i]));
-    RETURN_IF_ERROR(io::WriteNpy(results[i], written->back()));
-  }
-  return OkStatus();
+  *written = PathsOf(options.folder, "output", executor.output_names());
+  CommitGroup group;
+  for (size_t i = 0; i < results.size(); ++i)
+    RETURN_IF_ERROR(io::WriteNpy(results[i], written->at(i)));
+  return group.Finish();
 }
 
 Status DumpDataset(const Options& options, const graph::Model& model, engine::Executor& executor,
@@ -138,8 +151,10 @@ Status RunDump(const Options& options, Console& console) {
   else
     RETURN_IF_ERROR(DumpFeeds(options, *loaded.model.graph, *executor, &written));
   if (console.json)
-    console.out << nlohmann::ordered_json{{"samples", samples}, {"files", written}}.dump(2) << "\n";
-  else
+    console.out << nlohmann::ordered_json{{"samples", samples}, {"files", written}}.dump(
+                       2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+                << "\n";
+  else if (!console.quiet)
     console.out << "wrote " << Join(written, "\n      ") << "\n";
   return OkStatus();
 }

@@ -104,6 +104,7 @@ Status RunExport(const Options& options, Console& console) {
                 << "\n";
     return OkStatus();
   }
+  if (console.quiet) return OkStatus();
   console.out << written->encodings << " encodings\n";
   for (const std::string& path : written->paths) console.out << "wrote " << path << "\n";
   return OkStatus();

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "cmd/options.h"
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/hash.h"
 #include "lib/base/limits.h"
 #include "lib/base/text.h"
@@ -34,7 +34,7 @@ Status CheckFits(const std::string& path) {
 }
 
 Status HashModel(LoadedModel* loaded) {
-  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(loaded->path));
+  ASSIGN_OR_RETURN(const auto file, OpenInput(loaded->path, ErrorKind::kModel));
   Hasher hasher;
   HashFile(*file, &hasher);
   loaded->bytes = static_cast<int64_t>(file->bytes().size());

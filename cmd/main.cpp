@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "cmd/command.h"
+#include "cmd/host.h"
 #include "lib/base/interrupt.h"
 
 namespace {
@@ -29,8 +30,11 @@ void KeepFreedMemory() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  roundel::cmd::PrepareHost();
   LimitSpinning(argv);
   KeepFreedMemory();
-  roundel::InstallInterruptHandler();
-  return roundel::cmd::RunMain({argv + 1, argv + argc}, std::cout, std::cerr);
+  roundel::InstallSignalHandlers();
+  roundel::cmd::StandardOutput buffer;
+  std::ostream out(&buffer);
+  return roundel::cmd::RunMain({argv + 1, argv + argc}, out, std::cerr);
 }

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <string_view>
 
+#include "lib/base/commit_group.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/encodings_json.h"
@@ -15,10 +17,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
+std::string FolderOf(const std::string& path) {
+  const fs::path parent = fs::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+// Two outputs must not be one file, by their names or by links.
+Status CheckPair(const std::string& first, const std::string& second) {
+  const auto place = [](const std::string& path) {
+    std::error_code error;
+    return fs::weakly_canonical(FolderOf(path), error) / fs::path(path).filename();
+  };
+  std::error_code error;
+  if (place(first) != place(second) && !fs::equivalent(first, second, error)) return OkStatus();
+  return UsageError(first == second
+                        ? StrCat("two outputs are called '", first, "'; choose another name for one")
+                        : StrCat("outputs '", first, "' and '", second,
+                                 "' are the same file; choose another name for one"));
+}
+
 Status CheckOutput(const std::string& path, const std::vector<std::string>& inputs) {
   if (path.empty()) return UsageError("the output path is empty");
-  const fs::path parent = fs::path(path).parent_path();
-  const std::string folder = parent.empty() ? "." : parent.string();
+  const std::string folder = FolderOf(path);
   struct stat info {};
   if (stat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
     return UsageError(StrCat("cannot write '", path, "': there is no folder '", folder, "'"));
@@ -65,19 +85,19 @@ std::vector<std::string> EncodingsPaths(const std::string& model_path,
 Status CheckOutputs(const std::vector<std::string>& outputs,
                     const std::vector<std::string>& inputs) {
   for (const std::string& output : outputs) RETURN_IF_ERROR(CheckOutput(output, inputs));
+  for (size_t i = 0; i < outputs.size(); ++i)
+    for (size_t k = 0; k < i; ++k) RETURN_IF_ERROR(CheckPair(outputs[k], outputs[i]));
+  for (const std::string& output : outputs)
+    RemoveLeftovers(FolderOf(output), fs::path(output).filename().string());
   return OkStatus();
 }
 
 Status CheckExternalData(const std::string& input_model, const std::string& output_model) {
   const std::string data = output_model + ".data";
   std::error_code error;
-  const auto folder = [](const std::string& path) {
-    const fs::path parent = fs::path(path).parent_path();
-    return parent.empty() ? fs::path(".") : parent;
-  };
-  if (!FileExists(data) || !fs::equivalent(folder(input_model), folder(data), error))
+  if (!FileExists(data) || !fs::equivalent(FolderOf(input_model), FolderOf(data), error))
     return OkStatus();
-  ASSIGN_OR_RETURN(const auto file, MappedFile::Open(input_model));
+  ASSIGN_OR_RETURN(const auto file, OpenInput(input_model, ErrorKind::kModel));
   const std::string_view bytes(reinterpret_cast<const char*>(file->bytes().data()),
                                file->bytes().size());
   if (bytes.find(fs::path(data).filename().string()) == std::string_view::npos) return OkStatus();
@@ -105,22 +125,12 @@ Status OutputSet::StageEncodings(const quant::EncodingTable& table, const graph:
 
 Status OutputSet::Commit(const std::vector<ModelFile>& models,
                          const io::OnnxWriteOptions& options) {
-  // What fits comfortably into memory a second time is staged like the texts.
-  constexpr int64_t kStageable = int64_t{512} << 20;
-  std::vector<ModelFile> large;
-  for (const ModelFile& file : models) {
-    if (options.external_data || InitializerBytes(file.model) > kStageable) {
-      large.push_back(file);
-      continue;
-    }
-    ASSIGN_OR_RETURN(const std::string bytes, io::SerializeOnnx(file.model));
-    RETURN_IF_ERROR(Stage(file.path, bytes));
-  }
-  for (const ModelFile& file : large)
+  CommitGroup group;
+  for (const ModelFile& file : models)
     RETURN_IF_ERROR(io::WriteOnnx(file.model, file.path, options));
   for (const auto& file : files_) RETURN_IF_ERROR(file->Commit());
   files_.clear();
-  return OkStatus();
+  return group.Finish();
 }
 
 }  // namespace roundel::cmd

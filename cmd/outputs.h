@@ -25,17 +25,16 @@ std::vector<std::string> EncodingsPaths(const std::string& model_path,
                                         const std::vector<std::string>& versions);
 
 // Fails (kUsage) if an output's folder is missing or not writable, if an output exists and is not a
-// regular file, or if it is one of `inputs` under any name (links included). Costs nothing, so that
-// it is done before the work.
+// regular file, or if it is one of `inputs` or another output under any name (links included). Costs
+// nothing, so that it is done before the work. Removes what killed runs have left of these outputs.
 Status CheckOutputs(const std::vector<std::string>& outputs,
                     const std::vector<std::string>& inputs);
 
 // Fails if the output's external data file would replace one that the input model refers to.
 Status CheckExternalData(const std::string& input_model, const std::string& output_model);
 
-// Everything is written in full to temporary names, and gets its name when nothing can fail any
-// more but the machine. Only models with external data, or too large to be held twice, go straight
-// to their place, just before that.
+// Everything is written in full to temporary names and gets its name when nothing can fail any more
+// but the machine: all files or none, also after a signal.
 class OutputSet {
  public:
   Status Stage(const std::string& path, const std::string& contents);

@@ -136,6 +136,7 @@ void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile
     console.out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
     return;
   }
+  if (console.quiet) return;
   std::ostream& out = console.out;
   out << PassTable(report) << "\n";
   out << "quantized  "

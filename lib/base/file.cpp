@@ -1,7 +1,6 @@
 #include "lib/base/file.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,88 +8,101 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 
-#include "lib/base/interrupt.h"
+#include "lib/base/ending.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 
 namespace roundel {
 namespace {
 
-Status SystemError(const std::string& action, const std::string& path, ErrorKind kind) {
+// Mapped files, for the signal handler, which may neither lock nor allocate. A slot counts while
+// `begin` is set; files beyond the last slot stay unnamed.
+constexpr int kSlots = 1024;
+struct Mapping {
+  std::atomic<const std::byte*> begin = nullptr;
+  std::atomic<const std::byte*> end = nullptr;
+  std::atomic<const char*> path = nullptr;
+  std::atomic<int> exit_code = 1;
+};
+Mapping mappings[kSlots];
+
+Mapping* FindMapping(const void* address) {
+  const auto* at = static_cast<const std::byte*>(address);
+  for (Mapping& mapping : mappings) {
+    const std::byte* begin = mapping.begin;
+    if (begin != nullptr && at >= begin && at < mapping.end) return &mapping;
+  }
+  return nullptr;
+}
+
+void RegisterMapping(std::span<const std::byte> bytes, const char* path) {
+  for (Mapping& mapping : mappings) {
+    const char* expected = nullptr;
+    if (!mapping.path.compare_exchange_strong(expected, path)) continue;
+    mapping.exit_code = ExitCode(ErrorKind::kUsage);
+    mapping.end = bytes.data() + bytes.size();
+    mapping.begin = bytes.data();
+    return;
+  }
+}
+
+void ForgetMapping(const std::byte* begin) {
+  Mapping* mapping = FindMapping(begin);
+  if (mapping == nullptr) return;
+  mapping->begin = nullptr;
+  mapping->path = nullptr;  // last: from here on the slot is free
+}
+
+Status SystemError(const char* action, const std::string& path, ErrorKind kind) {
+  if (errno == ENOMEM) return InternalError(kOutOfMemory);
   return {kind, StrCat(action, " '", path, "': ", std::strerror(errno))};
 }
 
-// Temporary files that exist right now, for the signal handler: fixed slots of C strings, because
-// only async-signal-safe calls are allowed there.
-constexpr int kSlots = 16;
-constexpr size_t kMaxPath = 4096;
-char temporary_paths[kSlots][kMaxPath];
-std::atomic<bool> slot_used[kSlots];
-std::atomic<bool> interrupted{false};
-
-int TakeSlot(const std::string& path) {
-  if (path.size() >= kMaxPath) return -1;
-  for (int i = 0; i < kSlots; ++i) {
-    bool expected = false;
-    if (temporary_paths[i][0] == '\0' && slot_used[i].compare_exchange_strong(expected, true)) {
-      std::memcpy(temporary_paths[i] + 1, path.c_str() + 1, path.size());
-      temporary_paths[i][0] = path[0];  // last: the handler looks at the first byte
-      return i;
-    }
-  }
-  return -1;
-}
-
-void ReleaseSlot(int slot) {
-  if (slot < 0) return;
-  temporary_paths[slot][0] = '\0';
-  slot_used[slot] = false;
-}
-
-void OnSignal(int signal_number) {
-  if (!interrupted.exchange(true)) return;
-  for (auto& path : temporary_paths)
-    if (path[0] != '\0') unlink(path);
-  _exit(128 + signal_number);
-}
-
-}  // namespace
-
-void InstallInterruptHandler() {
-  struct sigaction action {};
-  action.sa_handler = OnSignal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-}
-bool Interrupted() { return interrupted; }
-void RequestInterrupt() { interrupted = true; }
-
-Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+// Without O_NONBLOCK a pipe without a writer, or a terminal line, would be waited for.
+Result<int> OpenRegular(const std::string& path, int64_t* size) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return SystemError("cannot open", path, ErrorKind::kUsage);
   struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     close(fd);
     return UsageError(StrCat("'", path, "' is not a regular file"));
   }
+  *size = info.st_size;
+  return fd;
+}
+
+Status WithKind(Status status, ErrorKind kind) {
+  return status.kind() == ErrorKind::kUsage ? Status(kind, status.message()) : std::move(status);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::Open(const std::string& path) {
+  int64_t size = 0;
+  ASSIGN_OR_RETURN(const int fd, OpenRegular(path, &size));
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
-  file->size_ = static_cast<size_t>(info.st_size);
+  file->size_ = static_cast<size_t>(size);
   if (file->size_ > 0) {
     void* data = mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (data == MAP_FAILED) {
+      const Status status = SystemError("cannot map", path, ErrorKind::kInternal);
       close(fd);
-      return SystemError("cannot map", path, ErrorKind::kInternal);
+      return status;
     }
     file->data_ = static_cast<const std::byte*>(data);
+    RegisterMapping(file->bytes(), file->path_.c_str());
   }
   close(fd);
   return std::shared_ptr<const MappedFile>(std::move(file));
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  ForgetMapping(data_);
+  munmap(const_cast<std::byte*>(data_), size_);
 }
 
 void MappedFile::ReleasePages(int64_t offset, int64_t size) const {
@@ -102,76 +114,48 @@ void MappedFile::ReleasePages(int64_t offset, int64_t size) const {
           MADV_DONTNEED);
 }
 
-Result<std::string> ReadTextFile(const std::string& path) {
-  ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
-  return std::string(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
-}
-
-bool FileExists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
-
-Result<std::unique_ptr<AtomicFile>> AtomicFile::Create(const std::string& path) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))
-    return UsageError(StrCat("cannot write '", path, "': it is a folder"));
-  std::unique_ptr<AtomicFile> file(new AtomicFile);
-  file->path_ = path;
-  file->temporary_ = StrCat(path, ".tmp-", getpid());
-  file->slot_ = TakeSlot(file->temporary_);
-  file->fd_ = open(file->temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file->fd_ < 0) return SystemError("cannot write", path, ErrorKind::kUsage);
+Result<std::shared_ptr<const MappedFile>> OpenInput(const std::string& path, ErrorKind kind) {
+  auto file = MappedFile::Open(path);
+  if (!file.ok()) return WithKind(std::move(file).status(), kind);
+  if (Mapping* mapping = FindMapping((*file)->bytes().data())) mapping->exit_code = ExitCode(kind);
   return file;
 }
 
-AtomicFile::~AtomicFile() {
-  if (fd_ >= 0) {
-    close(fd_);
-    unlink(temporary_.c_str());
-  }
-  ReleaseSlot(slot_);
+void EndIfMapped(const void* address) {
+  const Mapping* mapping = FindMapping(address);
+  if (mapping == nullptr) return;
+  EndProcess(mapping->exit_code,
+             {"error: '", mapping->path,
+              "' cannot be read any more: it was cut while it was in use, or its disk fails\n"});
 }
 
-Status AtomicFile::Write(const void* data, size_t bytes) {
-  const auto* p = static_cast<const char*>(data);
-  while (bytes > 0) {
-    const ssize_t written = write(fd_, p, std::min(bytes, size_t{1} << 30));
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return SystemError("cannot write", path_, ErrorKind::kInternal);
-    p += written;
-    bytes -= static_cast<size_t>(written);
-    position_ += written;
+// Not mapped: what is cut meanwhile is a shorter text.
+Result<std::string> ReadTextFile(const std::string& path) {
+  int64_t size = 0;
+  ASSIGN_OR_RETURN(const int fd, OpenRegular(path, &size));
+  std::string text(static_cast<size_t>(size), '\0');
+  size_t done = 0;
+  std::optional<Status> failed;
+  while (!failed && done < text.size()) {
+    const ssize_t got = read(fd, text.data() + done, text.size() - done);
+    if (got == 0) break;
+    if (got > 0)
+      done += static_cast<size_t>(got);
+    else if (errno != EINTR)
+      failed = SystemError("cannot read", path, ErrorKind::kUsage);
   }
-  return OkStatus();
+  close(fd);
+  if (failed) return *failed;
+  text.resize(done);
+  return text;
 }
 
-Status AtomicFile::PadTo(int64_t alignment) {
-  static const char kZeros[4096] = {};
-  int64_t missing = (alignment - position_ % alignment) % alignment;
-  while (missing > 0) {
-    const int64_t step = std::min<int64_t>(missing, sizeof kZeros);
-    RETURN_IF_ERROR(Write(kZeros, static_cast<size_t>(step)));
-    missing -= step;
-  }
-  return OkStatus();
+Result<std::string> ReadInputText(const std::string& path, ErrorKind kind) {
+  auto text = ReadTextFile(path);
+  if (!text.ok()) return WithKind(std::move(text).status(), kind);
+  return text;
 }
 
-Status AtomicFile::Commit() {
-  if (Interrupted()) return InterruptedError();
-  if (fsync(fd_) != 0 && errno != EINVAL && errno != ENOTSUP)
-    return SystemError("cannot write", path_, ErrorKind::kInternal);
-  const int fd = fd_;
-  fd_ = -1;
-  if (close(fd) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
-    const Status status = SystemError("cannot write", path_, ErrorKind::kInternal);
-    unlink(temporary_.c_str());
-    return status;
-  }
-  return OkStatus();
-}
-
-Status WriteFileAtomically(const std::string& path, std::string_view contents) {
-  ASSIGN_OR_RETURN(auto file, AtomicFile::Create(path));
-  RETURN_IF_ERROR(file->Write(contents));
-  return file->Commit();
-}
+bool FileExists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
 
 }  // namespace roundel

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <fstream>
 
+#include "lib/base/ending.h"
 #include "lib/base/text.h"
 
 namespace roundel {
@@ -42,6 +43,8 @@ Status CheckMemory(int64_t bytes) {
                            HumanBytes(limit), " are left",
                            memory_limit > 0 ? " (the limit can be raised with --max-memory)" : ""));
 }
+
+Status OutOfMemoryError() { return InternalError(kOutOfMemory); }
 
 void SetLoopLimit(int64_t iterations) { loop_limit = iterations; }
 int64_t LoopLimit() {

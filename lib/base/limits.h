@@ -18,6 +18,8 @@ int64_t MemoryInUse();
 void CountMemory(int64_t bytes);
 // kModel, saying what is wanted and what is left, if so much more exceeds the limit.
 Status CheckMemory(int64_t bytes);
+// kInternal: the machine gave less than the limit promises.
+Status OutOfMemoryError();
 
 // Iterations that one Loop may run; 0: the default.
 void SetLoopLimit(int64_t iterations);

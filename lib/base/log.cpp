@@ -3,6 +3,8 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "lib/base/text.h"
+
 namespace roundel {
 namespace {
 
@@ -29,9 +31,10 @@ void SetLogLevel(LogLevel level) {
 }
 LogLevel GetLogLevel() { return current_level; }
 
-void LogDebug(const std::string& message) { Logger().debug("{}", message); }
-void LogInfo(const std::string& message) { Logger().info("{}", message); }
-void LogWarning(const std::string& message) { Logger().warn("{}", message); }
-void LogError(const std::string& message) { Logger().error("{}", message); }
+// Messages name what stands in files: one line each, and nothing that steers a terminal.
+void LogDebug(const std::string& message) { Logger().debug("{}", Printable(message, SIZE_MAX)); }
+void LogInfo(const std::string& message) { Logger().info("{}", Printable(message, SIZE_MAX)); }
+void LogWarning(const std::string& message) { Logger().warn("{}", Printable(message, SIZE_MAX)); }
+void LogError(const std::string& message) { Logger().error("{}", Printable(message, SIZE_MAX)); }
 
 }  // namespace roundel

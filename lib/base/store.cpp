@@ -1,8 +1,9 @@
 #include "lib/base/store.h"
 
+#include <cstring>
 #include <filesystem>
-#include <fstream>
 
+#include "lib/base/commit_group.h"
 #include "lib/base/file.h"
 #include "lib/base/hash.h"
 #include "lib/base/text.h"
@@ -26,6 +27,7 @@ Result<Store> Store::Open(const std::string& folder, const std::string& version)
   if (error || !std::filesystem::is_directory(folder))
     return InternalError(StrCat("store '", folder, "': cannot be made: ",
                                 error ? error.message() : "there is a file of that name"));
+  RemoveLeftovers(folder);
   return Store(folder, StrCat("roundel ", version, " store\n"));
 }
 
@@ -34,9 +36,9 @@ std::string Store::PathOf(const std::string& key) const {
 }
 
 bool Store::Has(const std::string& key) const {
-  std::ifstream file(PathOf(key), std::ios::binary);
-  std::string magic(magic_.size(), '\0');
-  return file.read(magic.data(), std::ssize(magic)) && magic == magic_;
+  const auto file = MappedFile::Open(PathOf(key));
+  return file.ok() && (*file)->bytes().size() >= magic_.size() &&
+         std::memcmp((*file)->bytes().data(), magic_.data(), magic_.size()) == 0;
 }
 
 Result<std::optional<std::string>> Store::Get(const std::string& key) const {

@@ -5,7 +5,9 @@
 #include <charconv>
 #include <cstdarg>
 #include <cstdio>
+#include <iterator>
 #include <numeric>
+#include <utility>
 
 namespace roundel {
 
@@ -63,17 +65,60 @@ std::string_view Trim(std::string_view text) {
   return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
+namespace {
+
+// Bytes of the UTF-8 character at the start of `text` and its number; 0 bytes if it is none (RFC 3629:
+// shortest form, no surrogates, at most U+10FFFF).
+size_t DecodeUtf8(std::string_view text, uint32_t* code) {
+  const auto first = static_cast<unsigned char>(text[0]);
+  if (first < 0x80) {
+    *code = first;
+    return 1;
+  }
+  const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+  *code = first & (0x7fu >> length);
+  for (size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xc0) != 0x80) return 0;
+    *code = *code << 6 | (next & 0x3fu);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
+  return *code < kLeast[length] || surrogate || *code > 0x10ffff ? 0 : length;
+}
+
+// Characters beyond ASCII that end a line, turn the direction of what follows, or hide.
+bool MisleadsReaders(uint32_t code) {
+  constexpr std::pair<uint32_t, uint32_t> kRanges[] = {
+      {0x80, 0x9f},       // C1 controls: some terminals obey them
+      {0x61c, 0x61c},     {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
+      {0xfff9, 0xfffb},  // annotations
+      {0xe0000, 0xe007f},  // tags
+  };
+  return std::any_of(std::begin(kRanges), std::end(kRanges), [&](const auto& range) {
+    return code >= range.first && code <= range.second;
+  });
+}
+
+}  // namespace
+
 std::string Printable(std::string_view text, size_t limit) {
   std::string out;
   size_t length = std::min(text.size(), limit);
   if (length < text.size())  // not in the middle of a UTF-8 sequence
     while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
-  for (const char c : text.substr(0, length)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f)
+  for (size_t i = 0; i < length;) {
+    uint32_t code = 0;
+    const size_t bytes = DecodeUtf8(text.substr(i, length - i), &code);
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (bytes == 0 || byte < 0x20 || byte == 0x7f)
       out += StrFormat("\\x%02x", static_cast<unsigned>(byte));
+    else if (MisleadsReaders(code))
+      out += StrFormat(code > 0xffff ? "\\U%08x" : "\\u%04x", static_cast<unsigned>(code));
     else
-      out += c;
+      out += text.substr(i, bytes);
+    i += std::max<size_t>(bytes, 1);
   }
   if (length < text.size()) out += "...";
   return out;

@@ -42,7 +42,7 @@ std::string Join(const std::vector<std::string>& items, std::string_view separat
 std::string Join(const std::vector<int64_t>& items, std::string_view separator = ", ");
 std::vector<std::string> Split(std::string_view text, char separator);
 std::string_view Trim(std::string_view text);
-// A name from a file, safe to show: control characters as \xNN, cut after `limit` characters.
+// A name from a file, safe to show in one line: what steers a terminal or misleads readers by number.
 std::string Printable(std::string_view text, size_t limit = 100);
 // 14225308 -> "14.2 MB" (decimal units).
 std::string HumanBytes(int64_t bytes);

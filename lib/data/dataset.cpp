@@ -89,7 +89,7 @@ Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
                                            DatasetFacts* facts, bool* rebatch) {
   if (settings.path.empty()) return UsageError("no data: give the path of a folder or file");
   if (!FileExists(settings.path))
-    return UsageError(StrCat("data path '", settings.path, "' does not exist"));
+    return DataError(StrCat("data path '", settings.path, "' does not exist"));
   if (inputs.empty()) return DataError("the model has no inputs that data could feed");
   if (IsFolder(settings.path)) {
     ASSIGN_OR_RETURN(const auto folders, FindTestSets(settings.path));

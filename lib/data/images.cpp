@@ -122,7 +122,8 @@ Result<Chunk> ImageLoader::Load(int64_t chunk) {
     Unreadable unreadable;
     Result<io::Image> image = Prepared(sample, &unreadable);
     if (!image.ok()) {
-      if (unreadable.reason.ok() || settings_.strict) return std::move(image).status();
+      if (unreadable.reason.ok() || settings_.strict || image.status().kind() != ErrorKind::kData)
+        return std::move(image).status();
       out.skipped.push_back(image.status().message());
       continue;
     }

@@ -5,7 +5,7 @@
 #include <optional>
 #include <set>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/data/sampling.h"
 #include "lib/io/npy.h"
@@ -39,7 +39,7 @@ struct LabelLine {
 
 // 'name label' lines; the label stands behind the last space, tab, comma or semicolon.
 Result<std::vector<LabelLine>> ReadLabelFile(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadInputText(path, ErrorKind::kData));
   std::vector<LabelLine> lines;
   int line_number = 0;
   for (const std::string& line : Split(text, '\n')) {

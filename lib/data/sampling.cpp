@@ -6,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/log.h"
 #include "lib/base/random.h"
@@ -51,7 +51,7 @@ Result<std::vector<std::string>> ListFiles(const std::string& folder,
 }
 
 Result<std::vector<std::string>> ReadNames(const std::string& path, const std::string& folder) {
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadInputText(path, ErrorKind::kData));
   std::vector<std::string> names;
   std::set<std::string> seen;
   int line_number = 0;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "lib/base/interrupt.h"
+#include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
@@ -50,7 +51,7 @@ void Stream::Work() {
       if (stop_ || claimed_ >= loader_->chunks()) return;
       chunk = claimed_++;
     }
-    Result<Chunk> loaded = InternalError("out of memory while loading data");
+    Result<Chunk> loaded = OutOfMemoryError();
     try {
       loaded = loader_->Load(chunk);
     } catch (const std::bad_alloc&) {  // keeps the error

@@ -120,7 +120,7 @@ Result<int> Arena::Allocate(int64_t bytes) {
     if (status.ok()) block.data = AllocateBlock(block.bytes);
     if (!block.data) {
       events_.pop_back();
-      return status.ok() ? ModelError(StrCat("out of memory: a value needs ", HumanBytes(bytes))) : status;
+      return status.ok() ? OutOfMemoryError() : status;
     }
     block.owned = true;
     CountMemory(block.bytes);

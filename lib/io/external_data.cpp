@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 
 namespace roundel::io {
@@ -54,7 +55,8 @@ Result<std::shared_ptr<const MappedFile>> ExternalFiles::Open(const std::string&
   if (known != open_.end()) return known->second;
   std::string path;
   RETURN_IF_ERROR(Locate(location, &path));
-  auto file = MappedFile::Open(path);
+  auto file = OpenInput(path, ErrorKind::kModel);
+  if (!file.ok() && file.status().kind() != ErrorKind::kModel) return file;
   if (!file.ok())
     return ModelError(StrCat("external data file '", Printable(location), "' cannot be read"));
   open_[location] = *file;

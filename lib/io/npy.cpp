@@ -3,7 +3,7 @@
 #include <cstring>
 #include <memory>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/io/npy_header.h"
 
@@ -44,7 +44,7 @@ const char* NpyType(DType type) {
 }  // namespace
 
 Result<Tensor> ReadNpy(const std::string& path) {
-  ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
+  ASSIGN_OR_RETURN(auto file, OpenInput(path, ErrorKind::kData));
   Result<NpyHeader> header = ParseNpyHeader(file->bytes(), file->bytes().size());
   if (!header.ok()) return std::move(header).status().At(path);
   return FinishNpy(*header, Tensor::Mapped(header->dtype, header->shape, std::move(file),

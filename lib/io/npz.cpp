@@ -9,7 +9,7 @@
 #include <memory>
 #include <set>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/io/npy.h"
 #include "lib/io/npy_header.h"
@@ -246,7 +246,7 @@ Result<NamedTensors> ReadMembers(Bytes zip, const std::shared_ptr<const MappedFi
 }  // namespace
 
 Result<NamedTensors> ReadNpz(const std::string& path) {
-  ASSIGN_OR_RETURN(auto file, MappedFile::Open(path));
+  ASSIGN_OR_RETURN(auto file, OpenInput(path, ErrorKind::kData));
   Result<NamedTensors> arrays = ReadMembers(file->bytes(), file);
   if (!arrays.ok()) return std::move(arrays).status().At(path);
   return arrays;

@@ -5,6 +5,7 @@
 #include <climits>
 #include <utility>
 
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
 #include "lib/io/onnx_message.h"
@@ -15,7 +16,7 @@ namespace {
 
 template <typename Message>
 Status ParseFile(const std::string& path, Message* proto) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
+  ASSIGN_OR_RETURN(const auto file, OpenInput(path, ErrorKind::kData));
   if (!file->bytes().empty() && file->bytes().size() <= INT_MAX &&
       ParseQuietly(file->bytes().data(), file->bytes().size(), proto))
     return OkStatus();

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "lib/base/commit_group.h"
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
@@ -380,6 +381,7 @@ Status WriteOnnx(const graph::Model& model, const std::string& path,
     RETURN_IF_ERROR(WriteModel(inside, file.get()));
     return file->Commit();
   }
+  CommitGroup group;
   const std::vector<Place> places = PlaceExternally(*model.graph, inside);
   const std::string data_path = path + ".data";
   const Layout outside(model, places, std::filesystem::path(data_path).filename().string());
@@ -393,7 +395,8 @@ Status WriteOnnx(const graph::Model& model, const std::string& path,
     RETURN_IF_ERROR(
         data->Commit());  // first: a model without its weights is worse than the reverse
   }
-  return file->Commit();
+  RETURN_IF_ERROR(file->Commit());
+  return group.Finish();
 }
 
 Result<std::string> SerializeOnnx(const graph::Model& model) {

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 
 namespace roundel::io {
@@ -268,7 +268,7 @@ Result<CalibrationStatistics> ParseStatistics(const std::string& text, const std
 }
 
 Result<CalibrationStatistics> ReadStatistics(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  ASSIGN_OR_RETURN(const std::string text, ReadInputText(path, ErrorKind::kData));
   return ParseStatistics(text, path);
 }
 

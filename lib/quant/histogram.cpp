@@ -13,6 +13,7 @@
 #endif
 
 #include "lib/base/check.h"
+#include "lib/base/ending.h"
 #include "lib/base/vectorize.h"
 
 namespace roundel::quant {
@@ -143,7 +144,7 @@ void MoveCounts(uint32_t* from, uint64_t* to, uint32_t first, uint32_t last) {
 
 Histogram::Histogram()
     : counts_(static_cast<uint64_t*>(std::calloc(kBuckets, sizeof(uint64_t))), std::free) {
-  INVARIANT(counts_ != nullptr, "out of memory");
+  if (counts_ == nullptr) EndOutOfMemory();
 }
 
 void Histogram::Add(const Histogram& other) {

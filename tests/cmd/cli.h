@@ -23,14 +23,14 @@ struct CliResult {
   std::string out, err;
 };
 
-inline CliResult Cli(std::vector<std::string> args) {
-  if (!args.empty() && args[0][0] != '-') args.insert(args.begin() + 1, "-q");
+inline CliResult Cli(const std::vector<std::string>& args) {
   std::ostringstream out, err;
   CliResult result;
   result.code = cmd::RunMain(args, out, err);
   result.out = out.str();
   result.err = err.str();
-  // Errors are one line that starts with "error: "; without an error stderr is silent here.
+  // Errors are one line that starts with "error: "; without an error nothing comes (log lines take
+  // another way to stderr).
   if (result.code == 0) {
     CHECK(result.err.empty());
   } else {

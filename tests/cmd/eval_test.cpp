@@ -304,7 +304,7 @@ graph main (float32[N,2] x) => (float32[N,2] y) {
   CHECK(unsupported.code == 0);
   CHECK(unsupported.out.find("engine: cannot run 1 node") != std::string::npos);
   CHECK(unsupported.out.find("my.ops.Frobnicate") != std::string::npos);
-  CHECK(Error({"inspect", folder / "no.onnx"}, 2).find("no.onnx") != std::string::npos);
+  CHECK(Error({"inspect", folder / "no.onnx"}, 3).find("no.onnx") != std::string::npos);
   CHECK(Error({"inspect", folder.Write("bad.onnx", "junk")}, 3).find("bad.onnx") !=
         std::string::npos);
 }

@@ -286,13 +286,13 @@ TEST_CASE("external data of the input is not replaced") {
   CHECK(Fails(bench.folder, args, 2).find("holds weights of the input") != std::string::npos);
 }
 
-TEST_CASE("missing things are usage errors that say what to give") {
+TEST_CASE("what is missing is told, and what to give") {
   const Bench bench;
   CHECK(Fails(bench.folder, {"quantize", bench.model, "--calib", bench.data}, 2) ==
         "error: no output file: give -o OUT.onnx (or 'output' in the recipe)\n");
   CHECK(Fails(bench.folder, {"quantize", bench.model, "-o", bench.out}, 2)
             .find("needs calibration data: give --calib") != std::string::npos);
-  CHECK(Fails(bench.folder, {"quantize", bench.folder / "no.onnx", "-o", bench.out}, 2)
+  CHECK(Fails(bench.folder, {"quantize", bench.folder / "no.onnx", "-o", bench.out}, 3)
             .find("no.onnx") != std::string::npos);
   CHECK(Fails(bench.folder, {"run", bench.folder / "no.yaml"}, 2).find("no.yaml") !=
         std::string::npos);
@@ -317,7 +317,7 @@ TEST_CASE("wrong settings are usage errors that name the key") {
   CHECK(set("weights.bits=40").find("'bits' must be one of auto, 2, ") != std::string::npos);
   CHECK(set("weights.granularity=block").find("needs a block_size") != std::string::npos);
   CHECK(set("weights.block_size=32").find("needs granularity block") != std::string::npos);
-  CHECK(set("activations.bits=3").find("takes no uint3 activations; it takes ") !=
+  CHECK(set("activations.bits=3").find("has no uint3 activations; it takes ") !=
         std::string::npos);
   CHECK(Fails(bench.folder,
               bench.Args({"--set", "weights.signed=false", "--set", "weights.narrow_range=true"}),

@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/io/images/codecs.h"
 
@@ -36,9 +36,8 @@ Result<Image> DecodeImage(std::span<const std::byte> file) {
 }
 
 Result<Image> ReadImage(const std::string& path) {
-  const Result<std::shared_ptr<const MappedFile>> file = MappedFile::Open(path);
-  if (!file.ok()) return DataError(file.status().message());
-  Result<Image> image = DecodeImage((*file)->bytes());
+  ASSIGN_OR_RETURN(const auto file, OpenInput(path, ErrorKind::kData));
+  Result<Image> image = DecodeImage(file->bytes());
   if (!image.ok()) return std::move(image).status().At(path);
   return image;
 }

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/io/images/codecs.h"
 
@@ -53,7 +54,7 @@ void CmykToRgb(const std::vector<uint8_t>& cmyk, Image* image) {
 
 Result<Image> DecodeJpeg(std::span<const std::byte> file) {
   const tjhandle decompressor = ThreadDecompressor();
-  if (decompressor == nullptr) return InternalError("out of memory: JPEG decoder");
+  if (decompressor == nullptr) return OutOfMemoryError();
   const auto* data = reinterpret_cast<const unsigned char*>(file.data());
   const auto size = static_cast<unsigned long>(file.size());  // NOLINT: libjpeg's type
   int width = 0, height = 0, subsampling = 0, colorspace = 0;

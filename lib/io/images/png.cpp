@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 
+#include "lib/base/limits.h"
 #include "lib/base/text.h"
 #include "lib/io/images/codecs.h"
 
@@ -77,7 +78,7 @@ Result<Image> DecodePng(std::span<const std::byte> file) {
   decoder.file = file;
   decoder.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &decoder, OnError, OnWarning);
   if (decoder.png != nullptr) decoder.info = png_create_info_struct(decoder.png);
-  if (decoder.info == nullptr) return InternalError("out of memory: PNG decoder");
+  if (decoder.info == nullptr) return OutOfMemoryError();
   if (!Run(&decoder, ReadHeader)) return Corrupt(decoder);
   const png_uint_32 width = png_get_image_width(decoder.png, decoder.info);
   const png_uint_32 height = png_get_image_height(decoder.png, decoder.info);

@@ -40,6 +40,18 @@ TEST_CASE("a damaged blob is an error that names the file") {
   CHECK_FALSE(store.Get("key").value());
 }
 
+TEST_CASE("a store removes what a killed run has left half-written") {
+  const support::TempFolder folder;
+  const Store store = Store::Open(folder.path(), "1").value();
+  REQUIRE(store.Put("key", "whole").ok());
+  folder.Write("key.tmp-0123456789abcdef", "half");
+  const auto busy = AtomicFile::Create(folder / "other");  // another process that still writes
+  REQUIRE(Store::Open(folder.path(), "1").ok());
+  CHECK_FALSE(FileExists(folder / "key.tmp-0123456789abcdef"));
+  CHECK(*store.Get("key").value() == "whole");
+  REQUIRE((*busy)->Commit().ok());
+}
+
 TEST_CASE("a store where a file lies is refused") {
   const support::TempFolder folder;
   const std::string file = folder.Write("file", "");

@@ -299,7 +299,7 @@ TEST_CASE("images: folders that cannot be used") {
   const auto data = ErrorKind::kData, usage = ErrorKind::kUsage;
   const InputInfo input = Nchw(-1, 3, 6, 4);
   CheckFails({}, {input}, usage, "no data");
-  CheckFails({{"path", folder / "missing"}}, {input}, usage, "does not exist");
+  CheckFails({{"path", folder / "missing"}}, {input}, data, "does not exist");
   CheckFails({{"path", folder.path()}}, {input}, data, "no .jpg, .jpeg, .png, .npy or .npz file");
   CheckFails({{"path", folder.Write("x.txt", "x")}}, {input}, usage, "neither a folder nor");
   folder.Write("a.png", "junk");

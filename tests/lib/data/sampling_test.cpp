@@ -106,7 +106,7 @@ TEST_CASE("names: order of the list, columns, spaces, errors with their line") {
   check("a.png\nnone.png\n", "list.txt:2: 'none.png' is no file in");
   check("a.png\nc.png\na.png\n", "list.txt:3: 'a.png' is listed twice");
   check("\n\n", "no names");
-  CHECK(ReadNames(folder / "none.txt", folder.path()).status().kind() == ErrorKind::kUsage);
+  CHECK(ReadNames(folder / "none.txt", folder.path()).status().kind() == ErrorKind::kData);
   const auto batches =
       Load({{"path", folder.path()}, {"names", folder.Write("l", "c.png\na.png")}}, kInput);
   REQUIRE(batches.ok());
@@ -139,7 +139,7 @@ TEST_CASE("labels: from a file, whatever its order and separators") {
   check("a.png -1\nb b.png 1\nc.png 1", "labels.txt:1: label -1 is negative");
   check(good, "label 1 with labels_offset -2 is negative", {{"labels_offset", "-2"}});
   check("", "no labels in it");
-  CheckFails({{"path", folder.path()}, {"labels", lists / "none"}}, kInput, ErrorKind::kUsage,
+  CheckFails({{"path", folder.path()}, {"labels", lists / "none"}}, kInput, ErrorKind::kData,
              "none");
 }
 

@@ -215,11 +215,11 @@ TEST_CASE("files that are no models") {
     CHECK(model.status().kind() == ErrorKind::kModel);
     CHECK(model.status().message() == StrCat("'", c.path, "': ", c.message));
   }
-  CHECK(ReadOnnx(folder.path()).status().kind() == ErrorKind::kUsage);
+  CHECK(ReadOnnx(folder.path()).status().kind() == ErrorKind::kModel);
   CHECK(ReadOnnx(folder.path()).status().message() ==
         StrCat("'", folder.path(), "' is not a regular file"));
   const std::string none = folder / "none.onnx";
-  CHECK(ReadOnnx(none).status().kind() == ErrorKind::kUsage);
+  CHECK(ReadOnnx(none).status().kind() == ErrorKind::kModel);
   CHECK(ReadOnnx(none).status().message() ==
         StrCat("cannot open '", none, "': No such file or directory"));
 }
