@@ -196,6 +196,41 @@ TEST_CASE("opsets and IR versions that do load") {
   }
 }
 
+namespace {
+
+// A field of bytes in protobuf's wire format.
+std::string Field(int number, const std::string& bytes) {
+  std::string out(1, static_cast<char>(number << 3 | 2));
+  for (size_t size = bytes.size();; size >>= 7) {
+    out.push_back(static_cast<char>((size & 0x7f) | (size >= 0x80 ? 0x80 : 0)));
+    if (size < 0x80) break;
+  }
+  return out + bytes;
+}
+
+// ModelProto.graph = 7, GraphProto.node = 1, NodeProto.attribute = 5, AttributeProto.g = 6.
+std::string NestedModel(int levels) {
+  std::string graph = Field(2, "g");
+  for (int i = 0; i < levels; ++i) graph = Field(1, Field(5, Field(6, graph)));
+  return Field(7, graph);
+}
+
+}  // namespace
+
+TEST_CASE("sub-graphs that are nested too deeply for protobuf are told so") {
+  for (const int levels : {40, 3000}) {
+    const std::string bytes = NestedModel(levels);
+    CHECK(ParseOnnx(bytes.data(), bytes.size()).status().message() ==
+          "sub-graphs are nested more than 32 levels deep, which protobuf does not read");
+  }
+  for (const int levels : {0, 1, 32}) {  // other faults of these models are told
+    const std::string bytes = NestedModel(levels);
+    INFO(levels);
+    CHECK(ParseOnnx(bytes.data(), bytes.size()).status().message().find("nested") ==
+          std::string::npos);
+  }
+}
+
 TEST_CASE("files that are no models") {
   const support::TempFolder folder;
   struct Case {
