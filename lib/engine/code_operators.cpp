@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "lib/base/text.h"
 #include "lib/engine/plan.h"
@@ -45,7 +46,11 @@ class CodeOperators {
     for (FlatNode& flat : nodes_) {
       flat_ = &flat;
       const size_t before = made_.size();
-      if (Rewrite(flat.node)) continue;
+      const bool computed = IsComputed(flat.node);
+      if (!computed)
+        for (const std::string& output : flat.node.outputs) folded_.insert(output);
+      // What is computed beforehand is computed in the operator's own arithmetic.
+      if (computed && Rewrite(flat.node)) continue;
       made_.resize(before);
       if (flat.node.Is("QuantizeLinear") && flat.node.inputs.size() > 2)
         grids_[flat.node.output(0)] = {flat.node.input(1), flat.node.input(2)};
@@ -55,6 +60,14 @@ class CodeOperators {
   }
 
  private:
+  // False if all that the node reads is constant.
+  bool IsComputed(const Node& node) const {
+    return node.inputs.empty() ||
+           std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
+             return !input.empty() && !constants_.contains(input) && !folded_.contains(input);
+           });
+  }
+
   bool Rewrite(const Node& node) {
     const bool contrib = node.domain == "com.microsoft";
     if (node.outputs.size() != 1) return false;
@@ -236,6 +249,7 @@ class CodeOperators {
   const int64_t opset_;
   std::vector<FlatNode>& nodes_;
   std::vector<FlatNode> made_;
+  std::unordered_set<std::string> folded_;            // results of nodes that read constants alone
   std::unordered_map<std::string, GridNames> grids_;  // of codes that nodes so far make
   const FlatNode* flat_ = nullptr;
   int names_ = 0;

@@ -16,10 +16,8 @@ using Terms = BinaryCodes::Terms;
 
 struct Sum {
   static inline __attribute__((always_inline)) float Of(const Terms& t, int32_t p, int32_t q) {
-    // A product of 8 and 24 bits is exact in double, so that one rounding is left: a fused multiply
-    // and add on any machine.
-    const auto first = static_cast<float>(static_cast<double>(q) * t.ratio_q + t.fixed);
-    return static_cast<float>(static_cast<double>(p) * t.ratio_p + first);
+    return __builtin_fmaf(static_cast<float>(p), t.ratio_p,
+                          __builtin_fmaf(static_cast<float>(q), t.ratio_q, t.fixed));
   }
 };
 
@@ -55,7 +53,8 @@ inline __attribute__((always_inline)) void Steps(const Terms& t, CodeRun p, Code
     Loop<Op, T, 0, 1>(t, from_p, from_q, n, to);
 }
 
-ROUNDEL_VECTORIZE void Combine(BinaryCodeOp op, bool is_signed, const Terms& t, CodeRun p,
+// Fused where the source says so, and nowhere else.
+ROUNDEL_VECTORIZE_FUSED void Combine(BinaryCodeOp op, bool is_signed, const Terms& t, CodeRun p,
                                CodeRun q, int64_t n, void* y) {
   if (op == BinaryCodeOp::kAdd)
     is_signed ? Steps<Sum, int8_t>(t, p, q, n, y) : Steps<Sum, uint8_t>(t, p, q, n, y);

@@ -264,6 +264,41 @@ ops.QuantizerPair = {since: 13, add(g) {
   const s = g.scalar('float32', 0.125), z = zero(g, 'uint8'), q = g.node('QuantizeLinear', [x, s, z], {}, [['uint8', x.shape, true]]);
   return g.node('DequantizeLinear', [q, s, z], {}, [['float32', x.shape, true]]);
 }};
+// Layers on codes with signed weights, in groups, as quantizers write them: sums, their scale, a bias, an
+// activation; the codes from a range found at run time or from outside.
+ops.ScaledSums = {since: 11, add(g) {
+  const r = g.random, conv = r.chance(0.6), dynamic = r.chance(0.5) && g.float === 'float32';
+  const x = dynamic ? g.input('float32', conv ? g.image(2) : g.shape(2)) : conv ? g.picture(r.between(1, 2), 'uint8') : g.exact(2, 3, 'uint8');
+  if (!count(x.shape)) return false;
+  if (dynamic) g.node('DynamicQuantizeLinear', [x], {}, [['uint8', x.shape], ['float32', []], ['uint8', []]]);
+  const [codes, scale, point] = dynamic ? g.values.slice(-3) : [x, g.scalar('float32', 0.125), zero(g, 'uint8')];
+  const spatial = x.shape.slice(2), channels = conv ? x.shape[1] : x.shape[x.shape.length - 1];
+  const group = conv && r.chance(0.4) ? channels : 1, n = conv ? group * r.between(1, 3) : r.between(1, 9);
+  const weights = g.constant('int8', conv ? [n, channels / group, ...spatial.map(() => 1)] : [channels, n]);
+  const shape = conv ? [x.shape[0], n, ...spatial] : [...x.shape.slice(0, -1), n];
+  const along = conv ? [n, ...spatial.map(() => 1)] : [n];
+  const step = (op, ins, type, attrs = {}) => g.node(op, ins, attrs, [[type, shape]]);
+  const sum = step(conv ? 'ConvInteger' : 'MatMulInteger', [codes, weights, point, g.scalar('int8', 0)], 'int32', conv ? {group} : {});
+  const scaled = step('Mul', [step('Cast', [sum], 'float32', {to: 1}), scale], 'float32');
+  const biased = r.chance(0.6) ? step('Add', [scaled, g.constant('float32', along)], 'float32') : scaled;
+  return r.chance(0.5) ? step('Relu', [biased], 'float32') : biased;
+}};
+const code = (g, type, shape) => g.random.chance(0.6) ? g.input(type, shape) : g.constant(type, shape);
+const grid = (g, type) => [g.scalar('float32', g.random.pick([0.125, 0.0625, 0.5])), zero(g, type)];
+for (const op of ['QLinearAdd', 'QLinearMul'])
+  ops['com.microsoft.' + op] = {add(g) {
+    const a = g.exact(1, 4, g.random.pick(['uint8', 'int8']));
+    const b = code(g, a.type, g.broadcastable(a.shape));
+    return g.node(op, [a, ...grid(g, a.type), b, ...grid(g, a.type), ...grid(g, a.type)], {}, [[a.type, a.shape, true]], 'com.microsoft');
+  }};
+ops['com.microsoft.MatMulNBits'] = {add(g) {
+  const r = g.random, k = r.between(1, 80), n = r.between(1, 9), bits = r.pick([4, 8]), block = r.pick([16, 32, 64]), blocks = Math.ceil(k / block);
+  if (g.float !== 'float32') return false;
+  const a = g.input('float32', [r.between(1, 5), k]);
+  const b = g.constant('uint8', [n, blocks, block * bits / 8]), scales = g.constant('float32', [n * blocks]);
+  const points = r.chance(0.5) ? [g.constant('uint8', [n * Math.ceil(blocks * bits / 8)])] : [];
+  return g.node('MatMulNBits', [a, b, scales, ...points], {K: k, N: n, bits, block_size: block, accuracy_level: r.pick([0, 1, 4])}, [['float32', [a.shape[0], n]]], 'com.microsoft');
+}};
 
 // ---- control flow: bodies of a few nodes that read values around them
 
