@@ -141,7 +141,7 @@ void Print(const LoadedModel& loaded, const Findings& findings, std::ostream& ou
   const graph::Model& model = loaded.model;
   std::vector<std::string> opsets;
   for (const auto& [domain, version] : model.opset_imports)
-    opsets.push_back(StrCat(domain.empty() ? "ai.onnx" : domain, " ", version));
+    opsets.push_back(StrCat(domain.empty() ? "ai.onnx" : Printable(domain), " ", version));
   out << "file        " << loaded.path << " (" << HumanBytes(loaded.bytes) << ")\n";
   out << "opset       " << Join(opsets) << "; IR version " << model.ir_version << "\n";
   for (const graph::ValueInfo& info : model.graph->inputs)

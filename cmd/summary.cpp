@@ -60,7 +60,7 @@ std::string EvalLines(const report::Report& report) {
   for (const auto& [name, value] : report.facts)
     if (name.starts_with("eval_sqnr_db "))
       lines += StrCat("SQNR       ", std::visit([](const auto& v) { return StrCat(v); }, value),
-                      " dB at output ", name.substr(13), "\n");
+                      " dB at output ", Printable(name.substr(13)), "\n");
   return lines;
 }
 
@@ -119,7 +119,8 @@ std::vector<std::string> FloatNodeLines(const std::vector<report::Record>& nodes
   for (const report::Record& node : nodes) ++counts[{node.action, node.reason}];
   std::vector<std::pair<int64_t, std::string>> sorted;
   for (const auto& [key, count] : counts)
-    sorted.emplace_back(-count, StrCat(count, " ", key.first, ": ", key.second));
+    sorted.emplace_back(-count,
+                        StrCat(count, " ", Printable(key.first), ": ", Printable(key.second, 300)));
   std::sort(sorted.begin(), sorted.end());
   std::vector<std::string> lines;
   for (const auto& [unused, line] : sorted) lines.push_back(line);

@@ -219,8 +219,8 @@ graph g (float32[N,2] x) => (float32[N,2] "a.b", float32[N,2] "a/b") {
 
 TEST_CASE("names from models steer no terminal, and JSON stays UTF-8") {
   const TempFolder folder;
-  const std::string evil = "a\xe2\x80\xaez\xc2\x9b\xff";
-  const std::string shown = "a\\u202ez\\u009b\\xff";
+  const std::string evil = "a\xe2\x80\xaez\xc2\x9b\xff\nforged";
+  const std::string shown = "a\\u202ez\\u009b\\xff\\x0aforged";
   graph::Model made = graph::Parse(R"(opset 13
 graph g (float32[N,2] x) => (float32[N,2] y) {
   y = Neg(x)
@@ -236,12 +236,16 @@ graph g (float32[N,2] x) => (float32[N,2] y) {
            {"eval", model, model, "--data", x},
            {"compare", model, model, "--data", x},
            {"bench", model, "--batch", "1", "--runs", "1", "--profile"},
-           {"quantize", model, "--dry-run"}}) {
+           {"quantize", model, "--dry-run"},
+           {"quantize", model, "--calib", x, "-o", folder / "out.onnx", "--set", "eval.path=" + x},
+           {"dump", model, "--data", x, "-o", folder / "dumped"},
+           {"lint", model}}) {
     const CliResult result = Cli(args);
     INFO(args[0] << " " << result.err << result.out);
     CHECK(result.out.find('\xff') == std::string::npos);
     CHECK(result.out.find("\xe2\x80\xae") == std::string::npos);
     CHECK(result.out.find('\xc2') == std::string::npos);
+    CHECK(result.out.find("\nforged") == std::string::npos);
     std::vector<std::string> json = args;
     json.push_back("--json");
     const CliResult object = Cli(json);
