@@ -110,6 +110,17 @@ std::optional<quant::Granularity> GranularityOf(const std::string& name) {
   return std::nullopt;
 }
 
+// Grids with blocks of their own leave no choice of them.
+Status CheckOwnBlocks(const quant::Grid& grid, std::optional<quant::Granularity> granularity,
+                      int64_t block_size) {
+  using quant::Granularity;
+  const int64_t own = grid.block_size();
+  const bool other = granularity.value_or(Granularity::kBlock) != Granularity::kBlock ||
+                     (block_size > 0 && block_size != own);
+  if (own == 0 || !other) return OkStatus();
+  return UsageError(StrCat("weights: ", grid.Name(), " has blocks of ", own, " elements"));
+}
+
 std::optional<target::ActivationMode> ModeOf(const std::string& name) {
   for (int i = 0; i < 3; ++i)
     if (name == target::kActivationModes[i]) return static_cast<target::ActivationMode>(i);
@@ -127,6 +138,8 @@ Result<target::GridRule> RuleOf(const Params& params) {
   }
   rule.granularity = GranularityOf(params.String("granularity"));
   rule.block_size = params.Int("block_size");
+  if (rule.weights)
+    RETURN_IF_ERROR(CheckOwnBlocks(*rule.weights, rule.granularity, rule.block_size));
   rule.mode = ModeOf(activations);
   if (!rule.mode && activations != kAuto) {
     ASSIGN_OR_RETURN(rule.activations, GridByName(activations, "activations"));
@@ -240,11 +253,7 @@ Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Prof
                           profile.name));
   const auto granularity = GranularityOf(weights.String("granularity"));
   if (const int64_t own = choice.weights.block_size(); own > 0) {
-    const int64_t wish = weights.Int("block_size");
-    if (granularity.value_or(Granularity::kBlock) != Granularity::kBlock ||
-        (wish > 0 && wish != own))
-      return UsageError(
-          StrCat("weights: ", choice.weights.Name(), " has blocks of ", own, " elements"));
+    RETURN_IF_ERROR(CheckOwnBlocks(choice.weights, granularity, weights.Int("block_size")));
     choice.weight_granularity = Granularity::kBlock;
     choice.block_size = own;
     RETURN_IF_ERROR(ReadRules(recipe, &choice));

@@ -80,6 +80,22 @@ TEST_CASE(
             .find("has blocks of 32") != std::string::npos);
 }
 
+TEST_CASE("a rule cannot give other blocks to a grid that has its own") {
+  const Bench bench;
+  for (const auto& [blocks, fits] : std::vector<std::pair<std::string, bool>>{
+           {"granularity: block, block_size: 16", false},
+           {"granularity: channel", false},
+           {"granularity: block, block_size: 32", true}}) {
+    INFO(blocks);
+    const std::string recipe = bench.Recipe(
+        "rule.yaml", "rules:\n  - {op: MatMul, weights: mxfp4, " + blocks + "}\n");
+    const std::string grid = bench.WeightGrid({"--recipe", recipe});
+    CHECK((grid == "mxfp4") == fits);
+    CHECK((grid.find("rule.yaml:2: weights: mxfp4 has blocks of 32 elements") !=
+           std::string::npos) == !fits);
+  }
+}
+
 TEST_CASE("what one source says of a grid must agree") {
   const Bench bench;
   for (const auto& [keys, reason] : std::vector<std::pair<std::string, std::string>>{
