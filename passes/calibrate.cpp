@@ -229,10 +229,10 @@ void WarnOfFloatLayers(const Session& session) {
   if (count == 0) return;
   const std::string names = Join(std::vector<std::string>(ops.begin(), ops.end()), ",");
   session.report->warnings.push_back(
-      StrCat(count, " nodes (", names,
-             ") run in float with weights that the runtime dequantizes in "
-             "every run, which makes them smaller and slower; --set exclude=",
-             names, " keeps them as they are"));
+      StrCat(names, " (", count, count == 1 ? " node" : " nodes",
+             "): the runtime computes in float and dequantizes the weights in every run, which is "
+             "smaller and slower; --set exclude=",
+             names, " keeps the weights float"));
 }
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {

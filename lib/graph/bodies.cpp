@@ -93,11 +93,15 @@ class Flattener {
     flat_->outputs = graph.outputs;
     for (const ValueInfo& input : graph.inputs) bodies_.homes[input.name] = 0;
     Walk(graph, 0);
-    for (ValueInfo& info : told_)
-      if (declared_.insert(info.name).second) {
-        bodies_.told.insert(info.name);
-        flat_->value_info.push_back(std::move(info));
+    for (ValueInfo& info : told_) {
+      const auto [known, fresh] = declared_.emplace(info.name, flat_->value_info.size());
+      if (!fresh) {  // perhaps without its type
+        flat_->value_info[known->second].dtype = info.dtype;
+        continue;
       }
+      bodies_.told.insert(info.name);
+      flat_->value_info.push_back(std::move(info));
+    }
     return flat_;
   }
   Bodies Take() { return std::move(bodies_); }
@@ -114,9 +118,11 @@ class Flattener {
       flat_->AddInitializer(initializer);
     }
     for (const ValueInfo& info : graph.value_info)
-      if (declared_.insert(info.name).second) flat_->value_info.push_back(info);
+      if (declared_.emplace(info.name, flat_->value_info.size()).second)
+        flat_->value_info.push_back(info);
     for (const NodePtr& node : graph.nodes()) {
       Node copy = *node;
+      for (const char* tag : {kScopeTag, kBodiesTag, kEntryTag}) copy.RemoveAttribute(tag);
       if (IsControl(copy)) LayOut(&copy, scope);
       for (const std::string& output : copy.outputs)
         if (!output.empty()) bodies_.homes[output] = scope;
@@ -160,6 +166,7 @@ class Flattener {
       Tell(input);
     }
     inputs.SetAttribute(kScopeTag, int64_t{scope});
+    inputs.SetAttribute(kEntryTag, int64_t{1});
     flat_->AddNode(std::move(inputs));
   }
 
@@ -173,7 +180,7 @@ class Flattener {
   std::shared_ptr<Graph> flat_ = std::make_shared<Graph>();
   Bodies bodies_;
   std::vector<ValueInfo> told_;
-  std::unordered_set<std::string> declared_;
+  std::unordered_map<std::string, size_t> declared_;  // index into flat_->value_info
 };
 
 }  // namespace

@@ -25,6 +25,7 @@ inline constexpr const char* kBodyDomain = "roundel.body";  // of BodyInputs
 // attributes that stand for bodies.
 inline constexpr const char* kScopeTag = "roundel.scope";
 inline constexpr const char* kBodiesTag = "roundel.bodies";
+inline constexpr const char* kEntryTag = "roundel.entry";  // of a BodyInputs that was made here
 
 // What a flat graph does not hold of its bodies.
 struct Bodies {

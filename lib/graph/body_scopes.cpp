@@ -121,7 +121,7 @@ int BodyScopes::OutOfLoops(int scope) const {
 void BodyScopes::Place(Node node, int scope) {
   const std::vector<std::string> bodies = BodyAttributes(node);
   const size_t own = OwnInputs(node, bodies);
-  const int reads_in = node.domain == kBodyDomain ? Around(scope) : scope;
+  const int reads_in = node.FindAttribute(kEntryTag) ? Around(scope) : scope;
   for (size_t i = 0; i < own; ++i) readers_[node.inputs[i]].insert(reads_in);
   size_t next = own;
   for (const std::string& attribute : bodies) {

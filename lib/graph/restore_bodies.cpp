@@ -42,7 +42,7 @@ class Restorer {
 
   void Add(Node node, int scope) {
     Graph& graph = *graphs_[static_cast<size_t>(scope)];
-    if (node.domain == kBodyDomain) {
+    if (node.FindAttribute(kEntryTag)) {
       for (size_t i = 0; i < graph.inputs.size(); ++i) graph.inputs[i].name = node.outputs[i];
       return;
     }

@@ -257,9 +257,9 @@ class Inference {
     Declare(node.output(0), common);
   }
 
-  // False: there are none.
+  // False: it is no operator with bodies.
   bool RunBodies(const Node& node) {
-    bool any = false;
+    bool any = node.Is("If") || node.Is("Loop") || node.Is("Scan") || node.Is("SequenceMap");
     for (const Attribute& attribute : node.attributes) {
       const auto* body = std::get_if<GraphPtr>(&attribute.value);
       if (!body) continue;

@@ -4,6 +4,7 @@
 
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
+#include "lib/graph/value_types.h"
 
 namespace roundel::graph {
 namespace {
@@ -110,6 +111,34 @@ TEST_CASE("what comes into a flat graph goes into the bodies that read it") {
   CHECK(loop.Producer("r_abs"));
   CHECK(branch.Producer("v_DQ"));
   CHECK(branch.Constant("codes"));
+}
+
+TEST_CASE("marks of the flat form in a model from elsewhere mean nothing") {
+  const std::string text = R"(opset 17, roundel.body 1
+graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
+  a = roundel.body.BodyInputs<roundel.scope=7, roundel.entry=1>(x)
+  b = Relu<roundel.bodies=["then_branch"], then_branch=9>(x)
+  y = If<then_branch=graph t () => (? o) { o = roundel.body.BodyInputs<roundel.scope=3>(a) },
+         else_branch=graph e () => (? p) { p = Neg(b) }>(c)
+})";
+  Model model = ParseChecked(text);
+  const Bodies bodies = FlattenBodies(&model);
+  RestoreBodies(bodies, &model);
+  REQUIRE(CheckModel(&model).ok());
+  CHECK(model.graph->Producer("a"));
+  CHECK(HasBodies(*model.graph));
+}
+
+TEST_CASE("a value_info without a type is completed for the flat graph") {
+  Model model = ParseChecked(R"(opset 17
+graph g (float32[2,4] x, bool c) => (? y) {
+  ? [2,4] m
+  m = If<then_branch=graph t () => (? o) { o = Relu(x) },
+         else_branch=graph e () => (? p) { p = Neg(x) }>(c)
+  y = Abs(m)
+})");
+  FlattenBodies(&model);
+  CHECK(InferValueTypes(model).at("m") == DType::kFloat);
 }
 
 TEST_CASE("weights that only floats meet are dequantized around the loop, others inside") {
