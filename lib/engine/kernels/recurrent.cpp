@@ -201,13 +201,13 @@ using Cell = std::function<void(const Direction&, const float* input, float* hid
 void MultiplyState(const Recurrence& rec, const Direction& dir, int64_t step, float* y) {
   const int64_t rows = rec.gates * rec.hidden, h = rec.hidden, used = rec.recurrent_gates * h;
   if (rec.scales == nullptr)
-    return DotRows(dir.recurrent, used, h, dir.h.data(), rec.batch, y, rows);
+    return DotRows(dir.recurrent, used, h, dir.h.data(), rec.batch, step % 2 == 1, y, rows);
   std::vector<float> state = dir.h;
   for (int64_t n = 0; n < rec.batch; ++n)
     if (step > rec.lengths[n])  // the step before has ended its output, too: zeros
       std::fill_n(state.begin() + n * h, h, 0.0f);
   const float scale = RoundToCodes(state.data(), rec.batch * h, state.data());
-  DotRows(dir.recurrent, used, h, state.data(), rec.batch, y, rows);
+  DotRows(dir.recurrent, used, h, state.data(), rec.batch, step % 2 == 1, y, rows);
   ScaleRows(y, rec.batch, rows, scale, rec.scales->r.data() + dir.index * rows);
 }
 
@@ -322,7 +322,7 @@ Status Gru(OpContext& context) {
           for (int64_t i = 0; i < size; ++i) candidate[i] *= reset[i];
         } else {
           for (int64_t i = 0; i < size; ++i) kept[i] = reset[i] * h[i];
-          DotRows(dir.recurrent + 2 * size * size, size, size, kept.data(), 1, candidate, size);
+          DotRows(dir.recurrent + 2 * size * size, size, size, kept.data(), 1, false, candidate, size);
           for (int64_t i = 0; i < size; ++i) candidate[i] += dir.bias[2 * size + i];
         }
         for (int64_t i = 0; i < size; ++i) candidate[i] += in[2 * size + i];
