@@ -12,6 +12,7 @@
 #include "cmd/feeds.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
+#include "cmd/outputs.h"
 #include "lib/base/commit_group.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
@@ -114,6 +115,21 @@ Status MakeFolder(const std::string& folder) {
   return OkStatus();
 }
 
+// Nothing that is read may be replaced by what is written.
+Status CheckNames(const Options& options, const engine::Executor& executor) {
+  if (!std::filesystem::is_directory(options.folder)) return OkStatus();  // then nothing lies there
+  std::vector<std::string> inputs = {options.model};
+  for (const char* key : {"path", "labels", "names"})
+    if (options.data.Given(key)) inputs.push_back(options.data.Text(key));
+  for (const std::string& feed : options.feeds) inputs.push_back(feed.substr(feed.find('=') + 1));
+  std::vector<std::string> outputs = PathsOf(options.folder, "output", executor.output_names());
+  if (options.inputs)
+    for (std::string& path : PathsOf(options.folder, "input", executor.input_names()))
+      outputs.push_back(std::move(path));
+  outputs.push_back(options.folder + "/labels.npy");
+  return CheckOutputs(outputs, inputs);
+}
+
 // One run on whole tensors: outputs of any rank, whatever their first axis means.
 Status DumpFeeds(const Options& options, const graph::Graph& graph, engine::Executor& executor,
                  std::vector<std::string>* written) {
@@ -144,6 +160,7 @@ Status RunDump(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(loaded.model));
   if (!options.feeds.empty() && options.data.Given("path"))
     return UsageError("--feed and --data exclude each other");
+  RETURN_IF_ERROR(CheckNames(options, *executor));
   std::vector<std::string> written;
   int64_t samples = 1;
   if (options.feeds.empty())

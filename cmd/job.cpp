@@ -90,6 +90,14 @@ Status CheckNames(const Recipe& recipe, const OutputNames& names) {
   return CheckExternalData(inputs[0], names.model);
 }
 
+// The folder of solved layers would be made under the name of an output, which then cannot be written.
+Status CheckStore(const std::string& store, const OutputNames& names) {
+  for (const std::string& output : names.All())
+    if (fs::path(store).lexically_normal() == fs::path(output).lexically_normal())
+      return UsageError(StrCat("--store '", store, "' is the name of an output; choose another"));
+  return OkStatus();
+}
+
 bool OverriddenFlag(const Params& params, const char* name, bool automatic) {
   return params.String(name) == kAuto ? automatic : params.String(name) == "true";
 }
@@ -115,7 +123,9 @@ class Job {
     const auto start = std::chrono::steady_clock::now();
     const OutputNames names = NamesFor(recipe_);
     RETURN_IF_ERROR(CheckNames(recipe_, names));
+    RETURN_IF_ERROR(CheckStore(store_folder_, names));
     ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe_));
+    RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
     const std::string float_model = inputs.loaded.path;
     AddInputFacts(inputs);
     RETURN_IF_ERROR(OpenCalibrationData(inputs.loaded.model));

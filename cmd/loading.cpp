@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "cmd/options.h"
 #include "lib/base/input_file.h"
@@ -69,6 +70,14 @@ Result<LoadedModel> LoadModel(const std::string& path) {
   graph::MakeNamesUnique(&loaded.model);  // encodings go by name
   loaded.nodes = static_cast<int64_t>(loaded.model.graph->nodes().size());
   return loaded;
+}
+
+std::vector<std::string> DataFilesOf(const LoadedModel& loaded) {
+  std::set<std::string> files;
+  for (const graph::Initializer& initializer : loaded.model.graph->initializers())
+    if (const MappedFile* file = initializer.value.mapped_file())
+      if (file->path() != loaded.path) files.insert(file->path());
+  return {files.begin(), files.end()};
 }
 
 Status CheckRunnable(const graph::Model& model, const std::string& path) {

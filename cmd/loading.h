@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/base/status.h"
 #include "lib/data/dataset.h"
@@ -21,6 +22,8 @@ struct LoadedModel {
 };
 
 Result<LoadedModel> LoadModel(const std::string& path);
+// The files beside the model that hold weights of it.
+std::vector<std::string> DataFilesOf(const LoadedModel& loaded);
 // kModel, naming the nodes, if the engine cannot run the model.
 Status CheckRunnable(const graph::Model& model, const std::string& path);
 

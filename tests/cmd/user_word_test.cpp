@@ -216,6 +216,32 @@ TEST_CASE("two outputs of one name are refused before any work") {
   CHECK(Contents(bench.out) == "old");
 }
 
+TEST_CASE("what is read is not replaced by what is written") {
+  const Bench bench;
+  CHECK(Cli({"quantize", bench.model, "--calib", bench.data, "-o", bench.out, "--store", bench.out})
+            .err == "error: --store '" + bench.out + "' is the name of an output; choose another\n");
+  CHECK_FALSE(fs::exists(bench.out));
+
+  const std::string folder = bench.folder / "dumped";
+  REQUIRE(Cli({"dump", bench.model, "--data", bench.data, "--inputs", "-o", folder}).code == 0);
+  const std::string fed = folder + "/input.x.npy", before = Contents(fed);
+  const CliResult same =
+      Cli({"dump", bench.model, "--data", fed, "--inputs", "-o", folder});
+  CHECK(same.code == 2);
+  CHECK(same.err.find("is the same file as input") != std::string::npos);
+  CHECK(Contents(fed) == before);
+
+  const graph::Model model = io::ReadOnnx(bench.model).value();
+  const std::string outside = bench.folder / "outside.onnx";
+  REQUIRE(io::WriteOnnx(model, outside, {.external_data = true}).ok());
+  const std::string weights = Contents(outside + ".data");
+  const CliResult over =
+      Cli({"quantize", outside, "--calib", bench.data, "-o", outside + ".data"});
+  CHECK(over.code == 2);
+  CHECK(over.err.find("is the same file as input") != std::string::npos);
+  CHECK(Contents(outside + ".data") == weights);
+}
+
 TEST_CASE("outputs whose names differ in punctuation alone are dumped into files of their own") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
