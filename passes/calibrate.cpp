@@ -39,13 +39,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <set>
 
 #include "lib/base/text.h"
-#include "lib/graph/bodies.h"
 #include "lib/quant/coded_scales.h"
 #include "lib/quant/tensor_ranges.h"
-#include "lib/target/op_facts.h"
 #include "passes/activation_grids.h"
 
 namespace roundel::passes {
@@ -211,30 +208,6 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
   report->Metric("float_nodes", static_cast<int64_t>(placement.float_nodes.size()));
 }
 
-// Layers that the runtime computes in floats, with weights as codes: smaller, and slower.
-void WarnOfFloatLayers(const Session& session) {
-  if (session.grids.mode == target::ActivationMode::kFloat) return;  // smaller was the wish
-  const auto& dynamic = session.placement->dynamic_layers;
-  std::set<std::string> ops;
-  int64_t count = 0;
-  const auto flat = graph::WithBodies(session.model);
-  for (const graph::NodePtr& node : flat->nodes()) {
-    const bool has_form =
-        std::find(dynamic.begin(), dynamic.end(), target::MainOutput(*node)) != dynamic.end();
-    if (!target::IsFloatLayer(*node) || has_form || !session.encodings.contains(node->input(1)))
-      continue;
-    ++count;
-    ops.insert(node->op_type);
-  }
-  if (count == 0) return;
-  const std::string names = Join(std::vector<std::string>(ops.begin(), ops.end()), ",");
-  session.report->warnings.push_back(
-      StrCat(names, " (", count, count == 1 ? " node" : " nodes",
-             "): the runtime computes in float and dequantizes the weights in every run, which is "
-             "smaller and slower; --set exclude=",
-             names, " keeps the weights float"));
-}
-
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   ASSIGN_OR_RETURN(target::Placement placement,
                    target::Place(session.model, session.target, session.grids));
@@ -244,7 +217,6 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const bool same = session.placement.has_value() && SameEncodings(table, session.encodings);
   session.encodings = std::move(table);
   session.placement = std::move(placement);
-  WarnOfFloatLayers(session);
   return same ? Outcome::kUnchanged : Outcome::kChanged;
 }
 

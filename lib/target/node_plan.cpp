@@ -54,19 +54,15 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   }
   if (node.Is("Constant") || node.Is("Shape") || node.Is("Size")) return {};
   const ActivationMode mode = rule && rule->mode ? *rule->mode : choice_.mode;
-  return mode == ActivationMode::kStatic ? SortStatic(node, rule) : SortWeights(node, rule, mode);
+  return mode == ActivationMode::kStatic ? SortStatic(node) : SortWeights(node, rule, mode);
 }
 
-NodePlan NodeSorter::SortStatic(const Node& node, const GridRule* rule) const {
+NodePlan NodeSorter::SortStatic(const Node& node) const {
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
   const auto policy = profile_.ops.find(op);
   if (policy == profile_.ops.end() || policy->second == OpPolicy::kFloat) {
     if (!HasFloats(node)) return {};
-    // No runtime has them on codes, but their weights may be stored as such.
-    if (IsFloatLayer(node)) {
-      NodePlan weights = SortWeights(node, rule, ActivationMode::kFloat);
-      if (weights.kind == Kind::kWeights) return weights;
-    }
+    if (IsFloatLayer(node)) return RunsInFloat(op);
     if (HoldsWeights(node))
       return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
     return {Kind::kFloat, StrCat("op ", op, " is not in the profile")};
@@ -85,6 +81,12 @@ NodePlan NodeSorter::SortStatic(const Node& node, const GridRule* rule) const {
   return {Kind::kQuantized, ""};
 }
 
+// A layer that runtimes compute in floats: codes make it smaller, and several times slower.
+NodePlan NodeSorter::RunsInFloat(const std::string& op) {
+  return {Kind::kFloat, StrCat("runs in float, where codes would be dequantized in every run; a rule {op: ",
+                               op, ", activations: float} stores its weights so")};
+}
+
 // A node whose activations stay float, or are quantized at run time.
 NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
                                  ActivationMode mode) const {
@@ -97,9 +99,8 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (!known && HoldsWeights(node))
     return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
   if (!known) return {Kind::kFloat, "activations stay float"};
-  // Those without a form that quantizes at run time have float inputs there, too.
-  const bool dynamic =
-      mode == ActivationMode::kDynamic && (!IsFloatLayer(node) || HasDynamicForm(node));
+  const bool dynamic = mode == ActivationMode::kDynamic;
+  if (dynamic && IsFloatLayer(node) && !HasDynamicForm(node)) return RunsInFloat(op);
   std::string problem = WeightsProblem(node, dynamic);
   if (!problem.empty()) return {Kind::kFloat, std::move(problem)};
   return {Kind::kWeights, "", dynamic};

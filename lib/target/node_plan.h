@@ -47,8 +47,9 @@ class NodeSorter {
 
   DType TypeOf(const std::string& value) const;
   bool HasFloats(const graph::Node& node) const;
-  NodePlan SortStatic(const graph::Node& node, const GridRule* rule) const;
+  NodePlan SortStatic(const graph::Node& node) const;
   NodePlan SortWeights(const graph::Node& node, const GridRule* rule, ActivationMode mode) const;
+  static NodePlan RunsInFloat(const std::string& op);
   bool HasDynamicForm(const graph::Node& node) const;
   bool HoldsWeights(const graph::Node& node) const;
   std::string WeightsProblem(const graph::Node& node, bool dynamic) const;

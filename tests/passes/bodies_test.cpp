@@ -139,23 +139,5 @@ TEST_CASE("solvers leave layers inside of bodies to the nearest code and say so"
         "is inside of a sub-graph; its weights are rounded to nearest");
 }
 
-TEST_CASE("layers that run in float with weights as codes are named, with the way out") {
-  const char* const text = R"(opset 14
-graph g (float32[1,2] x) => (? y) {
-  float32[1,24,2] w = random(1)
-  float32[1,24,8] r = random(2)
-  int64[1] zero = {0}
-  a = Unsqueeze(x, zero)
-  y = GRU<hidden_size=8>(a, w, r)
-})";
-  const std::vector<Tensor> samples = {Tensor::FromVector<float>({1, 2}, {-1, 3})};
-  const auto warned = Run(text, {"calibrate"}, samples);
-  REQUIRE(warned->report.passes[0].warnings.size() == 1);
-  CHECK(warned->report.passes[0].warnings[0].find("--set exclude=GRU keeps") != std::string::npos);
-  CHECK(warned->session.encodings.contains("w"));
-  const auto wished = Run(text, {"calibrate"}, samples, target::ActivationMode::kFloat);
-  CHECK(wished->report.passes[0].warnings.empty());
-}
-
 }  // namespace
 }  // namespace roundel::passes
