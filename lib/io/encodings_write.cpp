@@ -183,8 +183,15 @@ Status CheckWritable(const std::string& name, const Encoding& e, const std::stri
 
 Result<Json> EntryOf(const std::string& name, const Encoding& e, const std::string& version,
                      const graph::Graph* graph) {
-  if (e.grid.scales == quant::ScaleKind::kSigned)
-    return EntryOf(name, PositiveScales(e), version, graph);
+  if (e.grid.scales == quant::ScaleKind::kSigned) {
+    ASSIGN_OR_RETURN(Json entry, EntryOf(name, PositiveScales(e), version, graph));
+    // The grid that was asked for: the offsets say which side has the one code more. If all of them do on the
+    // upper side, readers would take it for a symmetric grid without that code.
+    const bool mixed = std::any_of(e.params.begin(), e.params.end(),
+                                   [](const QParams& p) { return p.scale > 0; });
+    if (entry.is_object() && entry.contains("is_sym") && mixed) entry["is_sym"] = e.grid.symmetric;
+    return entry;
+  }
   RETURN_IF_ERROR(CheckWritable(name, e, version, graph));
   if (version == "0.6.1") return Entries061(e);
   return version == "1.0.0" ? Entry100(name, e, graph) : Entry200(name, e, version, graph);

@@ -213,24 +213,28 @@ TEST_CASE("golden encodings, version 2.0.0") {
 }
 
 TEST_CASE("scales with a sign are written as a shift of the same levels") {
-  EncodingTable table = {{"w", Weight(Granularity::kChannel, 0, {0.25f, -0.5f}, false)}};
-  table.at("w").grid.scales = quant::ScaleKind::kSigned;
   const auto graph = MakeGraph();
-  for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
-    const auto read =
-        ParseEncodingsJson(*EncodingsJson(table, version, graph.get()), "e.json", *graph);
-    REQUIRE(read.ok());
-    const Encoding& e = read->at("w");
-    for (size_t c = 0; c < 2; ++c) {
-      std::vector<float> written, wanted;
-      for (int32_t code = -128; code <= 127; ++code) {
-        wanted.push_back(quant::Dequantize(code, table.at("w").params[c]));
-        written.push_back(quant::Dequantize(code + (e.grid.is_signed ? 0 : 128), e.params[c]));
+  for (const float first : {0.25f, -0.25f})
+    for (const char* version : {"0.6.1", "1.0.0", "2.0.0"}) {
+      EncodingTable table = {{"w", Weight(Granularity::kChannel, 0, {first, -0.5f}, false)}};
+      table.at("w").grid.scales = quant::ScaleKind::kSigned;
+      const bool tells_symmetric =
+          EncodingsJson(table, version, graph.get())->find("\"is_sym\":true") != std::string::npos;
+      CHECK(tells_symmetric == (version == std::string("1.0.0") && first > 0));
+      const auto read =
+          ParseEncodingsJson(*EncodingsJson(table, version, graph.get()), "e.json", *graph);
+      REQUIRE(read.ok());
+      const Encoding& e = read->at("w");
+      for (size_t c = 0; c < 2; ++c) {
+        std::vector<float> written, wanted;
+        for (int32_t code = -128; code <= 127; ++code) {
+          wanted.push_back(quant::Dequantize(code, table.at("w").params[c]));
+          written.push_back(quant::Dequantize(code + (e.grid.is_signed ? 0 : 128), e.params[c]));
+        }
+        std::sort(wanted.begin(), wanted.end());
+        CHECK(written == wanted);
       }
-      std::sort(wanted.begin(), wanted.end());
-      CHECK(written == wanted);
     }
-  }
 }
 
 TEST_CASE("small floats: whole in 2.0.0, a width in the versions before") {
