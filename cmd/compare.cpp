@@ -9,10 +9,8 @@
 #include "cmd/loading.h"
 #include "cmd/options.h"
 #include "cmd/tensor_errors.h"
-#include "lib/base/file.h"
 #include "lib/base/text.h"
-#include "lib/graph/bodies.h"
-#include "lib/io/encodings_json.h"
+#include "lib/engine/normal_form.h"
 #include "lib/report/report.h"
 
 namespace roundel::cmd {
@@ -34,16 +32,16 @@ Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& mod
                            "': was it made from this model?"));
 }
 
-Result<ComparedModels> OpenSides(const Options& options, const graph::Model& model) {
+Result<ComparedModels> OpenSides(const Options& options, graph::Model* model) {
   if (options.second.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
-    ASSIGN_OR_RETURN(const quant::EncodingTable table,
-                     io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(model)));
-    return OpenNamed(options, model, model, &table);
+    ASSIGN_OR_RETURN(const quant::EncodingTable table, ReadEncodings(options.encodings, model));
+    return OpenNamed(options, *model, *model, &table);
   }
   ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));
   RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
-  return OpenNamed(options, model, second.model, nullptr);
+  // Values inside of functions have the names that quantize gives them.
+  RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
+  return OpenNamed(options, *model, second.model, nullptr);
 }
 
 Result<int64_t> CompareAll(engine::DataSource& data, ComparedModels* models) {
@@ -95,9 +93,9 @@ void Print(const Options& options, const ComparedModels& sides, int64_t samples,
 Status RunCompare(const Options& options, Console& console) {
   if (options.second.empty() && options.encodings.empty())
     return UsageError("nothing to compare with: give QUANTIZED or --encodings");
-  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
+  ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
-  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, loaded.model));
+  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded.model));
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
   data::DatasetFacts facts;

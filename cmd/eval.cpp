@@ -7,10 +7,7 @@
 #include "cmd/evaluation.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
-#include "lib/base/file.h"
 #include "lib/base/text.h"
-#include "lib/graph/bodies.h"
-#include "lib/io/encodings_json.h"
 #include "lib/report/report.h"
 
 namespace roundel::cmd {
@@ -34,7 +31,7 @@ struct Models {
 Result<Models> LoadModels(const Options& options) {
   Models models;
   ASSIGN_OR_RETURN(models.first_model, LoadModel(options.model));
-  const graph::Model& model = models.first_model.model;
+  graph::Model& model = models.first_model.model;
   RETURN_IF_ERROR(CheckRunnable(model, options.model));
   ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
   if (!options.second.empty()) {
@@ -43,9 +40,7 @@ Result<Models> LoadModels(const Options& options) {
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
     models.second_name = options.second;
   } else if (!options.encodings.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
-    ASSIGN_OR_RETURN(const quant::EncodingTable table,
-                     io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(model)));
+    ASSIGN_OR_RETURN(const quant::EncodingTable table, ReadEncodings(options.encodings, &model));
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(model, {.simulate = &table}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }

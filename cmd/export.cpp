@@ -6,11 +6,9 @@
 #include "cmd/command.h"
 #include "cmd/loading.h"
 #include "cmd/outputs.h"
-#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
-#include "lib/io/encodings_json.h"
 #include "lib/io/tensorrt_cache.h"
 #include "lib/target/export.h"
 #include "lib/target/qdq.h"
@@ -36,9 +34,7 @@ struct Written {
 Result<target::FloatModel> ReadSource(const Options& options, std::vector<std::string>* kept) {
   ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
   if (options.encodings.empty()) return target::ImportQdq(loaded.model, kept);
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(options.encodings));
-  ASSIGN_OR_RETURN(quant::EncodingTable table,
-                   io::ParseEncodingsJson(text, options.encodings, *graph::WithBodies(loaded.model)));
+  ASSIGN_OR_RETURN(quant::EncodingTable table, ReadEncodings(options.encodings, &loaded.model));
   return target::FloatModel{std::move(loaded.model), std::move(table)};
 }
 

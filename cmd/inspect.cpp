@@ -9,7 +9,7 @@
 #include "cmd/loading.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
-#include "lib/graph/opset.h"
+#include "lib/engine/normal_form.h"
 #include "lib/report/report.h"
 #include "passes/runner.h"
 
@@ -76,8 +76,11 @@ std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   passes::Session session;
   session.dry = true;
   session.model = graph::Clone(model);
-  graph::MakeInitializersConstant(&session.model);
   std::vector<Findings::PassResult> results;
+  if (const auto normal = engine::MakeNormalForm(&session.model); !normal.ok()) {
+    LogDebug(StrCat("inspect: ", normal.status().message()));
+    return results;
+  }
   for (const passes::PassInfo& info : passes::AllPasses()) {
     if (info.needs_data || info.needs_grids) continue;
     report::Report report;

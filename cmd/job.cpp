@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <optional>
@@ -14,8 +15,8 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/engine/normal_form.h"
 #include "lib/graph/bodies.h"
-#include "lib/graph/opset.h"
 #include "lib/io/statistics_json.h"
 #include "lib/target/export.h"
 #include "lib/target/layer_forms.h"
@@ -124,10 +125,11 @@ class Job {
     const OutputNames names = NamesFor(recipe_);
     RETURN_IF_ERROR(CheckNames(recipe_, names));
     RETURN_IF_ERROR(CheckStore(store_folder_, names));
-    ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe_));
+    ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe_, true));
     RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
     const std::string float_model = inputs.loaded.path;
     AddInputFacts(inputs);
+    for (const std::string& warning : inputs.warnings) Warn(warning);
     RETURN_IF_ERROR(OpenCalibrationData(inputs.loaded.model));
     RETURN_IF_ERROR(RunPasses(std::move(inputs)));
     RETURN_IF_ERROR(Export());
@@ -180,6 +182,7 @@ class Job {
   }
 
   Status RunPasses(JobInputs inputs) {
+    const bool verify = inputs.runnable;
     session_.model = std::move(inputs.loaded.model);
     original_ = graph::Clone(session_.model);
     session_.target = std::move(inputs.profile);
@@ -197,8 +200,8 @@ class Job {
       session_.store = &*store_;
     }
     session_.random = Random(static_cast<uint64_t>(recipe_.Section("").Int("seed")));
-    const passes::RunnerOptions options = {.verify_samples =
-                                               recipe_.Section("").Int("verify_samples")};
+    const passes::RunnerOptions options = {
+        .verify_samples = verify ? recipe_.Section("").Int("verify_samples") : 0};
     RETURN_IF_ERROR(passes::RunSteps(recipe_.steps, options, &session_, &report_));
     for (const report::PassReport& pass : report_.passes)
       for (const std::string& warning : pass.warnings) Warn(pass.name + ": " + warning);
@@ -251,8 +254,8 @@ class Job {
   Status Check() {
     const size_t before = report_.warnings.size();
     ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
-    RETURN_IF_ERROR(SelfCheck(recipe_.Section("check"),
-                              {original_, session_, quantized_, format}, &report_));
+    RETURN_IF_ERROR(
+        SelfCheck(recipe_.Section("check"), {original_, session_, quantized_, format}, &report_));
     for (size_t i = before; i < report_.warnings.size(); ++i) LogWarning(report_.warnings[i]);
     return OkStatus();
   }
@@ -285,8 +288,8 @@ class Job {
   Status Write(const OutputNames& names) {
     const Params& section = recipe_.Section("export");
     OutputSet files;
-    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *graph::WithBodies(session_.model), names.model,
-                                         section.Strings("encodings_version")));
+    RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *graph::WithBodies(session_.model),
+                                         names.model, section.Strings("encodings_version")));
     RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));
     for (const auto& [path, contents] : statistics_) RETURN_IF_ERROR(files.Stage(path, contents));
@@ -316,7 +319,23 @@ class Job {
 
 }  // namespace
 
-Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
+namespace {
+
+// Whether some step runs the model: one that looks at data, and has not been given what spares it that.
+bool NeedsEngine(const Recipe& recipe, const target::GridChoice& grids) {
+  if (!recipe.Section("eval").String("path").empty()) return true;
+  return std::any_of(recipe.steps.begin(), recipe.steps.end(), [&](const recipe::Step& step) {
+    const passes::PassInfo* pass = passes::FindPass(step.pass);
+    if (!pass || !pass->needs_data) return false;
+    if (pass->data_for_static_only && grids.mode != target::ActivationMode::kStatic) return false;
+    return std::none_of(pass->data_substitutes.begin(), pass->data_substitutes.end(),
+                        [&](const std::string& key) { return !step.params.IsDefault(key); });
+  });
+}
+
+}  // namespace
+
+Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
   JobInputs inputs;
   const Params& top = recipe.Section("");
   ASSIGN_OR_RETURN(inputs.profile, target::LoadProfile(top.String("target")));
@@ -325,8 +344,20 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe) {
   RETURN_IF_ERROR(FormatOf(recipe, inputs.profile).status());
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
   ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
-  RETURN_IF_ERROR(CheckRunnable(inputs.loaded.model, inputs.loaded.path));
-  graph::MakeInitializersConstant(&inputs.loaded.model);
+  if (!top.Bool("requantize"))
+    RETURN_IF_ERROR(CheckFloat(inputs.loaded.model, inputs.loaded.path));
+  const Status runnable = CheckRunnable(inputs.loaded.model, inputs.loaded.path);
+  inputs.runnable = runnable.ok();
+  if (!runnable.ok() && runs && NeedsEngine(recipe, inputs.grids))
+    return ModelError(StrCat(runnable.message(),
+                             "; recipes that run nothing go without: --recipe int8_dynamic, w4_llm, "
+                             "data_free_int8, or any with 'activations: float'"));
+  ASSIGN_OR_RETURN(
+      inputs.warnings,
+      engine::MakeNormalForm(&inputs.loaded.model,
+                             {.keep_initializer_inputs = top.Bool("keep_initializer_inputs")}));
+  if (!runnable.ok())
+    inputs.warnings.push_back(runnable.message() + "; nothing is checked on samples");
   // Names what the target cannot run before any data is read.
   RETURN_IF_ERROR(target::Place(inputs.loaded.model, inputs.profile, inputs.grids).status());
   return inputs;
@@ -355,6 +386,8 @@ Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
 Status ApplyAssignments(const JobFlags& flags, Recipe* recipe) {
   RETURN_IF_ERROR(FoldGridKeys(recipe).At(recipe->source));
   std::vector<std::string> assignments = flags.shorthands;
+  if (flags.keep_initializer_inputs) assignments.push_back("keep_initializer_inputs=true");
+  if (flags.requantize) assignments.push_back("requantize=true");
   assignments.insert(assignments.end(), flags.overrides.begin(), flags.overrides.end());
   RETURN_IF_ERROR(OverruleGridKeys(assignments, recipe));
   for (const std::string& assignment : assignments)

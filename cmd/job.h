@@ -16,6 +16,7 @@ namespace roundel::cmd {
 
 struct JobFlags {
   bool dry_run = false, print_recipe = false;
+  bool keep_initializer_inputs = false, requantize = false;  // set these keys of the recipe
   std::vector<std::string> shorthands;  // as --set would say what --bits, --method and the like mean
   std::vector<std::string> overrides;   // --set
   std::vector<std::string> stats_in;    // --stats-in, --stats-out: of every calibrate step
@@ -35,9 +36,12 @@ struct JobInputs {
   LoadedModel loaded;
   target::Profile profile;
   target::GridChoice grids;
+  std::vector<std::string> warnings;  // about the model
+  bool runnable = true;               // by the engine
 };
-// The model, checked for nodes that cannot run, and what to do with it.
-Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe);
+// The model and what to do with it. `runs`: the recipe will be run, so that nodes that the engine cannot
+// run are an error if a step of it runs the model.
+Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe, bool runs);
 
 // --dry-run: which tensors would get which grid and which nodes stay float, without data.
 Status PlanJob(const recipe::Recipe& recipe, Console& console);

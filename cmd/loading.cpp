@@ -8,9 +8,13 @@
 #include "lib/base/input_file.h"
 #include "lib/base/hash.h"
 #include "lib/base/limits.h"
+#include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/engine/normal_form.h"
 #include "lib/graph/bodies.h"
+#include "lib/graph/quantization_ops.h"
 #include "lib/graph/unfuse.h"
+#include "lib/io/encodings_json.h"
 #include "lib/io/onnx.h"
 
 namespace roundel::cmd {
@@ -80,6 +84,20 @@ std::vector<std::string> DataFilesOf(const LoadedModel& loaded) {
   return {files.begin(), files.end()};
 }
 
+Status CheckFloat(const graph::Model& model, const std::string& path) {
+  constexpr size_t kShown = 4;
+  const std::vector<std::string> ops = graph::QuantizationOps(model);
+  if (ops.empty()) return OkStatus();
+  const bool pairs_alone = std::all_of(ops.begin(), ops.end(), [](const std::string& op) {
+    return op == "QuantizeLinear" || op == "DequantizeLinear";
+  });
+  return ModelError(StrCat(
+      "'", path, "' is quantized already (", Join(ops, ", ", kShown), "): quantize the float model ",
+      pairs_alone ? StrCat("that 'roundel export ", path, " --to float -o FLOAT.onnx' takes out of it")
+                  : "that it was made from",
+      ", or insist with --requantize"));
+}
+
 Status CheckRunnable(const graph::Model& model, const std::string& path) {
   constexpr size_t kShown = 5;
   const std::vector<std::string> nodes = engine::UnsupportedNodes(model);
@@ -87,6 +105,23 @@ Status CheckRunnable(const graph::Model& model, const std::string& path) {
   return ModelError(StrCat("'", path, "' has ", nodes.size(),
                            nodes.size() == 1 ? " node" : " nodes",
                            " that the engine cannot run: ", Join(nodes, "; ", kShown)));
+}
+
+Result<quant::EncodingTable> ReadEncodings(const std::string& path, graph::Model* model) {
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+  auto table = io::ParseEncodingsJson(text, path, *graph::WithBodies(*model));
+  const auto is_fed = [&](const auto& entry) {
+    return model->graph->IsInput(entry.first) && model->graph->FindInitializer(entry.first);
+  };
+  if (table.ok() && std::none_of(table->begin(), table->end(), is_fed)) return table;
+  graph::Model normal = graph::Clone(*model);
+  const auto lines = engine::MakeNormalForm(&normal);
+  if (!lines.ok()) return table;
+  auto of_normal = io::ParseEncodingsJson(text, path, *graph::WithBodies(normal));
+  if (!of_normal.ok()) return table;
+  for (const std::string& line : *lines) LogWarning(line);
+  *model = std::move(normal);
+  return of_normal;
 }
 
 Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,

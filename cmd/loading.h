@@ -9,6 +9,7 @@
 #include "lib/data/dataset.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/graph.h"
+#include "lib/quant/encodings.h"
 #include "lib/recipe/params.h"
 
 namespace roundel::cmd {
@@ -24,8 +25,14 @@ struct LoadedModel {
 Result<LoadedModel> LoadModel(const std::string& path);
 // The files beside the model that hold weights of it.
 std::vector<std::string> DataFilesOf(const LoadedModel& loaded);
+// kModel if the model is quantized already: nobody means that whose float model is at hand.
+Status CheckFloat(const graph::Model& model, const std::string& path);
 // kModel, naming the nodes, if the engine cannot run the model.
 Status CheckRunnable(const graph::Model& model, const std::string& path);
+
+// The encodings of a file for a model. Where they do not fit the model as it is they may have been made
+// for its normal form, which `quantize` works on: the model then becomes that.
+Result<quant::EncodingTable> ReadEncodings(const std::string& path, graph::Model* model);
 
 // Data for the model's inputs. kUsage if the section has no path; `flag` is named then.
 Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,

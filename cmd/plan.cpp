@@ -4,6 +4,7 @@
 
 #include "cmd/job.h"
 #include "cmd/outputs.h"
+#include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "passes/runner.h"
@@ -123,7 +124,8 @@ void PrintPlan(const JobInputs& inputs, const Plan& plan, std::ostream& out) {
 }  // namespace
 
 Status PlanJob(const recipe::Recipe& recipe, Console& console) {
-  ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe));
+  ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, false));
+  for (const std::string& warning : inputs.warnings) LogWarning(warning);
   passes::Session session;
   session.model = graph::Clone(inputs.loaded.model);
   session.target = inputs.profile;

@@ -109,6 +109,13 @@ ParamSpecs TopLevelParams() {
       {.name = "exclude",
        .default_value = Strings{},
        .help = "nodes that stay float: node names, op types, or re:regex on either"},
+      {.name = "keep_initializer_inputs",
+       .default_value = false,
+       .help = "initializers that are listed as graph inputs stay inputs, because callers feed them; "
+               "they are not quantized then"},
+      {.name = "requantize",
+       .default_value = false,
+       .help = "quantize a model that holds quantizers already, on top of them"},
       {.name = "verify_samples",
        .default_value = int64_t{2},
        .help = "samples that prove that float passes keep the function; 0 = no proof",

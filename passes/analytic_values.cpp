@@ -196,14 +196,24 @@ class Analysis {
       return OkStatus();
     part.outputs = {node.output(0)};
     part.nodes = {positions_.at(&node)};
+    const Result<std::vector<Tensor>> made = RunPart(part, types, inputs);
+    // Columns have no positions: an operator that looks at them has no result here, and what it makes
+    // is not told.
+    if (!made.ok())
+      return made.status().kind() == ErrorKind::kInterrupted ? made.status() : OkStatus();
+    if (constant)
+      constants_[node.output(0)] = (*made)[0];
+    else
+      Keep(node, (*made)[0]);
+    return OkStatus();
+  }
+
+  Result<std::vector<Tensor>> RunPart(const engine::Stretches::Part& part,
+                                      const std::vector<DType>& types,
+                                      const std::vector<Tensor>& inputs) const {
     ASSIGN_OR_RETURN(const auto executor,
                      engine::Executor::Create(engine::PartModel(session_.model, part, types)));
-    ASSIGN_OR_RETURN(const std::vector<Tensor> made, executor->Run(inputs));
-    if (constant)
-      constants_[node.output(0)] = made[0];
-    else
-      Keep(node, made[0]);
-    return OkStatus();
+    return executor->Run(inputs);
   }
 
   void Keep(const Node& node, const Tensor& y) {
@@ -211,7 +221,8 @@ class Analysis {
                          y.size() == kColumns * y.dim(1);
     if (columns) columns_[node.output(0)] = y;
     // Positions were added around the one that there is.
-    if (!columns && node.Is("Pad")) columns_[node.output(0)] = columns_.at(node.input(0));
+    const Tensor* x = node.Is("Pad") && !columns ? Find(node.input(0), columns_) : nullptr;
+    if (x) columns_[node.output(0)] = Tensor(*x);
   }
 
   const Session& session_;

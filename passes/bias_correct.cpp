@@ -113,10 +113,12 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
 
 Result<Outcome> Run(Session& session, const recipe::Params&) {
   int64_t corrected = 0, declined = 0;
-  for (const graph::NodePtr& node : session.model.graph->nodes()) {
+  std::vector<graph::Node*> nodes;  // of now: a correction may add one
+  for (const graph::NodePtr& node : session.model.graph->nodes()) nodes.push_back(node.get());
+  for (graph::Node* node : nodes) {
     if (!graph::IsLayerOp(*node) || !session.encodings.contains(node->input(1))) continue;
     std::string why;
-    const auto layer = graph::MatchLayer(*session.model.graph, node.get(), &why);
+    const auto layer = graph::MatchLayer(*session.model.graph, node, &why);
     if (layer) {
       ASSIGN_OR_RETURN(why, Correct(session, *layer));
     }

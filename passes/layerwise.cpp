@@ -118,6 +118,8 @@ class Layerwise {
                      ? graph::MatchMatrixProduct(*session_.model.graph, node, &why)
                      : std::nullopt;
     if (layer && layer->weight() != weight) return;
+    if (layer && session_.model.graph->Constant(layer->input()))
+      return Decline(*node, weight, "its input is a constant");
     std::optional<UnfoldedLayer> outline;
     if (layer) outline = Outline(*session_.model.graph, *layer, encoding, &why);
     if (!outline) return Decline(*node, weight, why);

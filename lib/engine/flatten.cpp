@@ -1,9 +1,9 @@
 #include "lib/engine/flatten.h"
 
-#include <unordered_map>
 #include <utility>
 
 #include "lib/base/text.h"
+#include "lib/graph/inline.h"
 
 namespace roundel::engine {
 namespace {
@@ -40,61 +40,22 @@ class Flattener {
     return Inline(flat, *called, depth);
   }
 
-  Status Inline(const FlatNode& flat_call, const graph::Function& function, int depth) {
-    const graph::Node& call = flat_call.node;
-    std::unordered_map<std::string, std::string> names = {{"", ""}};
-    for (size_t i = 0; i < function.inputs.size(); ++i)
-      names[function.inputs[i]] = i < flat_call.own_inputs() ? call.input(i) : "";
-    for (size_t i = 0; i < function.outputs.size(); ++i)
-      if (!call.output(i).empty()) names[function.outputs[i]] = call.output(i);
+  Status Inline(const FlatNode& flat, const graph::Function& function, int depth) {
+    graph::Node call = flat.node;
+    call.inputs.resize(flat.own_inputs());
     const std::string prefix =
         StrCat(call.name.empty() ? call.op_type : call.name, "#", ++calls_, "/");
-    const auto renamed = [&](const std::string& name) -> const std::string& {
-      return names.try_emplace(name, prefix + name).first->second;
-    };
-    for (const graph::NodePtr& inner : function.nodes) {
-      FlatNode flat{.node = *inner, .captured = {}, .function = &function};
-      graph::Node& copy = flat.node;
-      Status bound = BindAttributes(call, &copy);
-      if (!bound.ok()) return std::move(bound).At(StrCat("function ", function.name));
-      // Inside of sub-graphs the function's names stay: only where they come from is renamed.
-      flat.captured = graph::OuterReads(copy);
-      copy.inputs.insert(copy.inputs.end(), flat.captured.begin(), flat.captured.end());
-      for (std::string& input : copy.inputs) input = renamed(input);
-      for (std::string& output : copy.outputs) output = renamed(output);
-      copy.name = prefix + copy.name;
-      RETURN_IF_ERROR(Append(std::move(flat), depth + 1));
+    ASSIGN_OR_RETURN(
+        std::vector<graph::Node> body,
+        graph::ExpandCall(call, function, [&](const std::string& name) { return prefix + name; }));
+    for (graph::Node& node : body) {
+      RETURN_IF_ERROR(Spend());
+      FlatNode inner{.node = std::move(node), .captured = {}, .function = &function};
+      inner.captured = graph::OuterReads(inner.node);
+      inner.node.inputs.insert(inner.node.inputs.end(), inner.captured.begin(),
+                               inner.captured.end());
+      RETURN_IF_ERROR(Append(std::move(inner), depth + 1));
     }
-    return OkStatus();
-  }
-
-  // Attributes that refer to the function's take their values from the call; absent ones vanish.
-  Status BindAttributes(const graph::Node& call, graph::Node* node) {
-    RETURN_IF_ERROR(Spend());
-    std::vector<graph::Attribute> bound;
-    for (graph::Attribute& attribute : node->attributes) {
-      if (attribute.ref_name.empty()) {
-        RETURN_IF_ERROR(BindSubgraphs(call, &attribute));
-        bound.push_back(std::move(attribute));
-      } else if (const graph::Attribute* given = call.FindAttribute(attribute.ref_name)) {
-        if (std::holds_alternative<graph::GraphPtr>(given->value))
-          return ModelError(StrCat("attribute ", given->name,
-                                   " hands a sub-graph to a function, which is not supported"));
-        bound.push_back(*given);
-        bound.back().name = attribute.name;
-      }
-    }
-    node->attributes = std::move(bound);
-    return OkStatus();
-  }
-
-  // Sub-graphs are shared between the copies of a node: each call binds a copy of its own.
-  Status BindSubgraphs(const graph::Node& call, graph::Attribute* attribute) {
-    auto* shared = std::get_if<graph::GraphPtr>(&attribute->value);
-    if (!shared) return OkStatus();
-    *shared = graph::Clone(**shared);
-    for (const graph::NodePtr& node : (*shared)->nodes())
-      RETURN_IF_ERROR(BindAttributes(call, node.get()));
     return OkStatus();
   }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <unordered_set>
+#include <utility>
 
 #include "lib/base/text.h"
 
@@ -77,6 +78,25 @@ void ForEachSubgraph(const Node& node, const std::function<void(Graph&)>& f) {
     if (const auto* one = std::get_if<GraphPtr>(&attribute.value)) f(**one);
     if (const auto* many = std::get_if<std::vector<GraphPtr>>(&attribute.value))
       for (const GraphPtr& graph : *many) f(*graph);
+  }
+}
+
+void ForEachSubgraphPtr(Node* node, const std::function<void(GraphPtr&)>& f) {
+  for (Attribute& attribute : node->attributes) {
+    if (auto* one = std::get_if<GraphPtr>(&attribute.value)) f(*one);
+    if (auto* many = std::get_if<std::vector<GraphPtr>>(&attribute.value))
+      for (GraphPtr& graph : *many) f(graph);
+  }
+}
+
+void CollectNames(const Graph& graph, std::set<std::string>* names) {
+  for (const ValueInfo& input : graph.inputs) names->insert(input.name);
+  for (const Initializer& initializer : graph.initializers()) names->insert(initializer.name);
+  for (const NodePtr& node : graph.nodes()) {
+    names->insert(node->name);
+    names->insert(node->inputs.begin(), node->inputs.end());
+    names->insert(node->outputs.begin(), node->outputs.end());
+    ForEachSubgraph(*node, [&](Graph& sub) { CollectNames(sub, names); });
   }
 }
 
@@ -156,6 +176,15 @@ Node* Graph::AddNode(Node node) {
   nodes_.push_back(std::make_unique<Node>(std::move(node)));
   InvalidateIndex();
   return nodes_.back().get();
+}
+
+std::vector<NodePtr> Graph::TakeNodes() {
+  InvalidateIndex();
+  return std::exchange(nodes_, {});
+}
+void Graph::SetNodes(std::vector<NodePtr> nodes) {
+  InvalidateIndex();
+  nodes_ = std::move(nodes);
 }
 
 namespace {
@@ -361,17 +390,11 @@ void Model::SetMetadata(const std::string& key, const std::string& value) {
   metadata.emplace_back(key, value);
 }
 
-namespace {
-Node CloneNode(const Node& node) {
+Node Clone(const Node& node) {
   Node copy = node;
-  for (Attribute& attribute : copy.attributes) {
-    if (auto* one = std::get_if<GraphPtr>(&attribute.value)) *one = Clone(**one);
-    if (auto* many = std::get_if<std::vector<GraphPtr>>(&attribute.value))
-      for (GraphPtr& graph : *many) graph = Clone(*graph);
-  }
+  ForEachSubgraphPtr(&copy, [](GraphPtr& graph) { graph = Clone(*graph); });
   return copy;
 }
-}  // namespace
 
 std::shared_ptr<Graph> Clone(const Graph& graph) {
   auto copy = std::make_shared<Graph>();
@@ -382,7 +405,7 @@ std::shared_ptr<Graph> Clone(const Graph& graph) {
   copy->outputs = graph.outputs;
   copy->value_info = graph.value_info;
   for (const Initializer& initializer : graph.initializers()) copy->AddInitializer(initializer);
-  for (const NodePtr& node : graph.nodes()) copy->AddNode(CloneNode(*node));
+  for (const NodePtr& node : graph.nodes()) copy->AddNode(Clone(*node));
   return copy;
 }
 
@@ -400,9 +423,10 @@ Model Clone(const Model& model) {
   copy.graph = Clone(*model.graph);
   for (const Function& function : model.functions) {
     Function made{function.name, function.domain, function.doc_string, function.unknown,
-                  function.inputs, function.outputs, function.attributes, function.opset_imports, {}};
+                  function.inputs, function.outputs, function.attributes, function.defaults,
+                  function.opset_imports, {}};
     for (const NodePtr& node : function.nodes)
-      made.nodes.push_back(std::make_unique<Node>(CloneNode(*node)));
+      made.nodes.push_back(std::make_unique<Node>(Clone(*node)));
     copy.functions.push_back(std::move(made));
   }
   return copy;

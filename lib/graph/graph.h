@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -95,6 +96,9 @@ struct Graph {
   Node* InsertAfter(const Node* place, Node node);
   void RemoveNode(const Node* node);               // its outputs lose their producer
   void RemoveNodes(const std::function<bool(const Node&)>& should_remove);
+  // All nodes at once, for whoever makes a new list of them.
+  std::vector<NodePtr> TakeNodes();
+  void SetNodes(std::vector<NodePtr> nodes);
   // Stable topological order; an error names one node of a cycle.
   Status SortTopologically();
 
@@ -141,6 +145,7 @@ struct Graph {
 struct Function {
   std::string name, domain, doc_string, unknown;
   std::vector<std::string> inputs, outputs, attributes;  // attributes: names without a default
+  std::vector<Attribute> defaults;  // attributes that a call may leave out, with their values
   std::vector<std::pair<std::string, int64_t>> opset_imports;
   std::vector<NodePtr> nodes;
 };
@@ -161,11 +166,18 @@ struct Model {
 };
 
 // Deep copies; tensors stay shared until written to.
+Node Clone(const Node& node);
 std::shared_ptr<Graph> Clone(const Graph& graph);
 Model Clone(const Model& model);
 
 // Calls f on every tensor-carrying node attribute's sub-graph of `node`.
 void ForEachSubgraph(const Node& node, const std::function<void(Graph&)>& f);
+
+// The same for every sub-graph whose graph may be replaced.
+void ForEachSubgraphPtr(Node* node, const std::function<void(GraphPtr&)>& f);
+
+// Every name of a value or node in `graph` and its sub-graphs.
+void CollectNames(const Graph& graph, std::set<std::string>* names);
 
 // The names that the sub-graphs of `node` read from the graphs around them, at any depth; sorted.
 std::vector<std::string> OuterReads(const Node& node);

@@ -262,11 +262,17 @@ void ReplaceConstant(Graph* graph, Node* node, size_t index, Tensor value) {
     graph->SetInitializer(name, std::move(value));
     return;
   }
+  // No node is added or removed here: callers walk over the nodes.
+  Node* constant = graph->Producer(name);
+  if (constant && constant->Is("Constant") && graph->Uses(name).size() == 1 &&
+      !graph->IsOutput(name)) {
+    constant->attributes.clear();
+    constant->SetAttribute("value", std::move(value));
+    return;
+  }
   const std::string fresh = graph->FreshName(name);
   graph->SetInitializer(fresh, std::move(value));
   graph->SetInput(node, index, fresh);
-  const Node* constant = graph->Producer(name);
-  if (constant && graph->Uses(name).empty() && !graph->IsOutput(name)) graph->RemoveNode(constant);
 }
 
 void RemoveNodeAndConstants(Graph* graph, const Node* node) {

@@ -57,17 +57,6 @@ Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
   return OkStatus();
 }
 
-void CollectNames(const Graph& graph, std::set<std::string>* names) {
-  for (const ValueInfo& input : graph.inputs) names->insert(input.name);
-  for (const Initializer& initializer : graph.initializers()) names->insert(initializer.name);
-  for (const NodePtr& node : graph.nodes()) {
-    names->insert(node->name);
-    names->insert(node->inputs.begin(), node->inputs.end());
-    names->insert(node->outputs.begin(), node->outputs.end());
-    ForEachSubgraph(*node, [&](Graph& sub) { CollectNames(sub, names); });
-  }
-}
-
 Status RaiseFunction(Function* function, int64_t from, int64_t to) {
   // Adapters work on graphs, so the body becomes one for the while.
   Graph body;
@@ -126,13 +115,18 @@ Status RaiseOpset(Model* model, int64_t version) {
   return OkStatus();
 }
 
-void MakeInitializersConstant(Model* model) {
-  if (model->ir_version >= 4) return;
+std::vector<std::string> MakeInitializersConstant(Model* model) {
   Graph& graph = *model->graph;
-  std::erase_if(graph.inputs,
-                [&](const ValueInfo& input) { return graph.FindInitializer(input.name); });
+  std::vector<std::string> names;
+  std::erase_if(graph.inputs, [&](const ValueInfo& input) {
+    if (!graph.FindInitializer(input.name)) return false;
+    names.push_back(input.name);
+    return true;
+  });
   graph.InvalidateIndex();
+  if (model->ir_version >= 4) return names;
   model->ir_version = 4;
+  return {};
 }
 
 }  // namespace roundel::graph

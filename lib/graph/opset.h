@@ -14,9 +14,9 @@ inline constexpr int64_t kNewestOpset = 25;
 // needs. kModel naming the node if something cannot be converted; the model is then unchanged.
 Status RaiseOpset(Model* model, int64_t version);
 
-// Before IR version 4 every initializer had to be a graph input as well, though nobody fed it: such
-// inputs go, and the model becomes IR 4, in which initializers are constants. Newer models, where
-// the same means a default that callers may replace, stay as they are.
-void MakeInitializersConstant(Model* model);
+// Initializers that are graph inputs as well stop being inputs. Before IR version 4 all of them had to
+// be, though nobody fed them; such a model becomes IR 4. From then on it means a default that callers
+// may replace, which exporters list by mistake more often than not: returns the names of those.
+std::vector<std::string> MakeInitializersConstant(Model* model);
 
 }  // namespace roundel::graph

@@ -20,7 +20,7 @@ bool RestIsOne(const OpsetRewriter& rewriter, const std::string& value, int64_t 
 // Whether the scales of Resize enlarge (+1), shrink (-1) or keep (0) the axes; nullopt if they do
 // both or are not known.
 std::optional<int> Direction(const OpsetRewriter& rewriter, const std::string& scales) {
-  const Tensor* constant = rewriter.Constant(scales);
+  const Tensor* constant = rewriter.Default(scales);
   if (!constant || constant->dtype() != DType::kFloat) return std::nullopt;
   bool up = false, down = false;
   for (const float scale : constant->span<float>()) {
@@ -105,7 +105,7 @@ Status ResizeTo13(OpsetRewriter& rewriter, Node* node) {
       node->String("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize";
   for (const size_t index : {size_t{1}, size_t{2}}) {
     const std::string name = node->input(index);
-    const Tensor* constant = rewriter.Constant(name);
+    const Tensor* constant = rewriter.Default(name);
     const bool empty = constant && constant->size() == 0;
     if (name.empty() ||
         !(index == 1 ? empty || (constant && !crops) : empty && !node->input(3).empty()))

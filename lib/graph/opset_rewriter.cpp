@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "lib/base/text.h"
+#include "lib/graph/constant_nodes.h"
 #include "lib/graph/match.h"
 
 namespace roundel::graph {
 
 std::string OpsetRewriter::FreshName(const std::string& base) {
-  std::string name = base;
-  for (int i = 1; !names_.insert(name).second; ++i) name = StrCat(base, "_", i);
-  return name;
+  return UniqueName(base, &names_);
 }
 
 void OpsetRewriter::SetConstantInput(Node* node, size_t index, const std::string& what,
@@ -46,6 +45,13 @@ std::optional<Shape> OpsetRewriter::StaticShape(const std::string& value) const 
 const Tensor* OpsetRewriter::Constant(const std::string& value) const {
   const Tensor* constant = graph_.Constant(value);
   return constant || !outer_ ? constant : outer_->Constant(value);
+}
+
+const Tensor* OpsetRewriter::Default(const std::string& value) const {
+  if (const Tensor* constant = graph_.Constant(value)) return constant;
+  if (const Tensor* initializer = graph_.FindInitializer(value)) return initializer;
+  const bool hidden = graph_.IsInput(value) || graph_.Producer(value);
+  return outer_ && !hidden ? outer_->Default(value) : nullptr;
 }
 
 DType OpsetRewriter::Type(const std::string& value) const {

@@ -34,6 +34,8 @@ class OpsetRewriter {
   std::optional<int64_t> Rank(const std::string& value) const;
   std::optional<Shape> StaticShape(const std::string& value) const;
   const Tensor* Constant(const std::string& value) const;
+  // The same, and what a graph input has where callers do not feed it.
+  const Tensor* Default(const std::string& value) const;
   DType Type(const std::string& value) const;  // kUndefined if not known
   // True if some node or the graph's outputs read the value.
   bool IsRead(const std::string& value) const;

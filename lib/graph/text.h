@@ -4,7 +4,7 @@
 //
 //   opset 13, com.microsoft 1                      # also: ir_version 9, producer "pytorch" "2.0",
 //   metadata "author" = "me"                       # model_version 3, domain "x"
-//   function com.x.Twice<alpha>(a) => (b) { opset 13   b = Add(a, a) }
+//   function com.x.Twice<alpha, beta=1.0>(a) => (b) { opset 13   b = Add(a, a) }
 //   graph main (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
 //     float32[4,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0.5, 0.5, 0.5}
 //     int64[2] pads2 = zeros      # large tensors: zeros | ones | fill(0.5) | random(seed[, low,

@@ -153,7 +153,18 @@ class Parser {
     Function function;
     Take();  // "function"
     RETURN_IF_ERROR(ParseOpName(&function.domain, &function.name));
-    if (TakeIf("<")) RETURN_IF_ERROR(ParseNames(">", &function.attributes));
+    if (TakeIf("<"))
+      RETURN_IF_ERROR(ParseList(">", [&]() -> Status {
+        Attribute attribute;
+        ASSIGN_OR_RETURN(attribute.name, TakeName("an attribute's name"));
+        if (!TakeIf("=")) {
+          function.attributes.push_back(std::move(attribute.name));
+          return OkStatus();
+        }
+        RETURN_IF_ERROR(ParseAttribute(&attribute, 0));
+        function.defaults.push_back(std::move(attribute));
+        return OkStatus();
+      }));
     RETURN_IF_ERROR(Expect("("));
     RETURN_IF_ERROR(ParseNames(")", &function.inputs));
     RETURN_IF_ERROR(Expect("=>"));

@@ -222,7 +222,11 @@ class Printer {
 
   std::string FunctionText(const Function& function) const {
     std::string out = StrCat("function ", OpText(function.domain, function.name));
-    if (!function.attributes.empty()) out += StrCat("<", Names(function.attributes), ">");
+    std::vector<std::string> attributes;
+    for (const std::string& name : function.attributes) attributes.push_back(Name(name));
+    for (const Attribute& attribute : function.defaults)
+      attributes.push_back(StrCat(Name(attribute.name), "=", AttributeText(attribute, "")));
+    if (!attributes.empty()) out += StrCat("<", Join(attributes), ">");
     out += StrCat("(", Names(function.inputs), ") => (", Names(function.outputs), ") {\n");
     if (!function.opset_imports.empty())
       out += StrCat("  ", OpsetLine(function.opset_imports), "\n");

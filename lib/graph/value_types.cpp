@@ -4,6 +4,8 @@
 #include <unordered_set>
 #include <vector>
 
+#include "lib/graph/constant_nodes.h"
+
 namespace roundel::graph {
 namespace {
 
@@ -141,14 +143,6 @@ const Rules* RulesOf(const std::string& domain) {
   return domain.empty() ? &kOnnx : domain == "com.microsoft" ? &kContrib : nullptr;
 }
 
-Known ConstantType(const Node& node) {
-  if (const Tensor* value = node.TensorAttribute("value")) return {value->dtype()};
-  if (node.FindAttribute("value_float") || node.FindAttribute("value_floats"))
-    return {DType::kFloat};
-  if (node.FindAttribute("value_int") || node.FindAttribute("value_ints")) return {DType::kInt64};
-  return {};
-}
-
 // The attribute that says what some operators make; nullptr for all others.
 const char* TypeAttribute(const std::string& op) {
   if (op == "Cast") return "to";
@@ -219,7 +213,10 @@ class Inference {
 
   Known OutputType(const Node& node, Source source) const {
     const std::string& op = node.op_type;
-    if (op == "Constant") return ConstantType(node);
+    if (op == "Constant") {
+      const std::optional<Tensor> value = ConstantNodeValue(node);
+      return {value ? value->dtype() : DType::kUndefined};
+    }
     if (op == "ConstantOfShape") {
       const Tensor* value = node.TensorAttribute("value");
       return {value ? value->dtype() : DType::kFloat};

@@ -21,6 +21,9 @@ namespace roundel::io {
 // Field numbers 19000-19999 are reserved for protobuf itself, which uses none in messages.
 inline constexpr int kNoteField = 19721;
 
+// FunctionProto.attribute_proto: newer than the messages that this program may be built with.
+inline constexpr int kFunctionDefaultsField = 11;
+
 inline void SetNote(google::protobuf::UnknownFieldSet* fields, uint64_t note) {
   if (note != 0) fields->AddVarint(kNoteField, note);
 }

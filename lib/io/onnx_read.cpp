@@ -176,6 +176,24 @@ Status TakeGraph(onnx::GraphProto* proto, ReadContext* context, graph::Graph* gr
 
 namespace {
 
+Status TakeDefaults(onnx::FunctionProto* proto, ReadContext* context,
+                    std::vector<graph::Attribute>* defaults) {
+  google::protobuf::UnknownFieldSet* fields = proto->mutable_unknown_fields();
+  for (int i = 0; i < fields->field_count(); ++i) {
+    const auto& field = fields->field(i);
+    if (field.number() != kFunctionDefaultsField ||
+        field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+      continue;
+    onnx::AttributeProto attribute;
+    if (!ParseQuietly(field.length_delimited().data(), field.length_delimited().size(), &attribute))
+      return ModelError("a default of an attribute is broken");
+    ASSIGN_OR_RETURN(graph::Attribute taken, TakeAttribute(&attribute, context));
+    defaults->push_back(std::move(taken));
+  }
+  if (!defaults->empty()) fields->DeleteByNumber(kFunctionDefaultsField);
+  return OkStatus();
+}
+
 Result<graph::Function> TakeFunction(onnx::FunctionProto* proto, ReadContext* context) {
   graph::Function function;
   ROUNDEL_TAKE_STRING(proto, name, function.name);
@@ -184,6 +202,8 @@ Result<graph::Function> TakeFunction(onnx::FunctionProto* proto, ReadContext* co
   function.inputs = TakeStrings(proto->mutable_input());
   function.outputs = TakeStrings(proto->mutable_output());
   function.attributes = TakeStrings(proto->mutable_attribute());
+  RETURN_IF_ERROR(TakeDefaults(proto, context, &function.defaults)
+                      .At(StrCat("function '", Printable(function.name), "'")));
   TakeImports(proto->mutable_opset_import(), &function.opset_imports);
   for (onnx::NodeProto& node : *proto->mutable_node()) {
     auto taken = TakeNode(&node, context);

@@ -147,7 +147,7 @@ TEST_CASE("backward folds keep the function") {
            bn6,
        "MatMul Add"},
       {"weight from a Constant node", image, y,
-       "w = Constant<value=float32[6,4,1,1]random(3)>()\nt = Conv(x, w)\n" + bn6, "Conv"},
+       "w = Constant<value=float32[6,4,1,1]random(3)>()\nt = Conv(x, w)\n" + bn6, "Constant Conv"},
       {"reflecting Pad between", image, y,
        conv("[6,4,1,1]", "", ", b") +
            "int64[8] p = {0,0,1,1,0,0,1,1}\n"

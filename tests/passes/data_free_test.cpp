@@ -257,6 +257,35 @@ TEST_CASE("a model without normalisations keeps float activations") {
   CHECK_FALSE(told->session.encodings.contains("y"));
 }
 
+TEST_CASE("operators that look at positions, or that nothing runs, leave their values float") {
+  for (const char* cut :
+       {"t = Squeeze(x, last)\n c2 = Slice(t, start, end, two)",
+        "c2 = Slice(x, start, end, three)", "t = Slice(x, start, end, zero)\n c2 = Abs(t)",
+        "c2 = Pad(const, pads)", "c2 = acme.Warp(x)"}) {
+    INFO(cut);
+    const auto told = Calibrated(StrCat(R"(opset 13, acme 1
+      graph g (float32[N,2,5,1] x) => (float32 y, float32 c) {
+        float32[2,2,1,1] w = {1, 0.5, 0.25, -1}
+        float32[1,2,5,1] const = ones
+        int64[8] pads = {0, 0, 0, 0, 0, 0, 0, 0}
+        int64[1] zero = {0}
+        int64[1] two = {2}
+        int64[1] three = {3}
+        int64[1] last = {3}
+        int64[1] start = {1}
+        int64[1] end = {2}
+        c = Conv(x, w)
+        )", cut, R"(
+        y = Neg(c2)
+      })"),
+                                 nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}});
+    INFO(told->status.message());
+    REQUIRE(told->status.ok());
+    CHECK(told->session.encodings.contains("x"));
+    CHECK(told->session.encodings.contains("w"));
+  }
+}
+
 TEST_CASE("settings that make no sense without data are usage errors") {
   for (const char* range : {"1", "2,1", "1,1", "0,1,2"}) {
     const auto told = Calibrated(kNet, nullptr, {{"data_free", "true"}, {"input_range", range}});

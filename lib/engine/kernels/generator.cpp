@@ -9,37 +9,18 @@
 #include "lib/engine/kernels/kernels.h"
 #include "lib/engine/kernels/small_types.h"
 #include "lib/engine/kernels/types.h"
+#include "lib/graph/constant_nodes.h"
 
 namespace roundel::engine {
 namespace {
 
 // ---- Constant
 
-template <typename T>
-const T* Value(const graph::Node& node, const char* name) {
-  const graph::Attribute* attribute = node.FindAttribute(name);
-  return attribute ? std::get_if<T>(&attribute->value) : nullptr;
-}
-
-Result<Tensor> ConstantValue(const graph::Node& node) {
-  if (const Tensor* tensor = node.TensorAttribute("value")) return *tensor;
-  if (const auto* one = Value<float>(node, "value_float")) return Tensor::Scalar(*one);
-  if (const auto* one = Value<int64_t>(node, "value_int")) return Tensor::Scalar(*one);
-  if (const auto* one = Value<std::string>(node, "value_string"))
-    return Tensor::Strings({}, {*one});
-  const auto length = [](const auto& list) { return Shape{static_cast<int64_t>(list->size())}; };
-  if (const auto* list = Value<std::vector<float>>(node, "value_floats"))
-    return Tensor::FromVector(length(list), *list);
-  if (const auto* list = Value<std::vector<int64_t>>(node, "value_ints"))
-    return Tensor::FromVector(length(list), *list);
-  if (const auto* list = Value<std::vector<std::string>>(node, "value_strings"))
-    return Tensor::Strings(length(list), *list);
-  return ModelError("Constant without a value that is understood (sparse tensors are not)");
-}
-
 Status Constant(OpContext& context) {
-  ASSIGN_OR_RETURN(Tensor value, ConstantValue(context.node()));
-  context.SetOutput(0, std::move(value));
+  std::optional<Tensor> value = graph::ConstantNodeValue(context.node());
+  if (!value)
+    return ModelError("Constant without a value that is understood (sparse tensors are not)");
+  context.SetOutput(0, std::move(*value));
   return OkStatus();
 }
 

@@ -320,16 +320,30 @@ TEST_CASE("initializers that old models list as inputs become constants, newer d
   Model old = Parse(text).value();
   REQUIRE(old.ir_version == 3);
   CHECK(old.graph->Constant("w") == nullptr);
-  MakeInitializersConstant(&old);
+  CHECK(MakeInitializersConstant(&old).empty());
   CHECK(old.ir_version == 4);
   CHECK(old.graph->inputs.size() == 1);
   CHECK(old.graph->Constant("w") != nullptr);
 
   Model newer = Parse(text).value();
   newer.ir_version = 4;
-  MakeInitializersConstant(&newer);
-  CHECK(newer.graph->inputs.size() == 2);
-  CHECK(newer.graph->Constant("w") == nullptr);
+  CHECK(MakeInitializersConstant(&newer) == std::vector<std::string>{"w"});
+  CHECK(newer.graph->inputs.size() == 1);
+  CHECK(newer.graph->Constant("w") != nullptr);
+}
+
+TEST_CASE("Resize sees initializers that are graph inputs") {
+  const std::string listed = StrCat(kImage, ", float32[0] none, float32[4] scales, int64[4] sizes");
+  const std::string values =
+      "  float32[0] none = {}\n  float32[4] scales = {1, 1, 2, 2}\n  int64[4] sizes = {1, 3, 4, 4}\n";
+  CHECK(Raise(11, 13, listed, values + "  y = Resize(x, none, none, sizes)\n")
+            .ends_with("y = Resize(x, \"\", \"\", sizes)\n"));
+  CHECK(Raise(11, 13, listed, values + "  y = Resize(x, none, scales)\n")
+            .ends_with("y = Resize(x, \"\", scales)\n"));
+  const std::string from10 =
+      Raise(10, 13, listed, values + "  y = Resize<mode=\"nearest\">(x, scales)\n");
+  CHECK(from10.find("nearest_mode=\"floor\"") != std::string::npos);
+  CHECK(from10.ends_with("(x, \"\", scales)\n"));
 }
 
 }  // namespace
