@@ -12,6 +12,7 @@
 #include "lib/quant/masking.h"
 #include "lib/quant/tensor_ranges.h"
 #include "passes/analytic_values.h"
+#include "passes/range_joins.h"
 #include "passes/stored_statistics.h"
 
 namespace roundel::passes {
@@ -75,6 +76,7 @@ struct GroupRange {
   quant::Grid grid;
   quant::Decision decision;
   std::optional<double> unmasked;  // the least score, if an attention mask lies below
+  bool whole = false;              // QuantPoint::whole_range
 };
 
 class ActivationGrids {
@@ -89,9 +91,12 @@ class ActivationGrids {
   Result<int64_t> Run(target::Placement* placement) {
     ASSIGN_OR_RETURN(method_,
                      quant::MakeObserver(params_.String("method"), MethodOptionsOf(params_)));
-    if (params_.Bool("data_free")) RETURN_IF_ERROR(Analyse(placement));
+    ASSIGN_OR_RETURN(whole_, quant::MakeObserver("min_max"));
+    if (params_.Bool("data_free"))
+      RETURN_IF_ERROR(Analyse(placement));
+    else
+      RETURN_IF_ERROR(Observe(placement));
     CollectGroups(*placement);
-    if (!params_.Bool("data_free")) RETURN_IF_ERROR(Gather(placement));
     RETURN_IF_ERROR(MakeGrids());
     return samples_;
   }
@@ -111,6 +116,7 @@ class ActivationGrids {
     std::vector<std::string> values;
     for (const QuantPoint& point : placement->points)
       if (NeedsData(point)) values.push_back(point.value);
+    asked_.insert(values.begin(), values.end());
     ASSIGN_OR_RETURN(seen_, AnalyticStatistics(session_, values, method_->needs(),
                                                params_.Floats("input_range")));
     for (const auto& [value, mean] : seen_.input_means) session_.input_means[value] = mean;
@@ -127,7 +133,8 @@ class ActivationGrids {
     std::set<int> untold;
     std::vector<std::string> values;
     for (const QuantPoint& point : placement->points)
-      if (NeedsData(point) && !Frozen(point) && !seen_.values.contains(point.value)) {
+      if (asked_.contains(point.value) && NeedsData(point) && !Frozen(point) &&
+          !seen_.values.contains(point.value)) {
         untold.insert(point.group);
         values.push_back(point.value);
         session_.report->Add(point.value, "left float", why);
@@ -157,35 +164,97 @@ class ActivationGrids {
     return nullptr;
   }
 
-  // Statistics of the data. A branch that it never takes, and a loop without a round, leave their
-  // values unseen.
-  Status Gather(target::Placement* placement) {
-    std::vector<std::string> observed;
-    std::set<std::string> histograms;
+  // Statistics of what the placement needs, and of what is joined; the placement that follows from
+  // those, and what that one needs in addition.
+  Status Observe(target::Placement* placement) {
+    StatisticsSource source = {.needs = method_->needs(),
+                               .histograms = {},
+                               .samples = params_.Int("samples"),
+                               .stats_in = params_.Strings("stats_in"),
+                               .stats_out = params_.String("stats_out"),
+                               .accept_mismatch = params_.String("stats_mismatch") == "accept"};
+    CollectGroups(*placement);
+    std::vector<std::string> values = NotAsked(&source.histograms);
+    if (source.stats_in.empty()) AddJoined(*placement, !source.stats_out.empty(), &values);
+    RETURN_IF_ERROR(Gather(values, source));
+    if (!placement->joins.empty()) {
+      const RangeOf range_of = [this, placement](const std::string& value) {
+        return RangeAlone(*placement, value);
+      };
+      ASSIGN_OR_RETURN(target::Placement settled, SettleJoins(session_, *placement, range_of));
+      *placement = std::move(settled);
+      CollectGroups(*placement);
+      source.stats_out.clear();  // holds more than any decision needs
+      source.histograms.clear();
+      values = NotAsked(&source.histograms);
+      RETURN_IF_ERROR(Gather(values, source));
+    }
+    // A branch that the data never takes, and a loop without a round, leave their values unseen.
+    const auto unseen = LeaveUntold(placement, "no sample of the data reaches its sub-graph");
+    if (!unseen.empty())
+      session_.report->warnings.push_back(StrCat("no sample of the data reaches the sub-graphs of ",
+                                                 unseen.size(), " activations ('", unseen[0],
+                                                 "', ...), which stay float: add data that does"));
+    return OkStatus();
+  }
+
+  // Points of open groups that no statistics were asked for, and those of them that need a
+  // histogram in any case.
+  std::vector<std::string> NotAsked(std::set<std::string>* histograms) const {
+    std::vector<std::string> values;
     for (const auto& [number, group] : groups_) {
       if (FrozenMember(group)) continue;
       for (const QuantPoint* point : group)
-        if (NeedsData(*point)) observed.push_back(point->value);
+        if (NeedsData(*point) && !asked_.contains(point->value)) values.push_back(point->value);
       if (FeedsSoftmaxAlone(*graph_, group))
-        for (const QuantPoint* point : group) histograms.insert(point->value);
+        for (const QuantPoint* point : group) histograms->insert(point->value);
     }
-    if (observed.empty()) return OkStatus();
-    const StatisticsSource source = {
-        .needs = method_->needs(),
-        .histograms = std::move(histograms),
-        .samples = params_.Int("samples"),
-        .stats_in = params_.Strings("stats_in"),
-        .stats_out = params_.String("stats_out"),
-        .accept_mismatch = params_.String("stats_mismatch") == "accept"};
-    ASSIGN_OR_RETURN(seen_, GatherStatistics(session_, observed, source));
-    samples_ = seen_.samples;
-    const auto unseen = LeaveUntold(placement, "no sample of the data reaches its sub-graph");
-    if (unseen.empty()) return OkStatus();
-    session_.report->warnings.push_back(
-        StrCat("no sample of the data reaches the sub-graphs of ", unseen.size(), " activations ('",
-               unseen[0], "', ...), which stay float: add data that does"));
-    CollectGroups(*placement);
+    return values;
+  }
+
+  // What decides about joins; `all`: and whatever a decision could make a point of its own.
+  void AddJoined(const target::Placement& placement, bool all,
+                 std::vector<std::string>* values) const {
+    if (placement.joins.empty()) return;
+    std::set<std::string> known(values->begin(), values->end());
+    const auto add = [&](const std::string& value) {
+      if (!graph_->Constant(value) && known.insert(value).second) values->push_back(value);
+    };
+    for (const target::ValueJoin& join : placement.joins) {
+      bool apart = false;
+      for (const auto& part : join.parts) add(part.value), apart |= part.read_elsewhere;
+      if (apart) add(join.output);
+    }
+    if (!all) return;
+    for (const QuantPoint& point : placement.points)
+      if (point.role == Role::kActivation) add(point.value);
+  }
+
+  Status Gather(const std::vector<std::string>& values, const StatisticsSource& source) {
+    if (values.empty()) return OkStatus();
+    asked_.insert(values.begin(), values.end());
+    ASSIGN_OR_RETURN(auto more, GatherStatistics(session_, values, source));
+    samples_ = more.samples;
+    seen_.values.merge(more.values);
     return OkStatus();
+  }
+
+  // The range of one value by the method, whatever it shares its grid with.
+  std::optional<quant::Range> RangeAlone(const target::Placement& placement,
+                                         const std::string& value) const {
+    if (const Tensor* constant = graph_->Constant(value)) {
+      quant::ValueStatistics statistics;
+      const Tensor floats = constant->ToFloat();
+      if (!statistics.Observe(floats.span<float>()).ok()) return std::nullopt;
+      return statistics.seen();
+    }
+    for (const QuantPoint& point : placement.points)
+      if (point.value == value && point.fixed_range)
+        return quant::Range{point.range_min, point.range_max};
+    const auto seen = seen_.values.find(value);
+    if (seen == seen_.values.end() || seen->second.count() == 0) return std::nullopt;
+    return method_->Compute(quant::EvidenceOf(seen->second, method_->needs()),
+                            session_.grids.activations);
   }
 
   Status MakeGrids() {
@@ -255,26 +324,30 @@ class ActivationGrids {
         first = &statistics;
     }
     const quant::Grid grid = group[0]->grid.ForValuesFrom(Least(group, first));
-    if (!first) return {grid, {}, {}};
-    const bool may_be_masked =
-        first->needs().histogram && FeedsSoftmaxAlone(*graph_, group);
-    quant::StatisticsNeeds needs = method_->needs();
+    if (!first) return {grid, {}, {}, false};
+    const bool whole = std::any_of(group.begin(), group.end(),
+                                   [](const QuantPoint* point) { return point->whole_range; });
+    const quant::Observer& method = whole ? *whole_ : *method_;
+    const bool may_be_masked = first->needs().histogram && FeedsSoftmaxAlone(*graph_, group);
+    quant::StatisticsNeeds needs = method.needs();
     if (may_be_masked) needs.histogram = true;
     quant::Evidence evidence = quant::EvidenceOf(*first, needs);
-    if (method_->weighs_mean_error())
-      evidence.mean_error_weight = MeanErrorWeight(*graph_, group);
+    evidence.rare_values_count =
+        std::any_of(group.begin(), group.end(),
+                    [](const QuantPoint* point) { return point->rare_values_count; });
+    if (method.weighs_mean_error()) evidence.mean_error_weight = MeanErrorWeight(*graph_, group);
     const auto least =
         may_be_masked ? quant::LeastUnmasked(evidence.values) : std::optional<double>();
-    if (!least) return {grid, method_->Decide(evidence, grid), {}};
-    quant::Decision decision = method_->Decide(quant::FromValue(evidence, *least), grid);
+    if (!least) return {grid, method.Decide(evidence, grid), {}, whole};
+    quant::Decision decision = method.Decide(quant::FromValue(evidence, *least), grid);
     decision.range.min -= quant::MaskReach(grid);
-    return {grid, decision, least};
+    return {grid, decision, least, whole};
   }
 
   // The range together with what needs no data: fixed ranges and constants of the group.
   Result<quant::Range> Widened(const std::vector<const QuantPoint*>& group,
                                const GroupRange& found) {
-    const auto& [grid, decision, unmasked] = found;
+    const auto& [grid, decision, unmasked, whole] = found;
     quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     const auto widen = [&range](double low, double high) {
       range = {std::min(range.min, low), std::max(range.max, high)};
@@ -292,7 +365,11 @@ class ActivationGrids {
       session_.report->Add(group[0]->value, "mask left out",
                            StrCat("scores begin at ", *unmasked, ", what is masked ends at exp(",
                                   -quant::MaskReach(grid), ") of them"));
-    if (decision.method != method_->name())
+    if (whole && decision.method != method_->name())
+      session_.report->Add(group[0]->value, "kept whole",
+                           StrCat("range [", range.min, ", ", range.max,
+                                  "]: it reaches an output, where its rarest values count"));
+    else if (decision.method != method_->name())
       session_.report->Add(group[0]->value, "chose " + decision.method,
                            StrCat("range [", range.min, ", ", range.max, "]"));
     return range;
@@ -302,7 +379,8 @@ class ActivationGrids {
   const recipe::Params& params_;
   quant::EncodingTable* table_;
   const std::shared_ptr<graph::Graph> graph_;  // bodies laid out
-  std::unique_ptr<quant::Observer> method_;
+  std::unique_ptr<quant::Observer> method_, whole_;
+  std::set<std::string> asked_;  // values whose statistics were gathered
   quant::CalibrationStatistics seen_;
   std::map<int, std::vector<const QuantPoint*>> groups_;
   int64_t samples_ = 0;

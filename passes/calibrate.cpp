@@ -19,6 +19,11 @@
 // channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
 // raised until it fits, at the cost of resolution in weights that do not matter there.
 //
+// Parts of a Concat share a range only where that leaves them enough levels, which quantizers are
+// placed again for (range_joins.h). Values that reach an output as they are keep the range that was
+// seen, whatever the method, and those that layers lie between have nothing cut off by default
+// (lib/target/output_paths.h).
+//
 // Masked attention scores, which only a Softmax reads, do not stretch the range of the others
 // (lib/quant/masking.h).
 //
@@ -74,7 +79,8 @@ class GridMaker {
  public:
   GridMaker(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
 
-  Result<EncodingTable> Run(target::Placement placement) {
+  Result<EncodingTable> Run(target::Placement* in) {
+    target::Placement& placement = *in;
     const quant::MethodOptions options = MethodOptionsOf(params_);
     ASSIGN_OR_RETURN(weights_method_,
                      quant::MakeObserver(params_.String("weights_method"), options));
@@ -212,7 +218,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   ASSIGN_OR_RETURN(target::Placement placement,
                    target::Place(session.model, session.target, session.grids));
   GridMaker maker(session, params);
-  ASSIGN_OR_RETURN(EncodingTable table, maker.Run(placement));
+  ASSIGN_OR_RETURN(EncodingTable table, maker.Run(&placement));
   Record(placement, table, maker.samples(), session.report);
   const bool same = session.placement.has_value() && SameEncodings(table, session.encodings);
   session.encodings = std::move(table);
@@ -236,7 +242,7 @@ PassInfo calibrate_pass() {
                .default_value = -1.0,
                .help = "share of the values that the range keeps (method percentile); -1: 99.995, "
                        "100 on grids of "
-                       "more than 8 bits",
+                       "more than 8 bits and where rare values reach an output",
                .min = -1,
                .max = 100,
                .unit = "%"},

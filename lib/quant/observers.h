@@ -14,7 +14,8 @@
 namespace roundel::quant {
 
 struct MethodOptions {
-  // Per cent of the mass kept (percentile, auto); -1: 99.995, and all of it on more than 8 bits.
+  // Per cent of the mass kept (percentile, auto); -1: 99.995, and all of it on more than 8 bits or
+  // where rare values count.
   double percentile = -1;
   // Per cent of the mass cut off below and above, instead of half of what `percentile` leaves on
   // either side; -1: not given. Asymmetric grids only.
@@ -33,6 +34,9 @@ struct Evidence {
   // What a mean error costs beside a random one of the same energy, in the layers that read the
   // value: see observers/auto.cpp. 1: the same.
   double mean_error_weight = 1;
+  // Nothing averages the value away on its way to an output of the model: the rarest may be the
+  // detections of a score map.
+  bool rare_values_count = false;
 };
 
 struct Decision {

@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "lib/base/text.h"
+#include "lib/target/fused_adds.h"
 #include "lib/target/grid_check.h"
 #include "lib/target/op_facts.h"
+#include "lib/target/output_paths.h"
 
 namespace roundel::target {
 
@@ -13,11 +15,18 @@ using graph::Node;
 using Kind = NodePlan::Kind;
 
 void ActivationPoints::PlaceAround(const Node& node) {
+  PlaceInputs(node);
+  if (!LeavesFloat(node)) PlaceOutput(node);
+}
+
+void ActivationPoints::PlaceInputs(const Node& node) {
   const bool shared = p_.plans[&node].kind == Kind::kShared;
   const bool layer = IsLayer(node);
+  const auto fused =
+      p_.profile.fused_adds && node.Is("Add") ? FusedOperand(p_.g, node) : std::nullopt;
   for (const size_t i : DataInputs(node)) {
     const std::string& value = node.input(i);
-    if (value.empty() || !p_.sorter.IsFloat32(value)) continue;
+    if (value.empty() || !p_.sorter.IsFloat32(value) || i == fused) continue;
     const Tensor* constant = p_.g.Constant(value);
     if (layer && i == 1 && constant)
       weights_.Add(node, value, *constant);
@@ -27,12 +36,27 @@ void ActivationPoints::PlaceAround(const Node& node) {
       weights_.AddOperand(node, value);
     else
       wanted_.insert(value);
-    if (shared) p_.groups.Union(node.output(0), value);
+    if (shared && !p_.joins.apart.contains({node.output(0), value}))
+      p_.groups.Union(node.output(0), value);
   }
-  const bool alone = shared || p_.profile.float_outputs.contains(node.op_type);
-  const std::string output = alone ? node.output(0) : OutputBehindClamps(node);
-  if (!p_.profile.float_outputs.contains(node.op_type)) wanted_.insert(output);
-  if (shared) derived_.insert(output);
+}
+
+// Whether the op takes codes and gives floats.
+bool ActivationPoints::LeavesFloat(const Node& node) const {
+  if (p_.profile.float_outputs.contains(node.op_type)) return true;
+  const std::string& output = node.output(0);
+  return p_.profile.float_results.contains(node.op_type) && !islands_.FeedsInteger(output) &&
+         !islands_.IsInterface(output);
+}
+
+void ActivationPoints::PlaceOutput(const Node& node) {
+  const bool shared = p_.plans[&node].kind == Kind::kShared;
+  const std::string output = shared ? node.output(0) : OutputBehindClamps(node);
+  wanted_.insert(output);
+  // What stands in a group with all its parts needs no look of its own.
+  const auto first_apart = p_.joins.apart.lower_bound({output, ""});
+  if (shared && (first_apart == p_.joins.apart.end() || first_apart->first != output))
+    derived_.insert(output);
   const auto fixed = p_.profile.fixed_output_ranges.find(node.op_type);
   if (fixed != p_.profile.fixed_output_ranges.end() && output == node.output(0))
     fixed_[output] = fixed->second;
@@ -105,6 +129,10 @@ void ActivationPoints::FollowInput(const Node& node) {
     plan = {Kind::kFloat, "its input is not quantized"};
     return;
   }
+  if (plan.kind == Kind::kClamp && !islands_.FeedsInteger(node.output(0))) {
+    plan = {Kind::kFloat, "no integer neighbour behind it"};
+    return;
+  }
   for (const std::string& output : node.outputs) {
     if (output.empty() || !p_.sorter.IsFloat32(output)) continue;
     wanted_.insert(output);
@@ -126,6 +154,15 @@ void ActivationPoints::ApplyInterfaceRules() {
   });
 }
 
+// Besides what reaches an output: results whose range is bounded by definition, of ops that compute
+// them in float.
+bool ActivationPoints::IsWhole(const std::string& value) const {
+  const Node* producer = p_.g.Producer(value);
+  return paths_.direct.contains(value) ||
+         (producer && !fixed_.contains(value) &&
+          p_.profile.fixed_output_ranges.contains(producer->op_type));
+}
+
 void ActivationPoints::EmitValue(const std::string& value) {
   if (!wanted_.contains(value) || !emitted_.insert(value).second) return;
   QuantPoint point{.value = value, .group = p_.groups.Number(value)};
@@ -137,10 +174,13 @@ void ActivationPoints::EmitValue(const std::string& value) {
     point.range_min = fixed->second.min;
     point.range_max = fixed->second.max;
   }
+  point.whole_range = IsWhole(value);
+  point.rare_values_count = paths_.local.contains(value);
   p_.placement.points.push_back(std::move(point));
 }
 
 void ActivationPoints::Emit() {
+  paths_ = FindOutputPaths(p_.g);
   for (const auto& input : p_.g.inputs) EmitValue(input.name);
   for (const auto& node : p_.g.nodes())
     for (const std::string& output : node->outputs) EmitValue(output);
@@ -153,6 +193,33 @@ void ActivationPoints::Emit() {
     point.grid = p_.GroupGrid(point.group);
     if (point.fixed_range && point.grid.bits == 16) UseFixedRange16(&point);
     Check(point);
+  }
+  for (const auto& node : p_.g.nodes()) EmitJoin(*node);
+}
+
+void ActivationPoints::EmitJoin(const Node& node) {
+  const auto policy = p_.profile.ops.find(node.op_type);
+  const bool joins =
+      node.domain.empty() && policy != p_.profile.ops.end() && policy->second == OpPolicy::kShared;
+  if (!joins || !emitted_.contains(node.output(0))) return;
+  ValueJoin join{
+      .output = node.output(0), .parts = {}, .feeds_layer = islands_.FeedsLayer(node.output(0))};
+  for (const std::string& value : node.inputs)
+    if (!value.empty()) join.parts.push_back({value, IsReadElsewhere(node, value)});
+  p_.placement.joins.push_back(std::move(join));
+}
+
+// What moving nodes make of a value has its range, so that readers on the way back count.
+bool ActivationPoints::IsReadElsewhere(const Node& join, const std::string& value) {
+  const Node* reader = &join;
+  for (const std::string* step = &value;;) {
+    if (p_.g.IsOutput(*step)) return true;
+    for (const graph::Use& use : p_.g.Uses(*step))
+      if (use.node != reader) return true;
+    reader = p_.g.Producer(*step);
+    if (!reader || p_.plans[reader].kind != Kind::kPassThrough) return false;
+    if (reader->outputs.size() > 1) return true;
+    step = &reader->inputs[0];
   }
 }
 

@@ -38,6 +38,8 @@ class Reader {
     profile_.absorb_relu = false;
     profile_.quantize_graph_inputs = false;
     profile_.fixed_output_ranges.clear();
+    profile_.anchors.clear();  // the file says op by op
+    profile_.island_ends.clear();
     profile_.weights = {.bits = 8, .is_signed = true, .symmetric = true};
     RETURN_IF_ERROR(ReadDefaults(*root.Find("defaults")));
     if (const YamlNode* node = root.Find("params")) RETURN_IF_ERROR(ReadParams(*node, nullptr));

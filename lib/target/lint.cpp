@@ -5,6 +5,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
+#include "lib/target/fused_adds.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/grid_name.h"
 #include "lib/target/lint_packed.h"
@@ -222,9 +223,11 @@ class Linter {
   // ---- where quantizers stand
 
   Status CheckPlacement(const FloatModel& floats) {
-    ASSIGN_OR_RETURN(const Placement placement,
-                     Place(floats.model, profile_, DefaultChoice(profile_)));
+    ASSIGN_OR_RETURN(const Placement placement, PlaceLike(floats));
     const Graph& g = *floats.model.graph;
+    if (profile_.fused_adds)
+      for (const auto& node : g.nodes())
+        if (node->Is("Add")) CheckFusedAdd(g, floats.encodings, *node);
     std::set<std::string> wanted;
     std::map<int, std::string> first_of_group;
     for (const QuantPoint& point : placement.points) {
@@ -241,12 +244,61 @@ class Linter {
     return OkStatus();
   }
 
+  // The target's placement, with the parts of a Concat sharing a range as far as they do in this
+  // model: whether they can follows from data.
+  Result<Placement> PlaceLike(const FloatModel& floats) const {
+    JoinDecisions joins;
+    for (;;) {
+      ASSIGN_OR_RETURN(Placement placement,
+                       Place(floats.model, profile_, DefaultChoice(profile_), joins));
+      if (!SeeJoins(placement, floats.encodings, &joins)) return placement;
+    }
+  }
+
+  // Whether something was added.
+  static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
+                       JoinDecisions* joins) {
+    const size_t before = joins->floats.size() + joins->apart.size();
+    for (const ValueJoin& join : placement.joins) {
+      const auto output = table.find(join.output);
+      if (output == table.end()) joins->floats.emplace(join.output, "it has no quantizer");
+      for (const ValueJoin::Part& part : join.parts) {
+        const auto own = table.find(part.value);
+        if (output != table.end() && own != table.end() &&
+            own->second.params != output->second.params)
+          joins->apart.emplace(join.output, part.value);
+      }
+    }
+    return joins->floats.size() + joins->apart.size() > before;
+  }
+
+  // An Add that runs as part of the layer in front of it.
+  void CheckFusedAdd(const Graph& g, const quant::EncodingTable& table, const Node& add) {
+    const auto has = [&](size_t i) {
+      return !g.Constant(add.input(i)) && table.contains(add.input(i));
+    };
+    for (const size_t i : {size_t{0}, size_t{1}}) {
+      const Node* layer = g.Producer(add.input(i));
+      if (!g.Constant(add.input(1 - i)) || !has(i) || !layer || !IsLayer(*layer)) continue;
+      Add(Named(add.input(i)), StrCat("a quantizer between ", layer->op_type, " and its bias"),
+          "it keeps the two from running as one", "leave this output float");
+    }
+    if (FusedOperand(g, add) && has(0) && has(1))
+      Add(add.DisplayName(), "quantizers on both branches of a residual sum",
+          "the layer that ends one of them cannot take the sum into itself",
+          StrCat("leave '", Printable(add.input(*FusedOperand(g, add))), "' float"));
+  }
+
   // A missing quantizer matters where its node is quantized otherwise.
   void CheckMissing(const Graph& g, const quant::EncodingTable& table, const QuantPoint& point) {
     if (point.role != Role::kActivation) return;
     const auto has = [&table](const std::string& value) { return table.contains(value); };
     const Node* producer = g.Producer(point.value);
-    const bool layer = producer && producer->inputs.size() > 1 && has(producer->input(0));
+    // Where layers leave floats behind them, averages must not.
+    const bool average = profile_.fused_adds && producer &&
+                         (producer->Is("AveragePool") || producer->Is("GlobalAveragePool"));
+    const bool layer =
+        producer && (producer->inputs.size() > 1 || average) && has(producer->input(0));
     if (layer)
       return Add(producer->DisplayName(), "its output has no quantizer",
                  "without one the node runs in float, on dequantized inputs",

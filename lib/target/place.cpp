@@ -2,12 +2,14 @@
 //
 //   1. every node is sorted into one of: quantized, pass-through, shared, clamp (Relu, Clip), float
 //      with a reason (node_plan.h);
-//   2. quantized nodes ask for quantizers on their float inputs and outputs. Constant operands
+//   2. where the profile has anchors, quantized nodes without integer neighbours become float
+//      (islands.h);
+//   3. quantized nodes ask for quantizers on their float inputs and outputs. Constant operands
 //      become weight points. A clamp that alone reads a quantized node's output belongs to that
 //      node: the quantizer stands behind the clamp, never between the two (activation_points.h);
-//   3. a pass-through node whose input is quantized gets a quantizer on its outputs as well, of the
+//   4. a pass-through node whose input is quantized gets a quantizer on its outputs as well, of the
 //      same range, so that runtimes can move integers through it; likewise clamps that stand alone;
-//   4. weights have their own grids (weight_points.h), biases get int32 where both factors of their
+//   5. weights have their own grids (weight_points.h), biases get int32 where both factors of their
 //      scale are known (bias_points.h).
 //
 // Layers whose activations stay float, or get their grid at run time, have points for their weights
@@ -26,10 +28,12 @@ using Kind = NodePlan::Kind;
 
 class Placer {
  public:
-  Placer(const graph::Model& model, const Profile& profile, const GridChoice& choice)
+  Placer(const graph::Model& model, const Profile& profile, const GridChoice& choice,
+         const JoinDecisions& joins)
       : p_{.g = *model.graph,
            .profile = profile,
            .choice = choice,
+           .joins = joins,
            .sorter = NodeSorter(model, profile, choice),
            .rules = {},
            .plans = {},
@@ -44,6 +48,7 @@ class Placer {
     RETURN_IF_ERROR(p_.sorter.Prepare());
     for (const auto& node : p_.g.nodes())
       p_.plans[node.get()] = p_.sorter.Sort(*node, p_.rules.OfNode(*node));
+    islands_.Settle();
     weights_.CollectAxes();
     for (const auto& node : p_.g.nodes()) {
       const Kind kind = p_.plans[node.get()].kind;
@@ -86,17 +91,18 @@ class Placer {
   Placing p_;
   WeightPoints weights_{p_};
   BiasPoints biases_{p_, weights_};
-  ActivationPoints activations_{p_, weights_, biases_};
+  Islands islands_{p_};
+  ActivationPoints activations_{p_, islands_, weights_, biases_};
 };
 
 }  // namespace
 
-Result<Placement> Place(const graph::Model& model, const Profile& profile,
-                        const GridChoice& choice) {
-  if (!graph::HasBodies(*model.graph)) return Placer(model, profile, choice).Run();
+Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice,
+                        const JoinDecisions& joins) {
+  if (!graph::HasBodies(*model.graph)) return Placer(model, profile, choice, joins).Run();
   graph::Model flat = graph::Clone(model);
   graph::FlattenBodies(&flat);
-  return Placer(flat, profile, choice).Run();
+  return Placer(flat, profile, choice, joins).Run();
 }
 
 }  // namespace roundel::target

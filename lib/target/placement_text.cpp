@@ -27,6 +27,7 @@ std::string PointText(const QuantPoint& point) {
       StrCat(role, " ", point.value, ": ", point.grid.Name(), GranularityText(point));
   if (point.group >= 0) text += StrCat(", group ", point.group);
   if (point.derived) text += ", derived";
+  if (point.whole_range) text += ", whole range";
   if (point.fixed_range)
     text += StrCat(", fixed to [", point.range_min, ", ", point.range_max, "]");
   if (point.role == Role::kBias)

@@ -58,7 +58,8 @@ class Reader {
         {"quantize_graph_outputs", &profile_.quantize_graph_outputs},
         {"absorb_relu", &profile_.absorb_relu},
         {"contrib_qdq", &profile_.contrib_qdq},
-        {"e8m0_scales", &profile_.e8m0_scales}};
+        {"e8m0_scales", &profile_.e8m0_scales},
+        {"fused_adds", &profile_.fused_adds}};
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {
@@ -72,7 +73,8 @@ class Reader {
         {"per_tensor_ops", &profile_.per_tensor_ops},   {"block_ops", &profile_.block_ops},
         {"weight_only_ops", &profile_.weight_only_ops}, {"float_outputs", &profile_.float_outputs},
         {"modes", &profile_.modes},                     {"formats", &profile_.formats},
-        {"domains", &profile_.domains}};
+        {"domains", &profile_.domains},                 {"anchors", &profile_.anchors},
+        {"island_ends", &profile_.island_ends},         {"float_results", &profile_.float_results}};
     const std::map<std::string, int64_t*> numbers = {{"min_opset", &profile_.min_opset},
                                                      {"max_opset", &profile_.max_opset},
                                                      {"block_size", &profile_.block_size},

@@ -53,6 +53,13 @@ struct Profile {
   // Layers whose weights may be quantized while their inputs stay float.
   std::set<std::string> weight_only_ops = {"Conv", "ConvTranspose", "Gather", "Gemm", "MatMul"};
   std::set<std::string> float_outputs;  // ops that are quantized on their inputs only
+  // Ops whose integer kernels are worth pairs for their own sake. The others are quantized between
+  // integer neighbours only (islands.h). Empty: all are worth it.
+  std::set<std::string> anchors;
+  std::set<std::string> island_ends;    // of those others: need an integer neighbour in front only
+  std::set<std::string> float_results;  // anchors whose kernels give floats too: no pair for those
+  // An Add behind a layer runs as part of it: a pair on its other branch only.
+  bool fused_adds = false;
   // Chains of op types without branches that run as one: only what leaves the last is quantized.
   std::vector<std::vector<std::string>> supergroups;
   ActivationMode mode = ActivationMode::kStatic;
@@ -90,6 +97,11 @@ struct QuantPoint {
   // kBias: scale = scale(bias_input) * scale(bias_weight) * bias_factor (Gemm: alpha / beta).
   std::string bias_input, bias_weight;
   double bias_factor = 1.0;
+  // Its rarest values count, for they reach an output as they are: the range is what was seen,
+  // whatever the method.
+  bool whole_range = false;
+  // They reach an output through layers, too, but through no average (lib/target/output_paths.h).
+  bool rare_values_count = false;
   // Set if the range is known without data.
   bool fixed_range = false;
   double range_min = 0, range_max = 0;
@@ -97,6 +109,24 @@ struct QuantPoint {
 
 struct FloatNode {
   std::string node, op_type, reason;
+};
+
+// A Concat whose output has a quantizer: what calibration must look at before its parts may share a
+// range.
+struct ValueJoin {
+  struct Part {
+    std::string value;
+    bool read_elsewhere = false;  // others read it, too, or what it was made of by moving values
+  };
+  std::string output;
+  std::vector<Part> parts;
+  bool feeds_layer = false;  // that needs the quantizer
+};
+
+// What was found out about joins from ranges; without it all parts share one with the output.
+struct JoinDecisions {
+  std::map<std::string, std::string> floats;              // output -> why it takes no grid
+  std::set<std::pair<std::string, std::string>> apart;  // output and part: each has its own grid
 };
 
 struct Placement {
@@ -108,12 +138,13 @@ struct Placement {
   std::vector<std::string> unmatched_excludes;  // patterns that matched no node
   std::vector<std::string> unmatched_rules;     // rules that decided nothing
   std::vector<std::string> dynamic_layers;      // outputs of layers that quantize at run time
+  std::vector<ValueJoin> joins;                      // in execution order
 };
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern
 // that is no regular expression. Models whose tensors are not float32 get no points, but reasons.
 Result<Placement> Place(const graph::Model& model, const Profile& profile,
-                        const GridChoice& choice);
+                        const GridChoice& choice, const JoinDecisions& joins = {});
 // One line per point, float node and absorbable value: for people, `roundel` output and tests.
 std::string PlacementText(const Placement& placement);
 

@@ -82,8 +82,8 @@ TEST_CASE("ranges are as wide as the target wants them") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
 graph g (float32[N,2] x) => (float32[N,2] y) {
-  float32[] tiny = {1e-7}
-  y = Mul(x, tiny)
+  float32[2,2] tiny = {1e-7, 0, 0, 1e-7}
+  y = MatMul(x, tiny)
 })");
   const std::string data =
       WriteArray(folder, "x.npy", Tensor::FromVector<float>({2, 2}, {-1, 0.5f, 3, 2}));

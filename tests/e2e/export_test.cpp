@@ -48,12 +48,14 @@ const Case kCases[] = {
           c1 = Conv<kernel_shape=[3,3], pads=[1,1,1,1], group=8>(x, w1, b1)
           r1 = Clip(c1, zero, six)
           c2 = Conv<kernel_shape=[1,1]>(r1, w2, b2)
-          y = Add(x, c2)
+          s = Add(x, c2)
+          y = Conv<kernel_shape=[1,1]>(s, w2, b2)
         })",
      {2, 8, 10, 10}},
     {"fire_concat",
      R"(opset 13
-        graph g (float32[N,4,9,9] x) => (float32[N,12,9,9] y) {
+        graph g (float32[N,4,9,9] x) => (float32[N,5,9,9] y) {
+          float32[5,12,1,1] wj = random(5)
           float32[6,4,1,1] wl = random(1)
           float32[6,4,3,3] wr = random(2)
           float32[6] bl = random(3)
@@ -62,7 +64,8 @@ const Case kCases[] = {
           lr = Relu(l)
           r = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, wr, br)
           rr = Relu(r)
-          y = Concat<axis=1>(lr, rr)
+          j = Concat<axis=1>(lr, rr)
+          y = Conv<kernel_shape=[1,1]>(j, wj)
         })",
      {2, 4, 9, 9}},
     {"pool_flatten_gemm",
@@ -79,8 +82,10 @@ const Case kCases[] = {
      R"(opset 13
         graph g (float32[N,5,32] x) => (float32[N,5,24] y) {
           float32[32,24] w = random(1)
+          float32[24,24] v = random(2)
           m = MatMul(x, w)
-          y = Sigmoid(m)
+          s = Sigmoid(m)
+          y = MatMul(s, v)
         })",
      {2, 5, 32}},
     {"conv_transpose",

@@ -121,18 +121,19 @@ TEST_CASE("a mean over positions keeps what is told of the channels, one over ch
         n = BatchNormalization<epsilon=0.0>(c, gamma, beta, mean, var)
         m = ReduceMean<axes=)" +
            axes + R"(>(n)
-        y = Mul(n, m)
+        s = Mul(n, m)
+        y = Conv(s, w)
       })";
   };
   const auto over_positions = Calibrated(net("[2,-1]"), nullptr, {{"data_free", "true"}});
   REQUIRE(over_positions->status.ok());
   CHECK(over_positions->session.encodings.contains("m"));
-  CHECK(over_positions->session.encodings.contains("y"));
+  CHECK(over_positions->session.encodings.contains("s"));
   const auto over_channels = Calibrated(net("[1]"), nullptr, {{"data_free", "true"}});
   REQUIRE(over_channels->status.ok());
   CHECK(over_channels->session.encodings.contains("n"));
   CHECK_FALSE(over_channels->session.encodings.contains("m"));
-  CHECK_FALSE(over_channels->session.encodings.contains("y"));
+  CHECK_FALSE(over_channels->session.encodings.contains("s"));
 }
 
 TEST_CASE("without data, ranges are those of data that looks as the normalisations say") {

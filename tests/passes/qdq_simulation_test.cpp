@@ -113,6 +113,7 @@ Session Calibrated(const Case& c, const target::GridChoice* choice = nullptr,
   Session session;
   session.model = support::ParseModel(c.text);
   session.target = target::LoadProfile(target).value();
+  session.target.anchors.clear();  // quantizers everywhere, not around layers alone
   session.grids = choice ? *choice : target::DefaultChoice(session.target);
   support::VectorSource data = support::RandomSource(c.input, 4, 11);
   session.data = &data;

@@ -4,9 +4,9 @@
 //   asymmetric grid: [Q((1-p)/2), Q((1+p)/2)] of the values;   symmetric grid: [-Q(p), Q(p)] of |x|
 //
 // with Q(f) the value below which the share f of the mass lies, linear inside a bin, clipped to the
-// exact minimum and maximum. p = 100 is min_max. Each tail may have a share of its own instead. What
-// outliers cost falls with the number of steps, so that nothing is cut off on grids wider than 8 bits
-// unless p says so.
+// exact minimum and maximum. p = 100 is min_max. Each tail may have a share of its own instead.
+// What outliers cost falls with the number of steps, so that nothing is cut off on grids wider than
+// 8 bits unless p says so; nor where the rarest values are what the model is for (Evidence).
 
 #include <algorithm>
 
@@ -24,7 +24,7 @@ class Percentile : public Observer {
     const Distribution& values = evidence.values;
     const Range seen = evidence.seen;
     const auto clip = [&](double x) { return std::clamp(x, seen.min, seen.max); };
-    const double kept = Kept(grid) / 100;
+    const double kept = Kept(evidence, grid) / 100;
     const auto tail = [&](double given) { return given >= 0 ? given / 100 : (1 - kept) / 2; };
     if (grid.symmetric) {
       const double magnitude = values.MagnitudeQuantile(kept * values.mass());
@@ -35,9 +35,9 @@ class Percentile : public Observer {
   }
 
  private:
-  double Kept(const Grid& grid) const {
+  double Kept(const Evidence& evidence, const Grid& grid) const {
     if (options_.percentile != -1) return options_.percentile;
-    return grid.bits > 8 ? 100 : 99.995;
+    return grid.bits > 8 || evidence.rare_values_count ? 100 : 99.995;
   }
 
   const MethodOptions options_;

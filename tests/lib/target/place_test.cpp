@@ -98,14 +98,14 @@ graph g (int32[1,4] ids) => (float32[1,4,8] y) {
 
 TEST_CASE("Conv and Relu: one quantizer behind both, none between") {
   CHECK(PlaceText(kConvRelu) == R"(activation x: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 bias b: int32 symmetric, per channel of axis 0, scale of x * w
 absorbable y
 )");
   Setup generic{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
   CHECK(PlaceText(kConvRelu, generic) == R"(activation x: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 bias b: int32 symmetric, per channel of axis 0, scale of x * w
 )");
@@ -126,7 +126,7 @@ graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   t = Conv<group=4, pads=[1,1,1,1]>(x, w)
   y = Clip<min=0.0, max=6.0>(t)
 })") == R"(activation x: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 absorbable y
 )");
@@ -137,7 +137,7 @@ graph g (float32[N,4,8,8] x, float32[] top) => (float32[N,4,8,8] y) {
   t = Conv<group=4>(x, w)
   y = Clip(t, "", top)
 })") == R"(activation x: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 )");
 }
@@ -151,8 +151,8 @@ graph g (float32[N,2,8,8] x) => (float32[N,2,8,8] y) {
   r = Relu(t)
   y = Min(r, top)
 })") == R"(activation x: uint8, group 0
-activation r: uint8, group 1, derived
-activation y: uint8, group 1
+activation r: uint8, group 1, derived, whole range
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 absorbable r
 absorbable y
@@ -165,12 +165,14 @@ graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   float32[4,4,1,1] w = ones
   t = Conv(x, w)
   s = Add(x, t)
-  y = Relu(s)
+  r = Relu(s)
+  y = Conv(r, w)
 })") == R"(activation x: uint8, group 0
 activation t: uint8, group 1
-activation y: uint8, group 2
+activation r: uint8, group 2
+activation y: uint8, group 3, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
-absorbable y
+absorbable r
 )");
 }
 
@@ -180,28 +182,34 @@ graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   float32[4,4,1,1] w = ones
   t = Conv(x, w)
   r = Relu(t)
-  y = Add(t, r)
+  s = Add(t, r)
+  y = Conv(s, w)
 })") == R"(activation x: uint8, group 0
 activation t: uint8, group 1
 activation r: uint8, group 2
-activation y: uint8, group 3
+activation s: uint8, group 3
+activation y: uint8, group 4, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 )");
 }
 
 TEST_CASE("Concat shares one range between its inputs, constants included, and its output") {
   CHECK(PlaceText(R"(opset 13
-graph g (float32[N,4,8,8] x) => (float32[N,12,8,8] y) {
+graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   float32[4,4,1,1] w = ones
+  float32[4,12,1,1] v = ones
   float32[1,4,8,8] c = ones
   a = Conv(x, w)
   b = Relu(a)
-  y = Concat<axis=1>(b, x, c)
+  j = Concat<axis=1>(b, x, c)
+  y = Conv(j, v)
 })") == R"(activation x: uint8, group 0
 activation b: uint8, group 0
-activation y: uint8, group 0, derived
+activation j: uint8, group 0, derived
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 weight c: uint8, group 0
+weight v: int8 symmetric narrow, per channel of axis 0
 absorbable b
 )");
 }
@@ -217,11 +225,11 @@ graph g (float32[1,4,8,8] x) => (float32[1,32] y, float32[1,32] z) {
   f = Reshape(p, shape)
   y, z = Split<axis=1>(f, parts)
 })") == R"(activation x: uint8, group 0
-activation c: uint8, group 1
-activation p: uint8, group 1, derived
-activation f: uint8, group 1, derived
-activation y: uint8, group 1, derived
-activation z: uint8, group 1, derived
+activation c: uint8, group 1, whole range
+activation p: uint8, group 1, derived, whole range
+activation f: uint8, group 1, derived, whole range
+activation y: uint8, group 1, derived, whole range
+activation z: uint8, group 1, derived, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 )");
 }
@@ -229,14 +237,22 @@ weight w: int8 symmetric narrow, per channel of axis 0
 TEST_CASE("Pad with another constant and cubic Resize do not keep the range") {
   CHECK(PlaceText(R"(opset 13
 graph g (float32[1,4,8,8] x) => (float32[1,4,9,9] y, float32[1,4,16,16] z) {
+  float32[4,4,1,1] w = ones
   int64[8] pads = {0, 0, 0, 0, 0, 0, 1, 1}
   float32[] one = {1}
   float32[4] scales = {1, 1, 2, 2}
-  y = Pad(x, pads, one)
-  z = Resize<mode="cubic">(x, "", scales)
+  c = Conv(x, w)
+  p = Pad(c, pads, one)
+  r = Resize<mode="cubic">(c, "", scales)
+  y = Conv(p, w)
+  z = Conv(r, w)
 })") == R"(activation x: uint8, group 0
-activation y: uint8, group 1
-activation z: uint8, group 2
+activation c: uint8, group 1
+activation p: uint8, group 2
+activation r: uint8, group 3
+activation y: uint8, group 4, whole range
+activation z: uint8, group 5, whole range
+weight w: int8 symmetric narrow, per channel of axis 0
 )");
 }
 
@@ -249,7 +265,7 @@ graph g (float32[1,8] x) => (float32[1,4] y) {
   r = Reshape(e, shape)
   y = MatMul(r, w)
 })") == R"(activation r: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 1
 float Erf producing 'e': op Erf is not in the profile
 float Reshape producing 'r': its input is not quantized
@@ -268,7 +284,7 @@ graph g (float32[1,4,8,8] x) => (float32[1,4,8,8] y) {
 })") == R"(activation x: uint8, group 0
 activation t: uint8, group 1
 activation r: uint8, group 2
-activation y: uint8, group 3
+activation y: uint8, group 3, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 float BatchNormalization producing 'n': op BatchNormalization is not in the profile
 float Relu producing 'r': its input is not quantized
@@ -285,8 +301,8 @@ graph g (float32[1,8] x) => (float32[1,4] y, float32[1,4] z) {
   y = Gemm<transB=1, alpha=3.0, beta=2.0>(x, w, b)
   z = Gemm<beta=0.0>(x, v, c)
 })") == R"(activation x: uint8, group 0
-activation y: uint8, group 1
-activation z: uint8, group 2
+activation y: uint8, group 1, whole range
+activation z: uint8, group 2, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 weight v: int8 symmetric narrow, per channel of axis 1
 bias b: int32 symmetric, per channel of axis 0, scale of x * w * 1.5
@@ -303,7 +319,7 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
   y = Gemm(t, w, b)
 })") == R"(activation x: uint8, group 0
 activation t: uint8, group 1
-activation y: uint8, group 2
+activation y: uint8, group 2, whole range
 weight w: int8 symmetric narrow
 float b: shared by nodes whose scales differ
 )");
@@ -321,8 +337,8 @@ graph g (float32[1,64] x) => (float32[1,4] y, float32[1] z) {
   Setup setup;
   setup.choice.weight_granularity = quant::Granularity::kTensor;
   CHECK(PlaceText(model, setup) == R"(activation x: uint8, group 0
-activation y: uint8, group 1
-activation z: uint8, group 2
+activation y: uint8, group 1, whole range
+activation z: uint8, group 2, whole range
 weight w: int8 symmetric narrow
 weight v: int8 symmetric narrow
 bias b: int32 symmetric, scale of x * w
@@ -331,8 +347,8 @@ bias b: int32 symmetric, scale of x * w
   setup.choice.block_size = 32;
   setup.choice.weights = {.bits = 4, .is_signed = true, .symmetric = true};
   CHECK(PlaceText(model, setup) == R"(activation x: uint8, group 0
-activation y: uint8, group 1
-activation z: uint8, group 2
+activation y: uint8, group 1, whole range
+activation z: uint8, group 2, whole range
 weight w: int4 symmetric, blocks of 32 along axis 0
 weight v: int4 symmetric
 float b: the weight is quantized in blocks
@@ -345,7 +361,7 @@ graph g (float32[1,4,4,4] x, float32[4,4,1,1] k) => (float32[1,4,4,4] y, float32
   y = Conv(x, k)
   z = MatMul(x, x)
 })") == R"(activation x: uint8, group 0
-activation z: uint8, group 1
+activation z: uint8, group 1, whole range
 float Conv producing 'y': weight is not constant
 )");
   CHECK(PlaceText(R"(opset 13
@@ -356,21 +372,26 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
 }
 
 TEST_CASE("constant operands take the activation grid; Softmax and Sigmoid have known ranges") {
+  Setup setup;
+  setup.profile.anchors.clear();
   CHECK(PlaceText(R"(opset 13
 graph g (float32[1,4] x) => (float32[1,4] y) {
   float32[] c = {0.5}
   m = Mul(x, c)
   s = Sigmoid(m)
   y = Softmax(s)
-})") == R"(activation x: uint8, group 0
-activation m: uint8, group 1
-activation s: uint8, group 2, fixed to [0, 1]
-activation y: uint8, group 3, fixed to [0, 1]
+})",
+                  setup) == R"(activation x: uint8, group 0, whole range
+activation m: uint8, group 1, whole range
+activation s: uint8, group 2, whole range, fixed to [0, 1]
+activation y: uint8, group 3, whole range, fixed to [0, 1]
 weight c: uint8
 )");
 }
 
 TEST_CASE("integers, shapes, indices and nodes of control flow have no quantizer") {
+  Setup setup;
+  setup.profile.anchors.clear();
   CHECK(PlaceText(R"(opset 13
 graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
   int64[2] i = {0, 1}
@@ -381,11 +402,12 @@ graph g (float32[2,4] x, bool c) => (float32[2,4] y) {
   a = Add(x, g)
   y = If<then_branch=graph t () => (float32[2,4] p) { p = Add(a, a) },
          else_branch=graph e () => (float32[2,4] q) { q = Relu(a) }>(c)
-})") == R"(activation x: uint8, group 0
-activation g: uint8, group 0, derived
-activation a: uint8, group 1
-activation p: uint8, group 2
-activation q: uint8, group 3
+})",
+                  setup) == R"(activation x: uint8, group 0, whole range
+activation g: uint8, group 0, derived, whole range
+activation a: uint8, group 1, whole range
+activation p: uint8, group 2, whole range
+activation q: uint8, group 3, whole range
 float If producing 'y': op If is not in the profile
 )");
 }
@@ -398,7 +420,7 @@ float 'relu' (Relu): its input is not quantized
 )");
   setup.choice.exclude = {"Relu", "re:lin.*"};
   CHECK(PlaceText(kConvRelu, setup) == R"(activation x: uint8, group 0
-activation t: uint8, group 1
+activation t: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 0
 bias b: int32 symmetric, per channel of axis 0, scale of x * w
 float 'relu' (Relu): excluded by 'Relu'
@@ -472,7 +494,7 @@ TEST_CASE("float grids: no integer bias, no absorbed Relu; formats bring their b
   setup.profile.absorb_relu = true;
   setup.choice.activations = setup.choice.weights = named("float8e4m3fn");
   CHECK(PlaceText(kConvRelu, setup) == R"(activation x: float8e4m3fn, group 0
-activation y: float8e4m3fn, group 1
+activation y: float8e4m3fn, group 1, whole range
 weight w: float8e4m3fn, per channel of axis 0
 float b: its layer computes in floats
 )");

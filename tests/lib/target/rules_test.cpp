@@ -94,17 +94,15 @@ TEST_CASE("single nodes leave the mode of the recipe") {
               {.op = "Gather", .float_weights = true}},
              ActivationMode::kFloat) ==
         R"(activation r: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 1
 weight v: int8 symmetric narrow, per channel of axis 1
 bias b: int32 symmetric, per channel of axis 0, scale of r * v
 )");
   CHECK(Text({{.op = "Gemm", .mode = ActivationMode::kFloat}}, ActivationMode::kStatic) ==
         R"(activation x: uint8, group 0
-activation r: uint8, group 1
 weight w: int8 symmetric narrow, per channel of axis 1
 weight v: int8 symmetric narrow, per channel of axis 1
-absorbable r
 )");
 }
 
@@ -112,7 +110,7 @@ TEST_CASE("a grid by rule goes to what the node writes, a rule for a tensor to t
   CHECK(Text({{.node = "second", .activations = kUint16}}, ActivationMode::kStatic) ==
         R"(activation x: uint8, group 0
 activation r: uint8, group 1
-activation y: uint16, group 2
+activation y: uint16, group 2, whole range
 weight w: int8 symmetric narrow, per channel of axis 1
 weight v: int8 symmetric narrow, per channel of axis 1
 bias b: int32 symmetric, per channel of axis 0, scale of r * v
@@ -120,7 +118,7 @@ absorbable r
 )");
   CHECK(Text({{.tensor = "r", .mode = ActivationMode::kFloat}}, ActivationMode::kStatic) ==
         R"(activation x: uint8, group 0
-activation y: uint8, group 1
+activation y: uint8, group 1, whole range
 weight w: int8 symmetric narrow, per channel of axis 1
 weight v: int8 symmetric narrow, per channel of axis 1
 absorbable r
