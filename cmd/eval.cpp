@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "cmd/command.h"
+#include "cmd/described.h"
 #include "cmd/evaluation.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
@@ -40,8 +41,10 @@ Result<Models> LoadModels(const Options& options) {
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
     models.second_name = options.second;
   } else if (!options.encodings.empty()) {
-    ASSIGN_OR_RETURN(const quant::EncodingTable table, ReadEncodings(options.encodings, &model));
-    ASSIGN_OR_RETURN(models.second, engine::Executor::Create(model, {.simulate = &table}));
+    ASSIGN_OR_RETURN(const Described described,
+                     LoadDescribed(models.first_model, options.encodings));
+    ASSIGN_OR_RETURN(models.second, engine::Executor::Create(
+                                        described.model, {.simulate = &described.encodings}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }
   return models;

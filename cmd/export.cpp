@@ -1,16 +1,22 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "cmd/command.h"
+#include "cmd/described.h"
 #include "cmd/loading.h"
 #include "cmd/outputs.h"
+#include "cmd/recipes.h"
+#include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/tensorrt_cache.h"
 #include "lib/target/export.h"
+#include "lib/target/lint.h"
 #include "lib/target/qdq.h"
 
 namespace roundel::cmd {
@@ -19,7 +25,7 @@ namespace {
 constexpr char kCache[] = "tensorrt-cache";
 
 struct Options {
-  std::string model, encodings, output, to = "qdq";
+  std::string model, encodings, output, to, target;
   std::vector<std::string> versions = {"1.0.0"};
   bool keep_relu = false, contrib_qdq = false, external_data = false;
 };
@@ -30,21 +36,68 @@ struct Written {
   std::vector<std::string> kept;  // Q/DQ nodes that are no encoding
 };
 
+std::string MetadataOf(const graph::Model& model, const std::string& key) {
+  for (const auto& [name, value] : model.metadata)
+    if (name == key) return value;
+  return "";
+}
+
 // A float model and the encodings of --encodings, or what a QDQ model holds of both.
-Result<target::FloatModel> ReadSource(const Options& options, std::vector<std::string>* kept) {
-  ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
-  if (options.encodings.empty()) return target::ImportQdq(loaded.model, kept);
-  ASSIGN_OR_RETURN(quant::EncodingTable table, ReadEncodings(options.encodings, &loaded.model));
-  return target::FloatModel{std::move(loaded.model), std::move(table)};
+Result<Described> ReadSource(const Options& options, std::vector<std::string>* kept) {
+  ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
+  if (!options.encodings.empty()) return LoadDescribed(loaded, options.encodings);
+  ASSIGN_OR_RETURN(target::FloatModel floats, target::ImportQdq(loaded.model, kept));
+  Described described{std::move(floats.model), std::move(floats.encodings), {}};
+  described.origin.target = MetadataOf(loaded.model, "roundel.target");
+  return described;
+}
+
+// The target that is asked for, or that the source was made for, if it is a known one.
+Result<std::optional<target::Profile>> TargetOf(const Options& options, const Described& source) {
+  std::optional<target::Profile> profile;
+  if (!options.target.empty()) {
+    ASSIGN_OR_RETURN(profile, target::LoadProfile(options.target));
+    return profile;
+  }
+  const std::vector<std::string> known = target::ProfileNames();
+  if (std::find(known.begin(), known.end(), source.origin.target) == known.end()) return profile;
+  ASSIGN_OR_RETURN(profile, target::LoadProfile(source.origin.target));
+  // A form that was asked for alone need not be one of that target.
+  if (!options.to.empty()) profile->formats.clear();
+  return profile;
+}
+
+Result<target::ExportOptions> ExportOptionsOf(const Options& options, const Described& source,
+                                              const std::optional<target::Profile>& profile) {
+  const std::string format = !options.to.empty() ? options.to : profile ? profile->format : "qdq";
+  target::Profile any;  // no particular runtime
+  any.min_opset = 0;
+  if (profile) RETURN_IF_ERROR(CheckFormat(*profile, format));
+  target::ExportOptions result = target::OptionsFor(profile ? *profile : any, format);
+  result.qdq.absorb_relu &= !options.keep_relu;
+  result.qdq.contrib_qdq |= options.contrib_qdq;
+  result.dynamic_layers = source.origin.dynamic_layers;
+  return result;
+}
+
+// Whether the target can read the result; encodings from elsewhere are not this program's doing.
+Status CheckRules(const graph::Model& quantized, const target::Profile& profile) {
+  ASSIGN_OR_RETURN(const target::LintResult lint, target::Lint(quantized, profile));
+  if (!lint.violations.empty())
+    LogWarning(StrCat("the encodings break ", lint.violations.size(), " rules of target '",
+                      profile.name, "': ", lint.violations[0].where, ": ",
+                      lint.violations[0].what, "; roundel lint shows all"));
+  return OkStatus();
 }
 
 Result<Written> WriteQuantized(const Options& options) {
-  if (options.encodings.empty() && options.to == "qdq")
+  if (options.encodings.empty() && (options.to.empty() || options.to == "qdq") &&
+      options.target.empty())
     return UsageError("give the encodings to write into the model: --encodings FILE");
   RETURN_IF_ERROR(CheckOutputs({options.output}, {options.model, options.encodings}));
   if (options.to != kCache) RETURN_IF_ERROR(CheckExternalData(options.model, options.output));
   Written written{{options.output}, 0, {}};
-  ASSIGN_OR_RETURN(const target::FloatModel source, ReadSource(options, &written.kept));
+  ASSIGN_OR_RETURN(const Described source, ReadSource(options, &written.kept));
   written.encodings = source.encodings.size();
   if (options.encodings.empty() && source.encodings.empty())
     return ModelError(StrCat("'", options.model, "' has no quantizers: give --encodings FILE"));
@@ -54,11 +107,12 @@ Result<Written> WriteQuantized(const Options& options) {
     RETURN_IF_ERROR(files.Commit({}, {}));
     return written;
   }
+  ASSIGN_OR_RETURN(const auto profile, TargetOf(options, source));
+  ASSIGN_OR_RETURN(const target::ExportOptions export_options,
+                   ExportOptionsOf(options, source, profile));
   ASSIGN_OR_RETURN(const graph::Model quantized,
-                   target::Export(source.model, source.encodings,
-                                  {.format = options.to,
-                                   .qdq = {.absorb_relu = !options.keep_relu,
-                                           .contrib_qdq = options.contrib_qdq}}));
+                   target::Export(source.model, source.encodings, export_options));
+  if (!options.target.empty()) RETURN_IF_ERROR(CheckRules(quantized, *profile));
   RETURN_IF_ERROR(
       files.Commit({{quantized, options.output}}, {.external_data = options.external_data}));
   return written;
@@ -118,9 +172,12 @@ CommandRun SetupExport(CLI::App& app) {
   app.add_option("--to", options->to,
                  "qdq: put --encodings into the float model as QuantizeLinear/DequantizeLinear; "
                  "float: take them out of a QDQ model; matmulnbits, qoperator, tensorrt-cache: "
-                 "other forms of either [qdq]")
+                 "other forms of either [qdq, or as the target wants]")
       ->check(CLI::IsMember({"qdq", "float", "matmulnbits", "qoperator", kCache}))
       ->option_text("FORMAT");
+  app.add_option("--target", options->target,
+                 "Runtime that is to run it ('roundel targets') [what the source was made for]")
+      ->option_text("NAME|FILE");
   app.add_option("--encodings", options->encodings, "Encodings file to export (--to qdq)")
       ->option_text("FILE");
   app.add_option("--encodings-version", options->versions,

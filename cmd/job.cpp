@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "cmd/described.h"
 #include "cmd/evaluation.h"
 #include "cmd/grid_keys.h"
 #include "cmd/outputs.h"
@@ -20,6 +21,7 @@
 #include "lib/io/statistics_json.h"
 #include "lib/target/export.h"
 #include "lib/target/layer_forms.h"
+#include "lib/target/lint.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -148,6 +150,9 @@ class Job {
     report_.Fact("tool", std::string("roundel " ROUNDEL_VERSION));
     report_.Fact("model", fs::path(inputs.loaded.path).filename().string());
     report_.Fact("model_hash", inputs.loaded.hash);
+    model_hash_ = inputs.loaded.hash;
+    encodings_versions_ = inputs.encodings_versions;
+    if (!inputs.encodings_note.empty()) Warn(inputs.encodings_note);
     report_.Fact("model_bytes", inputs.loaded.bytes);
     report_.Fact("nodes", inputs.loaded.nodes);
     report_.Fact("target", inputs.profile.name);
@@ -228,14 +233,9 @@ class Job {
   Status Export() {
     const Params& section = recipe_.Section("export");
     ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
-    const target::ExportOptions options = {
-        .format = format,
-        .qdq = {.absorb_relu = session_.target.absorb_relu,
-                .contrib_qdq = OverriddenFlag(section, "contrib_qdq", session_.target.contrib_qdq),
-                .e8m0_scales = session_.target.e8m0_scales,
-                .min_opset = session_.target.min_opset},
-        .dynamic_layers = session_.placement->dynamic_layers,
-        .accuracy_level = session_.target.accuracy_level};
+    target::ExportOptions options = target::OptionsFor(session_.target, format);
+    options.qdq.contrib_qdq = OverriddenFlag(section, "contrib_qdq", options.qdq.contrib_qdq);
+    options.dynamic_layers = session_.placement->dynamic_layers;
     ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
     quantized_.SetMetadata("roundel.target", session_.target.name);
@@ -248,6 +248,24 @@ class Job {
     report_.Fact("layers_packed", forms.packed);
     report_.Fact("layers_dequantized", forms.dequantized);
     report_.Fact("layers_float", forms.floats);
+    return CheckRules();
+  }
+
+  // Nothing is written that the runtime refuses, unless the recipe's own settings may have asked for
+  // it; what is only worse there than it could be is a warning.
+  Status CheckRules() {
+    ASSIGN_OR_RETURN(const target::LintResult lint,
+                     target::Lint(quantized_, session_.target, &*session_.placement));
+    if (lint.violations.empty()) return OkStatus();
+    const target::Violation& first = lint.violations[0];
+    const std::string text =
+        StrCat("the result breaks ", lint.violations.size(),
+               lint.violations.size() == 1 ? " rule" : " rules", " of target '",
+               session_.target.name, "': ", first.where, ": ", first.what, " (", first.why, ")");
+    const bool wished =
+        !session_.grids.rules.empty() || !recipe_.Section("export").IsDefault("contrib_qdq");
+    if (lint.refused > 0 && !wished) return InternalError(text + "; please report this model");
+    Warn(text + "; roundel lint shows all");
     return OkStatus();
   }
 
@@ -286,10 +304,12 @@ class Job {
   }
 
   Status Write(const OutputNames& names) {
-    const Params& section = recipe_.Section("export");
     OutputSet files;
+    const io::EncodingsOrigin origin =
+        OriginOf(session_, recipe_, report_, model_hash_, RecipeHash());
     RETURN_IF_ERROR(files.StageEncodings(session_.encodings, *graph::WithBodies(session_.model),
-                                         names.model, section.Strings("encodings_version")));
+                                         names.model, encodings_versions_, &origin));
+    session_.model.SetMetadata(io::kFloatModelKey, origin.float_model);
     RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(recipe_, names)));
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));
     for (const auto& [path, contents] : statistics_) RETURN_IF_ERROR(files.Stage(path, contents));
@@ -314,6 +334,8 @@ class Job {
   std::unique_ptr<engine::DataSource> data_;
   std::vector<std::pair<std::string, std::string>> statistics_;  // path and contents
   passes::Session session_;
+  std::string model_hash_;
+  std::vector<std::string> encodings_versions_;
   graph::Model original_, quantized_;  // before the passes, and as it is written
 };
 
@@ -359,7 +381,11 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
   if (!runnable.ok())
     inputs.warnings.push_back(runnable.message() + "; nothing is checked on samples");
   // Names what the target cannot run before any data is read.
-  RETURN_IF_ERROR(target::Place(inputs.loaded.model, inputs.profile, inputs.grids).status());
+  graph::Model placed = graph::Clone(inputs.loaded.model);
+  ASSIGN_OR_RETURN(const target::Placement placement,
+                   target::PlaceSeparately(&placed, inputs.profile, inputs.grids));
+  ASSIGN_OR_RETURN(inputs.encodings_versions, EncodingsVersions(recipe, *graph::WithBodies(placed), placement,
+                                                                &inputs.encodings_note));
   return inputs;
 }
 

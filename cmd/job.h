@@ -38,6 +38,8 @@ struct JobInputs {
   target::GridChoice grids;
   std::vector<std::string> warnings;  // about the model
   bool runnable = true;               // by the engine
+  std::vector<std::string> encodings_versions;
+  std::string encodings_note;  // what is to be said about them
 };
 // The model and what to do with it. `runs`: the recipe will be run, so that nodes that the engine cannot
 // run are an error if a step of it runs the model.

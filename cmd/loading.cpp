@@ -107,8 +107,8 @@ Status CheckRunnable(const graph::Model& model, const std::string& path) {
                            " that the engine cannot run: ", Join(nodes, "; ", kShown)));
 }
 
-Result<quant::EncodingTable> ReadEncodings(const std::string& path, graph::Model* model) {
-  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(path));
+Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::string& path,
+                                           graph::Model* model) {
   auto table = io::ParseEncodingsJson(text, path, *graph::WithBodies(*model));
   const auto is_fed = [&](const auto& entry) {
     return model->graph->IsInput(entry.first) && model->graph->FindInitializer(entry.first);

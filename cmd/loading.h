@@ -30,9 +30,10 @@ Status CheckFloat(const graph::Model& model, const std::string& path);
 // kModel, naming the nodes, if the engine cannot run the model.
 Status CheckRunnable(const graph::Model& model, const std::string& path);
 
-// The encodings of a file for a model. Where they do not fit the model as it is they may have been made
+// The encodings in `text`, of the file `path`, for a model. Where they do not fit the model as it is they may have been made
 // for its normal form, which `quantize` works on: the model then becomes that.
-Result<quant::EncodingTable> ReadEncodings(const std::string& path, graph::Model* model);
+Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::string& path,
+                                           graph::Model* model);
 
 // Data for the model's inputs. kUsage if the section has no path; `flag` is named then.
 Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,

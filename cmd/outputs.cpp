@@ -114,10 +114,11 @@ Status OutputSet::Stage(const std::string& path, const std::string& contents) {
 
 Status OutputSet::StageEncodings(const quant::EncodingTable& table, const graph::Graph& graph,
                                  const std::string& model_path,
-                                 const std::vector<std::string>& versions) {
+                                 const std::vector<std::string>& versions,
+                                 const io::EncodingsOrigin* origin) {
   const std::vector<std::string> paths = EncodingsPaths(model_path, versions);
   for (size_t i = 0; i < paths.size(); ++i) {
-    ASSIGN_OR_RETURN(const std::string json, io::EncodingsJson(table, versions[i], &graph));
+    ASSIGN_OR_RETURN(const std::string json, io::EncodingsJson(table, versions[i], &graph, origin));
     RETURN_IF_ERROR(Stage(paths[i], json));
   }
   return OkStatus();

@@ -9,6 +9,7 @@
 #include "lib/base/file.h"
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
+#include "lib/io/encodings_origin.h"
 #include "lib/io/onnx.h"
 #include "lib/quant/encodings.h"
 
@@ -38,9 +39,10 @@ Status CheckExternalData(const std::string& input_model, const std::string& outp
 class OutputSet {
  public:
   Status Stage(const std::string& path, const std::string& contents);
-  // `graph`: of the float model that the table describes.
+  // `graph`: of the float model that the table describes; `origin` says which that is.
   Status StageEncodings(const quant::EncodingTable& table, const graph::Graph& graph,
-                        const std::string& model_path, const std::vector<std::string>& versions);
+                        const std::string& model_path, const std::vector<std::string>& versions,
+                        const io::EncodingsOrigin* origin = nullptr);
   struct ModelFile {
     const graph::Model& model;
     std::string path;

@@ -56,7 +56,8 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   }
   report::Report report;
   RETURN_IF_ERROR(passes::RunSteps(steps, {.verify_samples = 0}, session, &report));
-  ASSIGN_OR_RETURN(plan.placement, target::Place(session->model, session->target, session->grids));
+  ASSIGN_OR_RETURN(plan.placement,
+                   target::PlaceSeparately(&session->model, session->target, session->grids));
   plan.nodes = static_cast<int64_t>(session->model.graph->nodes().size());
   plan.bytes_after = InitializerBytes(session->model);
   for (const QuantPoint& point : plan.placement.points) {

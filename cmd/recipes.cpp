@@ -224,12 +224,17 @@ Recipe WithoutPaths(const Recipe& recipe) {
   return bare;
 }
 
+Status CheckFormat(const target::Profile& profile, const std::string& format) {
+  if (profile.formats.empty() || profile.formats.contains(format)) return OkStatus();
+  return UsageError(StrCat("target '", profile.name, "' takes no format ", format, "; it takes ",
+                           Join(Strings(profile.formats.begin(), profile.formats.end()))));
+}
+
 Result<std::string> FormatOf(const Recipe& recipe, const target::Profile& profile) {
   const std::string& wish = recipe.Section("export").String("format");
   const std::string format = wish == kAuto ? profile.format : wish;
-  if (profile.formats.empty() || profile.formats.contains(format)) return format;
-  return UsageError(StrCat("target '", profile.name, "' takes no format ", format, "; it takes ",
-                           Join(Strings(profile.formats.begin(), profile.formats.end()))));
+  RETURN_IF_ERROR(CheckFormat(profile, format));
+  return format;
 }
 
 Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Profile& profile) {

@@ -33,6 +33,8 @@ recipe::Recipe RelativeTo(const recipe::Recipe& recipe, const std::string& folde
 // The recipe without paths: what is hashed, so that moving files changes nothing.
 recipe::Recipe WithoutPaths(const recipe::Recipe& recipe);
 
+// kUsage if the target reads no such format.
+Status CheckFormat(const target::Profile& profile, const std::string& format);
 // What export writes: the recipe's format, or the target's; kUsage if the target cannot take it.
 Result<std::string> FormatOf(const recipe::Recipe& recipe, const target::Profile& profile);
 

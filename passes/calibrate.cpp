@@ -49,6 +49,7 @@
 #include "lib/quant/coded_scales.h"
 #include "lib/quant/tensor_ranges.h"
 #include "passes/activation_grids.h"
+#include "passes/layer_bias.h"
 
 namespace roundel::passes {
 namespace {
@@ -172,13 +173,7 @@ class GridMaker {
       session_.report->Add(point.value, "declined", "bias does not fit the scales of its weight");
       return;
     }
-    Encoding e = MakeEncoding(point, {});
-    e.granularity = weight.granularity;
-    const int64_t count = e.granularity == Granularity::kChannel ? bias.size() : 1;
-    for (int64_t i = 0; i < count; ++i) {
-      const QParams& p = weight.params[static_cast<size_t>(i % channels)];
-      e.params.push_back({static_cast<float>(InputScale(point) * p.scale), 0});
-    }
+    Encoding e = BiasEncoding(InputScale(point), weight, bias.size(), "calibrate");
     for (int64_t i = 0; i < bias.size(); ++i) {
       const float scale = e.params[e.ParamIndex(bias.shape(), i)].scale;
       const double code = std::abs(bias.data<float>()[i] / static_cast<double>(scale));
@@ -201,6 +196,8 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
             report::PassReport* report) {
   for (const target::FloatNode& node : placement.float_nodes)
     report->Add(node.node, "declined", node.reason);
+  for (const target::FloatNode& weight : placement.overruled)
+    report->Add(weight.node, "one scale", weight.reason);
   for (const std::string& pattern : placement.unmatched_excludes)
     report->Add(pattern, "unmatched", "the exclude pattern matches no node");
   for (const std::string& rule : placement.unmatched_rules)
@@ -215,8 +212,14 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
 }
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
+  const size_t copies = session.copies.size();
   ASSIGN_OR_RETURN(target::Placement placement,
-                   target::Place(session.model, session.target, session.grids));
+                   target::PlaceSeparately(&session.model, session.target, session.grids,
+                                           &session.copies));
+  for (size_t i = copies; i < session.copies.size(); ++i)
+    session.report->Add(session.copies[i].value, "copied",
+                        StrCat("as '", session.copies[i].copy, "' for the node that writes '",
+                               session.copies[i].reader, "', which wants it in another form"));
   GridMaker maker(session, params);
   ASSIGN_OR_RETURN(EncodingTable table, maker.Run(&placement));
   Record(placement, table, maker.samples(), session.report);

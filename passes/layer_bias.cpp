@@ -7,19 +7,6 @@ namespace {
 
 using quant::Encoding;
 
-// The unit of the integer accumulator.
-Encoding BiasEncoding(const Encoding& source, const Encoding& weight,
-                      const graph::WeightedLayer& layer, const std::string& decided_by) {
-  Encoding e{.role = quant::Role::kBias,
-             .grid = {.bits = 32, .is_signed = true, .symmetric = true},
-             .granularity = weight.granularity};
-  for (const quant::QParams& p : weight.params)
-    e.params.push_back(
-        {static_cast<float>(source.params[0].scale * layer.weight_factor * p.scale), 0});
-  e.decided_by = decided_by;
-  return e;
-}
-
 bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
   for (size_t c = 0; c < bias.size(); ++c)
     if (!(std::fabs(bias[c] / e.params[c % e.params.size()].scale) < 0x1p31 - 256)) return false;
@@ -32,6 +19,20 @@ const std::string& BiasValue(const graph::Graph& graph, const graph::WeightedLay
 }
 
 }  // namespace
+
+Encoding BiasEncoding(double input_unit, const Encoding& weight, int64_t channels,
+                      const std::string& decided_by) {
+  Encoding e{.role = quant::Role::kBias,
+             .grid = {.bits = 32, .is_signed = true, .symmetric = true},
+             .granularity = weight.granularity};
+  const int64_t count = e.granularity == quant::Granularity::kChannel ? channels : 1;
+  for (int64_t i = 0; i < count; ++i) {
+    const quant::QParams& p = weight.params[static_cast<size_t>(i) % weight.params.size()];
+    e.params.push_back({static_cast<float>(input_unit * p.scale), 0});
+  }
+  e.decided_by = decided_by;
+  return e;
+}
 
 std::string BiasObstacle(const Session& session, const graph::WeightedLayer& layer) {
   if (layer.node->Is("MatMul") && !layer.bias_add) return "a MatMul has no bias";
@@ -57,10 +58,11 @@ std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vec
   const auto weight = session.encodings.find(layer.weight());
   const bool had_grid = session.encodings.contains(old_value);
   std::optional<Encoding> grid;
-  if (source != session.encodings.end() && weight != session.encodings.end() &&
-      !source->second.grid.is_float() && !weight->second.grid.is_float() && !layer.bias_add &&
-      (had_grid || old_value.empty())) {
-    grid = BiasEncoding(source->second, weight->second, layer, decided_by);
+  if (session.target.quantize_bias && source != session.encodings.end() &&
+      weight != session.encodings.end() && !source->second.grid.is_float() &&
+      !weight->second.grid.is_float() && !layer.bias_add && (had_grid || old_value.empty())) {
+    grid = BiasEncoding(source->second.params[0].scale * layer.weight_factor, weight->second,
+                        layer.out_channels(), decided_by);
     if (!FitsGrid(*grid, bias)) return "the corrected bias would not fit int32";
   }
   graph::WriteBias(&graph, &layer, bias);

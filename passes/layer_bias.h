@@ -9,6 +9,12 @@
 
 namespace roundel::passes {
 
+// The grid of a bias that joins integer sums: int32 in the unit of each channel's products.
+// `input_unit` is the scale of the layer's input times the layer's own factor; scales of weights
+// repeat over the groups of a ConvTranspose.
+quant::Encoding BiasEncoding(double input_unit, const quant::Encoding& weight, int64_t channels,
+                             const std::string& decided_by);
+
 // Why the layer's bias cannot be changed; empty if it can.
 std::string BiasObstacle(const Session& session, const graph::WeightedLayer& layer);
 

@@ -20,6 +20,7 @@
 #include "lib/quant/encodings.h"
 #include "lib/recipe/params.h"
 #include "lib/report/report.h"
+#include "lib/target/own_constants.h"
 #include "lib/target/profile.h"
 
 namespace roundel::passes {
@@ -44,6 +45,7 @@ struct Session {
   target::Profile target;
   target::GridChoice grids;
   std::optional<target::Placement> placement;  // set by the pass that assigns grids
+  std::vector<target::ConstantCopy> copies;    // that it made of the model's constants
   engine::DataSource* data = nullptr;          // not owned; nullptr if the recipe needs none
   // What identifies the data (quant::CalibrationStatistics); "" if that is not known.
   std::string preprocessing_hash, data_hash;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "lib/base/text.h"
+#include "lib/target/own_constants.h"
 
 namespace roundel::passes {
 namespace {
@@ -26,13 +27,14 @@ double Width(const quant::Range& range) { return range.max - range.min; }
 
 class JoinSettler {
  public:
-  JoinSettler(const Session& session, target::Placement placement, const RangeOf& range_of)
+  JoinSettler(Session& session, target::Placement placement, const RangeOf& range_of)
       : session_(session), placement_(std::move(placement)), range_of_(range_of) {}
 
   Result<target::Placement> Run() {
     while (FindDecision()) {
       ASSIGN_OR_RETURN(placement_,
-                       target::Place(session_.model, session_.target, session_.grids, decisions_));
+                       target::PlaceSeparately(&session_.model, session_.target, session_.grids,
+                                               &session_.copies, decisions_));
     }
     return std::move(placement_);
   }
@@ -103,7 +105,7 @@ class JoinSettler {
     return false;
   }
 
-  const Session& session_;
+  Session& session_;
   target::Placement placement_;
   const RangeOf& range_of_;
   target::JoinDecisions decisions_;
@@ -111,7 +113,7 @@ class JoinSettler {
 
 }  // namespace
 
-Result<target::Placement> SettleJoins(const Session& session, target::Placement placement,
+Result<target::Placement> SettleJoins(Session& session, target::Placement placement,
                                       const RangeOf& range_of) {
   return JoinSettler(session, std::move(placement), range_of).Run();
 }

@@ -24,7 +24,7 @@ using RangeOf = std::function<std::optional<quant::Range>(const std::string& val
 //     is requantized on the way in. Without other readers sharing is better: one rounding, not two.
 //
 // Each decision goes to the session's report.
-Result<target::Placement> SettleJoins(const Session& session, target::Placement placement,
+Result<target::Placement> SettleJoins(Session& session, target::Placement placement,
                                       const RangeOf& range_of);
 
 }  // namespace roundel::passes

@@ -5,6 +5,7 @@
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
+#include "lib/io/encodings_origin.h"
 #include "lib/quant/encodings.h"
 
 namespace roundel::io {
@@ -15,8 +16,15 @@ namespace roundel::io {
 // `graph` tells the shapes of blocked weights (1.0.0 and 2.0.0), and whether the channel axis is
 // the one that a reader of 0.6.1 and 1.0.0 will assume; without it blocked weights must hold their
 // codes. Coded scales are written as such where the version has a form for them, else multiplied out.
+// `origin`: which model they belong to.
 Result<std::string> EncodingsJson(const quant::EncodingTable& table, const std::string& version,
-                                  const graph::Graph* graph = nullptr);
+                                  const graph::Graph* graph = nullptr,
+                                  const EncodingsOrigin* origin = nullptr);
+
+// Whether the version has a form for an encoding of `value`, whatever its scales and codes will be:
+// what EncodingsJson would say, before there is anything to write.
+Status CheckEncodingForm(const std::string& value, const quant::Encoding& e,
+                         const std::string& version, const graph::Graph& graph);
 
 // Reads any of the versions (booleans as strings too); float entries are left out. Scales that
 // the file holds as codes with scales of their own (lib/io/scale_levels.h) give a grid of that

@@ -27,13 +27,10 @@ Status Unsupported(const std::string& version, const std::string& what) {
   return UsageError(StrCat("encodings version ", version, " cannot hold ", what));
 }
 
-Status CheckAxis(const std::string& name, const Encoding& e, const std::string& version,
-                 const graph::Graph* graph) {
-  const auto shape = graph ? FindShape(*graph, name) : std::nullopt;
-  if (!shape) return OkStatus();
-  RETURN_IF_ERROR(CheckEncoding(e, *shape));
+Status CheckAssumedAxis(const std::string& name, const Encoding& e, const Shape& shape,
+                        const std::string& version, const graph::Graph& graph) {
   if (IsVersion2(version) || e.granularity == Granularity::kTensor) return OkStatus();
-  const auto axes = FindWeightAxes(*graph, name, static_cast<int64_t>(shape->size()));
+  const auto axes = FindWeightAxes(graph, name, static_cast<int64_t>(shape.size()));
   const int64_t assumed = !axes                                  ? -1
                           : e.granularity == Granularity::kBlock ? axes->block
                                                                  : axes->channel;
@@ -41,6 +38,14 @@ Status CheckAxis(const std::string& name, const Encoding& e, const std::string& 
   return Unsupported(version, StrCat("scales along axis ", e.axis,
                                      ": its readers assume the axis "
                                      "from the operator"));
+}
+
+Status CheckAxis(const std::string& name, const Encoding& e, const std::string& version,
+                 const graph::Graph* graph) {
+  const auto shape = graph ? FindShape(*graph, name) : std::nullopt;
+  if (!shape) return OkStatus();
+  RETURN_IF_ERROR(CheckEncoding(e, *shape));
+  return CheckAssumedAxis(name, e, *shape, version, *graph);
 }
 
 // Shape of a value with a blocked encoding.
@@ -212,8 +217,9 @@ Status WriteSection(const EncodingTable& table, const std::string& version,
 }
 
 Status WriteAll(const EncodingTable& table, const std::string& version, const graph::Graph* graph,
-                Lines* lines) {
+                const EncodingsOrigin* origin, Lines* lines) {
   lines->Value("version", "\"" + version + "\"");
+  if (origin) lines->Value("roundel", EncodingsOriginJson(*origin));
   if (IsVersion2(version)) {
     lines->Open("encodings", '[');
     RETURN_IF_ERROR(WriteSection(
@@ -239,16 +245,27 @@ Status WriteAll(const EncodingTable& table, const std::string& version, const gr
 }  // namespace
 
 Result<std::string> EncodingsJson(const EncodingTable& table, const std::string& version,
-                                  const graph::Graph* graph) {
+                                  const graph::Graph* graph, const EncodingsOrigin* origin) {
   const Status known = CheckVersion(version);
   if (!known.ok()) return UsageError("encodings " + known.message());
   try {
     Lines lines;
-    RETURN_IF_ERROR(WriteAll(table, version, graph, &lines));
+    RETURN_IF_ERROR(WriteAll(table, version, graph, origin, &lines));
     return lines.Take();
   } catch (const nlohmann::json::exception&) {
     return ModelError("a value's name is not UTF-8, which JSON cannot hold");
   }
+}
+
+Status CheckEncodingForm(const std::string& value, const Encoding& e, const std::string& version,
+                         const graph::Graph& graph) {
+  if (version == "0.6.1" && e.granularity == Granularity::kBlock && !e.grid.is_float())
+    return Unsupported(version, "blocks");
+  if (IsVersion2(version) && e.grid.has_scale() &&
+      BitWidth(e.grid.storage_type()) != e.grid.bits)
+    return Unsupported(version, StrCat("a grid of ", e.grid.bits, " bits"));
+  const auto shape = FindShape(graph, value);
+  return shape ? CheckAssumedAxis(value, e, *shape, version, graph) : OkStatus();
 }
 
 }  // namespace roundel::io

@@ -29,11 +29,11 @@ void ActivationPoints::PlaceInputs(const Node& node) {
     if (value.empty() || !p_.sorter.IsFloat32(value) || i == fused) continue;
     const Tensor* constant = p_.g.Constant(value);
     if (layer && i == 1 && constant)
-      weights_.Add(node, value, *constant);
+      weights_.Add(node, i);
     else if (layer && i == 2)
       biases_.AddUse(node);
     else if (constant)
-      weights_.AddOperand(node, value);
+      weights_.AddOperand(node, i, shared);
     else
       wanted_.insert(value);
     if (shared && !p_.joins.apart.contains({node.output(0), value}))

@@ -13,18 +13,13 @@ using quant::Role;
 void BiasPoints::AddUse(const graph::Node& layer) {
   constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
   uses_.push_back({layer.input(2), layer.input(0), layer.input(1),
-                   FindLayerSlots(p_.g, layer, kRank)->bias_factor});
+                   FindLayerSlots(p_.g, layer, kRank)->bias_factor, &layer});
 }
 
-std::string BiasPoints::Problem(const std::vector<const Use*>& uses) const {
-  const Use& use = *uses.front();
+std::string BiasPoints::Problem(const Use& use) const {
   const Tensor* bias = p_.g.Constant(use.value);
   const Tensor* weight = p_.g.Constant(use.weight);
   if (!bias) return "not constant";
-  for (const Use* other : uses)
-    if (other->input != use.input || other->weight != use.weight || other->factor != use.factor)
-      return "shared by nodes whose scales differ";
-  if (weights_.Find(use.value)) return "also used as an operand";
   if (!activations_.contains(use.input)) return "the layer's input is not quantized";
   const QuantPoint* point = weights_.Find(use.weight);
   if (!point) return "the weight is not quantized";
@@ -38,6 +33,14 @@ std::string BiasPoints::Problem(const std::vector<const Use*>& uses) const {
   if (channels == 0 || bias->dim(0) % channels != 0)
     return StrCat(bias->dim(0), " values for ", channels, " channels");
   return "";
+}
+
+std::string BiasPoints::SharingProblem(const std::vector<const Use*>& uses) const {
+  const Use& use = *uses.front();
+  for (const Use* other : uses)
+    if (other->input != use.input || other->weight != use.weight || other->factor != use.factor)
+      return "shared by nodes whose scales differ";
+  return weights_.Find(use.value) ? "also used as an operand" : "";
 }
 
 void BiasPoints::EmitPoint(const Use& use) {
@@ -60,9 +63,12 @@ void BiasPoints::Emit() {
     auto& uses = by_value[use.value];
     if (uses.empty()) order.push_back(use.value);
     uses.push_back(&use);
+    if (Problem(use).empty())
+      p_.AddUse(*use.layer, 2, StrCat("bias\n", use.input, "\n", use.weight, "\n", use.factor));
   }
   for (const std::string& value : order) {
-    const std::string problem = Problem(by_value[value]);
+    std::string problem = Problem(*by_value[value].front());
+    if (problem.empty()) problem = SharingProblem(by_value[value]);
     if (problem.empty())
       EmitPoint(*by_value[value].front());
     else

@@ -24,10 +24,13 @@ class BiasPoints {
   struct Use {
     std::string value, input, weight;
     double factor;
+    const graph::Node* layer;
   };
 
-  // Why a bias stays float; "" if it can be int32.
-  std::string Problem(const std::vector<const Use*>& uses) const;
+  // Why a bias stays float, whoever else reads it; "" if it can be int32.
+  std::string Problem(const Use& use) const;
+  // Nor can it be int32 in two units (PlaceSeparately leaves nobody to share with).
+  std::string SharingProblem(const std::vector<const Use*>& uses) const;
   void EmitPoint(const Use& use);
 
   Placing& p_;

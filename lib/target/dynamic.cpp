@@ -6,7 +6,7 @@
 // becomes MatMulInteger over codes that are transposed where they have to be.
 
 #include <algorithm>
-#include <numeric>
+#include <map>
 
 #include "lib/base/text.h"
 #include "lib/target/export.h"
@@ -79,10 +79,8 @@ class DynamicWriter {
       return false;
     const LayerSlots slots = *FindLayerSlots(g_, node, weight->rank());
     if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis) return false;
-    const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
-    const bool transposed = node.Is("Gemm") && node.Int("transB", 0) != 0;
     const Quantized& x = QuantizeInput(node.input(0));
-    const std::string sum = WriteProduct(node, value, e, transposed ? Transposed(codes) : codes, x);
+    const std::string sum = WriteProduct(node, value, e, x);
     WriteScaled(node, value, e, sum, x, weight->rank());
     written_.insert(value);
     return true;
@@ -194,6 +192,41 @@ class DynamicWriter {
     return known->second;
   }
 
+  static bool IsTransposed(const Node& node) {
+    return node.Is("Gemm") && node.Int("transB", 0) != 0;
+  }
+
+  // The weight's codes as the product wants them; layers that want the same share them. A matrix
+  // that others read as it lies is turned over when the model runs (runtimes fold that), since it
+  // would be stored twice otherwise.
+  std::string Codes(const Node& node, const std::string& value, const Encoding& e) {
+    const bool transposed = IsTransposed(node);
+    const auto [known, fresh] = codes_.try_emplace({value, transposed});
+    if (!fresh) return known->second;
+    const Tensor& weight = *g_.Constant(value);
+    const auto& uses = g_.Uses(value);
+    const bool alone = std::all_of(uses.begin(), uses.end(), [&](const graph::Use& use) {
+      return layers_.contains(MainOutput(*use.node)) && IsTransposed(*use.node);
+    });
+    if (!transposed || alone) {
+      const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(weight, e);
+      return known->second = AddConstant(value + kQuantizedSuffix,
+                                         transposed ? Transposed(codes) : codes);
+    }
+    const auto [plain, first] = codes_.try_emplace({value, false});
+    if (first)
+      plain->second = AddConstant(value + kQuantizedSuffix,
+                                  e.codes ? *e.codes : quant::QuantizeTensor(weight, e));
+    const std::string turned = names_.Fresh(value + "_transposed");
+    Node transpose{.name = names_.Fresh(value + "_Transpose"),
+                   .op_type = "Transpose",
+                   .inputs = {plain->second},
+                   .outputs = {turned}};
+    transpose.SetAttribute("perm", std::vector<int64_t>{1, 0});
+    made_->AddNode(std::move(transpose));
+    return codes_[{value, true}] = turned;
+  }
+
   std::string AddConstant(const std::string& name, const Tensor& value) {
     const std::string fresh = names_.Fresh(name);
     made_->AddInitializer({.name = fresh, .value = value});
@@ -213,13 +246,13 @@ class DynamicWriter {
 
   // The integer product, cast to float; returns its name.
   std::string WriteProduct(const Node& node, const std::string& value, const Encoding& e,
-                           const Tensor& codes, const Quantized& x) {
+                           const Quantized& x) {
     const bool conv = node.Is("Conv");
     const std::string& output = node.output(0);
     const std::string sum = names_.Fresh(output + "_quantized_sum");
     Node product{.name = names_.Fresh(node.name.empty() ? output + "_quant" : node.name + "_quant"),
                  .op_type = conv ? "ConvInteger" : "MatMulInteger",
-                 .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), x.zero_point,
+                 .inputs = {x.codes, Codes(node, value, e), x.zero_point,
                             ZeroPoint(value, e, conv)},
                  .outputs = {sum}};
     if (conv) product.attributes = node.attributes;
@@ -300,6 +333,7 @@ class DynamicWriter {
   std::shared_ptr<Graph> made_;
   std::unordered_map<std::string, Quantized> quantized_;
   std::unordered_set<std::string> written_;
+  std::map<std::pair<std::string, bool>, std::string> codes_;  // (weight, transposed) -> name
 };
 
 }  // namespace

@@ -3,8 +3,22 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
+#include "lib/target/graph_edit.h"
 
 namespace roundel::target {
+
+ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
+  const auto rank = profile.max_channel_rank.find("MatMul");
+  return {.format = format.empty() ? profile.format : format,
+          .qdq = {.absorb_relu = profile.absorb_relu,
+                  .contrib_qdq = profile.contrib_qdq,
+                  .e8m0_scales = profile.e8m0_scales,
+                  .quantizes_between_pairs = profile.quantizes_between_pairs,
+                  .matmul_channel_rank =
+                      rank == profile.max_channel_rank.end() ? 0 : rank->second,
+                  .min_opset = profile.min_opset},
+          .accuracy_level = profile.accuracy_level};
+}
 
 Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
                             const ExportOptions& options) {
@@ -23,7 +37,9 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
       RETURN_IF_ERROR(graph::RaiseOpset(&floats, kDynamicQuantizeLinear));
   }
   ASSIGN_OR_RETURN(graph::Model out, ExportQdq(floats, rest, options.qdq));
-  if (codes) RewriteToCodes(&out);
+  if (codes) RewriteToCodes(options.qdq, &out);
+  KeepFloats(options.qdq, &out);
+  if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // else RestoreBodies does
   graph::RestoreBodies(bodies, &out);
   out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
   return out;

@@ -1,5 +1,9 @@
 #include "lib/target/graph_edit.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "lib/base/hash.h"
 #include "lib/base/text.h"
 
 namespace roundel::target {
@@ -85,6 +89,32 @@ void RemoveUnusedConstants(Graph* graph) {
         !graph->IsOutput(node->output(0)))
       unused.insert(node.get());
   graph->RemoveNodes([&](const Node& node) { return unused.contains(&node); });
+  graph->RemoveUnusedInitializers();
+}
+
+void MergeInitializers(Graph* graph) {
+  constexpr int64_t kWorthIt = 256;  // bytes; scales keep their names
+  constexpr int64_t kLooked = 4096;   // tensors that differ do so early, as a rule
+  std::unordered_map<std::string, std::vector<const graph::Initializer*>> known;
+  Renames merged;
+  for (const graph::Initializer& initializer : graph->initializers()) {
+    const Tensor& value = initializer.value;
+    if (value.dtype() == DType::kString || value.byte_size() < kWorthIt ||
+        graph->IsInput(initializer.name) || graph->IsOutput(initializer.name))
+      continue;
+    Hasher hasher;
+    hasher.Add(value.raw(), static_cast<size_t>(std::min(value.byte_size(), kLooked)));
+    auto& same = known[StrCat(DTypeName(value.dtype()), ShapeString(value.shape()), hasher.Hex())];
+    const auto twin = std::find_if(same.begin(), same.end(),
+                                   [&](const auto* other) { return other->value == value; });
+    if (twin == same.end())
+      same.push_back(&initializer);
+    else
+      merged[initializer.name] = (*twin)->name;
+  }
+  if (merged.empty()) return;
+  for (const auto& node : graph->nodes()) RenameReads(merged, node.get());
+  graph->InvalidateIndex();
   graph->RemoveUnusedInitializers();
 }
 

@@ -44,6 +44,8 @@ void RenameReads(const Renames& renames, graph::Node* node);
 std::shared_ptr<graph::Graph> EmptyCopy(const graph::Graph& graph);
 // Keeps the entries of `from.value_info` whose values `to` produces.
 void CopyValueInfo(const graph::Graph& from, graph::Graph* to);
+// Initializers of the same type, shape and bytes become one, the first of them.
+void MergeInitializers(graph::Graph* graph);
 // Removes Constant nodes and initializers that nothing reads.
 void RemoveUnusedConstants(graph::Graph* graph);
 

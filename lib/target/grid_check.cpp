@@ -55,4 +55,14 @@ Status CheckChoice(const Profile& profile, const GridChoice& choice) {
   return OkStatus();
 }
 
+std::string OneScaleReason(const Profile& profile, const std::string& op, int64_t rank,
+                           bool on_codes) {
+  if (profile.per_tensor_ops.contains(op))
+    return StrCat(profile.name, " takes one scale for the weights of ", op);
+  const auto most = profile.max_channel_rank.find(op);
+  if (!on_codes || most == profile.max_channel_rank.end() || rank <= most->second) return "";
+  return StrCat("a ", op, " of codes takes scales per channel up to rank ", most->second,
+                ", this weight has ", rank);
+}
+
 }  // namespace roundel::target

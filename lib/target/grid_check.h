@@ -21,4 +21,9 @@ bool TakesActivations(const quant::Grid& grid);
 const std::set<std::string>& AllowedWeights(const Profile& profile, const std::string& op,
                                             ActivationMode mode);
 
+// Why weights of `op` and this rank have one scale, whatever a recipe wants; "" if channels may have
+// their own. `on_codes`: the layer's input is quantized as well.
+std::string OneScaleReason(const Profile& profile, const std::string& op, int64_t rank,
+                           bool on_codes);
+
 }  // namespace roundel::target

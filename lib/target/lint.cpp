@@ -7,7 +7,9 @@
 #include "lib/graph/bodies.h"
 #include "lib/target/fused_adds.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/grid_check.h"
 #include "lib/target/grid_name.h"
+#include "lib/target/lint_codes.h"
 #include "lib/target/lint_packed.h"
 #include "lib/target/op_facts.h"
 #include "lib/target/qdq.h"
@@ -40,17 +42,22 @@ quant::Grid UsedGrid(const Encoding& e) {
 
 class Linter {
  public:
-  Linter(const graph::Model& model, const Profile& profile) : model_(model), profile_(profile) {}
+  Linter(const graph::Model& model, const Profile& profile, const Placement* placed)
+      : model_(model), profile_(profile), placed_(placed) {}
 
   Result<LintResult> Run() {
     CheckOpset();
     for (const auto& node : model_.graph->nodes()) CheckNode(*node);
+    result_.refused = result_.violations.size();
     std::vector<std::string> kept;
-    ASSIGN_OR_RETURN(const FloatModel floats, ImportQdq(model_, &kept));
-    for (const std::string& line : kept)
-      Add(line.substr(0, line.find(": ")), line.substr(std::min(line.size(), line.find(": ") + 2)),
+    ASSIGN_OR_RETURN(const FloatModel floats, ImportQdq(model_, &kept, ImportValues::kSmall));
+    for (const std::string& line : kept) {
+      if (IsBesideCodes(line)) continue;
+      const size_t colon = std::min(line.size(), line.find(": "));
+      Add(line.substr(0, colon), line.substr(std::min(line.size(), colon + 2)),
           "the runtime cannot merge it into an integer kernel",
           "use constant scales and one quantizer per tensor");
+    }
     const Graph& g = *floats.model.graph;
     for (const auto& [value, e] : floats.encodings) {
       ++(e.role == Role::kActivation ? result_.activations
@@ -75,6 +82,19 @@ class Linter {
         {std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 
+  // In a model of operators on codes, quantizers stand beside these.
+  bool IsBesideCodes(const std::string& kept) const {
+    const auto& nodes = model_.graph->nodes();
+    return (kept.find(kKeptForReader) != std::string::npos ||
+            kept.find(kKeptForSource) != std::string::npos) &&
+           std::any_of(nodes.begin(), nodes.end(),
+                       [](const auto& node) { return ComputesOnCodes(*node); });
+  }
+
+  static bool ComputesOnCodes(const Node& node) {
+    return node.op_type.starts_with("QLinear") || node.Is("QGemm", kContribDomain);
+  }
+
   void CheckOpset() {
     const int64_t opset = model_.Opset();
     const std::string what = StrCat("opset ", opset);
@@ -96,15 +116,12 @@ class Linter {
           StrCat(profile_.name, " knows ", ListText(profile_.domains), " only"),
           "write QuantizeLinear/DequantizeLinear of ONNX's own domain");
     CheckFormat(node);
-    const Tensor* weight = model_.graph->Constant(node.input(1));
     LintPacked(*model_.graph, node, profile_, &result_.violations);
-    if (node.Is("ConvInteger") && weight && weight->dtype() == DType::kInt8)
-      Add(node.DisplayName(), "ConvInteger with int8 weights",
-          "runtimes have this operator for uint8 weights only", "write the weights as uint8 + 128");
+    LintCodes(model_, node, &result_.violations);
   }
 
   void CheckFormat(const Node& node) {
-    const bool codes = node.op_type.starts_with("QLinear") || node.Is("QGemm", kContribDomain);
+    const bool codes = ComputesOnCodes(node);
     const bool packed = node.Is("MatMulNBits", kContribDomain);
     const std::string format = codes ? "qoperator" : packed ? "matmulnbits" : "qdq";
     if (profile_.formats.empty() || profile_.formats.contains(format)) return;
@@ -152,13 +169,13 @@ class Linter {
       if (!slots || use.index != static_cast<int>(slots->weight)) continue;
       const bool weight_only = IsWeightOnly(table, *use.node, *slots);
       if (use.node->Is("MatMul") && slots->weight == 0 && !weight_only) continue;  // an operand
-      CheckWeightOf(*use.node, value, e, *slots, weight_only);
+      CheckWeightOf(*use.node, value, e, *slots, constant->rank(), weight_only);
       return;  // one report per weight
     }
   }
 
   void CheckWeightOf(const Node& layer, const std::string& value, const Encoding& e,
-                     const LayerSlots& slots, bool weight_only) {
+                     const LayerSlots& slots, int64_t rank, bool weight_only) {
     const std::string where = StrCat(Named(value), " of ", layer.DisplayName());
     const auto own = profile_.op_weight_grids.find(layer.op_type);
     const auto& general = weight_only && !profile_.weight_only_grids.empty()
@@ -169,10 +186,10 @@ class Linter {
     if (!GridAllowed(grid, allowed) && !GridAllowed(e.grid, allowed))
       Add(where, StrCat("weight on ", grid.Name()),
           StrCat(profile_.name, " takes ", ListText(allowed)), "choose one of these grids");
-    if (e.granularity == Granularity::kChannel && profile_.per_tensor_ops.contains(layer.op_type))
-      Add(where, "a scale per channel",
-          StrCat(profile_.name, " takes one scale for the weights of ", layer.op_type),
-          "use granularity tensor for this op");
+    if (e.granularity == Granularity::kChannel)
+      if (std::string why = OneScaleReason(profile_, layer.op_type, rank, !weight_only);
+          !why.empty())
+        Add(where, "a scale per channel", std::move(why), "use granularity tensor for this op");
     if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis)
       Add(where, StrCat("scales along axis ", e.axis),
           StrCat("the output channels of ", layer.op_type, " lie on axis ", slots.channel_axis),
@@ -223,7 +240,11 @@ class Linter {
   // ---- where quantizers stand
 
   Status CheckPlacement(const FloatModel& floats) {
-    ASSIGN_OR_RETURN(const Placement placement, PlaceLike(floats));
+    Placement usual;
+    if (!placed_) {
+      ASSIGN_OR_RETURN(usual, PlaceLike(floats));
+    }
+    const Placement& placement = placed_ ? *placed_ : usual;
     const Graph& g = *floats.model.graph;
     if (profile_.fused_adds)
       for (const auto& node : g.nodes())
@@ -292,7 +313,10 @@ class Linter {
   // A missing quantizer matters where its node is quantized otherwise.
   void CheckMissing(const Graph& g, const quant::EncodingTable& table, const QuantPoint& point) {
     if (point.role != Role::kActivation) return;
-    const auto has = [&table](const std::string& value) { return table.contains(value); };
+    const auto has = [&table](const std::string& value) {
+      const auto e = table.find(value);
+      return e != table.end() && e->second.role == Role::kActivation;
+    };
     const Node* producer = g.Producer(point.value);
     // Where layers leave floats behind them, averages must not.
     const bool average = profile_.fused_adds && producer &&
@@ -349,16 +373,18 @@ class Linter {
 
   const graph::Model& model_;
   const Profile& profile_;
+  const Placement* placed_;
   LintResult result_;
 };
 
 }  // namespace
 
-Result<LintResult> Lint(const graph::Model& model, const Profile& profile) {
-  if (!graph::HasBodies(*model.graph)) return Linter(model, profile).Run();
+Result<LintResult> Lint(const graph::Model& model, const Profile& profile,
+                        const Placement* placed) {
+  if (!graph::HasBodies(*model.graph)) return Linter(model, profile, placed).Run();
   graph::Model flat = graph::Clone(model);
   graph::FlattenBodies(&flat);
-  return Linter(flat, profile).Run();
+  return Linter(flat, profile, placed).Run();
 }
 
 }  // namespace roundel::target

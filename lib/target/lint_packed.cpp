@@ -1,6 +1,7 @@
 #include "lib/target/lint_packed.h"
 
 #include "lib/base/text.h"
+#include "lib/target/export.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/grid_name.h"
 
@@ -54,8 +55,8 @@ class PackedLinter {
   }
 
   void CheckBlock() {
-    if (block_ < 16 || (block_ & (block_ - 1)) != 0)
-      Add(StrCat("blocks of ", block_), "the operator has blocks of 16, 32, 64 and so on",
+    if (!IsPackedBlock(block_))
+      Add(StrCat("blocks of ", block_), "the operator has blocks of 16, 32, 64, 128 and 256",
           "choose such a block size");
     else if (!profile_.block_sizes.empty() && !profile_.block_sizes.contains(block_))
       Add(StrCat("blocks of ", block_), StrCat(profile_.name, " has other block sizes"),

@@ -28,9 +28,8 @@ using graph::Node;
 using quant::Encoding;
 using quant::Granularity;
 
-constexpr int64_t kMinBlock = 16, kMaxBlock = 256;  // for weights that have no blocks themselves
-
-bool IsBlockSize(int64_t size) { return size >= kMinBlock && (size & (size - 1)) == 0; }
+// Longer blocks are written as several, with the same scale each.
+int64_t WrittenBlock(int64_t size) { return std::min(size, kMostPackedBlock); }
 
 // A constant matrix as rows (outputs) of K codes (inputs), wherever its axes lie.
 struct Rows {
@@ -50,7 +49,7 @@ struct Rows {
 // The block that serves an encoding without blocks along K: scales are repeated.
 int64_t PlainBlock(int64_t k) {
   const auto whole = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(k)));
-  return std::clamp(whole, kMinBlock, kMaxBlock);
+  return std::clamp(whole, kLeastPackedBlock, kMostPackedBlock);
 }
 
 std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t reduce_axis) {
@@ -64,14 +63,15 @@ std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t redu
   // Scales that differ along K without forming blocks have no place in the operators.
   if (e.granularity != Granularity::kTensor && (e.axis == reduce_axis) != blocks)
     return std::nullopt;
-  if (blocks && !IsBlockSize(e.block_size)) return std::nullopt;
+  if (blocks && !IsPackedBlock(WrittenBlock(e.block_size))) return std::nullopt;
+  if (blocks && e.block_size % WrittenBlock(e.block_size) != 0) return std::nullopt;
   return Rows{.encoding = e,
               .shape = shape,
               .n = n,
               .k = k,
               .row_stride = reduce_axis == 0 ? 1 : k,
               .code_stride = reduce_axis == 0 ? n : 1,
-              .block = blocks ? e.block_size : PlainBlock(k),
+              .block = blocks ? WrittenBlock(e.block_size) : PlainBlock(k),
               .bits = bits,
               .offset = e.grid.is_signed ? 1 << (bits - 1) : 0};
 }

@@ -55,6 +55,7 @@ class Placer {
       if (kind == Kind::kQuantized || kind == Kind::kShared) activations_.PlaceAround(*node);
       if (kind == Kind::kWeights) PlaceWeights(*node);
     }
+    for (const auto& node : p_.g.nodes()) TakeAnyForm(*node);
     for (const auto& node : p_.g.nodes()) activations_.FollowInput(*node);
     activations_.ApplyInterfaceRules();
     activations_.Emit();
@@ -72,12 +73,20 @@ class Placer {
   void PlaceWeights(const Node& node) {
     bool all = true;
     for (const LayerSlots& slots : FindWeightSlots(p_.g, node, 2)) {
-      const std::string& value = node.input(slots.weight);
-      weights_.Add(node, value, *p_.g.Constant(value));
-      all &= weights_.Find(value) != nullptr;
+      weights_.Add(node, slots.weight);
+      all &= weights_.Find(node.input(slots.weight)) != nullptr;
     }
     if (p_.plans[&node].dynamic && all)
       p_.placement.dynamic_layers.push_back(MainOutput(node));
+  }
+
+  // A look-up in a table is happy with the codes of a layer that has the same matrix.
+  void TakeAnyForm(const Node& node) {
+    const NodePlan& plan = p_.plans[&node];
+    const bool excluded = plan.reason.starts_with("excluded") || p_.rules.OfNode(node);
+    const bool free =
+        plan.kind == Kind::kPassThrough || (plan.kind == Kind::kFloat && node.Is("Gather"));
+    if (free && !excluded && p_.g.Constant(node.input(0))) p_.AddUse(node, 0, kAnyForm);
   }
 
   void EmitFloatNodes() {

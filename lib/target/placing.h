@@ -4,8 +4,10 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "lib/target/node_plan.h"
+#include "lib/target/op_facts.h"
 #include "lib/target/profile.h"
 #include "lib/target/range_groups.h"
 #include "lib/target/rules.h"
@@ -28,6 +30,11 @@ struct Placing {
   // Keeps the first problem that a rule or an op's own limits have with a choice.
   void Require(Status status) {
     if (problem.ok() && !status.ok()) problem = std::move(status);
+  }
+  // What the reader of a constant wants of it.
+  void AddUse(const graph::Node& node, size_t index, std::string form) {
+    placement.constant_uses.push_back(
+        {node.input(index), MainOutput(node), static_cast<int>(index), std::move(form)});
   }
   // The grid that a rule gives to an activation.
   std::optional<quant::Grid> OwnGrid(const std::string& value) {

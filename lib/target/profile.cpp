@@ -59,7 +59,9 @@ class Reader {
         {"absorb_relu", &profile_.absorb_relu},
         {"contrib_qdq", &profile_.contrib_qdq},
         {"e8m0_scales", &profile_.e8m0_scales},
-        {"fused_adds", &profile_.fused_adds}};
+        {"fused_adds", &profile_.fused_adds},
+
+        {"quantizes_between_pairs", &profile_.quantizes_between_pairs}};
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {
@@ -94,12 +96,14 @@ class Reader {
       return ReadNumber(key, node, it->second);
     if (key == "mode") return ReadMode(node);
     if (key == "block_sizes") return ReadBlockSizes(node);
+    if (key == "max_channel_rank") return ReadRanks(node);
     if (key == "min_real_range") return ReadWidth(node, &profile_.min_real_range);
     if (key == "fixed_output_ranges") return ReadRanges(node, &profile_.fixed_output_ranges);
     if (key == "fixed_output_ranges_16") return ReadRanges(node, &profile_.fixed_output_ranges_16);
 
-    std::vector<std::string> known = {"base", "mode", "block_sizes", "min_real_range",
-                                      "fixed_output_ranges", "fixed_output_ranges_16"};
+    std::vector<std::string> known = {"base", "mode", "block_sizes", "max_channel_rank",
+                                      "min_real_range", "fixed_output_ranges",
+                                      "fixed_output_ranges_16"};
     const auto add_keys = [&known](const auto& table) {
       for (const auto& [name, unused] : table) known.push_back(name);
     };
@@ -194,6 +198,15 @@ class Reader {
       RETURN_IF_ERROR(ReadNumber("block_sizes", item, &size));
       profile_.block_sizes.insert(size);
     }
+    return OkStatus();
+  }
+
+  // {op: rank}, in place of the ranks so far.
+  Status ReadRanks(const YamlNode& node) {
+    if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
+    profile_.max_channel_rank.clear();
+    for (const auto& [op, value] : node.entries)
+      RETURN_IF_ERROR(ReadNumber("max_channel_rank", value, &profile_.max_channel_rank[op]));
     return OkStatus();
   }
 

@@ -47,6 +47,9 @@ struct Profile {
   std::set<std::string> activation_grids, weight_grids, weight_only_grids;
   std::map<std::string, std::set<std::string>> op_activation_grids, op_weight_grids;
   std::set<std::string> per_tensor_ops;  // their weights take one scale
+  // Where inputs are quantized, weights of these ops have a scale per channel up to this rank only:
+  // operators on codes (QLinearMatMul, MatMulInteger) take a list of scales for matrices alone.
+  std::map<std::string, int64_t> max_channel_rank = {{"MatMul", 2}};
   std::set<std::string> block_ops;       // only their weights may have blocks; empty: all
   int64_t block_size = 0;                // default granularity: blocks of so many; 0: channels
   std::set<int64_t> block_sizes;         // allowed; empty: any
@@ -72,6 +75,9 @@ struct Profile {
   // small scales. 0: none is too narrow.
   double min_real_range = 0;
   std::set<std::string> domains;  // of nodes besides ONNX's own; empty: any
+  // The runtime quantizes float weights and biases of Conv, ConvTranspose and Gemm by itself where it
+  // finds the node between pairs, with one scale a tensor: export keeps it from that.
+  bool quantizes_between_pairs = false;
 };
 
 // A profile by name ("ort-cpu") or from a YAML file, or an AIMET configuration from a JSON file;
@@ -129,6 +135,15 @@ struct JoinDecisions {
   std::set<std::pair<std::string, std::string>> apart;  // output and part: each has its own grid
 };
 
+// What one reader wants of a constant. Equal forms can be served by one tensor; "": floats; kAnyForm:
+// whatever the others have, such as a table that is also the matrix of a layer.
+inline constexpr const char* kAnyForm = "any";
+struct ConstantUse {
+  std::string value, reader;  // the first output of the node that reads it
+  int index = 0;
+  std::string form;
+};
+
 struct Placement {
   std::vector<QuantPoint> points;      // activations in execution order, then weights, then biases
   std::vector<FloatNode> float_nodes;  // every node with float tensors that stays float, and why
@@ -138,7 +153,9 @@ struct Placement {
   std::vector<std::string> unmatched_excludes;  // patterns that matched no node
   std::vector<std::string> unmatched_rules;     // rules that decided nothing
   std::vector<std::string> dynamic_layers;      // outputs of layers that quantize at run time
-  std::vector<ValueJoin> joins;                      // in execution order
+  std::vector<ValueJoin> joins;                 // in execution order
+  std::vector<ConstantUse> constant_uses;       // of constants that somebody wants quantized
+  std::vector<FloatNode> overruled;             // weights whose granularity the target cannot take
 };
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern

@@ -2,6 +2,9 @@
 // QuantizeLinear/DequantizeLinear form: from float graph + encodings to QDQ, and back.
 // Names and arithmetic follow ONNX Runtime's quantizer, so that debugging tools recognise them.
 
+#include <string>
+#include <vector>
+
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
@@ -16,6 +19,9 @@ struct QdqOptions {
   bool contrib_qdq = false;
   // Scales that are powers of two in float8e8m0 (Profile::e8m0_scales), a quarter of a float32.
   bool e8m0_scales = false;
+  // Profile::quantizes_between_pairs, and Profile::max_channel_rank of MatMul; 0: any rank.
+  bool quantizes_between_pairs = false;
+  int64_t matmul_channel_rank = 0;
   // Raises older models to this opset where that is possible (Profile::min_opset).
   int64_t min_opset = 0;
 };
@@ -35,6 +41,13 @@ struct FloatModel {
 };
 // Also reads other tools' QDQ models; Q/DQ that cannot be expressed as an encoding (dynamic scales)
 // stay in the model, with a line in `kept`.
-Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept = nullptr);
+// How lines of `kept` go on that tell of operators on codes beside a node.
+inline constexpr const char* kKeptForReader = "its codes are used by ";
+inline constexpr const char* kKeptForSource = "its input is neither constant nor a QuantizeLinear";
+// kSmall: large constants get no codes and no values (their memory is not even touched), for whoever
+// asks about shapes and grids alone.
+enum class ImportValues { kAll, kSmall };
+Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept = nullptr,
+                             ImportValues values = ImportValues::kAll);
 
 }  // namespace roundel::target

@@ -16,6 +16,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
+#include "lib/target/export.h"
 #include "lib/target/graph_edit.h"
 #include "lib/target/restore_clamps.h"
 #include "lib/target/grid_name.h"
@@ -193,8 +194,9 @@ class ParamReader {
 
 class Importer {
  public:
-  Importer(FloatModel* out, std::vector<std::string>* kept)
-      : g_(*out->model.graph),
+  Importer(FloatModel* out, std::vector<std::string>* kept, ImportValues values)
+      : values_(values),
+        g_(*out->model.graph),
         encodings_(out->encodings),
         kept_(kept),
         names_(g_),
@@ -279,7 +281,7 @@ class Importer {
     for (const graph::Use& use : g_.Uses(q.output(0))) {
       if (!read.problem.empty()) break;
       if (use.index != 0 || !IsDequantizeNode(*use.node)) {
-        read.problem = "its codes are used by " + use.node->DisplayName();
+        read.problem = kKeptForReader + use.node->DisplayName();
         break;
       }
       const ReadResult dq = reader_.Read(*use.node, StorageOf(q), RankOf(q.input(0)));
@@ -321,7 +323,7 @@ class Importer {
     const Node* q = g_.Producer(source);
     const auto pair = q ? quantizers_.find(q) : quantizers_.end();
     if (pair == quantizers_.end()) {
-      if (!q || !IsQuantizeNode(*q)) Keep(dq, "its input is neither constant nor a QuantizeLinear");
+      if (!q || !IsQuantizeNode(*q)) Keep(dq, kKeptForSource);
       CopyNode(dq);
       return OkStatus();
     }
@@ -421,12 +423,16 @@ class Importer {
     Encoding e = read.encoding;
     RETURN_IF_ERROR(CheckFit(dq, e, stored.shape()));
     if (e.role != Role::kBias) e.role = Role::kWeight;
-    e.codes = quant::UnpackCodes(stored);
-    SetConstantGrid(dq, &e);
+    if (IsSkipped(stored)) {
+      e.grid = DeclaredGrid(dq, e).value_or(e.grid);
+    } else {
+      e.codes = quant::UnpackCodes(stored);
+      SetConstantGrid(dq, &e);
+    }
     const std::string stripped = StripSuffix(dq.output(0), kDequantizeOutputSuffix);
     const std::string name =
         stripped != dq.output(0) ? names_.Fresh(stripped) : ReleaseName(dq, source);
-    AddConstant(name, dq, std::move(e));
+    AddConstant(name, dq, stored.shape(), std::move(e));
     constants_[key] = name;
     return OkStatus();
   }
@@ -489,22 +495,30 @@ class Importer {
       return OkStatus();
     }
     e.role = Role::kWeight;
-    e.codes = quant::QuantizeTensor(value, e);
+    if (!IsSkipped(value)) e.codes = quant::QuantizeTensor(value, e);
     const bool alone = known == encodings_.end() && g_.FindInitializer(source) != nullptr &&
                        HasOneReading(source, e);
     const std::string name =
         alone ? source : names_.Fresh(StripSuffix(dq.output(0), kDequantizeOutputSuffix));
-    AddConstant(name, dq, std::move(e));
+    AddConstant(name, dq, value.shape(), std::move(e));
     return OkStatus();
   }
 
   // The float constant that the codes stand for, as an initializer.
-  void AddConstant(const std::string& name, const Node& dq, Encoding e) {
-    made_->SetInitializer(name, quant::DequantizeTensor(*e.codes, e));
+  void AddConstant(const std::string& name, const Node& dq, const Shape& shape, Encoding e) {
+    made_->SetInitializer(name, e.codes ? quant::DequantizeTensor(*e.codes, e)
+                                        : Tensor::Empty(DType::kFloat, shape));
     if (name != dq.output(0)) reads_[dq.output(0)] = name;
     encodings_[name] = std::move(e);
   }
 
+  // Whether only the shape of the constant counts.
+  bool IsSkipped(const Tensor& stored) const {
+    constexpr int64_t kSmallSize = 1 << 16;
+    return values_ == ImportValues::kSmall && stored.size() > kSmallSize;
+  }
+
+  const ImportValues values_;
   const Graph& g_;
   quant::EncodingTable& encodings_;
   std::vector<std::string>* kept_;
@@ -520,14 +534,26 @@ class Importer {
   std::map<std::tuple<std::string, std::string, std::string>, std::string> constants_;
 };
 
+// What KeepFloats has put in.
+void DropKeptFloats(Graph* graph) {
+  std::vector<const Node*> kept;
+  for (const auto& node : graph->nodes())
+    if (IsKeptFloat(*node) && !graph->IsOutput(node->output(0))) kept.push_back(node.get());
+  for (const Node* node : kept) graph->ReplaceUses(node->output(0), node->input(0));
+  const std::unordered_set<const Node*> gone(kept.begin(), kept.end());
+  if (!gone.empty()) graph->RemoveNodes([&](const Node& node) { return gone.contains(&node); });
+}
+
 }  // namespace
 
-Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept) {
+Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept,
+                             ImportValues values) {
   FloatModel out;
   out.model = graph::Clone(model);
   const graph::Bodies bodies = graph::FlattenBodies(&out.model);
+  DropKeptFloats(out.model.graph.get());
   const auto old_graph = out.model.graph;  // outlives the importer, which reads from it
-  ASSIGN_OR_RETURN(out.model.graph, Importer(&out, kept).Run());
+  ASSIGN_OR_RETURN(out.model.graph, Importer(&out, kept, values).Run());
   std::erase_if(out.model.metadata,
                 [](const auto& entry) { return entry.first == "roundel.format"; });
   for (auto& [name, e] : out.encodings) e.decided_by = "import";

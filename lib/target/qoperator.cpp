@@ -37,8 +37,8 @@ const std::unordered_map<std::string, std::string> kBinary = {{"Add", "QLinearAd
 
 class Rewriter {
  public:
-  explicit Rewriter(graph::Model* model)
-      : model_(*model), g_(*model->graph), made_(EmptyCopy(g_)) {}
+  Rewriter(const QdqOptions& options, graph::Model* model)
+      : options_(options), model_(*model), g_(*model->graph), made_(EmptyCopy(g_)) {}
 
   void Run() {
     for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
@@ -151,13 +151,21 @@ class Rewriter {
 
   std::optional<Node> Pair(const Node& node, const Codes& x, const Codes& y) const {
     const auto other = CodesOf(node.input(1));
-    if (!other) return std::nullopt;
+    if (!other || HasTooManyScales(node, *other)) return std::nullopt;
     const bool product = node.Is("MatMul");
     Node made = Quantized(node, product ? "QLinearMatMul" : kBinary.at(node.op_type),
                           product ? "" : kContribDomain);
     made.inputs = {x.value,      x.scale,           x.zero_point, other->value,
                    other->scale, other->zero_point, y.scale,      y.zero_point};
     return made;
+  }
+
+  // A batch of matrices takes no list of scales, nor does an element-wise operator.
+  bool HasTooManyScales(const Node& node, const Codes& other) const {
+    const Tensor *codes = g_.Constant(other.value), *scale = g_.Constant(other.scale);
+    if (!scale || scale->size() == 1) return false;
+    const int64_t most = options_.matmul_channel_rank;
+    return !codes || !node.Is("MatMul") || (most > 0 && codes->rank() > most);
   }
 
   std::optional<Node> Unary(const Node& node, const Codes& x, const Codes& y) const {
@@ -183,6 +191,7 @@ class Rewriter {
     return made;
   }
 
+  const QdqOptions& options_;
   graph::Model& model_;
   const Graph& g_;
   std::shared_ptr<Graph> made_;
@@ -192,9 +201,9 @@ class Rewriter {
 
 }  // namespace
 
-void RewriteToCodes(graph::Model* model) {
+void RewriteToCodes(const QdqOptions& options, graph::Model* model) {
   const auto old_graph = model->graph;  // outlives the rewriter, which reads from it
-  Rewriter(model).Run();
+  Rewriter(options, model).Run();
 }
 
 }  // namespace roundel::target

@@ -42,7 +42,7 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
       !p_.profile.block_ops.empty() && !p_.profile.block_ops.contains(node.op_type);
   if (c.granularity == Granularity::kBlock && (no_blocks || dynamic))
     c.granularity = Granularity::kChannel;
-  if (c.granularity == Granularity::kChannel && p_.profile.per_tensor_ops.contains(node.op_type))
+  if (c.granularity == Granularity::kChannel && HasOneScale(node, value))
     c.granularity = Granularity::kTensor;
   if (!c.grid.has_scale()) c.granularity = Granularity::kTensor;
   // DynamicQuantizeLSTM takes one zero point for all channels.
@@ -53,6 +53,14 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
   if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger)
     c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};
   return c;
+}
+
+bool WeightPoints::HasOneScale(const Node& node, const std::string& value) {
+  const std::string why =
+      OneScaleReason(p_.profile, node.op_type, p_.g.Constant(value)->rank(),
+                     p_.plans[&node].kind == Kind::kQuantized || p_.plans[&node].dynamic);
+  if (!why.empty()) p_.placement.overruled.push_back({value, node.op_type, why});
+  return !why.empty();
 }
 
 void WeightPoints::Check(const Node& node, const Choice& c) {
@@ -73,7 +81,9 @@ void WeightPoints::Check(const Node& node, const Choice& c) {
         StrCat(what, ": target '", p_.profile.name, "' has no blocks of ", c.block_size)));
 }
 
-void WeightPoints::Add(const Node& node, const std::string& value, const Tensor& weight) {
+void WeightPoints::Add(const Node& node, size_t index) {
+  const std::string& value = node.input(index);
+  const Tensor& weight = *p_.g.Constant(value);
   const Choice c = ChoiceOf(node, value);
   if (c.is_float) return;
   Check(node, c);
@@ -87,14 +97,22 @@ void WeightPoints::Add(const Node& node, const std::string& value, const Tensor&
     point.block_size = blocks ? c.block_size : 0;
   }
   AddPoint(point);
+  p_.AddUse(node, index,
+            StrCat(point.grid.Name(), " ", static_cast<int>(point.granularity), " ", point.axis,
+                   " ", point.block_size));
 }
 
-void WeightPoints::AddOperand(const Node& node, const std::string& value) {
+void WeightPoints::AddOperand(const Node& node, size_t index, bool shares) {
+  const std::string& value = node.input(index);
   const GridRule* rule = p_.rules.OfTensor(&node, value);
   if (rule && rule->float_weights) return;
   const quant::Grid grid = p_.OwnGrid(node.output(0)).value_or(p_.choice.activations);
   AddPoint({.value = value, .role = quant::Role::kWeight, .grid = grid});
   operands_.insert(value);
+  // The range of a group is nobody else's.
+  p_.AddUse(node, index,
+            StrCat(grid.Name(), " ", static_cast<int>(Granularity::kTensor), " 0 0",
+                   shares ? " " + node.output(0) : ""));
 }
 
 void WeightPoints::AddPoint(const QuantPoint& point) {

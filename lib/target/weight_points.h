@@ -17,10 +17,10 @@ class WeightPoints {
   // Along which axes layers use each weight: one that they use along different axes can only have
   // one scale. Needs the plans; comes before the first Add.
   void CollectAxes();
-  void Add(const graph::Node& node, const std::string& value, const Tensor& weight);
+  void Add(const graph::Node& node, size_t index);
   // A constant operand of an element-wise op or Concat is quantized like the activation that it
-  // meets: integer kernels want the same type on both sides.
-  void AddOperand(const graph::Node& node, const std::string& value);
+  // meets: integer kernels want the same type on both sides. `shares`: and its range.
+  void AddOperand(const graph::Node& node, size_t index, bool shares);
   // nullptr: the constant stays float.
   const QuantPoint* Find(const std::string& value) const;
   // Appends the points to the placement.
@@ -39,6 +39,8 @@ class WeightPoints {
   };
 
   Choice ChoiceOf(const graph::Node& node, const std::string& value);
+  // Whether the target has no scales per channel for such a weight, which is then noted.
+  bool HasOneScale(const graph::Node& node, const std::string& value);
   void Check(const graph::Node& node, const Choice& choice);
   void AddPoint(const QuantPoint& point);
 

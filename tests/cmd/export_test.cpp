@@ -1,4 +1,5 @@
 #include <cmath>
+#include <set>
 
 #include <nlohmann/json.hpp>
 
@@ -62,6 +63,137 @@ TEST_CASE("export of float model and encodings computes what quantize exported")
   CHECK(json["files"] == Json({out}));
   CHECK(json["encodings"].get<int>() > 3);
   CHECK(bench.Sqnr(bench.quantized, out) == HUGE_VAL);
+}
+
+TEST_CASE("encodings work with the model that was given, though passes changed it before") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
+    graph g (float32[N,2,6,6] x) => (float32[N,3,6,6] y) {
+      float32[4,2,1,1] w = random(1)
+      float32[4] s = ones
+      float32[4] t = random(2)
+      float32[4] m = random(3)
+      float32[4] v = ones
+      float32[3,4,1,1] u = random(4)
+      c = Conv(x, w)
+      n = BatchNormalization(c, s, t, m, v)
+      r = Relu(n)
+      y = Conv(r, u)
+    })");
+  const std::string data = WriteArray(folder, "images.npy", Bench::Images());
+  const std::string quantized = folder / "q.onnx", encodings = folder / "q.encodings.json";
+  // Without bias_correct nothing of the data is in the model.
+  std::ofstream(folder / "recipe.yaml") << "passes:\n  - bn_fold\n  - calibrate\n";
+  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--recipe",
+               folder / "recipe.yaml"})
+              .code == 0);
+  const auto sqnr = [&](const std::vector<std::string>& second) {
+    std::vector<std::string> args = {"eval", quantized};
+    args.insert(args.end(), second.begin(), second.end());
+    args.insert(args.end(), {"--data", data, "--json"});
+    const CliResult result = Cli(args);
+    INFO(result.err);
+    REQUIRE(result.code == 0);
+    const Json value = Json::parse(result.out)["outputs"][0]["sqnr_db"];
+    return value.is_null() ? HUGE_VAL : value.get<double>();
+  };
+  const std::string again = folder / "again.onnx";
+  REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
+  CHECK(sqnr({again}) == HUGE_VAL);
+  const CliResult eval = Cli({"eval", model, "--encodings", encodings, "--data", data});
+  CHECK(eval.code == 0);
+  CHECK(Cli({"compare", model, "--encodings", encodings, "--data", data}).code == 0);
+
+  // The float model that was written beside them is taken, also with what bias_correct did.
+  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--set",
+               "export.float_model=true"})
+              .code == 0);
+  REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
+  CHECK(sqnr({again}) == HUGE_VAL);
+  // What cannot be had is told with the way out.
+  fs::remove(folder / "q.float.onnx");
+  Json file = Json::parse(std::ifstream(encodings));
+  file["roundel"]["passes"] = "passes:\n  - high_bias_absorb:\n      source: data\n";
+  std::ofstream(encodings) << file.dump();
+  const CliResult failed = Cli({"export", model, "--encodings", encodings, "-o", again});
+  CHECK(failed.code == 2);
+  CHECK(failed.err.find("export.float_model=true") != std::string::npos);
+}
+
+TEST_CASE("copies of shared constants are made again where encodings are applied") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 13
+    graph g (float32[N,8] x) => (float32[N,16] y, float32[N,16] z) {
+      float32[16,8] w = random(1)
+      float32[16] c = random(2)
+      h = Gemm<transB=1>(x, w, c)
+      y = Div(h, c)
+      z = Add(h, c)
+    })");
+  Tensor rows = Tensor::Zeros(DType::kFloat, {4, 8});
+  for (int64_t i = 0; i < rows.size(); ++i)
+    rows.mutable_data<float>()[i] = static_cast<float>((i * 37) % 101) / 50 - 1;
+  const std::string data = WriteArray(folder, "rows.npy", rows);
+  const std::string quantized = folder / "q.onnx", encodings = folder / "q.encodings.json";
+  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized}).code == 0);
+  const std::string again = folder / "again.onnx";
+  REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
+  const CliResult result = Cli({"eval", quantized, again, "--data", data, "--json"});
+  REQUIRE(result.code == 0);
+  for (const Json& output : Json::parse(result.out)["outputs"]) CHECK(output["sqnr_db"].is_null());
+}
+
+TEST_CASE("export follows a target as quantize does") {
+  const Bench bench;
+  const std::string out = bench.folder / "out.onnx";
+  const auto ops = [&] {
+    std::set<std::string> found;
+    const Result<graph::Model> model = io::ReadOnnx(out);
+    REQUIRE(model.ok());
+    for (const auto& node : model->graph->nodes()) found.insert(node->op_type);
+    return found;
+  };
+  REQUIRE(Cli({"export", bench.folded, "--encodings", bench.encodings, "--target", "generic", "-o",
+               out})
+              .code == 0);
+  CHECK(ops().contains("Relu"));  // no layer of that target absorbs it
+  REQUIRE(Cli({"export", bench.folded, "--encodings", bench.encodings, "--target", "ort-cpu", "-o",
+               out})
+              .code == 0);
+  CHECK_FALSE(ops().contains("Relu"));
+  fs::remove(out);
+  const std::string said = bench.Fails({"export", bench.folded, "--encodings", bench.encodings,
+                                        "--target", "tensorrt", "--to", "qoperator", "-o", out},
+                                       2);
+  CHECK(said.find("takes no format qoperator") != std::string::npos);
+}
+
+TEST_CASE("encodings that a version cannot hold are found before any work") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 17
+    graph g (float32[N,6,4] x) => (float32[N,5,4] y) {
+      float32[5,6] w = random(1)
+      y = MatMul(w, x)
+    })");
+  const std::string out = folder / "q.onnx";
+  std::ofstream(folder / "recipe.yaml") << "activations: float\npasses:\n  - calibrate\n";
+  const std::vector<std::string> run = {"quantize", model, "-o", out, "--recipe",
+                                        folder / "recipe.yaml"};
+  // The choice is open: a version that can.
+  std::ostringstream text, said;
+  REQUIRE(cmd::RunMain(run, text, said) == 0);
+  CHECK(said.str().find("encodings are written in version 2.0.0") != std::string::npos);
+  CHECK(Json::parse(std::ifstream(folder / "q.encodings.json"))["version"] == "2.0.0");
+  for (const char* version : {"1.0.0", "0.6.1"}) {
+    std::vector<std::string> asked = run;
+    asked.insert(asked.end(), {"--set", StrCat("export.encodings_version=", version)});
+    // Found before the data, which does not exist, is looked for.
+    asked.insert(asked.end(), {"--calib", folder / "nothing"});
+    const CliResult result = Cli(asked);
+    INFO(version << result.err);
+    CHECK(result.code == 2);
+    CHECK(result.err.find("set export.encodings_version to 2.0.0") != std::string::npos);
+  }
 }
 
 TEST_CASE("export to float and back gives a model that computes the same") {

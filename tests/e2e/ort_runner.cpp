@@ -35,7 +35,7 @@ Result<nlohmann::json> WriteJob(const OrtJob& job, const std::string& folder) {
     inputs[job.inputs[i].first] = file;
   }
   nlohmann::json json{{"model", job.model},
-                      {"optimize", job.optimize ? "all" : "disabled"},
+                      {"optimize", !job.level.empty() ? job.level : job.optimize ? "all" : "disabled"},
                       {"inputs", inputs},
                       {"outputs", folder}};
   if (!job.optimized.empty()) json["fused"] = job.optimized;

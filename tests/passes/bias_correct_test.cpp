@@ -43,13 +43,14 @@ struct Corrected {
   graph::Model before;
 };
 
-std::unique_ptr<Corrected> Correct(const std::string& text, VectorSource* data, int times = 1) {
+std::unique_ptr<Corrected> Correct(const std::string& text, VectorSource* data, int times = 1,
+                                   const std::string& target = "ort-cpu") {
   auto c = std::make_unique<Corrected>();
   c->session.model = ParseModel(text);
   c->before = graph::Clone(c->session.model);
-  c->session.target = target::LoadProfile("ort-cpu").value();
+  c->session.target = target::LoadProfile(target).value();
   c->session.grids = target::DefaultChoice(c->session.target);
-  c->session.grids.weights.bits = 4;  // errors that are seen
+  if (target == "ort-cpu") c->session.grids.weights.bits = 4;  // errors that are seen
   c->session.data = data;
   std::vector<recipe::Step> steps = {
       {"calibrate", recipe::Params(FindPass("calibrate")->params), 0}};
@@ -181,4 +182,37 @@ TEST_CASE("a bias is corrected once, and what has none is declined") {
 }
 
 }  // namespace
+TEST_CASE("the new bias of a target that wants floats has no grid") {
+  const char* const text = R"(opset 13
+graph g (float32[N,3,6,6] x) => (float32[N,4,6,6] y) {
+  float32[4,3,1,1] w = random(1)
+  y = Conv(x, w)
+})";
+  for (const char* target : {"tensorrt", "openvino"}) {
+    INFO(target);
+    VectorSource data = Shifted({2, 3, 6, 6});
+    const auto c = Correct(text, &data, 1, target);
+    const std::string bias = c->session.model.graph->nodes()[0]->input(2);
+    REQUIRE(!bias.empty());
+    CHECK_FALSE(c->session.encodings.contains(bias));
+  }
+}
+
+TEST_CASE("scales of a grouped ConvTranspose serve the bias of every group") {
+  const char* const text = R"(opset 13
+graph g (float32[N,4,5,5] x) => (float32[N,6,5,5] y) {
+  float32[4,3,1,1] w = random(1)
+  y = ConvTranspose<group=2>(x, w)
+})";
+  VectorSource data = Shifted({2, 4, 5, 5});
+  const auto c = Correct(text, &data, 1, "generic");
+  const std::string value = c->session.model.graph->nodes()[0]->input(2);
+  const quant::Encoding &x = c->session.encodings.at("x"), &w = c->session.encodings.at("w"),
+                        &bias = c->session.encodings.at(value);
+  REQUIRE(w.params.size() == 3);
+  REQUIRE(bias.params.size() == 6);
+  for (size_t i = 0; i < 6; ++i)
+    CHECK(bias.params[i].scale == x.params[0].scale * w.params[i % 3].scale);
+}
+
 }  // namespace roundel::passes

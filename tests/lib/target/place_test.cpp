@@ -325,6 +325,24 @@ float b: shared by nodes whose scales differ
 )");
 }
 
+TEST_CASE("a batch of matrices has one scale where its layer takes codes") {
+  const std::string model = R"(opset 13
+graph g (float32[2,3,4] x) => (float32[2,3,5] y) {
+  float32[1,4,5] w = ones
+  y = MatMul(x, w)
+})";
+  Setup setup;
+  CHECK(PlaceText(model, setup).find("weight w: int8 symmetric narrow\n") != std::string::npos);
+  const auto placement = Place(ParseModel(model), setup.profile, setup.choice);
+  REQUIRE(placement->overruled.size() == 1);
+  CHECK(placement->overruled[0].node == "w");
+  setup.choice.mode = ActivationMode::kDynamic;
+  CHECK(PlaceText(model, setup).find("weight w: int8 symmetric narrow\n") != std::string::npos);
+  // With float inputs nothing speaks against it.
+  setup.choice.mode = ActivationMode::kFloat;
+  CHECK(PlaceText(model, setup).find("per channel of axis 2") != std::string::npos);
+}
+
 TEST_CASE("per tensor, in blocks, and vectors") {
   const char* const model = R"(opset 13
 graph g (float32[1,64] x) => (float32[1,4] y, float32[1] z) {

@@ -1,0 +1,183 @@
+#include "cmd/described.h"
+
+#include <algorithm>
+
+#include "cmd/outputs.h"
+#include "cmd/recipes.h"
+#include "lib/base/file.h"
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/base/text.h"
+#include "lib/engine/normal_form.h"
+#include "lib/graph/bodies.h"
+#include "lib/io/encodings_json.h"
+#include "passes/runner.h"
+
+namespace roundel::cmd {
+namespace {
+
+constexpr const char* kRemedy =
+    "quantize with --set export.float_model=true and give the OUT.float.onnx that it writes";
+
+std::string IdentityOf(const graph::Model& model) {
+  for (const auto& [key, value] : model.metadata)
+    if (key == io::kFloatModelKey) return value;
+  return "";
+}
+
+std::string FloatModelBeside(const std::string& encodings_path) {
+  for (const char* suffix : {".encodings.json", ".json"})
+    if (encodings_path.ends_with(suffix))
+      return encodings_path.substr(0, encodings_path.size() - std::string(suffix).size()) +
+             ".float.onnx";
+  return "";
+}
+
+std::vector<target::ConstantCopy> CopiesOf(const io::EncodingsOrigin& origin) {
+  std::vector<target::ConstantCopy> copies;
+  for (const io::EncodingsOrigin::Copy& c : origin.copies)
+    copies.push_back({c.copy, c.value, c.reader, static_cast<int>(c.index)});
+  return copies;
+}
+
+// Runs the passes that made the described model of the given one.
+Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model) {
+  RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
+  if (!origin.passes.empty()) {
+    ASSIGN_OR_RETURN(const recipe::Recipe recipe,
+                     recipe::ParseRecipe(origin.passes, "passes of the encodings",
+                                         FullRecipeSpec()));
+    passes::Session session;
+    session.model = std::move(*model);
+    ASSIGN_OR_RETURN(session.target,
+                     target::LoadProfile(origin.target.empty() ? "generic" : origin.target));
+    session.grids = target::DefaultChoice(session.target);
+    report::Report report;
+    RETURN_IF_ERROR(passes::RunSteps(recipe.steps, {.verify_samples = 0}, &session, &report));
+    *model = std::move(session.model);
+  }
+  return target::CopyConstants(CopiesOf(origin), model);
+}
+
+// The model that the origin speaks of, if it can be had.
+Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedModel& given,
+                             const std::string& encodings_path) {
+  const bool changed = !origin.passes.empty() || !origin.copies.empty() || !origin.later.empty();
+  if (origin.float_model.empty() || !changed || IdentityOf(given.model) == origin.float_model)
+    return graph::Clone(given.model);
+  if (given.hash != origin.model) return graph::Clone(given.model);
+  const std::string beside = FloatModelBeside(encodings_path);
+  if (!beside.empty() && FileExists(beside)) {
+    auto floats = LoadModel(beside);
+    if (floats.ok() && IdentityOf(floats->model) == origin.float_model) {
+      LogInfo(StrCat("the encodings describe '", beside, "', which is taken"));
+      return std::move(floats->model);
+    }
+  }
+  graph::Model model = graph::Clone(given.model);
+  if (Status status = Prepare(origin, &model); !status.ok())
+    return UsageError(StrCat("'", encodings_path, "' describes '", given.path,
+                             "' after passes that cannot be run again (", status.message(), "): ",
+                             kRemedy));
+  if (!origin.later.empty())
+    LogWarning(StrCat("weights and biases are those before ", Join(origin.later),
+                      "; to have them as quantize left them, ", kRemedy));
+  return model;
+}
+
+}  // namespace
+
+Result<Described> LoadDescribed(const LoadedModel& given, const std::string& encodings_path) {
+  ASSIGN_OR_RETURN(const std::string text, ReadTextFile(encodings_path));
+  Described described;
+  ASSIGN_OR_RETURN(described.origin, io::ParseEncodingsOrigin(text, encodings_path));
+  ASSIGN_OR_RETURN(described.model, ModelOf(described.origin, given, encodings_path));
+  auto encodings = ReadEncodings(text, encodings_path, &described.model);
+  const io::EncodingsOrigin& origin = described.origin;
+  const bool other = !origin.model.empty() && given.hash != origin.model &&
+                     IdentityOf(given.model) != origin.float_model;
+  if (!encodings.ok() && other)
+    return UsageError(StrCat(encodings.status().message(), "; of the model that they were made of, ",
+                             kRemedy));
+  RETURN_IF_ERROR(encodings.status());
+  if (other)
+    LogWarning(StrCat("'", encodings_path, "' was written for another model than '", given.path,
+                      "'"));
+  described.encodings = *std::move(encodings);
+  return described;
+}
+
+io::EncodingsOrigin OriginOf(const passes::Session& session, const recipe::Recipe& recipe,
+                             const report::Report& report, const std::string& model_hash,
+                             const std::string& recipe_hash) {
+  io::EncodingsOrigin origin{.model = model_hash, .target = session.target.name};
+  Hasher identity;
+  for (const std::string& part : {model_hash, recipe_hash, session.data_hash}) identity.Add(part);
+  identity.Add(ROUNDEL_VERSION);
+  origin.float_model = identity.Hex();
+  recipe::Recipe before = WithoutPaths(recipe);
+  before.steps.clear();
+  for (size_t i = 0; i < recipe.steps.size() && i < report.passes.size(); ++i) {
+    if (report.passes[i].outcome != "changed") continue;
+    const passes::PassInfo& pass = *passes::FindPass(recipe.steps[i].pass);
+    if (pass.float_equivalent) before.steps.push_back(recipe.steps[i]);
+    const bool later = pass.rounds_weights || pass.needs_input_means;
+    if (later && std::find(origin.later.begin(), origin.later.end(), pass.name) ==
+                     origin.later.end())
+      origin.later.push_back(pass.name);
+  }
+  if (!before.steps.empty()) {
+    const std::string text = recipe::PrintRecipe(FullRecipeSpec(), before);
+    origin.passes = text.substr(text.find("\npasses:") + 1);
+  }
+  for (const target::ConstantCopy& c : session.copies)
+    origin.copies.push_back({c.copy, c.value, c.reader, c.index});
+  if (session.placement) origin.dynamic_layers = session.placement->dynamic_layers;
+  return origin;
+}
+
+namespace {
+
+Status CheckVersion(const std::string& version, const graph::Graph& graph,
+                    const target::Placement& placement) {
+  for (const target::QuantPoint& point : placement.points) {
+    const quant::Encoding e{.role = point.role,
+                            .grid = point.grid,
+                            .granularity = point.granularity,
+                            .axis = point.axis,
+                            .block_size = point.block_size};
+    if (point.role == quant::Role::kBias) continue;
+    RETURN_IF_ERROR(io::CheckEncodingForm(point.value, e, version, graph)
+                        .At(StrCat("encoding of '", Printable(point.value), "'")));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,
+                                                   const graph::Graph& graph,
+                                                   const target::Placement& placement,
+                                                   std::string* note) {
+  const recipe::Params& section = recipe.Section("export");
+  const std::vector<std::string>& asked = section.Strings("encodings_version");
+  Status problem;
+  for (const std::string& version : asked)
+    if (problem.ok()) problem = CheckVersion(version, graph, placement);
+  if (problem.ok()) return asked;
+  std::vector<std::string> others;
+  for (const char* version : {"1.0.0", "2.0.0", "2.1.0", "0.6.1"})
+    if (CheckVersion(version, graph, placement).ok()) others.push_back(version);
+  const bool open = section.IsDefault("encodings_version");
+  if (open && !others.empty()) {
+    *note = StrCat("encodings are written in version ", others[0], ": ", problem.message());
+    return std::vector<std::string>{others[0]};
+  }
+  return UsageError(StrCat(problem.message(), "; ",
+                           others.empty()
+                               ? "no version holds all of it: exclude the node, or use one scale "
+                                 "(a rule with granularity: tensor)"
+                               : "set export.encodings_version to " + Join(others, " or ")));
+}
+
+}  // namespace roundel::cmd
