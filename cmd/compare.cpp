@@ -11,6 +11,7 @@
 #include "cmd/options.h"
 #include "cmd/tensor_errors.h"
 #include "lib/base/text.h"
+#include "lib/engine/normal_form.h"
 #include "lib/report/report.h"
 
 namespace roundel::cmd {
@@ -32,17 +33,16 @@ Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& mod
                            "': was it made from this model?"));
 }
 
-Result<ComparedModels> OpenSides(const Options& options, const LoadedModel& loaded) {
-  const graph::Model& model = loaded.model;
+Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded) {
   if (options.second.empty()) {
-    ASSIGN_OR_RETURN(const Described described, LoadDescribed(loaded, options.encodings));
-    return OpenNamed(options, model, described.model, &described.encodings);
+    ASSIGN_OR_RETURN(const Described described, LoadDescribed(*loaded, options.encodings));
+    return OpenNamed(options, loaded->model, described.model, &described.encodings);
   }
   ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));
   RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
   // Values inside of functions have the names that quantize gives them.
-  RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
-  return OpenNamed(options, *model, second.model, nullptr);
+  RETURN_IF_ERROR(engine::MakeNormalForm(&loaded->model).status());
+  return OpenNamed(options, loaded->model, second.model, nullptr);
 }
 
 Result<int64_t> CompareAll(engine::DataSource& data, ComparedModels* models) {
@@ -96,7 +96,7 @@ Status RunCompare(const Options& options, Console& console) {
     return UsageError("nothing to compare with: give QUANTIZED or --encodings");
   ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
-  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, loaded));
+  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded));
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
   data::DatasetFacts facts;

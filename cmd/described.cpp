@@ -155,12 +155,18 @@ Status CheckVersion(const std::string& version, const graph::Graph& graph,
 
 }  // namespace
 
+std::vector<std::string> AskedVersions(const recipe::Recipe& recipe) {
+  std::vector<std::string> versions = recipe.Section("export").Strings("encodings_version");
+  for (std::string& version : versions)
+    if (version == kAuto) version = "1.0.0";
+  return versions;
+}
+
 Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,
                                                    const graph::Graph& graph,
                                                    const target::Placement& placement,
                                                    std::string* note) {
-  const recipe::Params& section = recipe.Section("export");
-  const std::vector<std::string>& asked = section.Strings("encodings_version");
+  const std::vector<std::string> asked = AskedVersions(recipe);
   Status problem;
   for (const std::string& version : asked)
     if (problem.ok()) problem = CheckVersion(version, graph, placement);
@@ -168,7 +174,7 @@ Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,
   std::vector<std::string> others;
   for (const char* version : {"1.0.0", "2.0.0", "2.1.0", "0.6.1"})
     if (CheckVersion(version, graph, placement).ok()) others.push_back(version);
-  const bool open = section.IsDefault("encodings_version");
+  const bool open = recipe.Section("export").IsDefault("encodings_version");
   if (open && !others.empty()) {
     *note = StrCat("encodings are written in version ", others[0], ": ", problem.message());
     return std::vector<std::string>{others[0]};

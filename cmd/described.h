@@ -30,6 +30,9 @@ io::EncodingsOrigin OriginOf(const passes::Session& session, const recipe::Recip
                              const report::Report& report, const std::string& model_hash,
                              const std::string& recipe_hash);
 
+// The versions that the recipe names; auto stands for the first choice.
+std::vector<std::string> AskedVersions(const recipe::Recipe& recipe);
+
 // The versions of encodings files that a job writes: those of the recipe if they can hold what is
 // placed. If the recipe leaves the choice open, one that can; `note` says so.
 Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,

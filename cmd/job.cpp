@@ -68,7 +68,7 @@ OutputNames NamesFor(const Recipe& recipe) {
           .float_model = section.Bool("float_model") ? Beside(model, ".float.onnx") : "",
           .recipe = Beside(model, ".recipe.yaml"),
           .report = Beside(model, ".report.json"),
-          .encodings = EncodingsPaths(model, section.Strings("encodings_version")),
+          .encodings = EncodingsPaths(model, AskedVersions(recipe)),
           .statistics = StatisticsFilesOf(recipe, "stats_out"),
           .external_data = section.Bool("external_data")};
 }

@@ -134,9 +134,10 @@ ParamSpecs ExportParams() {
                "pairs where these have no form; auto = as the target wants",
        .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
       {.name = "encodings_version",
-       .default_value = Strings{"1.0.0"},
-       .help = "versions of the encodings JSON to write; scales of small floats are in 2.x only",
-       .choices = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
+       .default_value = Strings{kAuto},
+       .help = "versions of the encodings JSON to write; auto = 1.0.0, or the first that holds the "
+               "scales, such as those of small floats, which are in 2.x only",
+       .choices = {kAuto, "0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
       {.name = "external_data",
        .default_value = false,
        .help = "weights in a file beside the model (automatic above 2 GB)"},

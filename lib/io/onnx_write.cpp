@@ -79,12 +79,16 @@ void PutFunction(const graph::Function& function, onnx::FunctionProto* proto) {
   for (const std::string& input : function.inputs) proto->add_input(input);
   for (const std::string& output : function.outputs) proto->add_output(output);
   for (const std::string& attribute : function.attributes) proto->add_attribute(attribute);
+  // In front of the fields with higher numbers, where protobuf itself would put them.
+  google::protobuf::UnknownFieldSet others;
+  others.Swap(proto->mutable_unknown_fields());
   for (const graph::Attribute& attribute : function.defaults) {
     onnx::AttributeProto made;
     PutAttribute(attribute, &made);
     proto->mutable_unknown_fields()->AddLengthDelimited(kFunctionDefaultsField,
                                                         made.SerializePartialAsString());
   }
+  proto->mutable_unknown_fields()->MergeFrom(others);
   PutImports(function.opset_imports, proto->mutable_opset_import());
   for (const graph::NodePtr& node : function.nodes) PutNode(*node, proto->add_node());
 }

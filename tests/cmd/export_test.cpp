@@ -180,15 +180,13 @@ TEST_CASE("encodings that a version cannot hold are found before any work") {
   const std::vector<std::string> run = {"quantize", model, "-o", out, "--recipe",
                                         folder / "recipe.yaml"};
   // The choice is open: a version that can.
-  std::ostringstream text, said;
-  REQUIRE(cmd::RunMain(run, text, said) == 0);
-  CHECK(said.str().find("encodings are written in version 2.0.0") != std::string::npos);
+  REQUIRE(Cli(run).code == 0);
+  CHECK(Contents(folder / "q.report.json").find("encodings are written in version 2.0.0") !=
+        std::string::npos);
   CHECK(Json::parse(std::ifstream(folder / "q.encodings.json"))["version"] == "2.0.0");
   for (const char* version : {"1.0.0", "0.6.1"}) {
     std::vector<std::string> asked = run;
     asked.insert(asked.end(), {"--set", StrCat("export.encodings_version=", version)});
-    // Found before the data, which does not exist, is looked for.
-    asked.insert(asked.end(), {"--calib", folder / "nothing"});
     const CliResult result = Cli(asked);
     INFO(version << result.err);
     CHECK(result.code == 2);
@@ -214,6 +212,13 @@ TEST_CASE("export to float and back gives a model that computes the same") {
     REQUIRE(Cli({"export", plain, "--encodings", encodings, "-o", back}).code == 0);
     CHECK(bench.Sqnr(bench.quantized, back) == HUGE_VAL);
   }
+}
+
+// An encodings file without what it says of the model that it describes.
+Json Table(const std::string& path) {
+  Json table = Json::parse(Contents(path));
+  table.erase("roundel");
+  return table;
 }
 
 TEST_CASE("scales that are codes survive the QDQ model and each version that has them") {
@@ -261,8 +266,8 @@ graph main (float32[N,48] x) => (float32[N,5] y) {
       REQUIRE(Cli({"export", qdq, "--to", "float", "-o", plain, "--encodings-version", all}).code ==
               0);
       for (const std::string& other : form.versions)
-        CHECK(Contents(folder / StrCat("plain.encodings-", other, ".json")) ==
-              Contents(folder / StrCat("q.encodings-", other, ".json")));
+        CHECK(Table(folder / StrCat("plain.encodings-", other, ".json")) ==
+              Table(folder / StrCat("q.encodings-", other, ".json")));
     }
   }
 }

@@ -149,7 +149,9 @@ TEST_CASE("method entropy is what kl is") {
   std::vector<std::string> tables;
   for (const char* method : {"kl", "entropy", "min_max"}) {
     REQUIRE(bench.Quantize({"--method", method}).code == 0);
-    tables.push_back(Contents(bench.folder / "out.encodings.json"));
+    Json table = Json::parse(Contents(bench.folder / "out.encodings.json"));
+    table.erase("roundel");  // names the recipe, where the two are different words
+    tables.push_back(table.dump());
   }
   CHECK(tables[0] == tables[1]);
   CHECK(tables[0] != tables[2]);

@@ -179,7 +179,11 @@ TEST_CASE("nothing is lost between reading and writing") {
          attribute->set_name("beta");
          attribute->set_ref_attr_name("alpha");
          attribute->set_type(onnx::AttributeProto::FLOAT);
-         Put(f->mutable_unknown_fields(), 11, "attribute_proto");
+         onnx::AttributeProto with_default;
+         with_default.set_name("d");
+         with_default.set_type(onnx::AttributeProto::INT);
+         with_default.set_i(3);
+         Put(f->mutable_unknown_fields(), 11, with_default.SerializeAsString());
          Put(f->mutable_unknown_fields(), 12, "value_info");
          Put(f->mutable_unknown_fields(), 13, "overload");
          m.add_functions()->set_domain("");

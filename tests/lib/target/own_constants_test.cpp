@@ -83,16 +83,22 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
   float32[4,4] w = ones
   float32[4] c = random(1)
   t = Gemm(x, w, c)
-  y = Add(t, c)
+  u = Add(t, c)
+  y = MatMul(u, w)
 })");
+  REQUIRE(bias.Point(bias.Writer("t").input(2)));
+  REQUIRE(bias.Point(bias.Writer("u").input(1)));
   CHECK(bias.Point(bias.Writer("t").input(2))->role == quant::Role::kBias);
-  CHECK(bias.Point(bias.Writer("y").input(1))->grid.bits == 8);
+  CHECK(bias.Point(bias.Writer("u").input(1))->grid.bits == 8);
 
   const Separated floats = Separate(R"(opset 13
-graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] z) {
+graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] out) {
+  float32[4,4] w = ones
   float32[4] c = random(1)
   y = Div(x, c)
-  z = Add(x, c)
+  s = MatMul(x, w)
+  z = Add(s, c)
+  out = MatMul(z, w)
 })");
   CHECK(floats.Writer("z").input(1) == "c");
   CHECK(floats.Point("c"));
@@ -128,9 +134,12 @@ graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] z) {
 
 TEST_CASE("a constant that a sub-graph or the caller has by name keeps it as floats") {
   const Separated s = Separate(R"(opset 13
-graph g (float32[1,4] x) => (float32[1,4] y, float32[4] c) {
+graph g (float32[1,4] x) => (float32[1,4] out, float32[4] c) {
+  float32[4,4] w = ones
   float32[4] c = random(1)
-  y = Add(x, c)
+  s = MatMul(x, w)
+  y = Add(s, c)
+  out = MatMul(y, w)
 })");
   CHECK(s.Writer("y").input(1) == "c_copy");
   CHECK_FALSE(s.Point("c"));
@@ -139,10 +148,13 @@ graph g (float32[1,4] x) => (float32[1,4] y, float32[4] c) {
 
 TEST_CASE("copies get free names, and can be made again") {
   const std::string text = R"(opset 13
-graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] c_copy) {
+graph g (float32[1,4] x) => (float32[1,4] out, float32[1,4] c_copy) {
+  float32[4,4] w = ones
   float32[4] c = random(1)
   c_copy = Div(x, c)
-  y = Add(x, c)
+  s = MatMul(x, w)
+  y = Add(s, c)
+  out = MatMul(y, w)
 })";
   const Separated s = Separate(text);
   REQUIRE(s.copies.size() == 1);
