@@ -53,8 +53,8 @@ Bodies FlattenBodies(Model* model);
 // In place; nodes and initializers that have come into the flat graph go where they are read (or,
 // if they write a value of old, where that was). A new DequantizeLinear is written into every body
 // that reads it: runtimes fuse within one graph. Large constants of bodies that are equal become
-// one.
-void RestoreBodies(const Bodies& bodies, Model* model);
+// one, unless somebody tells them apart by name.
+void RestoreBodies(const Bodies& bodies, Model* model, bool unite_constants = true);
 
 // The flat graph, to look at: the model's own where there are no bodies.
 std::shared_ptr<Graph> WithBodies(const Model& model);

@@ -100,10 +100,11 @@ class Restorer {
 
 }  // namespace
 
-void RestoreBodies(const Bodies& bodies, Model* model) {
+void RestoreBodies(const Bodies& bodies, Model* model, bool unite_constants) {
   if (bodies.bodies.empty()) return;
   const auto flat = model->graph;  // outlives the restorer, which reads from it
-  const auto equal = FindEqual(BodyScopes(bodies, *flat), *flat);
+  std::unordered_map<std::string, std::string> equal;
+  if (unite_constants) equal = FindEqual(BodyScopes(bodies, *flat), *flat);
   if (!equal.empty()) {
     for (const NodePtr& node : flat->nodes())
       for (std::string& input : node->inputs)

@@ -122,7 +122,7 @@ auto InFlat(graph::Model* model, const F& f) {
   if (!graph::HasBodies(*model->graph)) return f();
   const graph::Bodies bodies = graph::FlattenBodies(model);
   auto result = f();
-  graph::RestoreBodies(bodies, model);
+  graph::RestoreBodies(bodies, model, /*unite_constants=*/false);
   return result;
 }
 
