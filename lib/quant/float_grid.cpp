@@ -121,7 +121,10 @@ float FloatScale(double magnitude, const Grid& grid) {
   if (!grid.has_scale()) return 1;
   const double max = LargestFloat(grid), scale = magnitude / max;
   if (!(scale >= std::numeric_limits<float>::min())) return 1;
-  if (grid.scales != ScaleKind::kPowerOfTwo) return static_cast<float>(scale);
+  if (grid.scales != ScaleKind::kPowerOfTwo) {
+    const auto rounded = static_cast<float>(scale);
+    return std::isfinite(rounded * LargestFloat(grid)) ? rounded : std::nextafter(rounded, 0.0f);
+  }
   const int exponent = std::ilogb(magnitude) - std::ilogb(max);
   return std::ldexp(1.0f, std::clamp(exponent, -126, 127));
 }

@@ -36,6 +36,18 @@ constexpr NamedGrid kNamedGrids[] = {
     {"nvfp4", Floats(GridKind::kFloat4E2M1, 4, ScaleKind::kFloat8)},
 };
 
+// `scale` as a float, not so large that the end of the grid, `steps` away from zero, is infinite:
+// rounded up, the largest float's own scale would be.
+float WithFiniteEnd(double scale, double steps) {
+  constexpr float kLargest = std::numeric_limits<float>::max();
+  auto rounded = static_cast<float>(std::min(scale, double{kLargest}));
+  if (static_cast<double>(rounded) * steps <= kLargest) return rounded;
+  rounded = static_cast<float>(kLargest / steps);
+  while (!(static_cast<float>(steps) * rounded <= kLargest))
+    rounded = std::nextafter(rounded, 0.0f);
+  return rounded;
+}
+
 }  // namespace
 
 std::span<const NamedGrid> NamedGrids() { return kNamedGrids; }
@@ -92,7 +104,10 @@ QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
   if (grid.scales == ScaleKind::kSigned) {
     const double scale = (-rmin >= rmax ? rmin : rmax) / qmin;
     const bool normal = std::fabs(scale) >= std::numeric_limits<float>::min();
-    return {normal ? static_cast<float>(scale) : 1.0f, 0};
+    return {normal
+                ? std::copysign(WithFiniteEnd(std::fabs(scale), -qmin), static_cast<float>(scale))
+                : 1.0f,
+            0};
   }
   if (grid.symmetric) {
     const double magnitude = std::max(-rmin, rmax);
@@ -102,9 +117,10 @@ QParams ParamsFromRange(double rmin, double rmax, const Grid& grid) {
   const auto middle = static_cast<int32_t>(std::nearbyint((qmin + qmax) / 2.0));
   const double scale = (rmax - rmin) / (qmax - qmin);
   if (!(scale >= std::numeric_limits<float>::min())) return {1.0f, grid.symmetric ? middle : 0};
-  if (grid.symmetric) return {static_cast<float>(scale), middle};
-  const double zero_point = std::nearbyint(qmin - rmin / scale);
-  return {static_cast<float>(scale), static_cast<int32_t>(std::clamp(zero_point, qmin, qmax))};
+  const double zero_point =
+      grid.symmetric ? middle : std::clamp(std::nearbyint(qmin - rmin / scale), qmin, qmax);
+  const double steps = std::max(zero_point - qmin, qmax - zero_point);
+  return {WithFiniteEnd(scale, steps), static_cast<int32_t>(zero_point)};
 }
 
 namespace {

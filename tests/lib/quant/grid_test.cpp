@@ -7,6 +7,8 @@
 #include <catch2/catch.hpp>
 
 #include "lib/base/random.h"
+#include "lib/quant/float_grid.h"
+#include "lib/quant/statistics.h"
 
 namespace roundel::quant {
 namespace {
@@ -50,6 +52,46 @@ TEST_CASE("unsigned symmetric grids count from 0 where no value is negative") {
   CHECK(grid.ForValuesFrom(0) == kUint8);
   CHECK(grid.ForValuesFrom(-1) == Grid{.bits = 8, .symmetric = true});
   CHECK(kInt8Narrow.ForValuesFrom(0) == kInt8Narrow);
+}
+
+TEST_CASE("every code of every grid stands for a finite number, however wide the range") {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  std::vector<Grid> grids;
+  for (int bits = 2; bits <= 16; ++bits)
+    for (const bool is_signed : {false, true})
+      for (const bool symmetric : {false, true})
+        for (const bool narrow : {false, true})
+          grids.push_back({bits, is_signed, symmetric, narrow});
+  for (const int bits : {4, 8})
+    grids.push_back({.bits = bits, .is_signed = true, .symmetric = true, .scales = ScaleKind::kSigned});
+  for (const NamedGrid& named : NamedGrids())
+    if (named.grid.has_scale() && named.grid.scales == ScaleKind::kFloat) grids.push_back(named.grid);
+  Random random(3);
+  std::vector<Range> ranges = {{-kLargest, 0}, {0, kLargest}, {-kLargest, kLargest}};
+  for (int i = 0; i < 40; ++i)
+    ranges.push_back({-kLargest * std::pow(random.Uniform(), 4), kLargest * (1 - random.Uniform() / 8)});
+  for (const Grid& grid : grids) {
+    for (const Range& range : ranges) {
+      INFO(grid.Name() << " [" << range.min << ", " << range.max << "]");
+      const QParams p = ParamsFromRange(range.min, range.max, grid);
+      const double magnitude = std::max(-range.min, range.max);
+      double low, high;
+      if (grid.is_float()) {
+        high = static_cast<double>(LargestFloat(grid) * p.scale);
+        low = -high;
+      } else {
+        low = Dequantize(grid.qmin(), p);
+        high = Dequantize(grid.qmax(), p);
+      }
+      CHECK(std::isfinite(low));
+      CHECK(std::isfinite(high));
+      // No more is lost than one step at either end.
+      const double step = grid.is_float() ? 0 : std::fabs(p.scale);
+      CHECK(std::max(std::fabs(low), std::fabs(high)) >= magnitude * (1 - 1e-6) - step);
+    }
+  }
+  // Not changed where nothing overflows.
+  CHECK(ParamsFromRange(-1.28e30, 1.27e30, kUint8).scale == 1e28f);
 }
 
 TEST_CASE("bounds, storage and names of grids") {
