@@ -13,6 +13,7 @@
 #include "lib/quant/tensor_ranges.h"
 #include "passes/analytic_values.h"
 #include "passes/range_joins.h"
+#include "passes/score_ranges.h"
 #include "passes/stored_statistics.h"
 
 namespace roundel::passes {
@@ -56,27 +57,11 @@ double MeanErrorWeight(const graph::Graph& graph, const std::vector<const QuantP
   return layers > 0 ? ratios / layers : 1;
 }
 
-// Whether nothing but Softmax reads what the group holds.
-bool FeedsSoftmaxAlone(const graph::Graph& graph, const std::vector<const QuantPoint*>& group) {
-  const auto inside = [&](const std::string& value) {
-    return std::any_of(group.begin(), group.end(), [&](auto* p) { return p->value == value; });
-  };
-  return std::all_of(group.begin(), group.end(), [&](const QuantPoint* point) {
-    const auto& uses = graph.Uses(point->value);
-    return point->role == Role::kActivation && !graph.IsOutput(point->value) &&
-           std::all_of(uses.begin(), uses.end(), [&](const graph::Use& use) {
-             const auto& made = use.node->outputs;
-             return use.node->Is("Softmax") ||
-                    (use.index >= 0 && std::all_of(made.begin(), made.end(), inside));
-           });
-  });
-}
-
 struct GroupRange {
   quant::Grid grid;
   quant::Decision decision;
-  std::optional<double> unmasked;  // the least score, if an attention mask lies below
-  bool whole = false;              // QuantPoint::whole_range
+  ScoreRanges::Unmasked unmasked;
+  bool whole = false;  // QuantPoint::whole_range
 };
 
 class ActivationGrids {
@@ -85,10 +70,12 @@ class ActivationGrids {
       : session_(session),
         params_(params),
         table_(table),
-        graph_(graph::WithBodies(session.model)) {}
+        graph_(graph::WithBodies(session.model)),
+        scores_(*graph_) {}
 
   // How many samples were seen.
   Result<int64_t> Run(target::Placement* placement) {
+    placement_ = placement;
     ASSIGN_OR_RETURN(method_,
                      quant::MakeObserver(params_.String("method"), MethodOptionsOf(params_)));
     ASSIGN_OR_RETURN(whole_, quant::MakeObserver("min_max"));
@@ -168,13 +155,13 @@ class ActivationGrids {
   // those, and what that one needs in addition.
   Status Observe(target::Placement* placement) {
     StatisticsSource source = {.needs = method_->needs(),
-                               .histograms = {},
+                               .scores = {},
                                .samples = params_.Int("samples"),
                                .stats_in = params_.Strings("stats_in"),
                                .stats_out = params_.String("stats_out"),
                                .accept_mismatch = params_.String("stats_mismatch") == "accept"};
     CollectGroups(*placement);
-    std::vector<std::string> values = NotAsked(&source.histograms);
+    std::vector<std::string> values = NotAsked(&source.scores);
     if (source.stats_in.empty()) AddJoined(*placement, !source.stats_out.empty(), &values);
     RETURN_IF_ERROR(Gather(values, source));
     if (!placement->joins.empty()) {
@@ -185,8 +172,8 @@ class ActivationGrids {
       *placement = std::move(settled);
       CollectGroups(*placement);
       source.stats_out.clear();  // holds more than any decision needs
-      source.histograms.clear();
-      values = NotAsked(&source.histograms);
+      source.scores.clear();
+      values = NotAsked(&source.scores);
       RETURN_IF_ERROR(Gather(values, source));
     }
     // A branch that the data never takes, and a loop without a round, leave their values unseen.
@@ -198,16 +185,16 @@ class ActivationGrids {
     return OkStatus();
   }
 
-  // Points of open groups that no statistics were asked for, and those of them that need a
-  // histogram in any case.
-  std::vector<std::string> NotAsked(std::set<std::string>* histograms) const {
+  // Points of open groups that no statistics were asked for, and those of them that hold
+  // scores.
+  std::vector<std::string> NotAsked(std::set<std::string>* scores) const {
     std::vector<std::string> values;
     for (const auto& [number, group] : groups_) {
       if (FrozenMember(group)) continue;
       for (const QuantPoint* point : group)
         if (NeedsData(*point) && !asked_.contains(point->value)) values.push_back(point->value);
-      if (FeedsSoftmaxAlone(*graph_, group))
-        for (const QuantPoint* point : group) histograms->insert(point->value);
+      if (scores_.Covers(group))
+        for (const QuantPoint* point : group) scores->insert(point->value);
     }
     return values;
   }
@@ -261,15 +248,23 @@ class ActivationGrids {
     std::vector<const std::vector<const QuantPoint*>*> open;
     for (const auto& [number, group] : groups_)
       if (!FrozenMember(group)) open.push_back(&group);
+    scores_.FindMasks(seen_.values);
+    scores_.FindMasks(seen_.values);
     std::vector<GroupRange> decisions(open.size());
     graph_->IsInput("");  // builds the graph's index, which then several may read
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
         decisions[i] = Decide(*open[i], &seen_);
     });
+    std::vector<quant::Range> ranges;
     for (size_t i = 0; i < open.size(); ++i) {
-      ASSIGN_OR_RETURN(const quant::Range range, Widened(*open[i], decisions[i]));
+      ASSIGN_OR_RETURN(ranges.emplace_back(), Widened(*open[i], decisions[i]));
+      if (scores_.Covers(*open[i]))
+        scores_.Note(*open[i], decisions[i].unmasked, decisions[i].grid, ranges[i]);
+    }
+    for (size_t i = 0; i < open.size(); ++i) {
       const quant::Grid& grid = decisions[i].grid;
+      const quant::Range range = MaskedRange(*open[i], decisions[i], ranges[i]);
       const QParams params = ActivationParams(range, grid);
       for (const QuantPoint* point : *open[i])
         if (const auto [at, added] =
@@ -277,6 +272,7 @@ class ActivationGrids {
             added)
           at->second.grid = grid;
     }
+    MakeMaskConstants();
     for (const auto& [number, group] : groups_)
       if (const Encoding* frozen = FrozenMember(group))
         for (const QuantPoint* point : group)
@@ -328,26 +324,50 @@ class ActivationGrids {
     const bool whole = std::any_of(group.begin(), group.end(),
                                    [](const QuantPoint* point) { return point->whole_range; });
     const quant::Observer& method = whole ? *whole_ : *method_;
-    const bool may_be_masked = first->needs().histogram && FeedsSoftmaxAlone(*graph_, group);
+    const bool scores = first->needs().histogram && scores_.Covers(group);
     quant::StatisticsNeeds needs = method.needs();
-    if (may_be_masked) needs.histogram = true;
+    if (scores) needs.histogram = true;
     quant::Evidence evidence = quant::EvidenceOf(*first, needs);
     evidence.rare_values_count =
         std::any_of(group.begin(), group.end(),
                     [](const QuantPoint* point) { return point->rare_values_count; });
     if (method.weighs_mean_error()) evidence.mean_error_weight = MeanErrorWeight(*graph_, group);
-    const auto least =
-        may_be_masked ? quant::LeastUnmasked(evidence.values) : std::optional<double>();
-    if (!least) return {grid, method.Decide(evidence, grid), {}, whole};
-    quant::Decision decision = method.Decide(quant::FromValue(evidence, *least), grid);
-    decision.range.min -= quant::MaskReach(grid);
-    return {grid, decision, least, whole};
+    const auto unmasked = scores ? scores_.Cut(group, evidence.values) : ScoreRanges::Unmasked();
+    if (unmasked.none) return {grid, {{0, 0}, method.name()}, unmasked, whole};
+    if (unmasked.least) evidence = quant::FromValue(evidence, *unmasked.least);
+    quant::Decision decision = method.Decide(evidence, grid);
+    if (unmasked.most) decision.range.max = std::min(decision.range.max, *unmasked.most);
+    return {grid, decision, unmasked, whole};
+  }
+
+  // What was found, with room for masks.
+  quant::Range MaskedRange(const std::vector<const QuantPoint*>& group, const GroupRange& found,
+                           const quant::Range& range) {
+    if (!scores_.Covers(group)) return range;
+    const quant::Range wide = scores_.WithMask(group, found.unmasked, found.grid, range);
+    if (found.unmasked.least || found.unmasked.most)
+      session_.report->Add(group[0]->value, "mask left out",
+                           StrCat("scores lie in [", range.min, ", ", range.max, "], the grid in [",
+                                  wide.min, ", ", wide.max, "]: what is masked ends there"));
+    return wide;
+  }
+
+  // Constants of a mask that are operands by themselves.
+  void MakeMaskConstants() {
+    for (const QuantPoint& point : placement_->points) {
+      if (point.role != Role::kWeight || point.group >= 0 || table_->contains(point.value))
+        continue;
+      const Tensor& constant = ConstantOf(session_, point.value);
+      if (!scores_.IsMask(point.value, constant)) continue;
+      const quant::Range range = scores_.ConstantRange(point.value, constant, true);
+      table_->emplace(point.value, MakeEncoding(point, {ActivationParams(range, point.grid)}));
+    }
   }
 
   // The range together with what needs no data: fixed ranges and constants of the group.
   Result<quant::Range> Widened(const std::vector<const QuantPoint*>& group,
                                const GroupRange& found) {
-    const auto& [grid, decision, unmasked, whole] = found;
+    const quant::Decision& decision = found.decision;
     quant::Range range{std::numeric_limits<double>::max(), std::numeric_limits<double>::lowest()};
     const auto widen = [&range](double low, double high) {
       range = {std::min(range.min, low), std::max(range.max, high)};
@@ -355,17 +375,19 @@ class ActivationGrids {
     for (const QuantPoint* point : group) {
       if (point->fixed_range) widen(point->range_min, point->range_max);
       if (point->role != Role::kWeight) continue;
+      if (const Tensor& constant = ConstantOf(session_, point->value);
+          scores_.Covers(group) && scores_.IsMask(point->value, constant)) {
+        const quant::Range own = scores_.ConstantRange(point->value, constant, false);
+        widen(own.min, own.max);
+        continue;
+      }
       ASSIGN_OR_RETURN(const auto ranges, quant::TensorRanges(ConstantOf(session_, point->value),
                                                               MakeEncoding(*point, {})));
       widen(ranges[0].min, ranges[0].max);
     }
     if (decision.method.empty()) return range;
     widen(decision.range.min, decision.range.max);
-    if (unmasked)
-      session_.report->Add(group[0]->value, "mask left out",
-                           StrCat("scores begin at ", *unmasked, ", what is masked ends at exp(",
-                                  -quant::MaskReach(grid), ") of them"));
-    if (whole && decision.method != method_->name())
+    if (found.whole && decision.method != method_->name())
       session_.report->Add(group[0]->value, "kept whole",
                            StrCat("range [", range.min, ", ", range.max,
                                   "]: it reaches an output, where its rarest values count"));
@@ -379,6 +401,8 @@ class ActivationGrids {
   const recipe::Params& params_;
   quant::EncodingTable* table_;
   const std::shared_ptr<graph::Graph> graph_;  // bodies laid out
+  ScoreRanges scores_;
+  const target::Placement* placement_ = nullptr;
   std::unique_ptr<quant::Observer> method_, whole_;
   std::set<std::string> asked_;  // values whose statistics were gathered
   quant::CalibrationStatistics seen_;

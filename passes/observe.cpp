@@ -9,6 +9,7 @@
 #include "lib/graph/bodies.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/channel_mean.h"
+#include "lib/quant/scan.h"
 #include "lib/target/op_facts.h"
 
 namespace roundel::passes {
@@ -24,8 +25,8 @@ struct Mean {
   bool Suffices() const { return samples >= kMeanSamples && channels.count() >= kMeanValues; }
 };
 
-// What one lane of the sweep has seen: everything by statistics, but of means and of the extremes of
-// single samples only the last batch.
+// What one lane of the sweep has seen: everything by statistics, but of means and of the extremes
+// of single samples only the last batch.
 struct LaneState {
   std::map<std::string, quant::ValueStatistics> values;
   std::map<std::string, Mean> means;
@@ -45,12 +46,10 @@ class Observing {
     for (const auto& [value, unused] : inputs_) options.executor.tapped_values.push_back(value);
     const engine::SweepHooks hooks = {
         .taps = [this](int lane) { return Taps(lane); },
-        .done = [this](int lane, const engine::Batch& batch, const auto&) {
-          return Done(lane, batch.size);
-        },
-        .explain = [this](Status error, const engine::Batch& batch) {
-          return Explain(std::move(error), batch);
-        }};
+        .done = [this](int lane, const engine::Batch& batch,
+                       const auto&) { return Done(lane, batch.size); },
+        .explain = [this](Status error,
+                          const engine::Batch& batch) { return Explain(std::move(error), batch); }};
     quant::CalibrationStatistics seen;
     // Lanes are filled in while others run: none may move.
     lanes_.resize(static_cast<size_t>(Threads()));
@@ -82,7 +81,7 @@ class Observing {
     std::vector<engine::Tap> taps;
     for (const std::string& value : values_) {
       quant::StatisticsNeeds needs = options_.needs;
-      if (options_.histograms.contains(value)) needs.histogram = true;
+      if (options_.scores.contains(value)) needs.histogram = true;
       const auto made = state.values.emplace(value, quant::ValueStatistics(needs));
       taps.push_back(RangeTap(value, &made.first->second));
     }
@@ -95,10 +94,11 @@ class Observing {
   // minimum and maximum then stay what they are. In networks with Relu6 that is most of what flows.
   engine::Tap RangeTap(const std::string& value, quant::ValueStatistics* statistics) const {
     const graph::Node* producer = session_.model.graph->Producer(value);
+    const bool score = options_.scores.contains(value);
     std::optional<target::Clamp> bounds;
     if (producer && statistics->needs() == quant::StatisticsNeeds{})
       bounds = target::FindClamp(*session_.model.graph, *producer);
-    return {value, true, [statistics, bounds](const engine::TapView& view) {
+    return {value, true, [this, statistics, bounds, score](const engine::TapView& view) {
               const quant::Range seen = statistics->seen();
               if (bounds && statistics->count() > 0 && seen.min == bounds->low &&
                   seen.max == bounds->high)
@@ -107,8 +107,47 @@ class Observing {
               constexpr int64_t kMostParts = 1 << 16;
               int64_t parts = view.shape.empty() ? 1 : view.shape[0];
               if (parts < 1 || parts > kMostParts) parts = 1;
-              return statistics->Observe(view.data, parts).At(StrCat("value '", view.name, "'"));
+              std::vector<float> bounded;
+              std::span<const float> data = view.data;
+              if (score && !quant::ScanFinite(data).ok()) {
+                bounded = Bounded(data);
+                data = bounded;
+              }
+              const Status seen_well = statistics->Observe(data, parts);
+              if (seen_well.ok()) return seen_well;
+              const bool nan = std::any_of(data.begin(), data.end(), [](float x) { return x != x; });
+              return DataError(StrCat(Describe(view.name), ": ", seen_well.message(),
+                                      nan ? "" : WayOut(view.name)));
             }};
+  }
+
+  // Infinities as the largest floats of their sign; NaN as it is.
+  static std::vector<float> Bounded(std::span<const float> values) {
+    constexpr float kLargest = std::numeric_limits<float>::max();
+    std::vector<float> bounded(values.begin(), values.end());
+    for (float& x : bounded) x = x < -kLargest ? -kLargest : x > kLargest ? kLargest : x;
+    return bounded;
+  }
+
+  std::string Describe(const std::string& value) const {
+    const graph::Node* producer = session_.model.graph->Producer(value);
+    return StrCat("value '", Printable(value), "'", producer ? " of " + producer->DisplayName() : "");
+  }
+
+  // The nodes around a value, which leave it float if they are excluded.
+  std::string WayOut(const std::string& value) const {
+    const graph::Graph& graph = *session_.model.graph;
+    std::vector<std::string> names;
+    const auto add = [&names](const graph::Node* node) {
+      if (!node) return;
+      const std::string name = Printable(node->name.empty() ? node->output(0) : node->name);
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    };
+    add(graph.Producer(value));
+    for (const graph::Use& use : graph.Uses(value)) add(use.node);
+    constexpr size_t kShown = 8;
+    if (names.empty() || names.size() > kShown) return "";
+    return StrCat("; to leave it float: --set 'exclude=[", Join(names, ","), "]'");
   }
 
   engine::Tap MeanTap(const std::string& value, bool convolution, Mean* batch) {
@@ -148,8 +187,8 @@ class Observing {
     return OkStatus();
   }
 
-  // Moves the extremes of what lay along a value's first axis to `all`, one pair per sample; one for
-  // the batch if that axis was something else.
+  // Moves the extremes of what lay along a value's first axis to `all`, one pair per sample; one
+  // for the batch if that axis was something else.
   static void AppendSamples(std::vector<quant::SampleRange>& parts, int64_t batch_size,
                             std::vector<quant::SampleRange>* all) {
     const int64_t count = std::ssize(parts);
@@ -200,9 +239,10 @@ class Observing {
       std::vector<engine::Tap> taps;
       for (const std::string& value : values_)
         taps.push_back({value, false, [&](const engine::TapView& view) {
-                          const auto bad =
-                              std::find_if_not(view.data.begin(), view.data.end(),
-                                               [](float x) { return std::isfinite(x); });
+                          const bool score = options_.scores.contains(view.name);
+                          const auto bad = std::find_if_not(
+                              view.data.begin(), view.data.end(),
+                              [score](float x) { return score ? x == x : std::isfinite(x); });
                           if (bad == view.data.end()) return OkStatus();
                           const bool by_sample = !view.shape.empty() && view.shape[0] == batch.size;
                           if (by_sample)

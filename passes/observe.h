@@ -13,15 +13,17 @@ namespace roundel::passes {
 
 struct ObservationOptions {
   quant::StatisticsNeeds needs;
-  std::set<std::string> histograms;  // values that need one in any case
+  // Values that only exponentials see: they have a histogram in any case, and infinity, which means a
+  // mask there, counts as the largest float.
+  std::set<std::string> scores;
   bool input_means = false;  // of all layers
   int64_t samples = 0;       // 0: all
 };
 
 // Statistics of `values`; hashes are left to the caller. Memory does not grow with the number of
 // samples, but for the extremes of single samples if they are wanted; the result does not depend on
-// the number of threads. kData for NaN or infinity (which value, which sample) and for values that
-// received nothing; those inside of sub-graphs that no sample reached are left out.
+// the number of threads. kData for NaN or infinity (which value, which sample, what to do) and for values
+// that received nothing; those inside of sub-graphs that no sample reached are left out.
 Result<quant::CalibrationStatistics> Observe(Session& session,
                                              const std::vector<std::string>& values,
                                              const ObservationOptions& options);

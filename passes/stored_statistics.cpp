@@ -94,7 +94,7 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
     const bool keeps = !source.stats_out.empty();
     const ObservationOptions options = {
         .needs = keeps ? quant::StatisticsNeeds{true, true, true} : source.needs,
-        .histograms = source.histograms,
+        .scores = source.scores,
         .input_means = keeps || session.wants_input_means,
         .samples = source.samples};
     ASSIGN_OR_RETURN(statistics, Observe(session, values, options));

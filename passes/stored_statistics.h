@@ -12,7 +12,7 @@ namespace roundel::passes {
 
 struct StatisticsSource {
   quant::StatisticsNeeds needs;
-  std::set<std::string> histograms;   // values that need one in any case; files may lack it
+  std::set<std::string> scores;       // ObservationOptions::scores; files may lack their histograms
   int64_t samples = 0;                // to look at; 0: all
   std::vector<std::string> stats_in;  // files to merge; empty: the data is run
   std::string stats_out;              // file to write; "": none

@@ -49,10 +49,9 @@ template <typename From, typename To>
 Status FloatsToFloats(const From* from, int64_t count, To* to, DType to_type) {
   for (int64_t i = 0; i < count; ++i) {
     const double value = Value(from[i]);
-    if (!std::isfinite(value))
-      return DataError(StrCat("element ", i, " is ", std::isnan(value) ? "NaN" : "infinite"));
+    if (std::isnan(value)) return DataError(StrCat("element ", i, " is NaN"));
     to[i] = Rounded<To>(value);
-    if (!std::isfinite(Value(to[i])))
+    if (std::isfinite(value) && !std::isfinite(Value(to[i])))
       return DataError(
           StrCat("element ", i, " is ", value, ", too large for ", DTypeName(to_type)));
   }

@@ -13,7 +13,7 @@ namespace roundel::data {
 bool CanConvert(DType from, DType to);
 
 // Integers must keep their value exactly, floats are rounded to nearest. kData, naming the first
-// element, for a value that does not fit, NaN or infinity. REQUIRES CanConvert.
+// element, for a value that does not fit and for NaN. REQUIRES CanConvert.
 Status ConvertElements(DType from_type, const void* from, int64_t count, DType to_type, void* to);
 
 }  // namespace roundel::data

@@ -5,7 +5,7 @@
 
 namespace roundel::quant {
 
-constexpr double kLeastGap = 1000, kGapOverSpan = 4;
+constexpr double kLeastGap = 50, kGapOverSpan = 4;
 
 std::optional<double> LeastUnmasked(const Distribution& values) {
   const auto& bins = values.bins();
@@ -13,6 +13,16 @@ std::optional<double> LeastUnmasked(const Distribution& values) {
     const double least = bins[i].low, masked = bins[i - 1].high;
     const double gap = least - masked, span = values.range().max - least;
     if (masked < 0 && gap > kLeastGap && gap > kGapOverSpan * span) return least;
+  }
+  return std::nullopt;
+}
+
+std::optional<double> MostUnmasked(const Distribution& values) {
+  const auto& bins = values.bins();
+  for (size_t i = 0; i + 1 < bins.size(); ++i) {
+    const double most = bins[i].high, masked = bins[i + 1].low;
+    const double gap = masked - most, span = most - values.range().min;
+    if (masked > 0 && gap > kLeastGap && gap > kGapOverSpan * span) return most;
   }
   return std::nullopt;
 }

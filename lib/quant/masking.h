@@ -2,7 +2,8 @@
 // Additive masks of attention. Scores that are to be ignored have a large negative number added to
 // them (-10000, -1e9, the lowest float), and only a Softmax reads the sum. Its exponentials are
 // zero whatever the masked values are exactly; a grid that reaches down to them has no levels left
-// for the scores, though: with 8 bits and -10000 a step is 39.
+// for the scores, though: with 8 bits and -10000 a step is 39. Statistics hold -infinity as the
+// lowest float.
 
 #include <optional>
 
@@ -11,9 +12,12 @@
 namespace roundel::quant {
 
 // The least of the values above the mask; nothing if none of them looks masked. What is masked lies
-// below zero, with a gap above it that is wider than 1000 and four times what all the others span.
-// Trained scores, biases by distance included, leave no such gap.
+// below zero, with a gap above it that is wider than 50 and four times what all the others span.
+// Trained scores, biases by distance included, leave no such gap; and exp(-50) is nothing beside
+// one.
 std::optional<double> LeastUnmasked(const Distribution& values);
+// The same the other way up, of masks that are subtracted.
+std::optional<double> MostUnmasked(const Distribution& values);
 
 // What was seen of the values from `least` on.
 Evidence FromValue(const Evidence& evidence, double least);

@@ -19,7 +19,7 @@ std::vector<float> Masked(const std::vector<float>& scores, float mask) {
 TEST_CASE("what lies above an attention mask is found, whatever the mask") {
   const std::vector<float> scores = NormalValues(5000, 1, -3, 8);
   const double least = *std::min_element(scores.begin(), scores.end());
-  for (const float mask : {-1e4f, -65504.0f, -1e9f, std::numeric_limits<float>::lowest()}) {
+  for (const float mask : {-400.0f, -1e4f, -65504.0f, -1e9f, std::numeric_limits<float>::lowest()}) {
     INFO(mask);
     const std::vector<float> values = Masked(scores, mask);
     CHECK(LeastUnmasked(Distribution::Of(values)) == least);
@@ -29,6 +29,14 @@ TEST_CASE("what lies above an attention mask is found, whatever the mask") {
     // Nothing of the scores is lost, and none of the others is left.
     CHECK(binned.From(*LeastUnmasked(binned)).mass() == 5000);
   }
+}
+
+TEST_CASE("what lies below a mask that is subtracted is found") {
+  std::vector<float> values = NormalValues(5000, 1, -3, 2);
+  const double most = *std::max_element(values.begin(), values.end());
+  CHECK_FALSE(MostUnmasked(Distribution::Of(values)));
+  for (const float mask : {200.0f, 1e9f, std::numeric_limits<float>::max()})
+    CHECK(MostUnmasked(Distribution::Of(Masked(values, mask))) == most);
 }
 
 TEST_CASE("values that are merely far apart are not taken for masked ones") {
