@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "cmd/command.h"
 #include "cmd/described.h"
@@ -33,16 +34,19 @@ Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& mod
                            "': was it made from this model?"));
 }
 
-Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded) {
+// `other`: the second model, if it has a file of its own.
+Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
+                                 std::optional<graph::Model>* other) {
   if (options.second.empty()) {
     ASSIGN_OR_RETURN(const Described described, LoadDescribed(*loaded, options.encodings));
     return OpenNamed(options, loaded->model, described.model, &described.encodings);
   }
-  ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));
+  ASSIGN_OR_RETURN(LoadedModel second, LoadModel(options.second));
   RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
+  *other = std::move(second.model);
   // Values inside of functions have the names that quantize gives them.
   RETURN_IF_ERROR(engine::MakeNormalForm(&loaded->model).status());
-  return OpenNamed(options, loaded->model, second.model, nullptr);
+  return OpenNamed(options, loaded->model, **other, nullptr);
 }
 
 Result<int64_t> CompareAll(engine::DataSource& data, ComparedModels* models) {
@@ -74,7 +78,8 @@ Json ToJson(const Options& options, const ComparedModels& sides, int64_t samples
   return json;
 }
 
-void Print(const Options& options, const ComparedModels& sides, int64_t samples, std::ostream& out) {
+void Print(const Options& options, const ComparedModels& sides, int64_t samples,
+           const data::DatasetFacts& facts, std::ostream& out) {
   std::vector<std::vector<std::string>> rows = {
       {"SQNR dB", "cosine", "max error", "position", "op", "tensor"}};
   const size_t shown = options.limit == 0
@@ -87,8 +92,8 @@ void Print(const Options& options, const ComparedModels& sides, int64_t samples,
                     Printable(pair.value)});
   }
   out << report::TextTable(rows) << "\n";
-  out << shown << " of " << sides.pairs.size() << " tensors, worst first; " << samples
-      << " samples\n";
+  out << shown << " of " << sides.pairs.size() << " tensors, worst first; " << samples << " samples"
+      << (facts.feeding.empty() ? "" : ", " + Printable(facts.feeding)) << "\n";
 }
 
 Status RunCompare(const Options& options, Console& console) {
@@ -96,18 +101,21 @@ Status RunCompare(const Options& options, Console& console) {
     return UsageError("nothing to compare with: give QUANTIZED or --encodings");
   ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
-  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded));
+  std::optional<graph::Model> other;
+  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded, &other));
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
   data::DatasetFacts facts;
-  ASSIGN_OR_RETURN(const auto data, OpenData(params, loaded.model, "--data PATH", &facts));
+  std::vector<const graph::Model*> run = {&loaded.model};
+  if (other) run.push_back(&*other);
+  ASSIGN_OR_RETURN(const auto data, OpenData(params, run, "--data PATH", &facts));
   ASSIGN_OR_RETURN(const int64_t samples, CompareAll(*data, &sides));
   if (console.json)
     console.out
         << ToJson(options, sides, samples).dump(2, ' ', false, Json::error_handler_t::replace)
         << "\n";
   else
-    Print(options, sides, samples, console.out);
+    Print(options, sides, samples, facts, console.out);
   return OkStatus();
 }
 

@@ -1,12 +1,16 @@
 // What a model really gets (after decoding and preprocessing) and what it gives, as .npy files: for
-// looking into surprising accuracy, and for holding roundel against another runtime on the same pixels.
+// looking into surprising accuracy, and for holding roundel against another runtime on the same
+// pixels.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
+#include <map>
 #include <memory>
+#include <set>
 
 #include "cmd/command.h"
 #include "cmd/feeds.h"
@@ -52,60 +56,135 @@ std::vector<std::string> PathsOf(const std::string& folder, const std::string& k
   return paths;
 }
 
-// One file per value; rows arrive batch by batch.
+// The values of all samples: in one file, row by row, where every sample gives one row of the first
+// axis (or a number, which counts as a row); else a file for each sample.
 class Dump {
  public:
   Dump(const std::string& folder, const std::string& kind, const std::vector<std::string>& names,
-       int64_t total)
-      : paths_(PathsOf(folder, kind, names)) {
-    for (const std::string& path : paths_) files_.emplace_back(path, total);
+       int64_t total, std::set<std::string>* apart)
+      : total_(total), apart_(apart), paths_(PathsOf(folder, kind, names)) {
+    for (const std::string& path : paths_) rows_.emplace_back(path, total);
   }
-  Status Append(const std::vector<Tensor>& values) {
-    for (size_t i = 0; i < values.size(); ++i) RETURN_IF_ERROR(files_[i].Append(values[i]));
+
+  // False if a value turns out to need a file for each sample: it is then in `apart`, and the dump
+  // has to begin anew.
+  Result<bool> Append(const std::vector<Tensor>& values, int64_t samples) {
+    const int64_t first = samples_;
+    samples_ += samples;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (apart_->contains(paths_[i])) {
+        RETURN_IF_ERROR(WriteApart(i, values[i], first, samples));
+        continue;
+      }
+      const Tensor value =
+          values[i].rank() == 0 && samples == 1 ? values[i].Reshaped({1}) : values[i];
+      Shape row = value.shape();
+      if (!row.empty()) row[0] = 1;
+      const auto [place, is_first] = row_shapes_.try_emplace(i, row);
+      if (value.rank() == 0 || value.dim(0) != samples || place->second != row) {
+        apart_->insert(paths_[i]);
+        return false;
+      }
+      RETURN_IF_ERROR(rows_[i].Append(value));
+      if (is_first) written_.push_back(paths_[i]);
+    }
+    return true;
+  }
+
+  Status Commit(std::vector<std::string>* written) {
+    for (size_t i = 0; i < rows_.size(); ++i)
+      if (!apart_->contains(paths_[i])) RETURN_IF_ERROR(rows_[i].Commit());
+    written->insert(written->end(), written_.begin(), written_.end());
     return OkStatus();
   }
-  Status Commit() {
-    for (io::NpyRows& file : files_) RETURN_IF_ERROR(file.Commit());
-    return OkStatus();
-  }
-  const std::vector<std::string>& paths() const { return paths_; }
 
  private:
-  std::vector<std::string> paths_;
-  std::vector<io::NpyRows> files_;
+  // Of a batch of several samples each has an equal part of the first axis.
+  Status WriteApart(size_t i, const Tensor& value, int64_t first, int64_t samples) {
+    if (samples != 1 && (value.rank() == 0 || value.dim(0) % samples != 0))
+      return DataError(StrCat("'", paths_[i], "': a value of shape ", ShapeString(value.shape()),
+                              " does not fall into ", samples,
+                              " samples; --batch 1 writes one at a time"));
+    for (int64_t k = 0; k < samples; ++k) {
+      Shape shape = value.shape();
+      if (samples != 1) shape[0] /= samples;
+      Tensor part = samples == 1 ? value : Tensor::Empty(value.dtype(), shape);
+      if (samples != 1)
+        std::memcpy(part.mutable_raw(),
+                    static_cast<const std::byte*>(value.raw()) + k * part.byte_size(),
+                    static_cast<size_t>(part.byte_size()));
+      const std::string path = total_ == 1 ? paths_[i] : PathOfSample(paths_[i], first + k);
+      RETURN_IF_ERROR(io::WriteNpy(part, path));
+      written_.push_back(path);
+    }
+    return OkStatus();
+  }
+
+  // "output.y.npy" -> "output.y.007.npy", so that names sort like the samples.
+  std::string PathOfSample(const std::string& path, int64_t sample) const {
+    std::string number = StrCat(sample);
+    const size_t digits = StrCat(total_ - 1).size();
+    number.insert(0, digits - std::min(digits, number.size()), '0');
+    return StrCat(path.substr(0, path.size() - 4), ".", number, ".npy");
+  }
+
+  const int64_t total_;
+  std::set<std::string>* apart_;
+  std::vector<std::string> paths_, written_;
+  std::vector<io::NpyRows> rows_;
+  std::map<size_t, Shape> row_shapes_;  // by value
+  int64_t samples_ = 0;
 };
 
-Status DumpAll(const Options& options, engine::Executor& executor, engine::DataSource& data,
-               std::vector<std::string>* written) {
+// One go through the data; false as Dump::Append says.
+Result<bool> TryDump(const Options& options, engine::Executor& executor, engine::DataSource& data,
+                     std::set<std::string>* apart, std::vector<std::string>* written) {
   Dump inputs(options.folder, "input",
-              options.inputs ? executor.input_names() : std::vector<std::string>(), data.size());
-  Dump outputs(options.folder, "output", executor.output_names(), data.size());
+              options.inputs ? executor.input_names() : std::vector<std::string>(), data.size(),
+              apart);
+  Dump outputs(options.folder, "output", executor.output_names(), data.size(), apart);
   std::vector<int64_t> labels;
   RETURN_IF_ERROR(data.Rewind());
   Progress progress("dump", data.size());
+  bool fits = true;
   while (true) {
     if (Interrupted()) return InterruptedError();
     ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data.Next());
     if (!batch) break;
-    if (options.inputs) RETURN_IF_ERROR(inputs.Append(batch->inputs));
+    if (options.inputs) {
+      ASSIGN_OR_RETURN(fits, inputs.Append(batch->inputs, batch->size));
+      if (!fits) return false;
+    }
     ASSIGN_OR_RETURN(const std::vector<Tensor> results, executor.Run(batch->inputs));
-    RETURN_IF_ERROR(outputs.Append(results));
+    ASSIGN_OR_RETURN(fits, outputs.Append(results, batch->size));
+    if (!fits) return false;
     labels.insert(labels.end(), batch->labels.begin(), batch->labels.end());
     progress.Advance(batch->size);
   }
   if (data.skipped() > 0)
-    return DataError(StrCat(data.skipped(), " samples could not be read: leave them out by --names"));
+    return DataError(
+        StrCat(data.skipped(), " samples could not be read: leave them out by --names"));
   CommitGroup group;
-  RETURN_IF_ERROR(inputs.Commit());
-  RETURN_IF_ERROR(outputs.Commit());
-  *written = inputs.paths();
-  written->insert(written->end(), outputs.paths().begin(), outputs.paths().end());
+  RETURN_IF_ERROR(inputs.Commit(written));
+  RETURN_IF_ERROR(outputs.Commit(written));
   if (!labels.empty()) {
     written->push_back(options.folder + "/labels.npy");
     const auto count = static_cast<int64_t>(labels.size());
     RETURN_IF_ERROR(io::WriteNpy(Tensor::FromVector<int64_t>({count}, labels), written->back()));
   }
-  return group.Finish();
+  RETURN_IF_ERROR(group.Finish());
+  return true;
+}
+
+// What belongs in files of their own shows when a sample comes that does not continue the others'
+// rows.
+Status DumpAll(const Options& options, engine::Executor& executor, engine::DataSource& data,
+               std::vector<std::string>* written) {
+  std::set<std::string> apart;
+  for (bool done = false; !done;) {
+    ASSIGN_OR_RETURN(done, TryDump(options, executor, data, &apart, written));
+  }
+  return OkStatus();
 }
 
 Status MakeFolder(const std::string& folder) {
@@ -144,11 +223,10 @@ Status DumpFeeds(const Options& options, const graph::Graph& graph, engine::Exec
 }
 
 Status DumpDataset(const Options& options, const graph::Model& model, engine::Executor& executor,
-                   std::vector<std::string>* written, int64_t* samples) {
+                   std::vector<std::string>* written, int64_t* samples, data::DatasetFacts* facts) {
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
-  data::DatasetFacts facts;
-  ASSIGN_OR_RETURN(const auto data, OpenData(params, model, "--data PATH", &facts));
+  ASSIGN_OR_RETURN(const auto data, OpenData(params, {&model}, "--data PATH", facts));
   *samples = data->size();
   RETURN_IF_ERROR(MakeFolder(options.folder));
   return DumpAll(options, executor, *data, written);
@@ -163,8 +241,9 @@ Status RunDump(const Options& options, Console& console) {
   RETURN_IF_ERROR(CheckNames(options, *executor));
   std::vector<std::string> written;
   int64_t samples = 1;
+  data::DatasetFacts facts;
   if (options.feeds.empty())
-    RETURN_IF_ERROR(DumpDataset(options, loaded.model, *executor, &written, &samples));
+    RETURN_IF_ERROR(DumpDataset(options, loaded.model, *executor, &written, &samples, &facts));
   else
     RETURN_IF_ERROR(DumpFeeds(options, *loaded.model.graph, *executor, &written));
   if (console.json)
@@ -172,7 +251,9 @@ Status RunDump(const Options& options, Console& console) {
                        2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
                 << "\n";
   else if (!console.quiet)
-    console.out << "wrote " << Join(written, "\n      ") << "\n";
+    console.out << (facts.feeding.empty() ? ""
+                                          : StrCat("samples ", Printable(facts.feeding), "\n"))
+                << "wrote " << Join(written, "\n      ") << "\n";
   return OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include <memory>
+#include <optional>
 
 #include "cmd/command.h"
 #include "cmd/described.h"
@@ -25,7 +26,8 @@ struct Options {
 
 struct Models {
   LoadedModel first_model;
-  std::string second_name;  // "" if there is only one
+  std::string second_name;                   // "" if there is only one
+  std::optional<graph::Model> second_model;  // of a file of its own
   std::unique_ptr<engine::Executor> first, second;
 };
 
@@ -36,9 +38,10 @@ Result<Models> LoadModels(const Options& options) {
   RETURN_IF_ERROR(CheckRunnable(model, options.model));
   ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
   if (!options.second.empty()) {
-    ASSIGN_OR_RETURN(const LoadedModel second, LoadModel(options.second));
+    ASSIGN_OR_RETURN(LoadedModel second, LoadModel(options.second));
     RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
+    models.second_model = std::move(second.model);
     models.second_name = options.second;
   } else if (!options.encodings.empty()) {
     ASSIGN_OR_RETURN(const Described described,
@@ -100,9 +103,11 @@ void PrintLanguage(const Models& models, const TokenSums& sums, std::ostream& ou
   out << "\n" << sums.tokens << " predicted tokens\n" << report::TextTable(rows);
 }
 
-void Print(const Models& models, const Evaluation& result, std::ostream& out) {
+void Print(const Models& models, const Evaluation& result, const data::DatasetFacts& facts,
+           std::ostream& out) {
   out << result.samples << " samples";
   if (result.skipped > 0) out << ", " << result.skipped << " skipped";
+  if (!facts.feeding.empty()) out << ", " << Printable(facts.feeding);
   out << "\n";
   if (!result.class_output.empty()) {
     std::vector<std::vector<std::string>> rows = {{"model", "top-1 %", "top-5 %"}};
@@ -143,8 +148,9 @@ Status RunEval(const Options& options, Console& console) {
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
   data::DatasetFacts facts;
-  ASSIGN_OR_RETURN(const auto data,
-                   OpenData(params, models.first_model.model, "--data PATH", &facts));
+  std::vector<const graph::Model*> run = {&models.first_model.model};
+  if (models.second_model) run.push_back(&*models.second_model);
+  ASSIGN_OR_RETURN(const auto data, OpenData(params, run, "--data PATH", &facts));
   const EvaluateOptions evaluate{.perplexity = options.metric == "perplexity"};
   if (models.second == nullptr && !facts.has_labels && !evaluate.perplexity)
     return UsageError(
@@ -156,7 +162,7 @@ Status RunEval(const Options& options, Console& console) {
     console.out << ToJson(models, result, facts).dump(2, ' ', false, Json::error_handler_t::replace)
                 << "\n";
   else
-    Print(models, result, console.out);
+    Print(models, result, facts, console.out);
   return CheckGate(options.gate, result);
 }
 

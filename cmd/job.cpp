@@ -132,7 +132,7 @@ class Job {
     const std::string float_model = inputs.loaded.path;
     AddInputFacts(inputs);
     for (const std::string& warning : inputs.warnings) Warn(warning);
-    RETURN_IF_ERROR(OpenCalibrationData(inputs.loaded.model));
+    RETURN_IF_ERROR(OpenCalibrationData(inputs));
     RETURN_IF_ERROR(RunPasses(std::move(inputs)));
     RETURN_IF_ERROR(Export());
     RETURN_IF_ERROR(Check());
@@ -173,11 +173,13 @@ class Job {
     report_.warnings.push_back(message);
   }
 
-  Status OpenCalibrationData(const graph::Model& model) {
+  Status OpenCalibrationData(const JobInputs& inputs) {
     const Params params = WithSeed(recipe_, "data");
     if (params.String("path").empty()) return OkStatus();
+    const bool dynamic = inputs.grids.mode == target::ActivationMode::kDynamic;
     data::DatasetFacts facts;
-    ASSIGN_OR_RETURN(data_, OpenData(params, model, "--calib PATH", &facts));
+    ASSIGN_OR_RETURN(data_, OpenData(params, {&inputs.loaded.model}, "--calib PATH", &facts,
+                                     dynamic ? "dynamic quantization" : ""));
     report_.Fact("data", facts.description);
     report_.Fact("data_hash", facts.hash);
     report_.Fact("samples", data_->size());
@@ -288,7 +290,8 @@ class Job {
     }
     ASSIGN_OR_RETURN(const LoadedModel original, LoadModel(float_path));
     data::DatasetFacts facts;
-    ASSIGN_OR_RETURN(const auto data, OpenData(params, original.model, "eval.path", &facts));
+    ASSIGN_OR_RETURN(const auto data,
+                     OpenData(params, {&original.model, &quantized_}, "eval.path", &facts));
     ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
     ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(quantized_));
     ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*first, second.get(), *data));

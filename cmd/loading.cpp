@@ -11,6 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
+#include "lib/engine/sample_axis.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/quantization_ops.h"
 #include "lib/graph/unfuse.h"
@@ -60,6 +61,19 @@ std::vector<int64_t> DataShape(const graph::ValueInfo& info) {
   if (info.shape)
     for (const graph::Dim& dim : *info.shape) shape.push_back(dim.value.value_or(-1));
   return shape;
+}
+
+// Of the models together.
+data::SampleRule SampleRuleOf(const std::vector<const graph::Model*>& models,
+                              const std::string& mixing) {
+  data::SampleRule rule{.mixing = mixing};
+  for (const graph::Model* model : models) {
+    const auto judgement = engine::JudgeSamples(*model);
+    if (!judgement.ok()) continue;  // whoever runs it says why it cannot be run
+    if (rule.mixing.empty()) rule.mixing = judgement->reason;
+    rule.first_axis_is_walked |= judgement->first_axis_is_walked;
+  }
+  return rule;
 }
 
 }  // namespace
@@ -125,15 +139,17 @@ Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::s
 }
 
 Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,
-                                                     const graph::Model& model,
+                                                     const std::vector<const graph::Model*>& models,
                                                      const std::string& flag,
-                                                     data::DatasetFacts* facts) {
+                                                     data::DatasetFacts* facts,
+                                                     const std::string& mixing) {
   if (params.String("path").empty()) return UsageError(StrCat("no data: give ", flag));
+  const graph::Model& model = *models.front();
   std::vector<data::InputInfo> inputs;
   for (const std::string& name : RequiredInputs(*model.graph))
     for (const graph::ValueInfo& info : model.graph->inputs)
       if (info.name == name) inputs.push_back({info.name, info.dtype, DataShape(info)});
-  return data::OpenDataset(params, inputs, facts);
+  return data::OpenDataset(params, inputs, facts, SampleRuleOf(models, mixing));
 }
 
 }  // namespace roundel::cmd

@@ -35,10 +35,13 @@ Status CheckRunnable(const graph::Model& model, const std::string& path);
 Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::string& path,
                                            graph::Model* model);
 
-// Data for the model's inputs. kUsage if the section has no path; `flag` is named then.
+// Data for the inputs of the first of `models`, which all get it: the one place that decides
+// whether samples share batches. `mixing`: what else will mix them. kUsage if the section has no
+// path; `flag` is named then.
 Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,
-                                                     const graph::Model& model,
+                                                     const std::vector<const graph::Model*>& models,
                                                      const std::string& flag,
-                                                     data::DatasetFacts* facts);
+                                                     data::DatasetFacts* facts,
+                                                     const std::string& mixing = "");
 
 }  // namespace roundel::cmd

@@ -249,7 +249,6 @@ class ActivationGrids {
     for (const auto& [number, group] : groups_)
       if (!FrozenMember(group)) open.push_back(&group);
     scores_.FindMasks(seen_.values);
-    scores_.FindMasks(seen_.values);
     std::vector<GroupRange> decisions(open.size());
     graph_->IsInput("");  // builds the graph's index, which then several may read
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {

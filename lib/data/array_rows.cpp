@@ -26,6 +26,14 @@ bool Fits(const Shape& row, const Shape& model) {
   return true;
 }
 
+// Whether `fed` can be all of the model's input.
+bool FitsWhole(const Shape& fed, const Shape& model) {
+  if (fed.size() != model.size()) return false;
+  for (size_t i = 0; i < fed.size(); ++i)
+    if (model[i] >= 0 && model[i] != fed[i]) return false;
+  return true;
+}
+
 Layout Opposite(Layout layout) { return layout == Layout::kNchw ? Layout::kNhwc : Layout::kNchw; }
 
 // Interleaved to planar or back: a transpose of the [outer, inner] matrix of elements.
@@ -57,19 +65,55 @@ bool ArrayRows::TryRow(const Shape& row, const InputInfo& input, const Settings&
   return false;
 }
 
+Shape ArrayRows::FedShape(int64_t count) const {
+  Shape shape = sample_shape_;
+  if (!is_scalar_ && !is_whole_) shape.insert(shape.begin(), count);
+  return shape;
+}
+
+bool ArrayRows::CanJoin(const ArrayRows& other) const {
+  const bool alone = is_scalar_ || is_whole_ || other.is_whole_;
+  return !alone && sample_shape_ == other.sample_shape_ && type_ == other.type_;
+}
+
+// The array is one sample as it is, or with a batch axis of 1 in front; or it holds several samples
+// along an axis of its own.
+bool ArrayRows::FitWhole(const Shape& array, const InputInfo& input) {
+  is_whole_ = true;
+  is_image_ = false;
+  samples_ = 1;
+  sample_shape_ = array;
+  if (input.shape.empty() || FitsWhole(array, input.shape)) return true;
+  sample_shape_.insert(sample_shape_.begin(), 1);
+  if (FitsWhole(sample_shape_, input.shape)) return true;
+  is_whole_ = array.size() == input.shape.size() + 1;
+  if (!is_whole_) return false;
+  samples_ = array[0];
+  sample_shape_ = {array.begin() + 1, array.end()};
+  return is_whole_ = samples_ > 0 && FitsWhole(sample_shape_, input.shape);
+}
+
+// Any axis but that of the samples may be of size 0 where the model leaves it open: a cache at
+// first.
 Status ArrayRows::FitShape(const Shape& array, const InputInfo& input, const Settings& settings) {
   const size_t rank = input.shape.size();
-  if (NumElements(array) == 0)
-    return DataError(StrCat("array of shape ", ShapeString(array), " is empty"));
   if (array.empty() && rank == 0) {
     is_scalar_ = true;
     return OkStatus();
   }
-  if (!array.empty() && (rank == 0 || array.size() == rank)) {
+  if (settings.whole_files) {
+    if (FitWhole(array, input)) return OkStatus();
+  } else if (!array.empty() && array[0] == 0) {
+    return DataError(
+        StrCat("array of shape ", ShapeString(array),
+               " holds no sample, since its first axis is of size 0 (sample=file takes it as "
+               "it is)"));
+  }
+  if (!settings.whole_files && !array.empty() && (rank == 0 || array.size() == rank)) {
     samples_ = array[0];
     if (TryRow({array.begin() + 1, array.end()}, input, settings)) return OkStatus();
   }
-  if (rank > 0 && array.size() + 1 == rank) {
+  if (!settings.whole_files && rank > 0 && array.size() + 1 == rank) {
     samples_ = 1;  // the array is one sample
     if (TryRow(array, input, settings)) return OkStatus();
     if (rank == 4) {  // greyscale images without a channel axis
@@ -77,6 +121,7 @@ Status ArrayRows::FitShape(const Shape& array, const InputInfo& input, const Set
       if (TryRow({1, array[1], array[2]}, input, settings)) return OkStatus();
     }
   }
+  if (array.size() == rank + 1 && FitWhole(array, input)) return OkStatus();
   return DataError(StrCat("array of shape ", ShapeString(array), " does not fit model input '",
                           input.name, "' of shape ", ShapeString(input.shape)));
 }

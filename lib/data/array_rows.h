@@ -18,28 +18,33 @@ class ArrayRows {
   static Result<ArrayRows> Plan(const Tensor& array, const InputInfo& input,
                                 const Settings& settings);
 
-  // Of the fed tensor, without the batch axis.
-  const Shape& sample_shape() const { return sample_shape_; }
+  // Of what is fed for `count` samples.
+  Shape FedShape(int64_t count) const;
+  bool CanJoin(const ArrayRows& other) const;  // in one batch
+  int64_t sample_elements() const { return elements_; }
   DType type() const { return type_; }
   int64_t samples() const { return samples_; }
   // A value without axes: goes along with every batch as it is.
   bool is_scalar() const { return is_scalar_; }
+  // Samples have all of the input's axes, the first one included: each is a batch by itself.
+  bool is_whole() const { return is_whole_; }
   // 8-bit values that preset, scale, mean, std and channel_order apply to.
   bool has_pixels() const { return normalizer_ != nullptr; }
 
-  // Converts sample `row` of `array`, which has the planned shape and type. kData for a value that
-  // the type cannot hold, NaN or infinity.
+  // Converts sample `row` of `array`, which has the planned shape and type. kData for NaN and a
+  // value that the type cannot hold.
   Status Read(const Tensor& array, int64_t row, void* to) const;
 
  private:
   Status FitShape(const Shape& array, const InputInfo& input, const Settings& settings);
+  bool FitWhole(const Shape& array, const InputInfo& input);
   bool TryRow(const Shape& row, const InputInfo& input, const Settings& settings);
 
-  Shape sample_shape_;
+  Shape sample_shape_;  // without the batch axis unless is_whole_
   DType stored_type_ = DType::kUndefined, type_ = DType::kUndefined;
   int64_t samples_ = 1;
   int64_t elements_ = 1;  // of a sample
-  bool is_scalar_ = false;
+  bool is_scalar_ = false, is_whole_ = false;
   bool is_image_ = false;
   int64_t channels_ = 1;  // of an image
   Layout from_ = Layout::kNchw, to_ = Layout::kNchw;

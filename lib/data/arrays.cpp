@@ -1,4 +1,4 @@
-// .npy and .npz files: samples along their first axis. Arrays stay mapped where possible; each
+// .npy and .npz files: samples along their first axis, or a file each. Arrays stay mapped where possible; each
 // batch converts the rows that it takes.
 
 #include <algorithm>
@@ -178,12 +178,9 @@ std::string ArrayLoader::NameOf(int64_t sample) const {
 }
 
 bool ArrayLoader::CanShareBatch(size_t a, size_t b) const {
-  if (a == b) return true;
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const ArrayRows &left = files_[a].rows[i], &right = files_[b].rows[i];
-    if (left.is_scalar() || left.sample_shape() != right.sample_shape() ||
-        left.type() != right.type())
-      return false;
+    if (left.is_whole() || (a != b && !left.CanJoin(right))) return false;
   }
   return true;
 }
@@ -250,9 +247,7 @@ Result<Chunk> ArrayLoader::Load(int64_t chunk) {
   out.batch.size = end - begin;
   std::vector<std::byte*> to;
   for (const ArrayRows& rows : plan) {
-    Shape shape = rows.sample_shape();
-    if (!rows.is_scalar()) shape.insert(shape.begin(), end - begin);
-    out.batch.inputs.push_back(Tensor::Empty(rows.type(), shape));
+    out.batch.inputs.push_back(Tensor::Empty(rows.type(), rows.FedShape(end - begin)));
     to.push_back(static_cast<std::byte*>(out.batch.inputs.back().mutable_raw()));
   }
   for (int64_t i = begin; i < end; ++i) {
@@ -265,7 +260,7 @@ Result<Chunk> ArrayLoader::Load(int64_t chunk) {
       const int64_t row = rows.is_scalar() ? 0 : chosen_[i] - file.first_sample;
       Status status = rows.Read((*arrays)[k], row, to[k]);
       if (!status.ok()) return std::move(status).At(NameOf(chosen_[i]));
-      if (!rows.is_scalar()) to[k] += ByteSize(rows.type(), NumElements(rows.sample_shape()));
+      if (!rows.is_scalar()) to[k] += ByteSize(rows.type(), rows.sample_elements());
     }
     out.batch.sample_names.push_back(NameOf(chosen_[i]));
     if (!labels_.empty()) out.batch.labels.push_back(labels_[i]);

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <set>
 #include <utility>
 
 #include "lib/base/hash.h"
+#include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/data/loaders.h"
 #include "lib/data/sampling.h"
@@ -95,6 +97,7 @@ Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
     ASSIGN_OR_RETURN(const auto folders, FindTestSets(settings.path));
     if (!folders.empty()) {
       *rebatch = false;
+      facts->feeding.clear();  // every folder is one run
       return OpenTestSets(settings, folders, inputs, facts);
     }
   }
@@ -102,6 +105,42 @@ Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
   ASSIGN_OR_RETURN(const DataKind kind, ChooseFiles(settings, &choice));
   return kind == DataKind::kImages ? OpenImages(settings, choice, inputs, facts)
                                    : OpenArrays(settings, choice, inputs, facts);
+}
+
+// Whether the inputs' first axes cannot all be the same batch: [1, T, 12] beside a state [2, 1, 8].
+bool FirstAxesDiffer(const std::vector<InputInfo>& inputs) {
+  std::set<int64_t> sizes;
+  for (const InputInfo& input : inputs)
+    if (!input.shape.empty()) sizes.insert(input.shape[0]);
+  return sizes.size() > 1 && *sizes.rbegin() > 1;
+}
+
+// Decides what one sample is and whether several are fed at once.
+void ChooseFeeding(const std::vector<InputInfo>& inputs, const SampleRule& rule, Settings* settings,
+                   DatasetFacts* facts) {
+  const bool differ = FirstAxesDiffer(inputs);
+  const bool by_model =
+      settings->sample == SampleUnit::kAuto && (differ || rule.first_axis_is_walked);
+  settings->whole_files = by_model || settings->sample == SampleUnit::kFile;
+  const BatchSize batch = ChooseBatchSize(*settings, inputs);
+  std::string why;
+  if (settings->whole_files) {
+    why = differ ? "the inputs' first axes differ"
+                 : StrCat(rule.mixing, " runs along the first axis");
+    facts->feeding =
+        StrCat("a file each", by_model ? StrCat(", since ", why, " (sample=row: rows)") : "");
+    if (!by_model) why = "sample=file is set";
+  } else {
+    if (rule.mixing.empty() || batch.fixed || batch.size == 1) return;
+    why = StrCat(rule.mixing, " may mix the samples of a batch");
+    const bool stack = settings->sample == SampleUnit::kStack;
+    facts->feeding = StrCat(stack ? "stacked although " : "one at a time, since ", why);
+    if (stack) return;
+  }
+  if (settings->batch > 1)
+    LogWarning(StrCat("batch: samples are fed one at a time, not ", settings->batch,
+                      " at once, since ", why, "; sample=stack insists"));
+  settings->batch = 1;
 }
 
 }  // namespace
@@ -155,20 +194,25 @@ Result<DType> FedType(const Settings& settings, const InputInfo& input) {
 
 Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
                                                         const std::vector<InputInfo>& inputs,
-                                                        DatasetFacts* facts) {
-  ASSIGN_OR_RETURN(const Settings settings, ResolveSettings(params));
+                                                        DatasetFacts* facts,
+                                                        const SampleRule& rule) {
+  ASSIGN_OR_RETURN(Settings settings, ResolveSettings(params));
   DatasetFacts ignored;
   if (facts == nullptr) facts = &ignored;
   *facts = {};
-  bool rebatch = true;
+  ChooseFeeding(inputs, rule, &settings, facts);
+  bool rebatch = !settings.whole_files;
   ASSIGN_OR_RETURN(auto loader, OpenLoader(settings, inputs, facts, &rebatch));
   const BatchSize batch = ChooseBatchSize(settings, inputs);
   const int64_t fixed = batch.fixed && rebatch && batch.size > 1 ? batch.size : 0;
+  if (!facts->feeding.empty()) facts->description += ", " + facts->feeding;
   if (loader->samples() < fixed)
     return DataError(StrCat("the model's batch size is ", fixed, ", but there are only ",
                             loader->samples(), " samples"));
   Hasher hasher;
   hasher.Add(settings.text);
+  if (settings.whole_files) hasher.Add("whole files");
+  if (settings.sample == SampleUnit::kStack) hasher.Add("stacked");
   for (const std::string& name : facts->samples) hasher.Add(name);
   facts->hash = hasher.Hex();
   Hasher preprocessing;

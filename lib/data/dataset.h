@@ -22,19 +22,30 @@ struct InputInfo {
   std::vector<int64_t> shape;  // -1: any; empty: rank not known
 };
 
+// What is known of how the models that get the data treat the samples of a batch.
+struct SampleRule {
+  std::string mixing;  // why they cannot share one: "node 'r' (Reshape)"; "": nothing mixes them
+  bool first_axis_is_walked = false;  // it is a sequence, or the like, not a batch
+};
+
 // Facts for the report, so that a run can be repeated and compared.
 struct DatasetFacts {
   std::string description;           // "folder of images, 256 of 1000, seed 0"
   std::string hash;                  // of the chosen names and the preprocessing
   std::string preprocessing_hash;    // of the preprocessing alone
   std::vector<std::string> samples;  // chosen names in order
+  // How samples are fed, if that is not what the shapes alone suggest: "one at a time: node 'r'
+  // (Reshape) may mix samples".
+  std::string feeding;
   bool has_labels = false;
 };
 
-// Opens `params` (values of DataSpecs()). kData for an empty folder, unknown labels, sizes that do
-// not fit the model's inputs; kUsage for settings that contradict each other.
+// Opens `params` (values of DataSpecs()). Samples that `rule` says are mixed are fed one at a time
+// unless the settings insist. kData for an empty folder, unknown labels, sizes that do not fit the
+// model's inputs; kUsage for settings that contradict each other.
 Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
                                                         const std::vector<InputInfo>& inputs,
-                                                        DatasetFacts* facts);
+                                                        DatasetFacts* facts,
+                                                        const SampleRule& rule = {});
 
 }  // namespace roundel::data

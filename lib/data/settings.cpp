@@ -85,9 +85,16 @@ std::string SettingsText(const recipe::Params& params, const std::set<std::strin
   return text;
 }
 
-const std::set<std::string> kNoTensors = {"path", "names", "labels", "batch", "strict"};
-const std::set<std::string> kNoPreprocessing = {"path",   "names", "labels", "batch",
-                                                "strict", "count", "seed",   "labels_offset"};
+const std::set<std::string> kNoTensors = {"path", "names", "labels", "batch", "sample", "strict"};
+const std::set<std::string> kNoPreprocessing = {
+    "path", "names", "labels", "batch", "sample", "strict", "count", "seed", "labels_offset"};
+
+SampleUnit ParseSampleUnit(const std::string& text) {
+  return text == "row"     ? SampleUnit::kRow
+         : text == "file"  ? SampleUnit::kFile
+         : text == "stack" ? SampleUnit::kStack
+                           : SampleUnit::kAuto;
+}
 
 }  // namespace
 
@@ -163,11 +170,20 @@ const recipe::ParamSpecs& DataSpecs() {
       {"batch",
        int64_t{0},
        "samples fed at once (0: few of large ones, more of small ones); a fixed batch size of the "
-       "model wins",
+       "model wins, and samples that it does not keep apart are fed one at a time",
        0,
        4096,
        {},
        "samples"},
+      {"sample",
+       std::string("auto"),
+       "what one sample is: row (of the arrays' first axis), file (its arrays as they are); auto: "
+       "rows, "
+       "but files where the model's first axis is no batch; stack: rows, in batches even where the "
+       "model mixes them",
+       {},
+       {},
+       {"auto", "row", "file", "stack"}},
       {"input", Strings{}, "model inputs that the data feeds: INPUT or INPUT=KEY of the .npz"},
       {"strict", false, "a file that cannot be decoded is an error, not skipped with a warning"}};
   return specs;
@@ -186,6 +202,7 @@ Result<Settings> ResolveSettings(const recipe::Params& params) {
   s.count = params.Int("count");
   s.seed = params.Int("seed");
   s.batch = params.Int("batch");
+  s.sample = ParseSampleUnit(params.String("sample"));
   s.strict = params.Bool("strict");
   ASSIGN_OR_RETURN(s.resize,
                    ParseSizeRule("resize", or_preset(params.String("resize"), preset.resize)));

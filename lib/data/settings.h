@@ -14,6 +14,10 @@ namespace roundel::data {
 // Order of the axes behind the batch axis.
 enum class Layout { kAuto, kNchw, kNhwc };
 
+// What is fed as one sample: kAuto and kRow run the rows of a model that mixes them one at a time,
+// kStack stacks them all the same.
+enum class SampleUnit { kAuto, kRow, kFile, kStack };
+
 enum class Interpolation { kNearest, kBilinear, kBicubic };
 
 // What `resize` and `crop` say. kSide: the short side for resize, both sides for crop.
@@ -28,6 +32,8 @@ struct Settings {
   int64_t count = 0;  // 0: all
   int64_t seed = 0;
   int64_t batch = 1;
+  SampleUnit sample = SampleUnit::kAuto;
+  bool whole_files = false;  // decided: arrays are fed as they are
   bool strict = false;
 
   SizeRule resize, crop;
@@ -43,7 +49,7 @@ struct Settings {
   DType type = DType::kUndefined;   // kUndefined: the model's
   std::vector<std::string> inputs;  // "input" or "input=key"
 
-  std::string text;  // every value that shapes the tensors; hashed for the report
+  std::string text;           // every value that shapes the tensors; hashed for the report
   std::string preprocessing;  // the same without the choice of samples
 };
 

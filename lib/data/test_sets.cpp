@@ -48,8 +48,9 @@ Result<Tensor> ReadInput(const std::string& path, const InputInfo& input) {
 
 class TestSetLoader final : public Loader {
  public:
-  TestSetLoader(std::vector<TestSet> sets, std::vector<InputInfo> inputs)
-      : sets_(std::move(sets)), inputs_(std::move(inputs)) {}
+  // `whole`: the tensors' first axis does not count samples.
+  TestSetLoader(std::vector<TestSet> sets, std::vector<InputInfo> inputs, bool whole)
+      : sets_(std::move(sets)), inputs_(std::move(inputs)), whole_(whole) {}
 
   // Reads every set once, so that faults show before the work begins.
   Status CountSamples() {
@@ -57,7 +58,8 @@ class TestSetLoader final : public Loader {
       if (Interrupted()) return InterruptedError();
       ASSIGN_OR_RETURN(const std::vector<Tensor> tensors, Read(set));
       // An empty tensor may claim any number of samples: it counts as one.
-      if (tensors[0].rank() > 0 && tensors[0].size() > 0) set.samples = tensors[0].dim(0);
+      if (!whole_ && tensors[0].rank() > 0 && tensors[0].size() > 0)
+        set.samples = tensors[0].dim(0);
       samples_ += set.samples;
     }
     return OkStatus();
@@ -86,6 +88,7 @@ class TestSetLoader final : public Loader {
 
   std::vector<TestSet> sets_;
   const std::vector<InputInfo> inputs_;
+  const bool whole_;
   int64_t samples_ = 0;
 };
 
@@ -108,7 +111,7 @@ Result<std::unique_ptr<Loader>> OpenTestSets(const Settings& settings,
   }
   facts->description = StrCat("ONNX test data of '", settings.path, "', ", sets.size(), " of ",
                               available, " sets, seed ", settings.seed);
-  auto loader = std::make_unique<TestSetLoader>(std::move(sets), inputs);
+  auto loader = std::make_unique<TestSetLoader>(std::move(sets), inputs, settings.whole_files);
   RETURN_IF_ERROR(loader->CountSamples());
   return std::unique_ptr<Loader>(std::move(loader));
 }

@@ -118,7 +118,7 @@ Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
   const std::optional<graph::Model> wide =
       options.fast_kernels ? Widened(model) : std::optional<graph::Model>();
   ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
-  if (samples_are_independent) *samples_are_independent = SamplesAreIndependent(plan);
+  if (samples_are_independent) *samples_are_independent = JudgeSamples(plan).independent;
   return std::unique_ptr<Executor>(
       std::make_unique<PlanExecutor>(std::move(plan), model, options.profile));
 }

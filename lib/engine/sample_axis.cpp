@@ -1,34 +1,65 @@
 #include "lib/engine/sample_axis.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include "lib/base/text.h"
+#include "lib/engine/sample_sizes.h"
 
 namespace roundel::engine {
 namespace {
 
-// Values are constants, or batches of a known rank whose axis 0 counts samples.
+// Values are constants, batches of a known rank whose axis 0 counts samples, or sizes: small
+// vectors of integers made from the shapes of batches.
 class Judge {
  public:
-  explicit Judge(const Plan& plan) : plan_(plan), rank_(plan.slots.size(), kUnknown) {}
+  explicit Judge(const Plan& plan)
+      : plan_(plan), rank_(plan.slots.size(), kUnknown), sizes_(plan.slots.size()) {}
 
-  bool Run() {
-    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
-      const graph::ValueInfo& input = plan_.inputs[i];
-      if (!input.shape || input.shape->empty() || input.shape->front().value) return false;
-      rank_[plan_.input_slots[i]] = static_cast<int64_t>(input.shape->size());
-    }
-    for (const PlanNode& node : plan_.nodes)
-      if (!Visit(node)) return false;
-    return !plan_.inputs.empty() &&
-           std::all_of(plan_.output_slots.begin(), plan_.output_slots.end(),
-                       [this](int slot) { return rank_[slot] > 0; });
+  SampleJudgement Run() {
+    SampleJudgement judgement{.reason = Problem()};
+    judgement.independent = judgement.reason.empty();
+    judgement.first_axis_is_walked = walked_;
+    return judgement;
   }
 
  private:
   static constexpr int64_t kUnknown = -1;
+  static constexpr int64_t kMostSizes = 64;
+
+  std::string Problem() {
+    if (plan_.inputs.empty()) return "the model has no inputs";
+    for (size_t i = 0; i < plan_.inputs.size(); ++i) {
+      const graph::ValueInfo& input = plan_.inputs[i];
+      if (!input.shape || input.shape->empty() || input.shape->front().value)
+        return StrCat("input '", input.name, "' has no open first axis");
+      rank_[plan_.input_slots[i]] = static_cast<int64_t>(input.shape->size());
+    }
+    for (const PlanNode& node : plan_.nodes)
+      if (!Visit(node)) {
+        walked_ = Walks(node);
+        return StrCat(node.node.name.empty() ? "" : "node ", node.node.DisplayName());
+      }
+    for (size_t i = 0; i < plan_.output_slots.size(); ++i)
+      if (rank_[plan_.output_slots[i]] <= 0)
+        return StrCat("output '", plan_.output_names[i], "' has no sample axis");
+    return "";
+  }
+
+  // Whether a node that was refused has axis 0 of a batch for a sequence, whose steps belong
+  // together.
+  bool Walks(const PlanNode& n) const {
+    if (Rank(n, 0) <= 0) return false;
+    const std::string& op = n.node.op_type;
+    if (op == "LSTM" || op == "GRU" || op == "RNN") return n.node.Int("layout", 0) == 0;
+    if (op == "Softmax" || op == "LogSoftmax" || op == "CumSum") return true;
+    std::vector<int64_t> axes;
+    if (op == "Unsqueeze") return Numbers(n, "axes", 1, &axes);
+    return op.starts_with("Reduce") && Numbers(n, "axes", 1, &axes);
+  }
 
   const Tensor* Constant(const PlanNode& n, size_t i) const {
     if (!Given(n, i)) return nullptr;
@@ -72,11 +103,60 @@ class Judge {
   }
 
   bool Visit(const PlanNode& n) {
-    if (!n.node.domain.empty() || !n.subgraphs.empty()) return false;
+    if (!n.subgraphs.empty()) return false;
+    if (n.node.domain.empty() && MakesSizes(n)) return true;
     const auto& rules = Rules();
-    const auto rule = rules.find(n.node.op_type);
+    const auto rule =
+        rules.find(n.node.domain.empty() ? n.node.op_type : n.node.domain + "." + n.node.op_type);
     return rule != rules.end() && (this->*rule->second)(n);
   }
+
+  // ---- sizes
+
+  std::optional<Sizes> SizesAt(const PlanNode& n, size_t i) const {
+    if (!Given(n, i)) return std::nullopt;
+    const Tensor* constant = Constant(n, i);
+    if (!constant) return sizes_[static_cast<size_t>(n.inputs[i])];
+    if (!IsInteger(constant->dtype()) || constant->rank() > 1 || constant->size() > kMostSizes)
+      return std::nullopt;
+    return constant->ToInt64s();
+  }
+  // Nodes that read shapes, or compute with what was read of them.
+  bool MakesSizes(const PlanNode& n) {
+    std::optional<Sizes> made;
+    if (n.node.op_type == "Shape" && Rank(n, 0) > 0 && !n.node.FindAttribute("start") &&
+        !n.node.FindAttribute("end")) {
+      made.emplace(static_cast<size_t>(Rank(n, 0)), kOther);
+      made->front() = kSamples;
+    } else {
+      std::vector<std::optional<Sizes>> inputs;
+      bool any = false;  // that is no constant; what steers a Reshape is none of its values
+      for (size_t i = 0; i < n.inputs.size(); ++i) {
+        inputs.push_back(SizesAt(n, i));
+        any |= inputs.back() && !Constant(n, i) && (i == 0 || n.node.op_type != "Reshape");
+      }
+      if (any) made = ComputeSizes(n.node.op_type, inputs);
+    }
+    if (made && n.outputs[0] != kNoSlot) sizes_[static_cast<size_t>(n.outputs[0])] = made;
+    return made.has_value();
+  }
+  bool Expand(const PlanNode& n) {
+    const auto sizes = SizesAt(n, 1);
+    const Tensor* constant = Constant(n, 0);
+    if (!sizes || sizes->empty() || HaveSamples(*sizes, 1)) return false;
+    const int64_t rank = std::ssize(*sizes);
+    if (constant)
+      return AreOfBatch(sizes) && (constant->rank() < rank || constant->dim(0) == 1) &&
+             Put(n, rank);
+    return Rank(n, 0) == rank && (sizes->front() == kSamples || sizes->front() == 1) &&
+           Put(n, rank);
+  }
+  bool Fill(const PlanNode& n) {
+    const auto sizes = SizesAt(n, 0);
+    return AreOfBatch(sizes) && Put(n, std::ssize(*sizes));
+  }
+
+  // ---- values
 
   // Every element by itself, or every sample by itself at the same rank; other inputs constant.
   bool Same(const PlanNode& n) { return RestConstant(n) && Put(n, Rank(n, 0)); }
@@ -98,6 +178,17 @@ class Judge {
         if (c->rank() > rank || (c->rank() == rank && c->dim(0) != 1)) return false;
     return Put(n, rank);
   }
+  // One pair of parameters, or one for each place along an axis that is not the samples'.
+  bool Quantizer(const PlanNode& n) {
+    const Tensor* scale = Constant(n, 1);
+    return scale && (scale->size() == 1 || Spares(n.node.Int("axis", 1), Rank(n, 0))) && Same(n);
+  }
+  // a, scale, zero point, b, scale, zero point, ...: two batches of the same rank.
+  bool CodesOfTwo(const PlanNode& n) {
+    for (size_t i = 0; i < n.inputs.size(); ++i)
+      if (i != 0 && i != 3 && Given(n, i) && !Constant(n, i)) return false;
+    return Rank(n, 0) > 0 && Rank(n, 0) == Rank(n, 3) && Put(n, Rank(n, 0));
+  }
   bool Concat(const PlanNode& n) {
     const int64_t rank = Rank(n, 0);
     for (size_t i = 0; i < n.inputs.size(); ++i)
@@ -108,14 +199,17 @@ class Judge {
     const int64_t fallback = n.node.op_type == "Split" ? 0 : n.opset < 13 ? 1 : -1;
     return Spares(n.node.Int("axis", fallback), Rank(n, 0)) && Same(n);
   }
-  bool Flatten(const PlanNode& n) { return n.node.Int("axis", 1) == 1 && Rank(n, 0) > 0 && Put(n, 2); }
+  bool Flatten(const PlanNode& n) {
+    return n.node.Int("axis", 1) == 1 && Rank(n, 0) > 0 && Put(n, 2);
+  }
   bool Reshape(const PlanNode& n) {
-    const Tensor* shape = Constant(n, 1);
-    if (!shape || shape->size() == 0 || Rank(n, 0) <= 0) return false;
-    const std::vector<int64_t> dims = shape->ToInt64s();
-    const bool keeps = dims[0] == 0 && n.node.Int("allowzero", 0) == 0;
-    // With -1 in front, rows of the result are parts of samples, or else the last sizes must show it.
-    return (keeps || dims[0] == -1) && Put(n, static_cast<int64_t>(dims.size()));
+    const auto dims = SizesAt(n, 1);
+    if (!dims || dims->empty() || Rank(n, 0) <= 0) return false;
+    const bool keeps = (*dims)[0] == 0 && n.node.Int("allowzero", 0) == 0;
+    // With -1 in front, rows of the result are parts of samples, or else the last sizes must show
+    // it.
+    const bool open = (*dims)[0] == -1 || (*dims)[0] == kSamples;
+    return (keeps || open) && !HaveSamples(*dims, 1) && Put(n, std::ssize(*dims));
   }
   bool Transpose(const PlanNode& n) {
     const std::vector<int64_t> order = n.node.Ints("perm");
@@ -145,7 +239,10 @@ class Judge {
   }
   bool Slice(const PlanNode& n) {
     std::vector<int64_t> axes;
-    return Numbers(n, "axes", 3, &axes) && SpareAll(axes, Rank(n, 0)) && Same(n);
+    for (const size_t i : {1, 2})
+      if (Given(n, i) && !Constant(n, i) && (!SizesAt(n, i) || HaveSamples(*SizesAt(n, i))))
+        return false;
+    return Numbers(n, "axes", 3, &axes) && SpareAll(axes, Rank(n, 0)) && Put(n, Rank(n, 0));
   }
   bool Pad(const PlanNode& n) {
     std::vector<int64_t> pads;
@@ -162,6 +259,11 @@ class Judge {
            Put(n, Rank(n, 0) - 1 + index->rank());
   }
   bool Resize(const PlanNode& n) {
+    if (Given(n, 3) && n.opset >= 11 && !Given(n, 2)) {
+      const auto sizes = SizesAt(n, 3);
+      return !Constant(n, 3) && std::ssize(sizes.value_or(Sizes{})) == Rank(n, 0) &&
+             AreOfBatch(sizes) && !n.node.FindAttribute("axes") && Put(n, Rank(n, 0));
+    }
     const size_t at = n.node.op_type == "Upsample" || n.opset < 11 ? 1 : 2;
     const Tensor* scales = Constant(n, at);
     return scales && scales->dtype() == DType::kFloat && scales->size() == Rank(n, 0) &&
@@ -173,34 +275,82 @@ class Judge {
 
   const Plan& plan_;
   std::vector<int64_t> rank_;
+  std::vector<std::optional<Sizes>> sizes_;  // by slot
+  bool walked_ = false;
 };
 
 const std::map<std::string, Judge::Rule>& Judge::Rules() {
   static const std::map<std::string, Rule> rules = [] {
     std::map<std::string, Rule> map;
-    for (const char* op :
-         {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool",
-          "LRN", "InstanceNormalization", "GroupNormalization", "DepthToSpace", "SpaceToDepth",
-          "PRelu", "Relu", "Clip", "LeakyRelu", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "Elu",
-          "Selu", "Celu", "Erf", "Gelu", "Exp", "Log", "Sqrt", "Abs", "Neg", "Reciprocal",
-          "Softplus", "Softsign", "Mish", "Swish", "Identity", "Cast", "Floor", "Ceil", "Round",
-          "ThresholdedRelu", "Not", "LpPool"})
+    for (const char* op : {"Conv",
+                           "ConvTranspose",
+                           "MaxPool",
+                           "AveragePool",
+                           "GlobalAveragePool",
+                           "GlobalMaxPool",
+                           "LRN",
+                           "InstanceNormalization",
+                           "GroupNormalization",
+                           "DepthToSpace",
+                           "SpaceToDepth",
+                           "PRelu",
+                           "Relu",
+                           "Clip",
+                           "LeakyRelu",
+                           "Sigmoid",
+                           "Tanh",
+                           "HardSigmoid",
+                           "HardSwish",
+                           "Elu",
+                           "Selu",
+                           "Celu",
+                           "Erf",
+                           "Gelu",
+                           "Exp",
+                           "Log",
+                           "Sqrt",
+                           "Abs",
+                           "Neg",
+                           "Reciprocal",
+                           "Softplus",
+                           "Softsign",
+                           "Mish",
+                           "Swish",
+                           "Identity",
+                           "Cast",
+                           "Floor",
+                           "Ceil",
+                           "Round",
+                           "ThresholdedRelu",
+                           "Not",
+                           "LpPool"})
       map[op] = &Judge::Same;
     for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Equal",
                            "Less", "Greater", "And", "Or"})
       map[op] = &Judge::Broadcast;
-    for (const char* op : {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization",
-                           "Split"})
+    for (const char* op :
+         {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "Split"})
       map[op] = &Judge::Axis;
     for (const char* op : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"})
       map[op] = &Judge::Reduce;
     map.insert({{"BatchNormalization", &Judge::Training},
                 {"Concat", &Judge::Concat},
+                {"ConstantOfShape", &Judge::Fill},
+                {"DequantizeLinear", &Judge::Quantizer},
+                {"Expand", &Judge::Expand},
                 {"Flatten", &Judge::Flatten},
                 {"Gather", &Judge::Gather},
                 {"Gemm", &Judge::Gemm},
                 {"MatMul", &Judge::MatMul},
                 {"Pad", &Judge::Pad},
+                {"QLinearConv", &Judge::Same},
+                {"QuantizeLinear", &Judge::Quantizer},
+                {"com.microsoft.DequantizeLinear", &Judge::Quantizer},
+                {"com.microsoft.QGemm", &Judge::Gemm},
+                {"com.microsoft.QLinearAdd", &Judge::CodesOfTwo},
+                {"com.microsoft.QLinearGlobalAveragePool", &Judge::Same},
+                {"com.microsoft.QLinearMul", &Judge::CodesOfTwo},
+                {"com.microsoft.QuantizeLinear", &Judge::Quantizer},
                 {"Reshape", &Judge::Reshape},
                 {"Resize", &Judge::Resize},
                 {"Slice", &Judge::Slice},
@@ -215,6 +365,11 @@ const std::map<std::string, Judge::Rule>& Judge::Rules() {
 
 }  // namespace
 
-bool SamplesAreIndependent(const Plan& plan) { return Judge(plan).Run(); }
+SampleJudgement JudgeSamples(const Plan& plan) { return Judge(plan).Run(); }
+
+Result<SampleJudgement> JudgeSamples(const graph::Model& model) {
+  ASSIGN_OR_RETURN(const Plan plan, BuildPlan(model, {.fast_kernels = false}));
+  return JudgeSamples(plan);
+}
 
 }  // namespace roundel::engine

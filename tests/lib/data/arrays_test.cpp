@@ -168,6 +168,109 @@ TEST_CASE("arrays: greyscale images without a channel axis, and features") {
              "'mean' has 3 values");
 }
 
+TEST_CASE("arrays: an open axis may be of size 0, such as that of a cache at first") {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "d");
+  SaveNpz(folder, "d/0.npz",
+          {{"x", Counting<float>({1, 2, 4})}, {"past", Counting<float>({1, 0, 4})}});
+  SaveNpz(folder, "d/1.npz",
+          {{"x", Counting<float>({1, 1, 4})}, {"past", Counting<float>({1, 3, 4})}});
+  const std::vector<InputInfo> inputs = {{"x", DType::kFloat, {-1, -1, 4}},
+                                         {"past", DType::kFloat, {-1, -1, 4}}};
+  const auto batches = Load({{"path", folder / "d"}}, inputs);
+  INFO((batches.ok() ? "" : batches.status().message()));
+  REQUIRE(batches.ok());
+  REQUIRE(batches->size() == 2);
+  CHECK((*batches)[0].inputs[1] == Tensor::Zeros(DType::kFloat, {1, 0, 4}));
+  CHECK((*batches)[1].inputs[1] == Counting<float>({1, 3, 4}));
+}
+
+TEST_CASE("arrays: samples that a model may mix are fed one at a time, unless the user insists") {
+  const TempFolder folder;
+  const std::string path = Save(folder, "a.npy", Counting<float>({6, 3}));
+  const SampleRule mixes = {.mixing = "node 'r' (Reshape)"};
+  const auto sizes = [&](const std::vector<Setting>& settings, const SampleRule& rule,
+                         DatasetFacts* facts) {
+    auto source = OpenDataset(MakeParams(settings), {Input({-1, 3})}, facts, rule);
+    INFO((source.ok() ? "" : source.status().message()));
+    REQUIRE(source.ok());
+    std::vector<int64_t> found;
+    const auto batches = Drain(source->get());
+    REQUIRE(batches.ok());
+    for (const engine::Batch& batch : *batches) {
+      found.push_back(batch.size);
+      CHECK(batch.inputs[0].dim(1) == 3);
+    }
+    return found;
+  };
+  using Counts = std::vector<int64_t>;
+  DatasetFacts facts, alone;
+  CHECK(sizes({{"path", path}}, {}, &facts) == Counts{6});
+  CHECK(facts.feeding.empty());
+  CHECK(sizes({{"path", path}}, mixes, &alone) == Counts{1, 1, 1, 1, 1, 1});
+  CHECK(alone.feeding == "one at a time, since node 'r' (Reshape) may mix the samples of a batch");
+  CHECK(alone.description.find(alone.feeding) != std::string::npos);
+  CHECK(alone.hash == facts.hash);  // the same samples in the same order
+  CHECK(sizes({{"path", path}, {"batch", "4"}}, mixes, &facts) == Counts{1, 1, 1, 1, 1, 1});
+  CHECK(sizes({{"path", path}, {"batch", "4"}, {"sample", "stack"}}, mixes, &facts) == Counts{4, 2});
+  CHECK(facts.feeding.starts_with("stacked although node 'r'"));
+  CHECK(facts.hash != alone.hash);
+  // Where nothing changes nothing is said.
+  CHECK(sizes({{"path", path}, {"batch", "1"}}, mixes, &facts).size() == 6);
+  CHECK(facts.feeding.empty());
+}
+
+TEST_CASE("arrays: a file is one sample where the first axis is no batch") {
+  const TempFolder folder;
+  std::filesystem::create_directories(folder / "d");
+  Save(folder, "d/0.npy", Counting<float>({5, 1, 3}));
+  Save(folder, "d/1.npy", Counting<float>({2, 1, 3}));
+  const std::vector<InputInfo> inputs = {Input({-1, 1, 3})};
+  const SampleRule walks = {.mixing = "node 'l' (LSTM)", .first_axis_is_walked = true};
+  DatasetFacts facts;
+  for (const bool asked : {false, true}) {
+    std::vector<Setting> settings = {{"path", folder / "d"}};
+    if (asked) settings.emplace_back("sample", "file");
+    auto source = OpenDataset(MakeParams(settings), inputs, &facts, asked ? SampleRule{} : walks);
+    REQUIRE(source.ok());
+    CHECK((*source)->size() == 2);
+    CHECK(facts.feeding.starts_with("a file each"));
+    const auto batches = Drain(source->get());
+    REQUIRE(batches.ok());
+    REQUIRE(batches->size() == 2);
+    CHECK((*batches)[0].inputs[0] == Counting<float>({5, 1, 3}));
+    CHECK((*batches)[0].size == 1);
+    CHECK(Names(*batches) == std::vector<std::string>{"0.npy", "1.npy"});
+  }
+  auto rows = OpenDataset(MakeParams({{"path", folder / "d"}, {"sample", "row"}}), inputs, &facts, walks);
+  REQUIRE(rows.ok());
+  CHECK((*rows)->size() == 7);
+  // Samples along an axis of their own, in front.
+  const std::string many = Save(folder, "many.npy", Counting<float>({4, 5, 1, 3}));
+  auto own = OpenDataset(MakeParams({{"path", many}}), inputs, &facts, walks);
+  REQUIRE(own.ok());
+  CHECK((*own)->size() == 4);
+  const auto batches = Drain(own->get());
+  REQUIRE(batches.ok());
+  REQUIRE(batches->size() == 4);
+  CHECK((*batches)[3].inputs[0].shape() == Shape{5, 1, 3});
+  CHECK((*batches)[3].inputs[0].data<float>()[0] == 45);
+}
+
+TEST_CASE("arrays: a state whose first axis counts layers makes a file one sample") {
+  const TempFolder folder;
+  const std::string path =
+      SaveNpz(folder, "a.npz",
+              {{"x", Counting<float>({1, 4, 3})}, {"state", Counting<float>({2, 1, 8})}});
+  const auto batches = Load({{"path", path}}, {{"x", DType::kFloat, {1, -1, 3}},
+                                               {"state", DType::kFloat, {2, 1, 8}}});
+  INFO((batches.ok() ? "" : batches.status().message()));
+  REQUIRE(batches.ok());
+  REQUIRE(batches->size() == 1);
+  CHECK((*batches)[0].inputs[1] == Counting<float>({2, 1, 8}));
+  CHECK((*batches)[0].size == 1);
+}
+
 TEST_CASE("arrays: faults of shape, type and value") {
   const TempFolder folder;
   const float nan = std::numeric_limits<float>::quiet_NaN();
@@ -183,7 +286,9 @@ TEST_CASE("arrays: faults of shape, type and value") {
   CheckFails({{"path", a}, {"names", "list.txt"}}, {Input({-1, 3})}, usage, "needs a folder");
   CheckFails({{"path", a}, {"type", "uint8"}}, {Input({-1, 3})}, usage, "leave it at auto");
   CheckFails({{"path", Save(folder, "e.npy", Counting<float>({0, 3}))}}, {Input({-1, 3})}, data,
-             "is empty");
+             "holds no sample");
+  CheckFails({{"path", Save(folder, "f.npy", Counting<float>({2, 0}))}}, {Input({-1, 3})}, data,
+             "f.npy: array of shape [2, 0] does not fit model input 'x' of shape [-1, 3]");
   CheckFails({{"path", folder.Write("b.npy", "junk")}}, {Input({-1, 3})}, data, "not a .npy");
   CheckFails({{"path", folder.Write("b.npz", "junk")}}, {Input({-1, 3})}, data, "not a .npz");
 
@@ -301,7 +406,9 @@ TEST_CASE("conversion: exact integers, rounded floats") {
   CHECK(convert(Tensor::FromVector<float>({1}, {1e38f}), DType::kBfloat16).ok());
   bad(Tensor::FromVector<double>({1}, {1e300}), DType::kFloat, "too large for float32");
   bad(Tensor::FromVector<float>({2}, {1, 1e6f}), DType::kFloat16, "element 1");
-  bad(Tensor::FromVector<float>({1}, {-INFINITY}), DType::kFloat, "element 0 is infinite");
+  CHECK(*convert(Tensor::FromVector<double>({2}, {-INFINITY, INFINITY}), DType::kFloat) ==
+        Tensor::FromVector<float>({2}, {-INFINITY, INFINITY}));  // a mask
+  bad(Tensor::FromVector<float>({1}, {NAN}), DType::kFloat, "element 0 is NaN");
   bad(Tensor::FromVector<int32_t>({1}, {16777217}), DType::kFloat, "16777217");
   bad(Tensor::FromVector<int64_t>({1}, {INT64_MAX}), DType::kDouble, "9223372036854775807");
   bad(Tensor::FromVector<uint64_t>({1}, {UINT64_MAX}), DType::kInt64, "18446744073709551615");

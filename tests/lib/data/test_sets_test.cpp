@@ -89,8 +89,8 @@ TEST_CASE("test sets: faults") {
   CheckFails({{"path", path}, {"names", "x"}}, {kA, kB}, usage, "'names'");
   CheckFails({{"path", path}, {"preset", "tf"}}, {kA, kB}, usage, "do not apply");
   folder.Write("test_data_set_1/input_0.pb",
-               TensorProto(Floats({1, 2}, std::numeric_limits<float>::infinity())));
-  CheckFails({{"path", path}}, {kA}, data, "test_data_set_1/input_0.pb: element 0 is infinite");
+               TensorProto(Floats({1, 2}, std::numeric_limits<float>::quiet_NaN())));
+  CheckFails({{"path", path}}, {kA}, data, "test_data_set_1/input_0.pb: element 0 is NaN");
   folder.Write("test_data_set_1/input_0.pb", "\x4a\x7fjunk");
   CHECK_FALSE(Load({{"path", path}}, {kA}).ok());
 }

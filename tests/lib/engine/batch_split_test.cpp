@@ -24,7 +24,7 @@ bool Independent(const std::string& nodes, const std::string& inputs = "float32[
   Result<Plan> plan = BuildPlan(model, {});
   INFO((plan.ok() ? "" : plan.status().message()));
   REQUIRE(plan.ok());
-  return SamplesAreIndependent(*plan);
+  return JudgeSamples(*plan).independent;
 }
 
 TEST_CASE("what mixes samples, or may, is not run in parts") {
@@ -51,6 +51,55 @@ TEST_CASE("what mixes samples, or may, is not run in parts") {
   CHECK_FALSE(Independent("y = CumSum(x, i)", "float32[N,4] x", "int64[1] i = {0}\n"));
   CHECK(Independent("y = Reshape(x, s)", "float32[N,4] x", "int64[3] s = {0, 2, 2}\n"));
   CHECK_FALSE(Independent("y = Reshape(x, s)", "float32[N,4] x", "int64[2] s = {4, -1}\n"));
+}
+
+TEST_CASE("sizes computed from the number of samples keep samples apart, others mix them") {
+  const std::string shape = "s = Shape(x)\nn = Gather<axis=0>(s, first)\n";
+  const std::string numbers = "int64[1] first = {0}\nint64[1] second = {1}\nint64[2] rest = {2, 2}\n"
+                              "int64[1] open = {-1}\nint64[1] four = {4}\nint64[1] one = {1}\n";
+  const auto apart = [&](const std::string& nodes) {
+    return Independent(nodes, "float32[N,4] x", numbers);
+  };
+  CHECK(apart(shape + "d = Concat<axis=0>(n, rest)\ny = Reshape(x, d)"));
+  CHECK(apart(shape + "d = Concat<axis=0>(n, one, open)\ny = Reshape(x, d)"));
+  CHECK(apart("s = Shape(x)\nn = Slice(s, first, second)\nd = Concat<axis=0>(n, open)\ny = Reshape(x, d)"));
+  CHECK(apart("s = Shape(x)\nm = Gather<axis=0>(s, second)\nd = Concat<axis=0>(open, m)\ny = Reshape(x, d)"));
+  CHECK(apart(shape + "d = Concat<axis=0>(n, four)\nz = ConstantOfShape(d)\ny = Add(x, z)"));
+  CHECK_FALSE(apart(shape + "d = Concat<axis=0>(four, n)\ny = Reshape(x, d)"));
+  CHECK_FALSE(apart(shape + "d = Concat<axis=0>(open, n)\ny = Reshape(x, d)"));
+  CHECK_FALSE(apart(shape + "t = Add(n, one)\nd = Concat<axis=0>(t, four)\ny = Reshape(x, d)"));
+  CHECK_FALSE(apart("s = Shape(x)\ny = Cast<to=1>(s)"));
+  CHECK_FALSE(apart("d = Concat<axis=0>(one, open)\ny = Reshape(x, d)"));
+}
+
+TEST_CASE("why samples are mixed is told, and whether their axis is one that the model walks along") {
+  const auto judge = [](const std::string& nodes, const std::string& input) {
+    const graph::Model model = ParseModel("opset 13\ngraph g (float32[" + input + "] x) => (float32[A,B] y) {\n" +
+                                          nodes + "\n}");
+    const auto judgement = JudgeSamples(model);
+    INFO((judgement.ok() ? "" : judgement.status().message()));
+    REQUIRE(judgement.ok());
+    return *judgement;
+  };
+  const std::string lstm = "float32[1,8,4] w = random(1)\nfloat32[1,8,2] r = random(2)\n";
+  const auto time_first = judge(lstm + "[walk] t, y = LSTM<hidden_size=2>(x, w, r)", "T,1,4");
+  CHECK_FALSE(time_first.independent);
+  CHECK(time_first.first_axis_is_walked);
+  CHECK(time_first.reason == "node 'walk' (LSTM)");
+  const auto batch_first = judge(
+      lstm + "a = Transpose<perm=[1,0,2]>(x)\nt, y = LSTM<hidden_size=2>(a, w, r)", "N,T,4");
+  CHECK_FALSE(batch_first.first_axis_is_walked);
+  CHECK(judge("int64[1] a = {0}\ny = CumSum(x, a)", "T,4").first_axis_is_walked);
+  CHECK(judge("int64[1] a = {0}\ny = Unsqueeze(x, a)", "T,4").first_axis_is_walked);
+  const auto pinned = judge("int64[3] s = {1, 2, -1}\n[pin] y = Reshape(x, s)", "N,4");
+  CHECK_FALSE(pinned.independent);
+  CHECK_FALSE(pinned.first_axis_is_walked);
+  CHECK(pinned.reason == "node 'pin' (Reshape)");
+  CHECK(judge("y = Relu(x)", "2,4").reason == "input 'x' has no open first axis");
+  const auto dynamic = judge("[q] c, s, z = DynamicQuantizeLinear(x)\ny = DequantizeLinear(c, s, z)", "N,4");
+  CHECK(dynamic.reason == "node 'q' (DynamicQuantizeLinear)");
+  const std::string pair = "float32[] s = {0.1}\nuint8[] z = {3}\nq = QuantizeLinear(x, s, z)\n";
+  CHECK(judge(pair + "y = DequantizeLinear(q, s, z)", "N,4").independent);
 }
 
 TEST_CASE("a batch run in parts gives what it gives as a whole") {
