@@ -115,13 +115,16 @@ class ActivationGrids {
     return OkStatus();
   }
 
-  // Takes quantizers away where nothing was seen, of whole groups; the values without statistics.
+  // Takes quantizers away where nothing was seen, of whole groups; the values without statistics. A
+  // group of which some values are always empty is known by the others.
   std::vector<std::string> LeaveUntold(target::Placement* placement, const std::string& why) {
-    std::set<int> untold;
+    std::set<int> told, untold;
     std::vector<std::string> values;
     for (const QuantPoint& point : placement->points)
+      if (NeedsData(point) && seen_.values.contains(point.value)) told.insert(point.group);
+    for (const QuantPoint& point : placement->points)
       if (asked_.contains(point.value) && NeedsData(point) && !Frozen(point) &&
-          !seen_.values.contains(point.value)) {
+          !told.contains(point.group)) {
         untold.insert(point.group);
         values.push_back(point.value);
         session_.report->Add(point.value, "left float", why);
@@ -176,10 +179,11 @@ class ActivationGrids {
       values = NotAsked(&source.scores);
       RETURN_IF_ERROR(Gather(values, source));
     }
-    // A branch that the data never takes, and a loop without a round, leave their values unseen.
-    const auto unseen = LeaveUntold(placement, "no sample of the data reaches its sub-graph");
+    // A branch that the data never takes, and a loop without a round, leave their values unseen;
+    // others are empty in all samples.
+    const auto unseen = LeaveUntold(placement, "no sample of the data gives it a value");
     if (!unseen.empty())
-      session_.report->warnings.push_back(StrCat("no sample of the data reaches the sub-graphs of ",
+      session_.report->warnings.push_back(StrCat("no sample of the data gives values to ",
                                                  unseen.size(), " activations ('", unseen[0],
                                                  "', ...), which stay float: add data that does"));
     return OkStatus();
@@ -312,7 +316,9 @@ class ActivationGrids {
     quant::ValueStatistics* first = nullptr;
     for (const QuantPoint* point : group) {
       if (!NeedsData(*point)) continue;
-      quant::ValueStatistics& statistics = seen->values.at(point->value);
+      const auto found = seen->values.find(point->value);
+      if (found == seen->values.end()) continue;  // always empty
+      quant::ValueStatistics& statistics = found->second;
       if (first)
         first->Unite(statistics);
       else

@@ -214,18 +214,9 @@ class Observing {
           place->second.Append(statistics);
       }
     }
-    const graph::Graph& graph = *session_.model.graph;
-    std::erase_if(seen->values, [&](const auto& entry) {
-      const bool in_body = !graph.Producer(entry.first) && !graph.IsInput(entry.first);
-      return in_body && entry.second.count() == 0;
-    });
-    for (auto& [value, statistics] : seen->values) {
+    std::erase_if(seen->values, [](const auto& entry) { return entry.second.count() == 0; });
+    for (auto& [value, statistics] : seen->values)
       statistics.samples() = std::move(samples_[value]);
-      if (statistics.count() == 0)
-        return DataError(
-            StrCat("value '", value, "' received no data from ", seen->samples,
-                   " samples; exclude the nodes around it or add data that reaches it"));
-    }
     return OkStatus();
   }
 

@@ -22,8 +22,8 @@ struct ObservationOptions {
 
 // Statistics of `values`; hashes are left to the caller. Memory does not grow with the number of
 // samples, but for the extremes of single samples if they are wanted; the result does not depend on
-// the number of threads. kData for NaN or infinity (which value, which sample, what to do) and for values
-// that received nothing; those inside of sub-graphs that no sample reached are left out.
+// the number of threads. kData for NaN or infinity (which value, which sample, what to do). Values
+// that received nothing are left out.
 Result<quant::CalibrationStatistics> Observe(Session& session,
                                              const std::vector<std::string>& values,
                                              const ObservationOptions& options);

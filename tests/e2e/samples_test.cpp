@@ -108,7 +108,8 @@ TEST_CASE(
   }
   for (const Kind& kind : Kinds()) {
     INFO(kind.name);
-    const e2e::ScratchFolder scratch("samples");
+    // Outputs stay mapped: each run has a folder of its own.
+    const e2e::ScratchFolder scratch("samples"), more("samples_quantized");
     const support::TempFolder folder;
     const std::string model = support::WriteModel(folder, "m.onnx",
                                                   std::string("opset 13\ngraph g (") + kind.input +
@@ -121,7 +122,7 @@ TEST_CASE(
     INFO(made.err);
     REQUIRE(made.code == 0);
     const std::vector<Tensor> exact = Alone(model, samples, scratch.path()),
-                              rounded = Alone(quantized, samples, scratch.path());
+                              rounded = Alone(quantized, samples, more.path());
     const double sqnr = Sqnr(exact, rounded);
     CHECK(sqnr > 20);
     for (const std::string batch : {"0", "4"}) {
@@ -129,7 +130,9 @@ TEST_CASE(
       REQUIRE(said.code == 0);
       const auto json = nlohmann::json::parse(said.out);
       CHECK(json["samples"] == samples.size());
-      CHECK(json["outputs"][0]["sqnr_db"].get<double>() == Approx(sqnr).margin(1));
+      const auto& told = json["outputs"][0]["sqnr_db"];  // null: no error at all
+      CHECK((std::isfinite(sqnr) ? told.is_number() && std::fabs(told.get<double>() - sqnr) < 1
+                                 : told.is_null()));
       CHECK(json["outputs"][0]["differing_shapes"] == 0);
       REQUIRE(Cli({"dump", model, "--data", data, "--batch", batch, "-o", folder / "out"}).code ==
               0);

@@ -32,6 +32,7 @@ std::unique_ptr<Calibrated> Calibrate(const graph::Model& model, engine::Batch b
   VectorSource data({std::move(batch)});
   c->session.model = graph::Clone(model);
   c->session.target = target::LoadProfile("generic").value();
+  c->session.target.anchors.clear();  // there is no layer
   c->session.grids = target::DefaultChoice(c->session.target);
   c->session.grids.activations.bits = bits;
   c->session.data = &data;
