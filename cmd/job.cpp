@@ -6,6 +6,8 @@
 #include <chrono>
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "cmd/described.h"
 #include "cmd/evaluation.h"
@@ -253,6 +255,19 @@ class Job {
     return CheckRules();
   }
 
+  // Whether the runtime refuses more of the result than of the model that was given.
+  Result<bool> RefusedByOurs(const target::LintResult& lint) const {
+    ASSIGN_OR_RETURN(const target::LintResult given, target::Lint(original_, session_.target));
+    std::set<std::pair<std::string, std::string>> known;
+    for (const target::Violation& violation : given.violations)
+      known.emplace(violation.where, violation.what);
+    return std::any_of(lint.violations.begin(),
+                       lint.violations.begin() + static_cast<std::ptrdiff_t>(lint.refused),
+                       [&](const target::Violation& violation) {
+                         return !known.contains({violation.where, violation.what});
+                       });
+  }
+
   // Nothing is written that the runtime refuses, unless the recipe's own settings may have asked for
   // it; what is only worse there than it could be is a warning.
   Status CheckRules() {
@@ -266,7 +281,8 @@ class Job {
                session_.target.name, "': ", first.where, ": ", first.what, " (", first.why, ")");
     const bool wished =
         !session_.grids.rules.empty() || !recipe_.Section("export").IsDefault("contrib_qdq");
-    if (lint.refused > 0 && !wished) return InternalError(text + "; please report this model");
+    ASSIGN_OR_RETURN(const bool ours, RefusedByOurs(lint));
+    if (ours && !wished) return InternalError(text + "; please report this model");
     Warn(text + "; roundel lint shows all");
     return OkStatus();
   }

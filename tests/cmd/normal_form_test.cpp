@@ -75,7 +75,7 @@ TEST_CASE("initializers that are listed as inputs are quantized, which is said")
   CHECK(report.dump().find("--keep-initializer-inputs") != std::string::npos);
 }
 
-TEST_CASE("--keep-initializer-inputs leaves them to the callers") {
+TEST_CASE("the flag --keep-initializer-inputs leaves them to the callers") {
   const Bench bench(kListed);
   REQUIRE(bench.Quantize({"--keep-initializer-inputs"}).code == 0);
   CHECK(bench.Written().graph->inputs.size() == 3);

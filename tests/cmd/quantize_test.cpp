@@ -361,6 +361,25 @@ graph main (float32[N,2] x) => (float32[N,2] y) {
   CHECK(message.find("Frobnicate") != std::string::npos);
 }
 
+TEST_CASE("operators that neither engine nor target knows do not stop a recipe for weights alone") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "custom.onnx", R"(opset 13, my.ops 1
+graph main (float32[N,32] x) => (float32[N,8] y) {
+  float32[32,8] w = random(1)
+  h = my.ops.Frobnicate(x)
+  y = MatMul(h, w)
+}
+)");
+  REQUIRE(Cli({"quantize", model, "--recipe", "w4_llm", "-o", folder / "q.onnx"}).code == 0);
+  const auto quantized = io::ReadOnnx(folder / "q.onnx");
+  REQUIRE(quantized.ok());
+  std::vector<std::string> ops;
+  for (const auto& node : quantized->graph->nodes()) ops.push_back(node->op_type);
+  CHECK(ops == std::vector<std::string>{"Frobnicate", "MatMulNBits"});
+  // The target's own rule on domains is still said.
+  CHECK(Contents(folder / "q.report.json").find("operator of my.ops") != std::string::npos);
+}
+
 TEST_CASE("bad data exits with 4") {
   const Bench bench;
   std::vector<std::string> args = bench.Args();

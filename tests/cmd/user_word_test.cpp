@@ -157,7 +157,7 @@ TEST_CASE("method entropy is what kl is") {
   CHECK(tables[0] != tables[2]);
 }
 
-TEST_CASE("-q prints nothing where all goes well, and what is asked for all the same") {
+TEST_CASE("with -q a command prints nothing where all goes well, and what is asked for all the same") {
   const Bench bench;
   const auto is_quiet = [](std::vector<std::string> args) {
     args.push_back("-q");
