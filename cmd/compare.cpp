@@ -14,6 +14,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
 #include "lib/report/report.h"
+#include "lib/target/float_types.h"
 
 namespace roundel::cmd {
 namespace {
@@ -36,6 +37,7 @@ Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& mod
 
 // `other`: the second model, if it has a file of its own.
 Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
+                                 const target::FloatTypes& types,
                                  std::optional<graph::Model>* other) {
   if (options.second.empty()) {
     ASSIGN_OR_RETURN(const Described described, LoadDescribed(*loaded, options.encodings));
@@ -43,7 +45,8 @@ Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
   }
   ASSIGN_OR_RETURN(LoadedModel second, LoadModel(options.second));
   RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
-  *other = std::move(second.model);
+  target::WidenTypes(&second.model);
+  *other = target::InFloat32(second.model, types);
   // Values inside of functions have the names that quantize gives them.
   RETURN_IF_ERROR(engine::MakeNormalForm(&loaded->model).status());
   return OpenNamed(options, loaded->model, **other, nullptr);
@@ -101,8 +104,10 @@ Status RunCompare(const Options& options, Console& console) {
     return UsageError("nothing to compare with: give QUANTIZED or --encodings");
   ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, options.model));
+  // Values are compared in float32.
+  const target::FloatTypes types = target::WidenTypes(&loaded.model);
   std::optional<graph::Model> other;
-  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded, &other));
+  ASSIGN_OR_RETURN(ComparedModels sides, OpenSides(options, &loaded, types, &other));
   recipe::Params params(data::DataSpecs());
   RETURN_IF_ERROR(options.data.Apply(&params));
   data::DatasetFacts facts;

@@ -41,8 +41,9 @@ std::vector<target::ConstantCopy> CopiesOf(const io::EncodingsOrigin& origin) {
 }
 
 // Runs the passes that made the described model of the given one.
-Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model) {
+Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model, target::FloatTypes* types) {
   RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
+  *types = target::WidenTypes(model);
   if (!origin.passes.empty()) {
     ASSIGN_OR_RETURN(const recipe::Recipe recipe,
                      recipe::ParseRecipe(origin.passes, "passes of the encodings",
@@ -61,7 +62,7 @@ Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model) {
 
 // The model that the origin speaks of, if it can be had.
 Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedModel& given,
-                             const std::string& encodings_path) {
+                             const std::string& encodings_path, target::FloatTypes* types) {
   const bool changed = !origin.passes.empty() || !origin.copies.empty() || !origin.later.empty();
   if (origin.float_model.empty() || !changed || IdentityOf(given.model) == origin.float_model)
     return graph::Clone(given.model);
@@ -75,7 +76,7 @@ Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedMode
     }
   }
   graph::Model model = graph::Clone(given.model);
-  if (Status status = Prepare(origin, &model); !status.ok())
+  if (Status status = Prepare(origin, &model, types); !status.ok())
     return UsageError(StrCat("'", encodings_path, "' describes '", given.path,
                              "' after passes that cannot be run again (", status.message(), "): ",
                              kRemedy));
@@ -91,7 +92,8 @@ Result<Described> LoadDescribed(const LoadedModel& given, const std::string& enc
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(encodings_path));
   Described described;
   ASSIGN_OR_RETURN(described.origin, io::ParseEncodingsOrigin(text, encodings_path));
-  ASSIGN_OR_RETURN(described.model, ModelOf(described.origin, given, encodings_path));
+  ASSIGN_OR_RETURN(described.model, ModelOf(described.origin, given, encodings_path, &described.types));
+  if (described.types.empty()) described.types = target::WidenTypes(&described.model);
   auto encodings = ReadEncodings(text, encodings_path, &described.model);
   const io::EncodingsOrigin& origin = described.origin;
   const bool other = !origin.model.empty() && given.hash != origin.model &&

@@ -17,6 +17,7 @@ struct Described {
   graph::Model model;  // what the encodings describe
   quant::EncodingTable encodings;
   io::EncodingsOrigin origin;
+  target::FloatTypes types;  // of the values in the file; the model is in float32
 };
 
 // The encodings in the file and their model: the given one; or, if the file says that passes changed

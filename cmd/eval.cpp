@@ -11,6 +11,7 @@
 #include "cmd/options.h"
 #include "lib/base/text.h"
 #include "lib/report/report.h"
+#include "lib/target/float_types.h"
 
 namespace roundel::cmd {
 namespace {
@@ -31,15 +32,28 @@ struct Models {
   std::unique_ptr<engine::Executor> first, second;
 };
 
+// One set of data feeds both.
+bool SameInputTypes(const graph::Model& a, const graph::Model& b) {
+  for (const graph::ValueInfo& input : a.graph->inputs)
+    for (const graph::ValueInfo& other : b.graph->inputs)
+      if (input.name == other.name && input.dtype != other.dtype) return false;
+  return true;
+}
+
 Result<Models> LoadModels(const Options& options) {
   Models models;
   ASSIGN_OR_RETURN(models.first_model, LoadModel(options.model));
   graph::Model& model = models.first_model.model;
   RETURN_IF_ERROR(CheckRunnable(model, options.model));
-  ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
+  // Grids are for values in float32.
+  if (!options.encodings.empty()) target::WidenTypes(&models.first_model.model);
   if (!options.second.empty()) {
     ASSIGN_OR_RETURN(LoadedModel second, LoadModel(options.second));
     RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
+    if (!SameInputTypes(model, second.model)) {
+      target::WidenTypes(&models.first_model.model);
+      target::WidenTypes(&second.model);
+    }
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
     models.second_model = std::move(second.model);
     models.second_name = options.second;
@@ -50,6 +64,7 @@ Result<Models> LoadModels(const Options& options) {
                                         described.model, {.simulate = &described.encodings}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }
+  ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
   return models;
 }
 

@@ -17,6 +17,7 @@
 #include "lib/io/tensorrt_cache.h"
 #include "lib/target/export.h"
 #include "lib/target/lint.h"
+#include "lib/target/narrow.h"
 #include "lib/target/qdq.h"
 
 namespace roundel::cmd {
@@ -47,7 +48,8 @@ Result<Described> ReadSource(const Options& options, std::vector<std::string>* k
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   if (!options.encodings.empty()) return LoadDescribed(loaded, options.encodings);
   ASSIGN_OR_RETURN(target::FloatModel floats, target::ImportQdq(loaded.model, kept));
-  Described described{std::move(floats.model), std::move(floats.encodings), {}};
+  Described described{
+      std::move(floats.model), std::move(floats.encodings), {}, std::move(floats.types)};
   described.origin.target = MetadataOf(loaded.model, "roundel.target");
   return described;
 }
@@ -77,6 +79,7 @@ Result<target::ExportOptions> ExportOptionsOf(const Options& options, const Desc
   result.qdq.absorb_relu &= !options.keep_relu;
   result.qdq.contrib_qdq |= options.contrib_qdq;
   result.dynamic_layers = source.origin.dynamic_layers;
+  result.types = source.types;
   return result;
 }
 
@@ -127,7 +130,7 @@ Result<Written> WriteFloat(const Options& options) {
   RETURN_IF_ERROR(CheckExternalData(options.model, options.output));
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   Written written{outputs, 0, {}};
-  ASSIGN_OR_RETURN(const target::FloatModel result, target::ImportQdq(loaded.model, &written.kept));
+  ASSIGN_OR_RETURN(target::FloatModel result, target::ImportQdq(loaded.model, &written.kept));
   written.encodings = result.encodings.size();
   if (result.encodings.empty())
     return ModelError(
@@ -135,6 +138,7 @@ Result<Written> WriteFloat(const Options& options) {
   OutputSet files;
   RETURN_IF_ERROR(files.StageEncodings(result.encodings, *graph::WithBodies(result.model), options.output,
                                        options.versions));
+  RETURN_IF_ERROR(target::NarrowTypes(result.types, {}, &result.model));
   RETURN_IF_ERROR(
       files.Commit({{result.model, options.output}}, {.external_data = options.external_data}));
   return written;

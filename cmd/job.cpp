@@ -24,6 +24,7 @@
 #include "lib/target/export.h"
 #include "lib/target/layer_forms.h"
 #include "lib/target/lint.h"
+#include "lib/target/narrow.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -161,7 +162,7 @@ class Job {
     report_.Fact("recipe", fs::path(recipe_.source).filename().string());
     report_.Fact("recipe_hash", RecipeHash());
     report_.Fact("seed", recipe_.Section("").Int("seed"));
-    report_.Fact("weight_bytes_before", InitializerBytes(inputs.loaded.model));
+    report_.Fact("weight_bytes_before", inputs.weight_bytes);
   }
 
   std::string RecipeHash() const {
@@ -194,6 +195,7 @@ class Job {
     const bool verify = inputs.runnable;
     session_.model = std::move(inputs.loaded.model);
     original_ = graph::Clone(session_.model);
+    session_.types = std::move(inputs.types);
     session_.target = std::move(inputs.profile);
     session_.grids = std::move(inputs.grids);
     session_.data = data_.get();
@@ -220,6 +222,10 @@ class Job {
         Warn(StrCat(data_->skipped(), " of ", data_->size(),
                     " calibration samples could not be read"));
     }
+    const bool converts =
+        std::any_of(recipe_.steps.begin(), recipe_.steps.end(),
+                    [](const recipe::Step& step) { return step.pass == "to_float16"; });
+    if (!session_.placement && converts) session_.placement.emplace();
     if (!session_.placement)
       return UsageError("no pass of the recipe assigns grids: add '- calibrate' to its passes");
     for (const target::FloatNode& node : session_.placement->float_nodes)
@@ -230,7 +236,9 @@ class Job {
     report_.Fact("quantized_activations", counts[0]);
     report_.Fact("quantized_weights", counts[1]);
     report_.Fact("quantized_biases", counts[2]);
-    if (session_.encodings.empty()) Warn("nothing was quantized: the result is the float model");
+    if (!session_.types.empty())
+      report_.Fact("float_types", target::TypesText(session_.types));
+    if (session_.encodings.empty() && !converts) Warn("nothing was quantized: the result is the float model");
     return OkStatus();
   }
 
@@ -240,6 +248,7 @@ class Job {
     target::ExportOptions options = target::OptionsFor(session_.target, format);
     options.qdq.contrib_qdq = OverriddenFlag(section, "contrib_qdq", options.qdq.contrib_qdq);
     options.dynamic_layers = session_.placement->dynamic_layers;
+    options.types = session_.types;
     ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
     quantized_.SetMetadata("roundel.target", session_.target.name);
@@ -290,8 +299,9 @@ class Job {
   Status Check() {
     const size_t before = report_.warnings.size();
     ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
-    RETURN_IF_ERROR(
-        SelfCheck(recipe_.Section("check"), {original_, session_, quantized_, format}, &report_));
+    const graph::Model quantized = target::InFloat32(quantized_, session_.types);
+    RETURN_IF_ERROR(SelfCheck(recipe_.Section("check"),
+                              {original_, session_, quantized, format}, &report_));
     for (size_t i = before; i < report_.warnings.size(); ++i) LogWarning(report_.warnings[i]);
     return OkStatus();
   }
@@ -304,12 +314,14 @@ class Job {
       if (gate.IsDefault("min_sqnr") && gate.IsDefault("max_drop")) return OkStatus();
       return UsageError("the recipe has a gate but no eval data: set eval.path");
     }
-    ASSIGN_OR_RETURN(const LoadedModel original, LoadModel(float_path));
+    ASSIGN_OR_RETURN(LoadedModel original, LoadModel(float_path));
+    target::WidenTypes(&original.model);
     data::DatasetFacts facts;
     ASSIGN_OR_RETURN(const auto data,
                      OpenData(params, {&original.model, &quantized_}, "eval.path", &facts));
     ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
-    ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(quantized_));
+    ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(
+                                            target::InFloat32(quantized_, session_.types)));
     ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*first, second.get(), *data));
     report_.Fact("eval_data_hash", facts.hash);
     report_.Fact("eval_samples", result.samples);
@@ -333,7 +345,11 @@ class Job {
     RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(report_)));
     for (const auto& [path, contents] : statistics_) RETURN_IF_ERROR(files.Stage(path, contents));
     std::vector<OutputSet::ModelFile> models = {{quantized_, names.model}};
-    if (!names.float_model.empty()) models.push_back({session_.model, names.float_model});
+    if (!names.float_model.empty()) {
+      RETURN_IF_ERROR(target::NarrowTypes(
+          session_.types, target::NarrowOptionsOf(session_.target), &session_.model));
+      models.push_back({session_.model, names.float_model});
+    }
     RETURN_IF_ERROR(files.Commit(models, {.external_data = names.external_data}));
     std::vector<WrittenFile> written;
     for (const std::string& path : names.All()) {
@@ -399,6 +415,8 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
                              {.keep_initializer_inputs = top.Bool("keep_initializer_inputs")}));
   if (!runnable.ok())
     inputs.warnings.push_back(runnable.message() + "; nothing is checked on samples");
+  inputs.weight_bytes = InitializerBytes(inputs.loaded.model);
+  inputs.types = target::WidenTypes(&inputs.loaded.model);
   // Names what the target cannot run before any data is read.
   graph::Model placed = graph::Clone(inputs.loaded.model);
   ASSIGN_OR_RETURN(const target::Placement placement,

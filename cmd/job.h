@@ -10,6 +10,7 @@
 #include "lib/base/status.h"
 #include "lib/recipe/recipe.h"
 #include "lib/report/report.h"
+#include "lib/target/float_types.h"
 #include "lib/target/profile.h"
 
 namespace roundel::cmd {
@@ -34,6 +35,8 @@ Status RunJob(recipe::Recipe recipe, const JobFlags& flags, Console& console);
 
 struct JobInputs {
   LoadedModel loaded;
+  target::FloatTypes types;  // of the model in the file; `loaded` has it in float32
+  int64_t weight_bytes = 0;  // there
   target::Profile profile;
   target::GridChoice grids;
   std::vector<std::string> warnings;  // about the model

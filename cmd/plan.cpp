@@ -45,7 +45,7 @@ struct Plan {
 
 Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   Plan plan;
-  plan.bytes_before = InitializerBytes(session->model);
+  plan.bytes_before = target::NarrowBytes(*session->model.graph, session->types);
   std::vector<recipe::Step> steps;
   for (const recipe::Step& step : recipe.steps) {
     const passes::PassInfo& pass = *passes::FindPass(step.pass);
@@ -59,11 +59,15 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   ASSIGN_OR_RETURN(plan.placement,
                    target::PlaceSeparately(&session->model, session->target, session->grids));
   plan.nodes = static_cast<int64_t>(session->model.graph->nodes().size());
-  plan.bytes_after = InitializerBytes(session->model);
+  plan.bytes_after = target::NarrowBytes(*session->model.graph, session->types);
   for (const QuantPoint& point : plan.placement.points) {
     ++plan.counts[static_cast<int>(point.role)];
     const Tensor* value = graph::ConstantInBodies(*session->model.graph, point.value);
-    if (value != nullptr) plan.bytes_after += QuantizedBytes(point, *value) - value->byte_size();
+    if (value == nullptr) continue;
+    const auto type = session->types.find(point.value);
+    const int64_t bytes = type == session->types.end() ? value->byte_size()
+                                                       : ByteSize(type->second, value->size());
+    plan.bytes_after += QuantizedBytes(point, *value) - bytes;
   }
   return plan;
 }
@@ -129,6 +133,7 @@ Status PlanJob(const recipe::Recipe& recipe, Console& console) {
   for (const std::string& warning : inputs.warnings) LogWarning(warning);
   passes::Session session;
   session.model = graph::Clone(inputs.loaded.model);
+  session.types = inputs.types;
   session.target = inputs.profile;
   session.grids = inputs.grids;
   session.random = Random(static_cast<uint64_t>(recipe.Section("").Int("seed")));

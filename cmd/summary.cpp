@@ -156,6 +156,9 @@ void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile
   const int64_t after = Whole(report, "weight_bytes_after");
   out << "weights    " << HumanBytes(before) << " -> " << HumanBytes(after) << "\n";
   out << SpeedLine(report);
+  if (Find(report.facts, "float_types") != nullptr)
+    out << "types      " << Text(report, "float_types")
+        << ": computed in float32 here, written in these types\n";
   if (Find(report.facts, "data") != nullptr)
     out << "data       " << Text(report, "data") << "; " << Whole(report, "samples_skipped")
         << " skipped\n";

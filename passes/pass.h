@@ -20,6 +20,7 @@
 #include "lib/quant/encodings.h"
 #include "lib/recipe/params.h"
 #include "lib/report/report.h"
+#include "lib/target/float_types.h"
 #include "lib/target/own_constants.h"
 #include "lib/target/profile.h"
 
@@ -40,7 +41,8 @@ struct StatisticsFiles {
 
 // The only thing that passes share.
 struct Session {
-  graph::Model model;                          // float
+  graph::Model model;                          // float32
+  target::FloatTypes types;                    // what its values have in the file
   quant::EncodingTable encodings;
   target::Profile target;
   target::GridChoice grids;

@@ -9,7 +9,7 @@
 #include "lib/engine/plan.h"
 #include "lib/engine/plan_runner.h"
 #include "lib/engine/sample_axis.h"
-#include "lib/engine/widen.h"
+#include "lib/graph/widen.h"
 
 namespace roundel::engine {
 namespace {
@@ -25,7 +25,7 @@ class PlanExecutor : public Executor {
     for (const std::string& name : plan_.output_names) {
       output_types_.push_back(DType::kUndefined);
       for (const graph::ValueInfo& declared : model.graph->outputs)
-        if (declared.name == name && IsHalf(declared.dtype)) output_types_.back() = declared.dtype;
+        if (declared.name == name && graph::IsHalf(declared.dtype)) output_types_.back() = declared.dtype;
     }
   }
 
@@ -41,7 +41,7 @@ class PlanExecutor : public Executor {
     runner_.SetNestedTaps(taps);
     std::vector<Datum> fed = inputs;
     for (size_t i = 0; i < fed.size(); ++i)
-      if (plan_.inputs[i].dtype == DType::kFloat && IsHalf(inputs_[i].dtype))
+      if (plan_.inputs[i].dtype == DType::kFloat && graph::IsHalf(inputs_[i].dtype))
         fed[i].tensor = fed[i].tensor.ToFloat();
     ASSIGN_OR_RETURN(std::vector<Datum> outputs,
                      runner_.Run(fed, Signature(fed, taps), true, by_slot));
@@ -116,7 +116,7 @@ Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
                                               const ExecutorOptions& options,
                                               bool* samples_are_independent) {
   const std::optional<graph::Model> wide =
-      options.fast_kernels ? Widened(model) : std::optional<graph::Model>();
+      options.fast_kernels ? graph::WidenedHalves(model) : std::optional<graph::Model>();
   ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
   if (samples_are_independent) *samples_are_independent = JudgeSamples(plan).independent;
   return std::unique_ptr<Executor>(

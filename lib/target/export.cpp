@@ -4,6 +4,7 @@
 #include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/narrow.h"
 
 namespace roundel::target {
 
@@ -17,7 +18,8 @@ ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
                   .matmul_channel_rank =
                       rank == profile.max_channel_rank.end() ? 0 : rank->second,
                   .min_opset = profile.min_opset},
-          .accuracy_level = profile.accuracy_level};
+          .accuracy_level = profile.accuracy_level,
+          .narrow = NarrowOptionsOf(profile)};
 }
 
 Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
@@ -41,6 +43,7 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   KeepFloats(options.qdq, &out);
   if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // else RestoreBodies does
   graph::RestoreBodies(bodies, &out);
+  RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));
   out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
   return out;
 }

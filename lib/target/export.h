@@ -7,6 +7,7 @@
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
+#include "lib/target/node_types.h"
 #include "lib/target/qdq.h"
 
 namespace roundel::target {
@@ -19,6 +20,8 @@ struct ExportOptions {
   QdqOptions qdq;
   std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
   int64_t accuracy_level = 0;  // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
+  FloatTypes types = {};       // of the values in the file, where the model has been widened
+  NarrowOptions narrow = {};
 };
 
 // How a target wants its models; `format` where the profile's own is not wanted.

@@ -8,6 +8,7 @@
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "lib/graph/widen.h"
 #include "lib/recipe/yaml.h"
 #include "lib/target/aimet_config.h"
 #include "lib/target/grid_name.h"
@@ -81,6 +82,8 @@ class Reader {
                                                      {"max_opset", &profile_.max_opset},
                                                      {"block_size", &profile_.block_size},
                                                      {"accuracy_level", &profile_.accuracy_level}};
+    const std::map<std::string, std::set<DType>*> types = {{"float_types", &profile_.float_types},
+                                                           {"scale_types", &profile_.scale_types}};
     const std::map<std::string, OpPolicy> policies = {{"float", OpPolicy::kFloat},
                                                       {"quantize", OpPolicy::kQuantize},
                                                       {"pass_through", OpPolicy::kPassThrough},
@@ -92,6 +95,7 @@ class Reader {
     if (const auto it = policies.find(key); it != policies.end()) return ReadOps(node, it->second);
     if (const auto it = op_sets.find(key); it != op_sets.end()) return ReadOpGrids(node, it->second);
     if (const auto it = lists.find(key); it != lists.end()) return ReadSet(node, it->second);
+    if (const auto it = types.find(key); it != types.end()) return ReadFloatTypes(node, it->second);
     if (const auto it = numbers.find(key); it != numbers.end())
       return ReadNumber(key, node, it->second);
     if (key == "mode") return ReadMode(node);
@@ -108,7 +112,7 @@ class Reader {
       for (const auto& [name, unused] : table) known.push_back(name);
     };
     add_keys(texts), add_keys(flags), add_keys(grids), add_keys(sets), add_keys(policies);
-    add_keys(op_sets), add_keys(lists), add_keys(numbers);
+    add_keys(op_sets), add_keys(lists), add_keys(numbers), add_keys(types);
     const std::string nearest = NearestName(key, known);
     return Error(node, StrCat("unknown key '", ForMessage(key), "'",
                               nearest.empty() ? "" : ", did you mean '" + nearest + "'?"));
@@ -179,6 +183,19 @@ class Reader {
     std::vector<std::string> names;
     RETURN_IF_ERROR(ReadNames(node, &names));
     *out = {names.begin(), names.end()};
+    return OkStatus();
+  }
+
+  Status ReadFloatTypes(const YamlNode& node, std::set<DType>* out) const {
+    std::vector<std::string> names;
+    RETURN_IF_ERROR(ReadNames(node, &names));
+    out->clear();
+    for (const std::string& name : names) {
+      const DType type = ParseDType(name);
+      if (!graph::IsHalf(type) && type != DType::kDouble)
+        return Error(node, StrCat("'", ForMessage(name), "' is none of float16, bfloat16, float64"));
+      out->insert(type);
+    }
     return OkStatus();
   }
 

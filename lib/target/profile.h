@@ -71,6 +71,10 @@ struct Profile {
   std::set<std::string> formats;  // allowed; empty: any
   int64_t accuracy_level = 0;     // of MatMulNBits: 4 = activations in int8
   int64_t max_opset = 0;          // 0: any
+  // Of models in other floating types: those that the runtime computes in, and those that it takes
+  // for scales of activations. Elsewhere the model computes in float32, between Casts.
+  std::set<DType> float_types = {DType::kFloat16, DType::kBfloat16, DType::kDouble};
+  std::set<DType> scale_types = {DType::kFloat16, DType::kBfloat16};
   // Activations whose range is narrower get one of this width, upwards: the runtime refuses such
   // small scales. 0: none is too narrow.
   double min_real_range = 0;

@@ -8,6 +8,7 @@
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
+#include "lib/target/float_types.h"
 #include "lib/target/profile.h"
 
 namespace roundel::target {
@@ -38,6 +39,7 @@ Status CheckExportable(const graph::Model& model, const quant::EncodingTable& en
 struct FloatModel {
   graph::Model model;              // no Q/DQ; weights hold the dequantized values
   quant::EncodingTable encodings;  // codes of weights and biases included
+  FloatTypes types = {};           // of the values in the file; the model is in float32
 };
 // Also reads other tools' QDQ models; Q/DQ that cannot be expressed as an encoding (dynamic scales)
 // stay in the model, with a line in `kept`.

@@ -550,6 +550,8 @@ Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>
                              ImportValues values) {
   FloatModel out;
   out.model = graph::Clone(model);
+  graph::MakeNamesUnique(&out.model);
+  out.types = WidenTypes(&out.model);
   const graph::Bodies bodies = graph::FlattenBodies(&out.model);
   DropKeptFloats(out.model.graph.get());
   const auto old_graph = out.model.graph;  // outlives the importer, which reads from it

@@ -274,7 +274,6 @@ TEST_CASE("what no encoding expresses stays, with a line that says why") {
 graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
   float32[] s = {0.5}
   float32[] negative = {-1}
-  float16[] half = {0.5}
   float32[2,1] matrix = {1, 1}
   float32[] other = {0.25}
   uint8[] z = {3}
@@ -294,8 +293,6 @@ graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
         "'q' (QuantizeLinear): its scale is not constant");
   CHECK(reason("[q] a = QuantizeLinear(x, negative, z) y = DequantizeLinear(a, negative, z)") ==
         "'q' (QuantizeLinear): its scale is not positive");
-  CHECK(reason("[q] a = QuantizeLinear(x, half, z) y = DequantizeLinear(a, half, z)") ==
-        "'q' (QuantizeLinear): its scale is float16");
   CHECK(reason("[q] a = QuantizeLinear(x, matrix, z) y = DequantizeLinear(a, matrix, z)") ==
         "'q' (QuantizeLinear): its zero point does not fit its scale");
   CHECK(reason("[q] a = QuantizeLinear(x, matrix) y = DequantizeLinear(a, matrix)") ==
@@ -310,6 +307,22 @@ graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
         "'d' (DequantizeLinear): its block size is out of range");
   CHECK(reason("c = Cast<to=2>(x) [d] y = DequantizeLinear(c, s, z)") ==
         "'d' (DequantizeLinear): its input is neither constant nor a QuantizeLinear");
+}
+
+TEST_CASE("scales of 16 bits are read, and what they scale is float32 until it is written") {
+  for (const char* type : {"float16", "bfloat16"}) {
+    const std::string t = type;
+    const Imported in = Import("opset 21\ngraph g (" + t + "[2] x) => (" + t + "[2] y) {\n" + t +
+                               "[] s = {0.5}\nuint8[] z = {3}\n" + t +
+                               "[2] b = {1, 2}\na = QuantizeLinear(x, s, z)\n"
+                               "d = DequantizeLinear(a, s, z)\ny = Add(d, b)\n}");
+    CHECK(in.kept.empty());
+    REQUIRE(in.out.encodings.contains("x"));
+    CHECK(in.out.encodings.at("x").params[0] == quant::QParams{0.5f, 3});
+    CHECK(in.out.model.graph->inputs[0].dtype == DType::kFloat);
+    CHECK(in.out.types.at("x") == ParseDType(t));
+    CHECK(in.out.types.at("b") == ParseDType(t));
+  }
 }
 
 TEST_CASE("scales that do not fit a constant are a model error") {
