@@ -243,9 +243,9 @@ PassInfo calibrate_pass() {
                .choices = quant::ObserverMethods()},
               {.name = "percentile",
                .default_value = -1.0,
-               .help = "share of the values that the range keeps (method percentile); -1: 99.995, "
-                       "100 on grids of "
-                       "more than 8 bits and where rare values reach an output",
+               .help = "share of the values that the range keeps (method percentile); -1: 99.995; "
+                       "100 on grids of more than 8 bits; as auto chooses where rare values reach "
+                       "an output",
                .min = -1,
                .max = 100,
                .unit = "%"},

@@ -6,7 +6,8 @@
 // with Q(f) the value below which the share f of the mass lies, linear inside a bin, clipped to the
 // exact minimum and maximum. p = 100 is min_max. Each tail may have a share of its own instead.
 // What outliers cost falls with the number of steps, so that nothing is cut off on grids wider than
-// 8 bits unless p says so; nor where the rarest values are what the model is for (Evidence).
+// 8 bits unless p says so. Where the rarest values may be what the model is for (Evidence), no share of
+// them can be given up blindly: unless p says so, `auto` weighs what clipping costs against finer steps.
 
 #include <algorithm>
 
@@ -21,10 +22,23 @@ class Percentile : public Observer {
   StatisticsNeeds needs() const override { return {.histogram = true}; }
 
   Range Compute(const Evidence& evidence, const Grid& grid) const override {
+    return Decide(evidence, grid).range;
+  }
+
+  Decision Decide(const Evidence& evidence, const Grid& grid) const override {
+    if (!evidence.rare_values_count || options_.percentile != -1 || grid.bits > 8)
+      return {Cut(evidence, grid), name()};
+    Evidence plain = evidence;
+    plain.rare_values_count = false;  // its own candidates
+    return MakeAuto(options_)->Decide(plain, grid);
+  }
+
+ private:
+  Range Cut(const Evidence& evidence, const Grid& grid) const {
     const Distribution& values = evidence.values;
     const Range seen = evidence.seen;
     const auto clip = [&](double x) { return std::clamp(x, seen.min, seen.max); };
-    const double kept = Kept(evidence, grid) / 100;
+    const double kept = Kept(grid) / 100;
     const auto tail = [&](double given) { return given >= 0 ? given / 100 : (1 - kept) / 2; };
     if (grid.symmetric) {
       const double magnitude = values.MagnitudeQuantile(kept * values.mass());
@@ -34,10 +48,9 @@ class Percentile : public Observer {
             clip(values.Quantile((1 - tail(options_.upper_tail)) * values.mass()))};
   }
 
- private:
-  double Kept(const Evidence& evidence, const Grid& grid) const {
+  double Kept(const Grid& grid) const {
     if (options_.percentile != -1) return options_.percentile;
-    return grid.bits > 8 || evidence.rare_values_count ? 100 : 99.995;
+    return grid.bits > 8 ? 100 : 99.995;
   }
 
   const MethodOptions options_;

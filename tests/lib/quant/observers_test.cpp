@@ -175,6 +175,25 @@ TEST_CASE("percentile agrees with sorting, both tails and magnitudes") {
   }
 }
 
+TEST_CASE("percentile gives up no rare values that count unless the error of all falls by it") {
+  std::vector<float> values = NormalValues(100003, 9, 0.0f, 1.0f);
+  for (size_t i = 0; i < 2; ++i) values[i * 1000] = 40;  // the detections of a score map
+  const auto observer = Make("percentile", {});
+  Evidence evidence = EvidenceOf(StatisticsOf(values), observer->needs());
+  const Range cut = observer->Compute(evidence, kAsymmetric);
+  CHECK(cut.max < 10);
+  evidence.rare_values_count = true;
+  const Range kept = observer->Compute(evidence, kAsymmetric);
+  // No worse by the plain sum of squares than the whole range, the share, and a scan of upper ends.
+  const double error = RawError(values, kept, kAsymmetric);
+  CHECK(error <= 1.01 * RawError(values, cut, kAsymmetric));
+  for (double high = 2; high <= 40; high += 0.5)
+    CHECK(error <= 1.02 * RawError(values, {cut.min, high}, kAsymmetric));
+  CHECK(kept.max > 2 * cut.max);
+  // A share that somebody gives is theirs.
+  CHECK(Make("percentile", {.percentile = 99.995})->Compute(evidence, kAsymmetric).max == cut.max);
+}
+
 TEST_CASE("percentile cuts nothing off on fine grids unless it is told to") {
   const std::vector<float> values = NormalValues(100003, 8, 0.0f, 1.0f);
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
