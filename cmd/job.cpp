@@ -258,6 +258,7 @@ class Job {
     report_.Fact("weight_bytes_after", InitializerBytes(quantized_));
     const target::LayerForms forms = target::CountLayerForms(quantized_);
     report_.Fact("layers_on_codes", forms.on_codes);
+    report_.Fact("layers_dynamic", forms.dynamic);
     report_.Fact("layers_packed", forms.packed);
     report_.Fact("layers_dequantized", forms.dequantized);
     report_.Fact("layers_float", forms.floats);

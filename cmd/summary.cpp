@@ -97,6 +97,7 @@ std::string SpeedLine(const report::Report& report) {
     if (const int64_t count = Whole(report, fact); count > 0) parts.push_back(StrCat(count, text));
   };
   add("layers_on_codes", " on integers (faster)");
+  add("layers_dynamic", " on integers made at run time (slower where they are convolutions)");
   add("layers_packed", " on packed weights (as fast as float or faster)");
   add("layers_dequantized", " in float on weights dequantized in every run (slower)");
   add("layers_float", " in float");

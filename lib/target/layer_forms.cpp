@@ -13,10 +13,15 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-constexpr const char* kOnCodes[] = {"QLinearConv",   "QLinearMatMul", "ConvInteger",
-                                    "MatMulInteger", "QGemm",         "DynamicQuantizeLSTM",
-                                    "QAttention",    "DynamicQuantizeMatMul",
-                                    "MatMulIntegerToFloat"};
+constexpr const char* kOnCodes[] = {"QLinearConv", "QLinearMatMul", "QGemm"};
+constexpr const char* kDynamic[] = {"ConvInteger",         "MatMulInteger",
+                                    "DynamicQuantizeLSTM", "DynamicQuantizeMatMul",
+                                    "QAttention",          "MatMulIntegerToFloat"};
+
+template <size_t N>
+bool IsOneOf(const char* const (&names)[N], const std::string& name) {
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
 
 using Scopes = std::vector<const Graph*>;  // a body and the graphs around it, outermost first
 
@@ -34,17 +39,17 @@ void Count(const Scopes& scopes, LayerForms* forms) {
       inner.push_back(&body);
       Count(inner, forms);
     });
-    if (std::find(std::begin(kOnCodes), std::end(kOnCodes), node->op_type) != std::end(kOnCodes)) {
+    if (IsOneOf(kOnCodes, node->op_type)) {
       ++forms->on_codes;
+    } else if (IsOneOf(kDynamic, node->op_type)) {
+      ++forms->dynamic;
     } else if (node->op_type == "MatMulNBits") {
       ++forms->packed;
     } else if (IsLayer(*node) || IsRecurrent(*node)) {
       const bool sides[2] = {IsDequantized(scopes, node->input(0)),
                              IsDequantized(scopes, node->input(1))};
       const bool on_codes = sides[0] && sides[1] && !IsRecurrent(*node);
-      ++(on_codes               ? forms->on_codes
-         : sides[0] || sides[1] ? forms->dequantized
-                                : forms->floats);
+      ++(on_codes ? forms->on_codes : sides[0] || sides[1] ? forms->dequantized : forms->floats);
     }
   }
 }

@@ -9,7 +9,8 @@ namespace roundel::target {
 
 // Layers (Conv, ConvTranspose, Gemm, MatMul, recurrent ones and their quantized forms), those of bodies included.
 struct LayerForms {
-  int64_t on_codes = 0;     // computed on integers: between pairs, QLinear, dynamic
+  int64_t on_codes = 0;     // computed on integers: between pairs, QLinear
+  int64_t dynamic = 0;      // on integers that are made at run time
   int64_t packed = 0;       // MatMulNBits: weights are unpacked inside of the kernel
   int64_t dequantized = 0;  // in floats, from weights that are dequantized in every run
   int64_t floats = 0;       // with float weights, or between activations
