@@ -101,8 +101,8 @@ class Checker {
   bool simulated() const { return subject_.format == "qoperator"; }
 
   void ListCodeUses() {
-    const graph::Model& second = simulated() ? subject_.session.model : subject_.quantized;
     if (min_codes_ == 0) return;
+    const graph::Model& second = simulated() ? subject_.session.model : subject_.quantized;
     std::set<std::string> observed;  // what follows others shows the same codes
     for (const target::QuantPoint& point : subject_.session.placement->points)
       if (point.role == Role::kActivation && !point.derived) observed.insert(point.value);
