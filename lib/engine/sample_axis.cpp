@@ -7,17 +7,21 @@
 #include <vector>
 
 #include "lib/base/text.h"
+#include "lib/engine/common_values.h"
 #include "lib/engine/sample_sizes.h"
 
 namespace roundel::engine {
 namespace {
 
-// Values are constants, batches of a known rank whose axis 0 counts samples, or sizes: small
-// vectors of integers made from the shapes of batches.
+// Values are common to all samples (constants, positions, masks of one for all), batches of a known
+// rank whose axis 0 counts samples, or sizes: small vectors of integers made from shapes.
 class Judge {
  public:
   explicit Judge(const Plan& plan)
-      : plan_(plan), rank_(plan.slots.size(), kUnknown), sizes_(plan.slots.size()) {}
+      : plan_(plan),
+        rank_(plan.slots.size(), kUnknown),
+        sizes_(plan.slots.size()),
+        common_(plan.slots.size()) {}
 
   SampleJudgement Run() {
     SampleJudgement judgement{.reason = Problem()};
@@ -28,7 +32,6 @@ class Judge {
 
  private:
   static constexpr int64_t kUnknown = -1;
-  static constexpr int64_t kMostSizes = 64;
 
   std::string Problem() {
     if (plan_.inputs.empty()) return "the model has no inputs";
@@ -73,9 +76,9 @@ class Judge {
   int64_t Rank(const PlanNode& n, size_t i) const {
     return Given(n, i) && !Constant(n, i) ? rank_[n.inputs[i]] : kUnknown;
   }
-  bool RestConstant(const PlanNode& n, size_t from = 1) const {
+  bool RestCommon(const PlanNode& n, size_t from = 1) const {
     for (size_t i = from; i < n.inputs.size(); ++i)
-      if (Given(n, i) && !Constant(n, i)) return false;
+      if (Given(n, i) && !CommonAt(n, i)) return false;
     return true;
   }
   bool Put(const PlanNode& n, int64_t rank) {
@@ -104,7 +107,7 @@ class Judge {
 
   bool Visit(const PlanNode& n) {
     if (!n.subgraphs.empty()) return false;
-    if (n.node.domain.empty() && MakesSizes(n)) return true;
+    if (n.node.domain.empty() && (MakesSizes(n) || MakesCommon(n))) return true;
     const auto& rules = Rules();
     const auto rule =
         rules.find(n.node.domain.empty() ? n.node.op_type : n.node.domain + "." + n.node.op_type);
@@ -113,41 +116,76 @@ class Judge {
 
   // ---- sizes
 
-  std::optional<Sizes> SizesAt(const PlanNode& n, size_t i) const {
+  std::optional<RankedSizes> RankedSizesAt(const PlanNode& n, size_t i) const {
     if (!Given(n, i)) return std::nullopt;
     const Tensor* constant = Constant(n, i);
     if (!constant) return sizes_[static_cast<size_t>(n.inputs[i])];
     if (!IsInteger(constant->dtype()) || constant->rank() > 1 || constant->size() > kMostSizes)
       return std::nullopt;
-    return constant->ToInt64s();
+    return RankedSizes{constant->ToInt64s(), constant->rank()};
+  }
+  std::optional<Sizes> SizesAt(const PlanNode& n, size_t i) const {
+    const auto sizes = RankedSizesAt(n, i);
+    return sizes ? std::optional(sizes->numbers) : std::nullopt;
   }
   // Nodes that read shapes, or compute with what was read of them.
   bool MakesSizes(const PlanNode& n) {
-    std::optional<Sizes> made;
-    if (n.node.op_type == "Shape" && Rank(n, 0) > 0 && !n.node.FindAttribute("start") &&
-        !n.node.FindAttribute("end")) {
-      made.emplace(static_cast<size_t>(Rank(n, 0)), kOther);
-      made->front() = kSamples;
+    std::optional<RankedSizes> made;
+    const auto common = CommonAt(n, 0);
+    if (n.node.op_type == "Shape" && Rank(n, 0) > 0) {
+      Sizes shape(static_cast<size_t>(Rank(n, 0)), kOther);
+      shape.front() = kSamples;
+      made = RankedSizes{ShapePart(n.node, shape)};
+    } else if (n.node.op_type == "Shape" && common) {
+      made = RankedSizes{ShapePart(n.node, common->dims)};
     } else {
-      std::vector<std::optional<Sizes>> inputs;
+      std::vector<std::optional<RankedSizes>> inputs;
       bool any = false;  // that is no constant; what steers a Reshape is none of its values
       for (size_t i = 0; i < n.inputs.size(); ++i) {
-        inputs.push_back(SizesAt(n, i));
+        inputs.push_back(RankedSizesAt(n, i));
         any |= inputs.back() && !Constant(n, i) && (i == 0 || n.node.op_type != "Reshape");
       }
-      if (any) made = ComputeSizes(n.node.op_type, inputs);
+      if (any) made = ComputeSizes(n.node, inputs);
     }
     if (made && n.outputs[0] != kNoSlot) sizes_[static_cast<size_t>(n.outputs[0])] = made;
     return made.has_value();
   }
+
+  // ---- what all samples have in common
+
+  std::optional<Common> CommonAt(const PlanNode& n, size_t i) const {
+    if (!Given(n, i)) return std::nullopt;
+    const auto sizes = SizesAt(n, i);
+    if (const Tensor* constant = Constant(n, i)) return Common{constant->shape(), sizes};
+    if (!sizes) return common_[static_cast<size_t>(n.inputs[i])];
+    if (HaveSamples(*sizes)) return std::nullopt;
+    const bool scalar = RankedSizesAt(n, i)->rank == 0;
+    return Common{scalar ? Sizes{} : Sizes{std::ssize(*sizes)}, sizes};
+  }
+  bool MakesCommon(const PlanNode& n) {
+    if (n.opset < 7 || n.outputs.empty() || n.outputs[0] == kNoSlot) return false;
+    std::vector<std::optional<Common>> inputs;
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      inputs.push_back(CommonAt(n, i));
+      if (Given(n, i) && !inputs.back()) return false;
+    }
+    auto dims = CommonDims(n.node, inputs);
+    if (!dims) return false;
+    common_[static_cast<size_t>(n.outputs[0])] = Common{std::move(*dims), {}};
+    return true;
+  }
+  // Whether a common value stays common when it is broadcast along a batch of this rank.
+  bool Fits(const PlanNode& n, size_t i, int64_t rank) const {
+    const auto common = CommonAt(n, i);
+    if (!common) return false;
+    const int64_t own = std::ssize(common->dims);
+    return own < rank || (own == rank && common->dims[0] == 1);
+  }
   bool Expand(const PlanNode& n) {
     const auto sizes = SizesAt(n, 1);
-    const Tensor* constant = Constant(n, 0);
     if (!sizes || sizes->empty() || HaveSamples(*sizes, 1)) return false;
     const int64_t rank = std::ssize(*sizes);
-    if (constant)
-      return AreOfBatch(sizes) && (constant->rank() < rank || constant->dim(0) == 1) &&
-             Put(n, rank);
+    if (CommonAt(n, 0)) return AreOfBatch(sizes) && Fits(n, 0, rank) && Put(n, rank);
     return Rank(n, 0) == rank && (sizes->front() == kSamples || sizes->front() == 1) &&
            Put(n, rank);
   }
@@ -159,7 +197,7 @@ class Judge {
   // ---- values
 
   // Every element by itself, or every sample by itself at the same rank; other inputs constant.
-  bool Same(const PlanNode& n) { return RestConstant(n) && Put(n, Rank(n, 0)); }
+  bool Same(const PlanNode& n) { return RestCommon(n) && Put(n, Rank(n, 0)); }
   bool Training(const PlanNode& n) {
     return n.node.Int("training_mode", 0) == 0 && n.outputs.size() == 1 && n.inputs.size() <= 5 &&
            Same(n);
@@ -169,13 +207,12 @@ class Judge {
     if (n.opset < 7) return false;  // may name the axis at which the second operand starts
     int64_t rank = kUnknown;
     for (size_t i = 0; i < n.inputs.size(); ++i)
-      if (!Constant(n, i)) {
+      if (!CommonAt(n, i)) {
         if (Rank(n, i) <= 0 || (rank > 0 && Rank(n, i) != rank)) return false;
         rank = Rank(n, i);
       }
     for (size_t i = 0; i < n.inputs.size(); ++i)
-      if (const Tensor* c = Constant(n, i))
-        if (c->rank() > rank || (c->rank() == rank && c->dim(0) != 1)) return false;
+      if (CommonAt(n, i) && !Fits(n, i, rank)) return false;
     return Put(n, rank);
   }
   // One pair of parameters, or one for each place along an axis that is not the samples'.
@@ -220,7 +257,7 @@ class Judge {
     const int64_t rank = Rank(n, 0);
     if (!Numbers(n, "axes", 1, &axes) || axes.empty() || !SpareAll(axes, rank)) return false;
     const bool keep = n.node.Int("keepdims", 1) != 0;
-    return RestConstant(n) && Put(n, keep ? rank : rank - std::ssize(axes));
+    return RestCommon(n) && Put(n, keep ? rank : rank - std::ssize(axes));
   }
   bool Squeeze(const PlanNode& n) {
     std::vector<int64_t> axes;
@@ -230,19 +267,20 @@ class Judge {
     return SpareAll(axes, grows ? rank : Rank(n, 0)) && Put(n, rank);
   }
   bool Gemm(const PlanNode& n) {
-    const Tensor* c = Constant(n, 2);
-    return n.node.Int("transA", 0) == 0 && (!c || c->rank() < 2 || c->dim(0) == 1) && Same(n);
+    return n.node.Int("transA", 0) == 0 && (!Given(n, 2) || Fits(n, 2, 2)) && Same(n);
   }
   bool MatMul(const PlanNode& n) {
-    if (const Tensor* b = Constant(n, 1)) return b->rank() == 2 && Rank(n, 0) >= 2 && Same(n);
-    return Rank(n, 0) >= 3 && Rank(n, 0) == Rank(n, 1) && Put(n, Rank(n, 0));
+    const auto a = CommonAt(n, 0), b = CommonAt(n, 1);
+    if (b && b->dims.size() == 2) return Rank(n, 0) >= 2 && Put(n, Rank(n, 0));
+    const int64_t rank = Rank(n, b ? 0 : 1);
+    const bool fits = a   ? a->dims.size() >= 2 && Fits(n, 0, rank)
+                      : b ? b->dims.size() >= 2 && Fits(n, 1, rank)
+                          : Rank(n, 0) == rank;
+    return rank >= 3 && fits && Put(n, rank);
   }
   bool Slice(const PlanNode& n) {
     std::vector<int64_t> axes;
-    for (const size_t i : {1, 2})
-      if (Given(n, i) && !Constant(n, i) && (!SizesAt(n, i) || HaveSamples(*SizesAt(n, i))))
-        return false;
-    return Numbers(n, "axes", 3, &axes) && SpareAll(axes, Rank(n, 0)) && Put(n, Rank(n, 0));
+    return RestCommon(n) && Numbers(n, "axes", 3, &axes) && SpareAll(axes, Rank(n, 0)) && Put(n, Rank(n, 0));
   }
   bool Pad(const PlanNode& n) {
     std::vector<int64_t> pads;
@@ -252,11 +290,33 @@ class Judge {
            Same(n);
   }
   bool Gather(const PlanNode& n) {
-    if (const Tensor* table = Constant(n, 0))  // an embedding
-      return n.node.Int("axis", 0) == 0 && Rank(n, 1) > 0 && Put(n, Rank(n, 1) + table->rank() - 1);
-    const Tensor* index = Constant(n, 1);
-    return index && Spares(n.node.Int("axis", 0), Rank(n, 0)) &&
-           Put(n, Rank(n, 0) - 1 + index->rank());
+    if (const auto table = CommonAt(n, 0))  // an embedding
+      return n.node.Int("axis", 0) == 0 && Rank(n, 1) > 0 &&
+             Put(n, Rank(n, 1) + std::ssize(table->dims) - 1);
+    const auto index = CommonAt(n, 1);
+    return index && Rank(n, 0) > 0 && Spares(n.node.Int("axis", 0), Rank(n, 0)) &&
+           Put(n, Rank(n, 0) - 1 + std::ssize(index->dims));
+  }
+  // One place each for what an index of the same rank names.
+  bool GatherElements(const PlanNode& n) {
+    return Rank(n, 0) > 0 && Rank(n, 1) == Rank(n, 0) &&
+           Spares(n.node.Int("axis", 0), Rank(n, 0)) && Put(n, Rank(n, 0));
+  }
+  bool ArgMax(const PlanNode& n) {
+    const int64_t rank = Rank(n, 0);
+    return rank > 0 && Spares(n.node.Int("axis", 0), rank) &&
+           Put(n, n.node.Int("keepdims", 1) != 0 ? rank : rank - 1);
+  }
+  bool CumSum(const PlanNode& n) {
+    const auto axis = SizesAt(n, 1);
+    return axis && axis->size() == 1 && axis->front() > kOther &&
+           Spares(axis->front(), Rank(n, 0)) && Put(n, Rank(n, 0));
+  }
+  bool Trilu(const PlanNode& n) { return Rank(n, 0) >= 3 && Same(n); }
+  bool Tile(const PlanNode& n) {
+    const auto times = SizesAt(n, 1);
+    return times && std::ssize(*times) == Rank(n, 0) && times->front() == 1 &&
+           !HaveSamples(*times) && Put(n, Rank(n, 0));
   }
   bool Resize(const PlanNode& n) {
     if (Given(n, 3) && n.opset >= 11 && !Given(n, 2)) {
@@ -275,71 +335,36 @@ class Judge {
 
   const Plan& plan_;
   std::vector<int64_t> rank_;
-  std::vector<std::optional<Sizes>> sizes_;  // by slot
+  std::vector<std::optional<RankedSizes>> sizes_;  // by slot
+  std::vector<std::optional<Common>> common_;      // by slot; not constants, nor sizes
   bool walked_ = false;
 };
 
 const std::map<std::string, Judge::Rule>& Judge::Rules() {
   static const std::map<std::string, Rule> rules = [] {
     std::map<std::string, Rule> map;
-    for (const char* op : {"Conv",
-                           "ConvTranspose",
-                           "MaxPool",
-                           "AveragePool",
-                           "GlobalAveragePool",
-                           "GlobalMaxPool",
-                           "LRN",
-                           "InstanceNormalization",
-                           "GroupNormalization",
-                           "DepthToSpace",
-                           "SpaceToDepth",
-                           "PRelu",
-                           "Relu",
-                           "Clip",
-                           "LeakyRelu",
-                           "Sigmoid",
-                           "Tanh",
-                           "HardSigmoid",
-                           "HardSwish",
-                           "Elu",
-                           "Selu",
-                           "Celu",
-                           "Erf",
-                           "Gelu",
-                           "Exp",
-                           "Log",
-                           "Sqrt",
-                           "Abs",
-                           "Neg",
-                           "Reciprocal",
-                           "Softplus",
-                           "Softsign",
-                           "Mish",
-                           "Swish",
-                           "Identity",
-                           "Cast",
-                           "Floor",
-                           "Ceil",
-                           "Round",
-                           "ThresholdedRelu",
-                           "Not",
-                           "LpPool"})
+    for (const char* op : {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool",
+                           "GlobalMaxPool", "LRN", "InstanceNormalization", "GroupNormalization",
+                           "DepthToSpace", "SpaceToDepth", "PRelu", "LpPool"})
       map[op] = &Judge::Same;
-    for (const char* op : {"Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where", "Equal",
-                           "Less", "Greater", "And", "Or"})
-      map[op] = &Judge::Broadcast;
+    for (const char* op : PointwiseOps()) map[op] = &Judge::Same;
+    for (const char* op : BroadcastOps()) map[op] = &Judge::Broadcast;
     for (const char* op :
          {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "Split"})
       map[op] = &Judge::Axis;
     for (const char* op : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"})
       map[op] = &Judge::Reduce;
-    map.insert({{"BatchNormalization", &Judge::Training},
+    map.insert({{"ArgMax", &Judge::ArgMax},
+                {"ArgMin", &Judge::ArgMax},
+                {"BatchNormalization", &Judge::Training},
                 {"Concat", &Judge::Concat},
                 {"ConstantOfShape", &Judge::Fill},
+                {"CumSum", &Judge::CumSum},
                 {"DequantizeLinear", &Judge::Quantizer},
                 {"Expand", &Judge::Expand},
                 {"Flatten", &Judge::Flatten},
                 {"Gather", &Judge::Gather},
+                {"GatherElements", &Judge::GatherElements},
                 {"Gemm", &Judge::Gemm},
                 {"MatMul", &Judge::MatMul},
                 {"Pad", &Judge::Pad},
@@ -355,7 +380,9 @@ const std::map<std::string, Judge::Rule>& Judge::Rules() {
                 {"Resize", &Judge::Resize},
                 {"Slice", &Judge::Slice},
                 {"Squeeze", &Judge::Squeeze},
+                {"Tile", &Judge::Tile},
                 {"Transpose", &Judge::Transpose},
+                {"Trilu", &Judge::Trilu},
                 {"Unsqueeze", &Judge::Squeeze},
                 {"Upsample", &Judge::Resize}});
     return map;
