@@ -9,6 +9,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/layer.h"
+#include "lib/quant/few_values.h"
 #include "lib/quant/masking.h"
 #include "lib/quant/tensor_ranges.h"
 #include "passes/analytic_values.h"
@@ -341,6 +342,11 @@ class ActivationGrids {
     if (unmasked.none) return {grid, {{0, 0}, method.name()}, unmasked, whole};
     if (unmasked.least) evidence = quant::FromValue(evidence, *unmasked.least);
     quant::Decision decision = method.Decide(evidence, grid);
+    // Who asks for extremes (min_max) gets what was seen.
+    if (method_->needs().histogram)
+      decision.range = quant::WidenedForFewValues(
+          decision.range,
+          needs.histogram ? evidence.values : quant::Distribution::Of(*first), samples_);
     if (unmasked.most) decision.range.max = std::min(decision.range.max, *unmasked.most);
     return {grid, decision, unmasked, whole};
   }

@@ -24,6 +24,9 @@
 // seen, whatever the method, and those that layers lie between have nothing cut off by default
 // (lib/target/output_paths.h).
 //
+// Ranges that follow from few samples of few values are widened (lib/quant/few_values.h), unless the
+// method is one of those that look at extremes alone, such as min_max.
+//
 // Masked attention scores, which only a Softmax reads, do not stretch the range of the others
 // (lib/quant/masking.h).
 //
