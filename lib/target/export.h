@@ -41,7 +41,7 @@ inline bool IsPackedBlock(int64_t size) {
 
 // MatMul and Gemm with a constant matrix become MatMulNBits, Gather of a constant table becomes
 // GatherBlockQuantized, where the operator can express the encoding of the weight: 2, 4 or 8 bits
-// of storage and blocks of a multiple of these sizes along the input axis (or no blocks).
+// of storage and blocks of a multiple of 16 along the input axis (or no blocks).
 void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table);
 
 // The layers that write these values quantize their input at run time: DynamicQuantizeLinear and

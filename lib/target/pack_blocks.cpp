@@ -28,8 +28,9 @@ using graph::Node;
 using quant::Encoding;
 using quant::Granularity;
 
-// Longer blocks are written as several, with the same scale each.
-int64_t WrittenBlock(int64_t size) { return std::min(size, kMostPackedBlock); }
+// Blocks of a length that the operators do not have are written as several shorter ones, with the
+// same scale each: of the largest power of two that divides it.
+int64_t WrittenBlock(int64_t size) { return std::min(size & -size, kMostPackedBlock); }
 
 // A constant matrix as rows (outputs) of K codes (inputs), wherever its axes lie.
 struct Rows {
@@ -64,7 +65,6 @@ std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t redu
   if (e.granularity != Granularity::kTensor && (e.axis == reduce_axis) != blocks)
     return std::nullopt;
   if (blocks && !IsPackedBlock(WrittenBlock(e.block_size))) return std::nullopt;
-  if (blocks && e.block_size % WrittenBlock(e.block_size) != 0) return std::nullopt;
   return Rows{.encoding = e,
               .shape = shape,
               .n = n,

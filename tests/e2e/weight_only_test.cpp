@@ -55,6 +55,13 @@ const Case kCases[] = {
     {2, false, 32, "matmulnbits"},
     {3, true, 32, "matmulnbits"},
     {4, true, 0, "matmulnbits"},
+    // Lengths that the operators do not have, written as shorter ones.
+    {4, false, 48, "matmulnbits"},
+    {8, true, 48, "matmulnbits"},
+    {2, false, 48, "matmulnbits"},
+    {4, true, 384, "matmulnbits"},
+    {8, false, 512, "matmulnbits"},
+    {2, true, 1024, "matmulnbits"},
     {4, false, 32, "qdq"},
     {4, true, 0, "qdq"},
     {8, true, 0, "qdq"},
@@ -66,6 +73,7 @@ std::unique_ptr<passes::Session> Quantized(const Case& test) {
   session->model = graph::Parse(kLayers).value();
   session->target = target::LoadProfile("llm-matmulnbits").value();
   session->target.weight_grids.clear();
+  session->target.block_sizes.clear();  // as encodings of other tools have them
   session->grids = target::DefaultChoice(session->target);
   session->grids.weights = {
       .bits = test.bits, .is_signed = test.symmetric, .symmetric = test.symmetric};
