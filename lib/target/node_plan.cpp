@@ -5,6 +5,7 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/value_types.h"
+#include "lib/target/log_spectra.h"
 #include "lib/target/op_facts.h"
 
 namespace roundel::target {
@@ -13,7 +14,13 @@ using graph::Node;
 using Kind = NodePlan::Kind;
 
 NodeSorter::NodeSorter(const graph::Model& model, const Profile& profile, const GridChoice& choice)
-    : g_(*model.graph), profile_(profile), choice_(choice), types_(graph::InferValueTypes(model)) {}
+    : g_(*model.graph),
+      profile_(profile),
+      choice_(choice),
+      types_(graph::InferValueTypes(model)),
+      // Without anchors there are no floats to fall back to.
+      spectra_(profile.anchors.empty() ? std::unordered_set<const Node*>()
+                                       : FindLogSpectra(*model.graph)) {}
 
 Status NodeSorter::Prepare() {
   for (const std::string& text : choice_.exclude) {
@@ -54,6 +61,16 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   }
   if (node.Is("Constant") || node.Is("Shape") || node.Is("Size")) return {};
   const ActivationMode mode = rule && rule->mode ? *rule->mode : choice_.mode;
+  // Whoever gives a rule for these knows of them.
+  constexpr int kCoarse = 8;
+  const bool coarse = mode == ActivationMode::kDynamic ||
+                      (mode == ActivationMode::kStatic && !choice_.activations.is_float() &&
+                       choice_.activations.bits <= kCoarse);
+  if (coarse && !(rule && (rule->mode || rule->activations)) && spectra_.contains(&node))
+    return HasFloats(node) ? NodePlan{Kind::kFloat,
+                                      "leads to the logarithm of a magnitude, whose quiet places "
+                                      "8 bits do not hold"}
+                           : NodePlan{};
   return mode == ActivationMode::kStatic ? SortStatic(node) : SortWeights(node, rule, mode);
 }
 

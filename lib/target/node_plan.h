@@ -3,6 +3,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -60,6 +61,8 @@ class NodeSorter {
   const Profile& profile_;
   const GridChoice& choice_;
   const std::unordered_map<std::string, DType> types_;
+  // What lies before the logarithm of a spectrum.
+  const std::unordered_set<const graph::Node*> spectra_;
   std::vector<Exclude> excludes_;
 };
 

@@ -122,6 +122,42 @@ const Case kCases[] = {
 
 }  // namespace
 
+// A signal of a loud tone and quiet ones far from it, 60 dB down, as sums and differences of its
+// samples; the bands of the quiet ones must come through the logarithm.
+constexpr char kSpectrum[] = R"(opset 13
+  graph g (float32[N,1,64] x) => (float32[N,8,15] y) {
+    float32[16,1,8] re = random(1)
+    float32[16,1,8] im = random(2)
+    float32[16,1] loud = {300, 0.3, 1, 0.1, 1, 0.1, 1, 0.1, 1, 0.1, 1, 0.1, 1, 0.1, 1, 0.1}
+    float32[8,16,1] mix = random(3)
+    float32[8] bias = random(4)
+    float32[] eps = {1e-10}
+    a = Conv<strides=[4]>(x, re)
+    b = Conv<strides=[4]>(x, im)
+    c = Mul(a, loud)
+    d = Mul(b, loud)
+    e = Concat<axis=1>(c, d)
+    f = Slice(e, zero, sixteen, one)
+    h = Slice(e, sixteen, end, one)
+    p = Mul(f, f)
+    q = Mul(h, h)
+    s = Add(p, q)
+    t = Add(s, eps)
+    l = Log(t)
+    z = Conv(l, mix, bias)
+    y = Relu(z)
+    int64[1] zero = {0}
+    int64[1] one = {1}
+    int64[1] sixteen = {16}
+    int64[1] end = {32}
+  })";
+
+TEST_CASE("quiet bands come through the logarithm of a spectrum") {
+  if (!Available()) return;
+  for (const char* target : {"ort-cpu", "generic", "openvino"})
+    for (const double sqnr : InOrt(kSpectrum, {4, 1, 64}, target)) CHECK(sqnr > 30);
+}
+
 TEST_CASE("accuracy in ONNX Runtime where eight bits would lose it") {
   if (!Available()) return;
   for (const Case& test : kCases)

@@ -1,0 +1,82 @@
+#include "lib/target/log_spectra.h"
+
+#include <string>
+#include <vector>
+
+#include "lib/target/op_facts.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+
+enum class Part { kNone, kLinear, kMagnitude };
+
+bool IsOneOf(const Node& node, const std::unordered_set<std::string>& ops) {
+  return node.domain.empty() && ops.contains(node.op_type);
+}
+
+// At most one operand that is not constant.
+bool ScalesByConstants(const Graph& graph, const Node& node) {
+  int variable = 0;
+  for (const std::string& input : node.inputs)
+    if (!input.empty() && !graph.Constant(input)) ++variable;
+  return variable == 1;
+}
+
+bool IsPower(const Graph& graph, const Node& node) {
+  if (node.Is("Mul")) return node.input(0) == node.input(1);
+  return node.Is("Pow") && graph.Constant(node.input(1));
+}
+
+// What a node is on the way to a logarithm.
+Part PartOf(const Graph& graph, const Node& node) {
+  static const std::unordered_set<std::string> kLinear = {
+      "Add",     "AveragePool", "BatchNormalization", "Cast",      "Clip",   "Concat",   "Expand",
+      "Flatten", "Gather",      "Identity",           "Max",       "Min",    "Neg",      "Pad",
+      "Reshape", "ReduceMean",  "ReduceSum",          "Slice",     "Split",  "Squeeze",  "Sub",
+      "Sum",     "Tile",        "Transpose",          "Unsqueeze", "Sqrt"};
+  static const std::unordered_set<std::string> kMagnitude = {"Abs", "ReduceL2", "ReduceSumSquare"};
+  if (IsOneOf(node, kMagnitude) || IsPower(graph, node)) return Part::kMagnitude;
+  if (IsOneOf(node, kLinear)) return Part::kLinear;
+  if (node.Is("Mul") || node.Is("Div") || IsLayer(node))
+    return ScalesByConstants(graph, node) ? Part::kLinear : Part::kNone;
+  return Part::kNone;
+}
+
+bool HasLayer(const std::unordered_set<const Node*>& nodes) {
+  for (const Node* node : nodes)
+    if (IsLayer(*node)) return true;
+  return false;
+}
+
+// All that leads to this logarithm; nothing if no magnitude is among it.
+std::unordered_set<const Node*> Before(const Graph& graph, const Node& log) {
+  std::unordered_set<const Node*> found;
+  std::vector<std::string> open{log.input(0)};
+  bool magnitude = false;
+  while (!open.empty()) {
+    const Node* node = graph.Producer(open.back());
+    open.pop_back();
+    if (!node || found.contains(node)) continue;
+    const Part part = PartOf(graph, *node);
+    if (part == Part::kNone) continue;
+    magnitude |= part == Part::kMagnitude;
+    found.insert(node);
+    for (const size_t i : DataInputs(*node)) open.push_back(node->input(i));
+  }
+  if (!magnitude || !HasLayer(found)) found.clear();
+  return found;
+}
+
+}  // namespace
+
+std::unordered_set<const Node*> FindLogSpectra(const Graph& graph) {
+  std::unordered_set<const Node*> all;
+  for (const auto& node : graph.nodes())
+    if (node->Is("Log")) all.merge(Before(graph, *node));
+  return all;
+}
+
+}  // namespace roundel::target
