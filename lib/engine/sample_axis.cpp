@@ -278,9 +278,22 @@ class Judge {
                           : Rank(n, 0) == rank;
     return rank >= 3 && fits && Put(n, rank);
   }
+  // The whole of the samples, if their axis is named, as converters that name every axis have it.
   bool Slice(const PlanNode& n) {
-    std::vector<int64_t> axes;
-    return RestCommon(n) && Numbers(n, "axes", 3, &axes) && SpareAll(axes, Rank(n, 0)) && Put(n, Rank(n, 0));
+    std::vector<int64_t> axes, starts, ends, steps;
+    const int64_t rank = Rank(n, 0);
+    if (rank <= 0 || !RestCommon(n) || !Numbers(n, "axes", 3, &axes)) return false;
+    constexpr int64_t kBeyond = 1'000'000'000;
+    for (size_t i = 0; i < axes.size(); ++i) {
+      if (Spares(axes[i], rank)) continue;
+      steps.assign(axes.size(), 1);
+      if (!Numbers(n, "starts", 1, &starts) || !Numbers(n, "ends", 2, &ends) ||
+          (Given(n, 4) && !Numbers(n, "steps", 4, &steps)))
+        return false;
+      if (std::min({starts.size(), ends.size(), steps.size()}) <= i) return false;
+      if (starts[i] != 0 || ends[i] < kBeyond || steps[i] != 1) return false;
+    }
+    return Put(n, rank);
   }
   bool Pad(const PlanNode& n) {
     std::vector<int64_t> pads;

@@ -19,20 +19,25 @@ std::optional<RankedSizes> Picked(const RankedSizes& from, const RankedSizes& pl
   return picked;
 }
 
+// One number of an attribute or an input that names a place.
+std::optional<int64_t> PlaceAt(const graph::Node& node, const char* attribute, const Inputs& inputs,
+                               size_t i) {
+  const Sizes given = node.Ints(attribute);
+  if (given.size() == 1) return given[0];
+  if (i >= inputs.size() || !inputs[i] || inputs[i]->numbers.size() != 1) return std::nullopt;
+  const int64_t number = inputs[i]->numbers[0];
+  return IsKnown(number) ? std::optional(number) : std::nullopt;
+}
+
 // Slice(data, starts, ends, axes, steps) of a vector.
-std::optional<RankedSizes> Cut(const Inputs& inputs) {
+std::optional<RankedSizes> Cut(const graph::Node& node, const Inputs& inputs) {
   const Sizes& from = inputs[0]->numbers;
   const auto size = std::ssize(from);
-  for (const size_t i : {1, 2})
-    if (inputs.size() <= i || !inputs[i] || inputs[i]->numbers.size() != 1 ||
-        !IsKnown(inputs[i]->numbers[0]))
-      return std::nullopt;
+  const auto start = PlaceAt(node, "starts", inputs, 1), end = PlaceAt(node, "ends", inputs, 2);
+  if (!start || !end) return std::nullopt;
   if (inputs.size() > 4 && (!inputs[4] || inputs[4]->numbers != Sizes{1})) return std::nullopt;
-  const auto place = [&](size_t i) {
-    const int64_t at = inputs[i]->numbers[0];
-    return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size);
-  };
-  const int64_t first = place(1), last = std::max(first, place(2));
+  const auto place = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size); };
+  const int64_t first = place(*start), last = std::max(first, place(*end));
   return RankedSizes{Sizes(from.begin() + first, from.begin() + last)};
 }
 
@@ -174,7 +179,7 @@ std::optional<RankedSizes> ComputeSizes(const graph::Node& node, const Inputs& i
     return inputs.size() > 1 && inputs[1] ? Reranked(first, std::ssize(inputs[1]->numbers))
                                           : std::nullopt;
   if (op == "Gather" && inputs.size() > 1 && inputs[1]) return Picked(first, *inputs[1]);
-  return op == "Slice" ? Cut(inputs) : std::nullopt;
+  return op == "Slice" ? Cut(node, inputs) : std::nullopt;
 }
 
 }  // namespace roundel::engine

@@ -163,6 +163,9 @@ TEST_CASE("heads among the samples are apart, and what is picked by a sample's o
                  "y = Softmax<axis=1>(cut)");
   CheckApart("the last token", "last_one = ArgMax<axis=1, keepdims=1>(mask)\nat = Unsqueeze(last_one, v2)\n"
                                "real = GatherElements<axis=1>(x, at)\ny = Mul(real, half)");
+  CheckApart("all samples by name",
+             "part = Slice(x, starts, ends, axes)\ny = Mul(part, half)\nint64[3] starts = {0, 0, 1}\n"
+             "int64[3] ends = {1000000000, 9, 3}\nint64[3] axes = {0, 1, -1}");
   CheckApart("repeats", "times = Concat<axis=0>(v1, v2, v1)\ny = Tile(x, times)");
 }
 
@@ -179,6 +182,9 @@ TEST_CASE("what depends on the number of samples, or lies along them, keeps them
   CHECK_FALSE(Independent("s = Size(x)\nf = Cast<to=1>(s)\ny = Mul(x, f)"));
   CHECK_FALSE(Independent(sequence + "eq = Equal(batch, seq)\ny = Where(eq, x, half)"));
   CHECK_FALSE(Independent(sequence + "eq = Equal(batch, c2)\ny = Where(eq, x, half)"));
+  CHECK_FALSE(Independent("y = Slice(x, v0, v2, v0)"));
+  CHECK_FALSE(Independent("y = Slice(x, v1, far, v0)\nint64[1] far = {1000000000}"));
+  CHECK_FALSE(Independent("y = Slice(x, last, low_end, v0, last)\nint64[1] low_end = {-1000000000}"));
   CHECK_FALSE(Independent("sums = CumSum(x, c0)\ny = Mul(sums, half)"));
   CHECK_FALSE(Independent("f = Cast<to=1>(mask)\nt = Trilu(f)\ny = Mul(t, half)"));
   CHECK_FALSE(Independent("times = Concat<axis=0>(v2, v1, v1)\ny = Tile(x, times)"));
@@ -187,6 +193,18 @@ TEST_CASE("what depends on the number of samples, or lies along them, keeps them
   CHECK_FALSE(Independent(sequence + "f = Cast<to=1>(range)\na = Unsqueeze(f, v1)\nb = Unsqueeze(a, v1)\n"
                                      "y = Add(x, b)"));
   CHECK_FALSE(Independent(sequence + "y = Cast<to=1>(range)"));
+}
+
+TEST_CASE("sizes cut with attributes, as models of old opsets do") {
+  const auto model = ParseModel(R"(opset 9
+graph g (float32[N,3,4] x) => (float32[A,B] y) {
+  int64[1] rest = {-1}
+  s = Shape(x)
+  n = Slice<axes=[0], starts=[0], ends=[1]>(s)
+  d = Concat<axis=0>(n, rest)
+  y = Reshape(x, d)
+})");
+  CHECK(JudgeSamples(model)->independent);
 }
 
 // ---- random graphs
