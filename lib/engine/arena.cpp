@@ -1,7 +1,6 @@
 #include "lib/engine/arena.h"
 
 #include <malloc.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -23,35 +22,22 @@ int64_t Rounded(int64_t bytes) {
   return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-char* AllocateAligned(int64_t bytes) {
-  return static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes)));
-}
-
 // Large blocks are the system's: in malloc's heap, whatever small thing is allocated meanwhile and
 // stays keeps the memory of those that are gone.
-constexpr int64_t kMappedBytes = 1 << 20;
+constexpr int64_t kSystemBytes = 1 << 20;
+// What malloc may keep of the small ones.
+constexpr size_t kMostFree = size_t{32} << 20;
 
-char* AllocateBlock(int64_t bytes) {
-  if (bytes < kMappedBytes) return AllocateAligned(bytes);
-  void* data = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  return data == MAP_FAILED ? nullptr : static_cast<char*>(data);
+SystemBlock Take(int64_t bytes) {
+  if (bytes >= kSystemBytes) return TakeSystemBlock(bytes);
+  return {static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))), bytes};
 }
-void FreeBlock(char* data, int64_t bytes) {
-  if (bytes < kMappedBytes)
-    std::free(data);
+
+void Give(const SystemBlock& block) {
+  if (block.bytes >= kSystemBytes)
+    GiveSystemBlock(block);
   else
-    munmap(data, static_cast<size_t>(bytes));
-}
-
-// The buffer is swept through again and again: large pages spare most of its address translation.
-char* AllocateBuffer(int64_t bytes) {
-  constexpr int64_t kLargePage = 2 << 20;
-  if (bytes < kLargePage) return AllocateAligned(bytes);
-  const auto rounded = static_cast<size_t>((bytes + kLargePage - 1) / kLargePage * kLargePage);
-  auto* buffer = static_cast<char*>(std::aligned_alloc(kLargePage, rounded));
-  if (buffer) madvise(buffer, rounded, MADV_HUGEPAGE);  // advice: without it all works, slower
-  return buffer;
+    std::free(block.data);
 }
 
 }  // namespace
@@ -64,14 +50,14 @@ Arena::~Arena() {
 
 void Arena::Free(Block* block) {
   if (!block->owned) return;
-  FreeBlock(block->data, block->bytes);
+  Give(block->memory);
   CountMemory(-block->bytes);
 }
 
 void Arena::DropBuffer() {
-  std::free(buffer_);
+  if (buffer_.data) Give(buffer_);
   CountMemory(-buffer_bytes_);
-  buffer_ = nullptr;
+  buffer_ = {};
   buffer_bytes_ = 0;
 }
 
@@ -89,8 +75,8 @@ void Arena::Begin(const std::string& signature, bool record) {
   plan_ = &layouts_.front();
   if (buffer_bytes_ >= plan_->bytes) return;
   DropBuffer();
-  if (CheckMemory(plan_->bytes).ok()) buffer_ = AllocateBuffer(plan_->bytes);
-  if (!buffer_) {
+  if (CheckMemory(plan_->bytes).ok()) buffer_ = Take(plan_->bytes);
+  if (!buffer_.data) {
     plan_ = nullptr;  // then block by block: a live set may fit where the sum does not
     return;
   }
@@ -114,10 +100,11 @@ Result<int> Arena::Allocate(int64_t bytes) {
   const int id = static_cast<int>(blocks_.size());
   Block block{.bytes = Rounded(bytes), .references = 1};
   if (FollowsPlan({block.bytes})) {
-    block.data = buffer_ + plan_->offsets[id];
+    block.data = buffer_.data + plan_->offsets[id];
   } else {
     Status status = CheckMemory(block.bytes);
-    if (status.ok()) block.data = AllocateBlock(block.bytes);
+    if (status.ok()) block.memory = Take(block.bytes);
+    block.data = block.memory.data;
     if (!block.data) {
       events_.pop_back();
       return status.ok() ? OutOfMemoryError() : status;
@@ -197,7 +184,8 @@ void Arena::End(bool complete) {
     std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });
     layouts_.push_front(MakeLayout());
     if (layouts_.size() > kMaxLayouts) layouts_.pop_back();
-    malloc_trim(0);  // the blocks of a recorded run go back to the system, not to malloc's reserve
+    // The small blocks of a recorded run go back to the system if they are many.
+    if (mallinfo2().fordblks > kMostFree) malloc_trim(0);
   }
   blocks_.clear();
   plan_ = nullptr;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/engine/block_reserve.h"
 
 namespace roundel::engine {
 
@@ -42,7 +43,8 @@ class Arena {
     char* data = nullptr;
     int64_t bytes = 0;
     int references = 0;
-    bool owned = false;  // outside of the buffer
+    SystemBlock memory = {};  // of a block outside of the buffer
+    bool owned = false;       // has such memory
   };
   struct Event {
     int64_t bytes = 0;  // of the allocated block; -1 - block for the release of one
@@ -67,7 +69,7 @@ class Arena {
   bool record_ = true;
   std::list<Layout> layouts_;  // most recently used first
   const Layout* plan_ = nullptr;
-  char* buffer_ = nullptr;
+  SystemBlock buffer_;
   int64_t buffer_bytes_ = 0;
 };
 
