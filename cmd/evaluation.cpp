@@ -52,13 +52,11 @@ class Evaluator {
   }
 
   Status Add(const engine::Batch& batch) {
-    ASSIGN_OR_RETURN(const std::vector<Tensor> a, first_.Run(batch.inputs, options_.first_taps));
+    ASSIGN_OR_RETURN(const auto outputs, Run(batch.inputs));
+    const std::vector<Tensor>& a = outputs[0];
     std::vector<Tensor> b;
     if (second_ != nullptr) {
-      std::vector<Tensor> inputs;
-      for (size_t i : input_order_) inputs.push_back(batch.inputs[i]);
-      ASSIGN_OR_RETURN(std::vector<Tensor> outputs, second_->Run(inputs, options_.second_taps));
-      for (size_t i : output_order_) b.push_back(outputs[i]);
+      for (size_t i : output_order_) b.push_back(outputs[1][i]);
       for (size_t i = 0; i < a.size(); ++i) AddError(a[i], b[i], batch.size, &result_.outputs[i]);
     }
     if (options_.perplexity) {
@@ -74,6 +72,33 @@ class Evaluator {
   Evaluation result_;
 
  private:
+  // What the models make of a batch.
+  Result<std::vector<std::vector<Tensor>>> Run(const std::vector<Tensor>& inputs) {
+    if (second_ == nullptr) {
+      ASSIGN_OR_RETURN(auto only, first_.Run(inputs, options_.first_taps));
+      return std::vector<std::vector<Tensor>>{std::move(only)};
+    }
+    std::vector<Tensor> reordered;
+    for (size_t i : input_order_) reordered.push_back(inputs[i]);
+    std::optional<Result<std::vector<Tensor>>> results[2];
+    const auto run = [&](int side) {
+      results[side] = side == 0 ? first_.Run(inputs, options_.first_taps)
+                                : second_->Run(reordered, options_.second_taps);
+    };
+    if (options_.sides) {
+      options_.sides->Run(run);
+    } else {
+      for (const int side : {0, 1})
+        if (side == 0 || results[0]->ok()) run(side);
+    }
+    std::vector<std::vector<Tensor>> outputs;
+    for (auto& result : results) {
+      RETURN_IF_ERROR(result->status());
+      outputs.push_back(std::move(*result).value());
+    }
+    return outputs;
+  }
+
   static void AddError(const Tensor& a, const Tensor& b, int64_t samples, OutputResult* result) {
     if (!IsNumeric(a) || !IsNumeric(b)) return;
     if (a.shape() != b.shape()) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/lanes.h"
 #include "lib/base/status.h"
 #include "lib/engine/data_source.h"
 #include "lib/engine/executor.h"
@@ -40,6 +41,7 @@ struct TokenSums {
 struct EvaluateOptions {
   bool perplexity = false;
   std::vector<engine::Tap> first_taps = {}, second_taps = {};  // of values that the executors tap
+  TwoSides* sides = nullptr;  // runs the two models at the same time; null: one after the other
 };
 
 struct Evaluation {

@@ -32,6 +32,7 @@ class DistinctValues {
     for (size_t i = 0; i < values.size() && seen_.size() < limit_; ++i) seen_.insert(values[i]);
   }
   int64_t count() const { return static_cast<int64_t>(seen_.size()); }
+  bool Full() const { return seen_.size() >= limit_; }
 
  private:
   size_t limit_;
@@ -61,10 +62,14 @@ struct CodeUse {
 };
 
 engine::Tap CountingTap(const std::string& value, DistinctValues* distinct) {
-  return {.value = value, .any_order = true, .callback = [distinct](const engine::TapView& view) {
-            distinct->Add(view.data);
-            return OkStatus();
-          }};
+  return {.value = value,
+          .any_order = true,
+          .callback =
+              [distinct](const engine::TapView& view) {
+                distinct->Add(view.data);
+                return OkStatus();
+              },
+          .wanted = [distinct] { return !distinct->Full(); }};
 }
 
 // What one run over the samples shows.
@@ -125,13 +130,17 @@ class Checker {
       evaluate.second_taps.push_back(CountingTap(use->pair.quantized, &use->codes));
     }
     if (simulated()) second_options.simulate = &subject_.session.encodings;
-    ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(subject_.original, first_options));
-    ASSIGN_OR_RETURN(
-        const auto second,
-        engine::Executor::Create(simulated() ? subject_.session.model : subject_.quantized,
-                                 second_options));
+    const graph::Model& second = simulated() ? subject_.session.model : subject_.quantized;
+    std::optional<Result<std::unique_ptr<engine::Executor>>> made[2];
+    TwoSides sides;
+    sides.Run([&](int side) {
+      made[side] = side == 0 ? engine::Executor::Create(subject_.original, first_options)
+                             : engine::Executor::Create(second, second_options);
+    });
+    for (const auto& executor : made) RETURN_IF_ERROR(executor->status());
+    evaluate.sides = &sides;
     engine::FirstSamples data(*subject_.session.data, samples_);
-    ASSIGN_OR_RETURN(found_.evaluation, Evaluate(*first, second.get(), data, evaluate));
+    ASSIGN_OR_RETURN(found_.evaluation, Evaluate(***made[0], (**made[1]).get(), data, evaluate));
     return OkStatus();
   }
 

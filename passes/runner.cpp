@@ -89,7 +89,7 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Session*
   ASSIGN_OR_RETURN(const Batches inputs, FirstBatches(session->data, options.verify_samples));
   const graph::Model* models[2] = {&before, &session->model};
   std::optional<Result<Batches>> outputs[2];
-  Lanes(2).Run(2, [&](int i) { outputs[i] = RunBatches(*models[i], inputs); });
+  TwoSides().Run([&](int i) { outputs[i] = RunBatches(*models[i], inputs); });
   for (const auto& side : outputs)
     if (!side->ok()) return side->status();
   RETURN_IF_ERROR(CheckOutputsAreNumbers(**outputs[0], *before.graph));

@@ -1,5 +1,7 @@
 #include "lib/base/lanes.h"
 
+#include <algorithm>
+
 #include "lib/base/check.h"
 #include "lib/base/parallel.h"
 
@@ -43,6 +45,21 @@ void Lanes::Serve(int lane) {
     lock.lock();
     if (--pending_ == 0) finished_.notify_one();
   }
+}
+
+TwoSides::TwoSides() : threads_(std::max(1, Threads() / 2)) {
+  if (Threads() > 1) lanes_.emplace(2);
+}
+
+void TwoSides::Run(const std::function<void(int)>& work) {
+  if (!lanes_) {
+    work(0);
+    return work(1);
+  }
+  lanes_->Run(2, [&](int side) {
+    SetThreads(threads_);
+    work(side);
+  });
 }
 
 }  // namespace roundel

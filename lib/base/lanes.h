@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -33,6 +34,19 @@ class Lanes {
   uint64_t round_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;
+};
+
+// Two pieces of work at the same time, such as a model and what was made of it, each on half of the
+// caller's threads; one after the other where there is only one thread.
+class TwoSides {
+ public:
+  TwoSides();
+  // work(0) and work(1); each side is always the same thread. `work` does not throw.
+  void Run(const std::function<void(int)>& work);
+
+ private:
+  const int threads_;  // of each side
+  std::optional<Lanes> lanes_;
 };
 
 }  // namespace roundel

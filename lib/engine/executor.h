@@ -30,6 +30,9 @@ struct Tap {
   std::string value;       // graph input, node output; float values only
   bool any_order = false;  // the observer does not care about element order: spares a copy
   std::function<Status(const TapView&)> callback;
+  // Asked before each call, so that nothing is converted for an observer that has seen enough. Empty:
+  // every call is wanted.
+  std::function<bool()> wanted = {};
 };
 
 struct ExecutorOptions {

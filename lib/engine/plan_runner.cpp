@@ -197,6 +197,7 @@ Status PlanRunner::CallTaps(int slot, const TapsBySlot& taps) {
   const auto it = taps.find(slot);
   if (it == taps.end()) return OkStatus();
   for (const Tap* tap : it->second) {
+    if (tap->wanted && !tap->wanted()) continue;
     if (state_.dtype(slot) != DType::kFloat)
       return ModelError(StrCat("value '", tap->value, "' holds ", DTypeName(state_.dtype(slot)),
                                ": only float32 values can be tapped"));

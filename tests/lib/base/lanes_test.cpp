@@ -1,5 +1,6 @@
 #include "lib/base/lanes.h"
 
+#include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
 #include <set>
@@ -33,6 +34,33 @@ TEST_CASE("a lane uses one thread, the others keep theirs") {
   lanes.Run(2, [&](int lane) { seen[static_cast<size_t>(lane)] = Threads(); });
   CHECK(seen == std::vector<int>{1, 1});
   CHECK(Threads() == before);
+}
+
+TEST_CASE("two sides share the caller's threads; with one thread they follow each other") {
+  const int before = Threads();
+  for (const int threads : {1, 2, 5, 8}) {
+    SetThreads(threads);
+    TwoSides sides;
+    std::vector<int> seen(2);
+    std::vector<std::thread::id> ids(2);
+    for (int round = 0; round < 3; ++round) {
+      std::atomic<int> running = 0, most = 0;
+      sides.Run([&](int side) {
+        const int now = ++running;
+        most = std::max<int>(most, now);
+        seen[static_cast<size_t>(side)] = Threads();
+        ids[static_cast<size_t>(side)] = std::this_thread::get_id();
+        // Each waits for the other, which only two at the same time can do.
+        while (threads > 1 && most < 2) std::this_thread::yield();
+        --running;
+      });
+      CHECK(most == (threads > 1 ? 2 : 1));
+      CHECK(seen == std::vector<int>(2, std::max(1, threads / 2)));
+      CHECK((ids[0] == ids[1]) == (threads == 1));
+    }
+    CHECK(Threads() == threads);
+  }
+  SetThreads(before);
 }
 
 }  // namespace

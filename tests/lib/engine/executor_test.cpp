@@ -115,6 +115,23 @@ TEST_CASE("Taps see every value once, in the order asked for") {
   }
 }
 
+TEST_CASE("A tap that wants no more is not called, and the run goes on as without it") {
+  const graph::Model model = ParseModel(kSmallNet);
+  const auto executor = MustCreate(model, {.tapped_values = {"b", "f"}});
+  const Tensor x = RandomTensor({2, 3, 7, 9}, 8);
+  const Tensor y = MustRun(*executor, {x})[0];
+  std::map<std::string, int> calls;
+  const auto count = [&](const TapView& view) {
+    ++calls[view.name];
+    return OkStatus();
+  };
+  const std::vector<Tap> taps = {{"b", false, count, [&] { return calls["b"] < 2; }},
+                                 {"f", true, count}};
+  for (int run = 0; run < 5; ++run) CHECK(MustRun(*executor, {x}, taps)[0] == y);
+  CHECK(calls["b"] == 2);
+  CHECK(calls["f"] == 5);
+}
+
 TEST_CASE("What a tap returns ends the run") {
   const graph::Model model = ParseModel(kSmallNet);
   const auto executor = MustCreate(model, {.tapped_values = {"b", "f"}});
