@@ -130,6 +130,10 @@ Tensor QuantizeTensor(const Tensor& value, const Encoding& e) {
     auto* out = const_cast<Code*>(typed);
     ForEachRun(value.shape(), e, [&](int64_t begin, int64_t end, int64_t index) {
       const QParams p = e.params[index];
+      constexpr int64_t kShort = 8;  // not worth a call
+      if constexpr (sizeof(Code) <= 2)
+        if (!binary && end - begin > kShort)
+          return QuantizeRun(x + begin, out + begin, end - begin, p, qmin, qmax);
       for (int64_t i = begin; i < end; ++i)
         out[i] = static_cast<Code>(binary ? SignCode(x[i]) : Quantize(x[i], p, qmin, qmax));
     });

@@ -136,7 +136,48 @@ void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, flo
   }
 }
 
+// The codes of a chunk in 32 bits; the caller narrows them.
+constexpr int64_t kChunk = 512;
+
+ROUNDEL_VECTORIZE
+void CodesOfChunk(const float* from, int32_t* to, int64_t n, float scale, float low, float high,
+                  int32_t zero_point) {
+  for (int64_t i = 0; i < n; ++i) {
+    float q = __builtin_nearbyintf(from[i] / scale);
+    q = q > low ? q : low;
+    q = q < high ? q : high;
+    to[i] = static_cast<int32_t>(q) + zero_point;
+  }
+}
+
+// The bounds are exact as floats: grids of up to 16 bits end below 2^24 on both sides.
+template <typename Code>
+void QuantizeChunks(const float* from, Code* to, int64_t n, QParams p, int32_t qmin, int32_t qmax) {
+  const auto low = static_cast<float>(int64_t{qmin} - p.zero_point);
+  const auto high = static_cast<float>(int64_t{qmax} - p.zero_point);
+  int32_t codes[kChunk];
+  for (int64_t begin = 0; begin < n; begin += kChunk) {
+    const int64_t count = std::min(kChunk, n - begin);
+    CodesOfChunk(from + begin, codes, count, p.scale, low, high, p.zero_point);
+    for (int64_t i = 0; i < count; ++i) to[begin + i] = static_cast<Code>(codes[i]);
+  }
+}
+
 }  // namespace
+
+void QuantizeRun(const float* from, int8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax) {
+  QuantizeChunks(from, to, n, p, qmin, qmax);
+}
+void QuantizeRun(const float* from, uint8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax) {
+  QuantizeChunks(from, to, n, p, qmin, qmax);
+}
+void QuantizeRun(const float* from, int16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax) {
+  QuantizeChunks(from, to, n, p, qmin, qmax);
+}
+void QuantizeRun(const float* from, uint16_t* to, int64_t n, QParams p, int32_t qmin,
+                 int32_t qmax) {
+  QuantizeChunks(from, to, n, p, qmin, qmax);
+}
 
 void FakeQuantize(const float* from, float* to, int64_t n, QParams p, int32_t qmin, int32_t qmax) {
   // q - zero_point is an integer below 2^24 in magnitude for the grids of up to 16 bits, hence the

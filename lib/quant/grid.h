@@ -113,6 +113,12 @@ inline float Dequantize(int32_t q, QParams p) {
   return static_cast<float>(int64_t{q} - p.zero_point) * p.scale;
 }
 
+// to[i] = Quantize(from[i]) for grids of up to 16 bits, vectorised.
+void QuantizeRun(const float* from, int8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
+void QuantizeRun(const float* from, uint8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
+void QuantizeRun(const float* from, int16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
+void QuantizeRun(const float* from, uint16_t* to, int64_t n, QParams p, int32_t qmin,
+                 int32_t qmax);
 // data[i] = Dequantize(Quantize(data[i])), vectorised over and in parallel. In place when to == from.
 void FakeQuantize(const float* from, float* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 // The same on any grid.

@@ -54,6 +54,48 @@ ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
   return scan;
 }
 
+// Four vectors a turn: two minima and maxima that do not wait for each other, and one look for NaN at
+// the sum of all, which is NaN or infinite if one of them is. The reverse need not hold: then every
+// value is looked at.
+ROUNDEL_VECTORIZE Scan ScanRange(const float* values, int64_t n) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity, low2 = low, high2 = high;
+  Floats doubt = {};
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    Floats a, b, c, d;
+    std::memcpy(&a, values + i, sizeof a);
+    std::memcpy(&b, values + i + kLanes, sizeof b);
+    std::memcpy(&c, values + i + 2 * kLanes, sizeof c);
+    std::memcpy(&d, values + i + 3 * kLanes, sizeof d);
+    low = a < low ? a : low;
+    low2 = b < low2 ? b : low2;
+    low = c < low ? c : low;
+    low2 = d < low2 ? d : low2;
+    high = a > high ? a : high;
+    high2 = b > high2 ? b : high2;
+    high = c > high ? c : high;
+    high2 = d > high2 ? d : high2;
+    const Floats sum = (a + b) + (c + d);
+    doubt += sum - sum;  // 0, or NaN for good
+  }
+  low = low2 < low ? low2 : low;
+  high = high2 > high ? high2 : high;
+  Scan scan;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    scan.min = low[lane] < scan.min ? low[lane] : scan.min;
+    scan.max = high[lane] > scan.max ? high[lane] : scan.max;
+    scan.has_nan |= doubt[lane] != 0;
+  }
+  if (scan.has_nan) scan.has_nan = ScanChunk(values, i).has_nan;
+  for (; i < n; ++i) {
+    scan.min = values[i] < scan.min ? values[i] : scan.min;
+    scan.max = values[i] > scan.max ? values[i] : scan.max;
+    scan.has_nan |= values[i] != values[i];
+  }
+  return scan;
+}
+
 Scan CombineScans(const Scan& a, const Scan& b) {
   return {std::min(a.min, b.min), std::max(a.max, b.max), std::min(a.smallest, b.smallest),
           a.has_nan || b.has_nan};
@@ -73,7 +115,7 @@ Status CheckFinite(const Scan& scan) {
 Result<Scan> ScanFinite(std::span<const float> values) {
   const Scan scan = ParallelReduce<Scan>(
       static_cast<int64_t>(values.size()), kGrain, Scan{},
-      [&](int64_t begin, int64_t end) { return ScanChunk(values.data() + begin, end - begin); },
+      [&](int64_t begin, int64_t end) { return ScanRange(values.data() + begin, end - begin); },
       CombineScans);
   RETURN_IF_ERROR(CheckFinite(scan));
   return scan;

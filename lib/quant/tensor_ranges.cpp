@@ -28,7 +28,7 @@ std::vector<Scan> ScanChannels(const float* x, const Layout& l) {
   ParallelFor(l.length, 1, [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c)
       for (int64_t o = 0; o < l.outer; ++o)
-        Widen(ScanChunk(x + (o * l.length + c) * l.inner, l.inner), &scans[c]);
+        Widen(ScanRange(x + (o * l.length + c) * l.inner, l.inner), &scans[c]);
   });
   return scans;
 }
@@ -43,12 +43,12 @@ std::vector<Scan> ScanBlocks(const float* x, const Layout& l, int64_t block_size
       const int64_t last = std::min(l.length, first + block_size);
       const float* block = x + (o * l.length + first) * l.inner;
       if (l.inner == 1) {
-        scans[row] = ScanChunk(block, last - first);
+        scans[row] = ScanRange(block, last - first);
         continue;
       }
       for (int64_t k = 0; k < last - first; ++k)
         for (int64_t i = 0; i < l.inner; ++i)
-          Widen(ScanChunk(block + k * l.inner + i, 1), &scans[row * l.inner + i]);
+          Widen(ScanRange(block + k * l.inner + i, 1), &scans[row * l.inner + i]);
     }
   });
   return scans;

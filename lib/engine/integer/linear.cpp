@@ -1,3 +1,5 @@
+// The sums of codes are vectorised, which -O2 does not do when the count is not known.
+#pragma GCC optimize("O3")
 #include "lib/engine/integer/linear.h"
 
 #include <cmath>
@@ -42,6 +44,26 @@ bool MoveZeroPointToBias(const std::vector<int64_t>& sum, const std::vector<int6
   return true;
 }
 
+// Sums of the codes of each channel, and of their magnitudes.
+void SumCodes(const Tensor& weights, int64_t channel_axis, std::vector<int64_t>* sum,
+              std::vector<int64_t>* magnitude) {
+  int64_t inner = 1;
+  for (int64_t i = channel_axis + 1; i < weights.rank(); ++i) inner *= weights.dim(i);
+  const int64_t channels = weights.dim(channel_axis);
+  const int8_t* codes = weights.data<int8_t>();
+  for (int64_t o = 0; o < weights.size() / (channels * inner); ++o) {
+    for (int64_t c = 0; c < channels; ++c, codes += inner) {
+      int32_t own = 0, size = 0;  // kMaxTerms keeps them small
+      for (int64_t i = 0; i < inner; ++i) {
+        own += codes[i];
+        size += std::abs(int32_t{codes[i]});
+      }
+      (*sum)[c] += own;
+      (*magnitude)[c] += size;
+    }
+  }
+}
+
 }  // namespace
 
 bool HasExactDotProduct() {
@@ -83,14 +105,8 @@ std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t c
     unit[c] = linear.source->params[0].scale * w->params[per_channel ? c : 0].scale;
     linear.requantizer.multiplier[c] = unit[c] / linear.result->params[0].scale;
   }
-  int64_t inner = 1;
-  for (int64_t i = channel_axis + 1; i < linear.weights.rank(); ++i) inner *= shape[i];
   std::vector<int64_t> sum(unit.size()), magnitude(unit.size());
-  const int8_t* codes = linear.weights.data<int8_t>();
-  for (int64_t i = 0; i < linear.weights.size(); ++i) {
-    sum[i / inner % channels] += codes[i];
-    magnitude[i / inner % channels] += std::abs(codes[i]);
-  }
+  SumCodes(linear.weights, channel_axis, &sum, &magnitude);
   const auto range = BoundedCodes(spec.post_ops, *linear.result);
   if (!range ||
       !ReadBias(spec, unit, &linear.requantizer.bias) ||

@@ -157,9 +157,19 @@ void TransposeTile(const T* from, int64_t step_from, T* to, int64_t step_to, int
   CopyElements(from, {1, step_from}, to, {step_to, 1}, rows, columns);
 }
 
+// As few planes as a picture has colours: to[k * planes + i] = from[i * step + k].
+template <int planes, typename T>
+void Interleave(const T* from, int64_t step, T* to, int64_t count) {
+  for (int64_t k = 0; k < count; ++k)
+    for (int i = 0; i < planes; ++i) to[k * planes + i] = from[i * step + k];
+}
+
 template <typename T>
 void TransposePlane(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows,
                     int64_t columns) {
+  if (step_to == columns && columns == 2) return Interleave<2>(from, step_from, to, rows);
+  if (step_to == columns && columns == 3) return Interleave<3>(from, step_from, to, rows);
+  if (step_to == columns && columns == 4) return Interleave<4>(from, step_from, to, rows);
   for (int64_t i = 0; i < rows; i += kTile)
     for (int64_t k = 0; k < columns; k += kTile)
       TransposeTile(from + k * step_from + i, step_from, to + i * step_to + k, step_to,

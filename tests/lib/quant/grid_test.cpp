@@ -185,6 +185,11 @@ TEST_CASE("the vectorised form gives the same bits, in place or not") {
       std::vector<float> in_place = x;
       FakeQuantize(in_place.data(), in_place.data(), n, p, grid.qmin(), grid.qmax());
       CHECK(in_place == out);
+      std::vector<uint16_t> codes(x.size());
+      QuantizeRun(x.data(), codes.data(), n, p, grid.qmin(), grid.qmax());
+      for (size_t i = 0; i < x.size(); ++i)
+        REQUIRE(codes[i] ==
+                static_cast<uint16_t>(Quantize(x[i], p, grid.qmin(), grid.qmax())));
     }
   }
 }
