@@ -127,6 +127,45 @@ bool Execute(const dnnl::primitive& primitive, const DnnlArguments& arguments) {
   }
 }
 
+size_t BoundArguments::Find(int argument) const {
+  size_t i = 0;
+  while (i < arguments_.size() && arguments_[i].arg != argument) ++i;
+  return i;
+}
+
+void BoundArguments::Set(int argument, const dnnl::memory::desc& desc, const void* data) {
+  const size_t i = Find(argument);
+  if (i == bound_.size()) {
+    bound_.push_back({Wrap(desc, data), data});
+    arguments_.push_back({argument, bound_.back().memory.get()});
+  } else if (bound_[i].data != data) {
+    bound_[i].memory.set_data_handle(const_cast<void*>(data));
+    bound_[i].data = data;
+  }
+}
+
+void BoundArguments::Set(int argument, const dnnl::memory& memory) {
+  if (Find(argument) < bound_.size()) return;
+  bound_.push_back({memory, nullptr});
+  arguments_.push_back({argument, memory.get()});
+}
+
+bool BoundArguments::SetScratchpad(FastContext& context, const dnnl::memory::desc& scratchpad) {
+  const auto bytes = static_cast<int64_t>(scratchpad.get_size());
+  if (bytes == 0) return true;
+  void* scratch = context.Scratch(bytes);
+  if (scratch) Set(DNNL_ARG_SCRATCHPAD, scratchpad, scratch);
+  return scratch != nullptr;
+}
+
+bool BoundArguments::Execute(const dnnl::primitive& primitive) const {
+  dnnl::stream& stream = OneDnnStream();
+  const auto count = static_cast<int>(arguments_.size());
+  return dnnl_primitive_execute(primitive.get(), stream.get(), count, arguments_.data()) ==
+             dnnl_success &&
+         dnnl_stream_wait(stream.get()) == dnnl_success;
+}
+
 bool IsFastImplementation(const char* name) { return std::strstr(name, "ref") == nullptr; }
 
 PreparedCache<int>::Key ShapeKey(std::initializer_list<const Shape*> shapes) {

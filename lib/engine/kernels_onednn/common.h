@@ -46,6 +46,29 @@ bool AddScratchpad(FastContext& context, const dnnl::memory::desc& scratchpad,
 // Runs the primitive to its end; false if oneDNN failed.
 bool Execute(const dnnl::primitive& primitive, const DnnlArguments& arguments);
 
+// What a primitive that runs again and again is given. Memory objects are made once: in the runs that
+// follow most of what they describe lies where it lay before.
+class BoundArguments {
+ public:
+  void Set(int argument, const dnnl::memory::desc& desc, const void* data);
+  void Set(int argument, const dnnl::memory& memory);
+  // Memory until the kernel returns; false if there is none.
+  bool SetScratchpad(FastContext& context, const dnnl::memory::desc& scratchpad);
+  // As above.
+  bool Execute(const dnnl::primitive& primitive) const;
+
+ private:
+  struct Bound {
+    dnnl::memory memory;
+    const void* data;  // null: the memory's own
+  };
+  // Where the argument stands; the number of arguments if it is new.
+  size_t Find(int argument) const;
+
+  std::vector<Bound> bound_;
+  std::vector<dnnl_exec_arg_t> arguments_;  // of bound_, in its order
+};
+
 // What has been prepared for the last few input shapes.
 template <typename T>
 class PreparedCache {

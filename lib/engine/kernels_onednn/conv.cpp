@@ -20,17 +20,26 @@ class ConvKernel : public FastKernel {
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
     if (!x || !Fits(*x)) return false;
-    const auto conv = ResolveConv(node_, groups_, x->shape, weights_.shape());
-    if (!conv) return false;
-    PreparedLinear& prepared = cache_.Get(ShapeKey({&x->shape}), [&] {
-      return post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-        return Make(x->shape, conv->result, conv->window, attributes, out);
-      });
-    });
-    return RunLinear(context, prepared, post_ops_.residual(), conv->result, Layout::kChannelsLast);
+    Prepared& prepared = cache_.Get(ShapeKey({&x->shape}), [&] { return Prepare(x->shape); });
+    return RunLinear(context, prepared.linear, post_ops_.residual(), prepared.result,
+                     Layout::kChannelsLast);
   }
 
  private:
+  struct Prepared {
+    Shape result;
+    PreparedLinear linear;  // not usable if the shapes do not fit together
+  };
+
+  Prepared Prepare(const Shape& x) {
+    const auto conv = ResolveConv(node_, groups_, x, weights_.shape());
+    if (!conv) return {};
+    return {conv->result,
+            post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
+              return Make(x, conv->result, conv->window, attributes, out);
+            })};
+  }
+
   bool Fits(const Value& x) const {
     const int64_t rank = weights_.rank();
     return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank && min_rank_ <= rank;
@@ -66,7 +75,7 @@ class ConvKernel : public FastKernel {
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;
-  PreparedCache<PreparedLinear> cache_;
+  PreparedCache<Prepared> cache_;
 };
 
 }  // namespace

@@ -122,16 +122,18 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
   const float* source = context.Data(0, layout);
   const float* weights = prepared.weights ? nullptr : context.Data(1, Layout::kPlain);
   if (!prepared.weights && !weights) return false;
-  DnnlArguments arguments;
-  if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
+  BoundArguments& arguments = prepared.arguments;
+  if (!source || !arguments.SetScratchpad(context, prepared.scratchpad)) return false;
   float* destination = Destination(context, prepared.sums, residual, shape, layout);
   if (!destination) return false;
-  arguments.insert(
-      {{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-       {DNNL_ARG_WEIGHTS, weights ? Wrap(prepared.weights_desc, weights) : prepared.weights},
-       {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
-  if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
-  if (!Execute(prepared.primitive, arguments)) {
+  arguments.Set(DNNL_ARG_SRC, prepared.source, source);
+  arguments.Set(DNNL_ARG_DST, prepared.destination, destination);
+  if (weights)
+    arguments.Set(DNNL_ARG_WEIGHTS, prepared.weights_desc, weights);
+  else
+    arguments.Set(DNNL_ARG_WEIGHTS, prepared.weights);
+  if (prepared.bias) arguments.Set(DNNL_ARG_BIAS, prepared.bias);
+  if (!arguments.Execute(prepared.primitive)) {
     INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
     return false;
   }

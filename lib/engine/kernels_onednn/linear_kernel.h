@@ -20,6 +20,7 @@ struct PreparedLinear {
   dnnl::memory weights, bias;       // packed constants; empty if there are none
   bool sums = false;                // adds to what the destination holds (residual)
   std::shared_ptr<PostOpRunner> rest;
+  BoundArguments arguments;
 };
 
 // What a primitive descriptor's maker is given: attributes with post-ops and a scratchpad of ours.
