@@ -75,6 +75,21 @@ void Islands::LookBack() {
   }
 }
 
+// A bias behind a layer whose kernel gives floats: in float it costs one pass over the result and one
+// rounding less.
+bool Islands::AddsBiasToFloats(const Node& node) const {
+  if (!node.Is("Add")) return false;
+  for (const size_t i : {0, 1}) {
+    const std::string& sum = node.input(i);
+    const Node* layer = p_.g.Producer(sum);
+    if (p_.g.Constant(node.input(1 - i)) && layer &&
+        p_.profile.float_results.contains(layer->op_type) &&
+        p_.g.OnlyConsumer(sum) == &node)
+      return true;
+  }
+  return false;
+}
+
 // Why a quantized node must be float after all; "" if it need not.
 std::string Islands::Problem(const Node& node) {
   if (const auto join = p_.joins.floats.find(node.output(0)); join != p_.joins.floats.end())
@@ -86,6 +101,7 @@ std::string Islands::Problem(const Node& node) {
     if (std::string problem = FusedAddProblem(p_.g, node); !problem.empty()) return problem;
   if (p_.profile.anchors.empty() || p_.profile.anchors.contains(node.op_type) || IsForced(node))
     return "";
+  if (AddsBiasToFloats(node)) return "adds a bias to what its layer gives as floats";
   for (const size_t i : DataInputs(node)) {
     const std::string& value = node.input(i);
     const bool matters = !value.empty() && p_.sorter.IsFloat32(value) && !p_.g.Constant(value);

@@ -42,6 +42,7 @@ class Islands {
   const std::string* Followed(const graph::Node& node);
   void LookAhead();
   void LookBack();
+  bool AddsBiasToFloats(const graph::Node& node) const;
   std::string Problem(const graph::Node& node);
 
   Placing& p_;

@@ -83,7 +83,8 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
   float32[4,4] w = ones
   float32[4] c = random(1)
   t = Gemm(x, w, c)
-  u = Add(t, c)
+  r = Relu(t)
+  u = Add(r, c)
   y = MatMul(u, w)
 })");
   REQUIRE(bias.Point(bias.Writer("t").input(2)));
@@ -96,7 +97,8 @@ graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] out) {
   float32[4,4] w = ones
   float32[4] c = random(1)
   y = Div(x, c)
-  s = MatMul(x, w)
+  m = MatMul(x, w)
+  s = Relu(m)
   z = Add(s, c)
   out = MatMul(z, w)
 })");
@@ -137,7 +139,8 @@ TEST_CASE("a constant that a sub-graph or the caller has by name keeps it as flo
 graph g (float32[1,4] x) => (float32[1,4] out, float32[4] c) {
   float32[4,4] w = ones
   float32[4] c = random(1)
-  s = MatMul(x, w)
+  m = MatMul(x, w)
+  s = Relu(m)
   y = Add(s, c)
   out = MatMul(y, w)
 })");
@@ -152,7 +155,8 @@ graph g (float32[1,4] x) => (float32[1,4] out, float32[1,4] c_copy) {
   float32[4,4] w = ones
   float32[4] c = random(1)
   c_copy = Div(x, c)
-  s = MatMul(x, w)
+  m = MatMul(x, w)
+  s = Relu(m)
   y = Add(s, c)
   out = MatMul(y, w)
 })";
