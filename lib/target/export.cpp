@@ -41,6 +41,7 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   ASSIGN_OR_RETURN(graph::Model out, ExportQdq(floats, rest, options.qdq));
   if (codes) RewriteToCodes(options.qdq, &out);
   KeepFloats(options.qdq, &out);
+  WidenClips(&out);
   if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // else RestoreBodies does
   graph::RestoreBodies(bodies, &out);
   RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));

@@ -58,4 +58,8 @@ void RewriteToCodes(const QdqOptions& options, graph::Model* model);
 void KeepFloats(const QdqOptions& options, graph::Model* model);
 bool IsKeptFloat(const graph::Node& node);
 
+// Bounds of Clips that a quantizer behind them repeats become the ends of its grid, which are at most
+// half a step further out: ONNX Runtime drops such a Clip, and trips over one that is nearly such.
+void WidenClips(graph::Model* model);
+
 }  // namespace roundel::target

@@ -53,6 +53,8 @@ Form ConvForm(const std::string& op, int rank, int group, const std::string& bia
   if (!bias.empty()) text += "  float32[8] b = random(4)\n";
   if (tail == "clip") text += "  float32[] low = {0}\n  float32[] high = {0.5}\n";
   if (tail == "clip_below") text += "  float32[] low = {-0.25}\n  float32[] high = {0.5}\n";
+  // The grid is one of whole steps from zero, and ends a little further out than one of these.
+  if (tail == "clip_uneven") text += "  float32[] low = {-0.2}\n  float32[] high = {0.5}\n";
   const std::string shared = bias == "shared" ? ", b" : "";
   text += StrCat("  [first] a = Conv<kernel_shape=[", ones, "]>(x, w0", shared, ")\n  p = Relu(a)\n",
                  "  [layer] t = ", op, "<kernel_shape=[", threes, "], pads=[", pads,
@@ -87,7 +89,7 @@ Form GemmForm(const std::string& name, const std::string& attributes, const std:
 
 std::vector<Form> Forms() {
   std::vector<Form> forms;
-  for (const char* tail : {"", "relu", "clip", "clip_below", "add", "add_relu", "output"})
+  for (const char* tail : {"", "relu", "clip", "clip_below", "clip_uneven", "add", "add_relu", "output"})
     forms.push_back(ConvForm("Conv", 2, 1, "own", tail));
   for (const char* bias : {"", "shared"})
     for (const int group : {1, 2, 8}) forms.push_back(ConvForm("Conv", 2, group, bias, "relu"));
