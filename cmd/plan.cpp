@@ -58,7 +58,7 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
   RETURN_IF_ERROR(passes::RunSteps(steps, {.verify_samples = 0}, session, &report));
   ASSIGN_OR_RETURN(plan.placement,
                    target::PlaceSeparately(&session->model, session->target, session->grids));
-  plan.nodes = static_cast<int64_t>(session->model.graph->nodes().size());
+  plan.nodes = static_cast<int64_t>(graph::WithBodies(session->model)->nodes().size());
   plan.bytes_after = target::NarrowBytes(*session->model.graph, session->types);
   for (const QuantPoint& point : plan.placement.points) {
     ++plan.counts[static_cast<int>(point.role)];

@@ -39,6 +39,7 @@ Result<std::vector<std::string>> MakeNormalForm(graph::Model* model,
   RETURN_IF_ERROR(FoldConstants(model).status());
   graph::UnfuseLayers(model);  // those inside of functions, and whose weights have just become constants
   graph::RewriteActivationIdioms(model);
+  graph::FlattenSoftmaxes(model);
   RETURN_IF_ERROR(graph::CheckModel(model));
   return lines;
 }

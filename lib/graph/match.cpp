@@ -10,88 +10,6 @@
 namespace roundel::graph {
 namespace {
 
-// Longer chains of nodes than this without any declared rank do not happen in exported models.
-constexpr int kMaxRankSteps = 256;
-
-bool KeepsRank(const std::string& op_type) {
-  static const std::vector<std::string> kOps = Split(
-      "Abs AveragePool BatchNormalization Cast Clip Conv ConvTranspose DepthToSpace Dropout Elu "
-      "Erf "
-      "Exp Gelu GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity "
-      "InstanceNormalization LayerNormalization LeakyRelu Log LogSoftmax LpNormalization MaxPool "
-      "Mish Neg PRelu Pad Relu Resize Selu Sigmoid Slice Softmax Softplus SpaceToDepth Sqrt Tanh "
-      "Transpose Upsample",
-      ' ');
-  return std::find(kOps.begin(), kOps.end(), op_type) != kOps.end();
-}
-
-// Walks from a value to its producers; what was found is kept, so that diamonds cost nothing.
-class RankFinder {
- public:
-  explicit RankFinder(const Graph& graph) : graph_(graph) {}
-
-  std::optional<int64_t> Find(const std::string& value, int steps) {
-    const auto known = ranks_.find(value);
-    if (known != ranks_.end()) return known->second;
-    const auto rank = steps > 0 ? Compute(value, steps - 1) : std::nullopt;
-    return ranks_[value] = rank;
-  }
-
- private:
-  std::optional<int64_t> Compute(const std::string& value, int steps) {
-    if (const ValueInfo* info = FindValueInfo(graph_, value); info && info->shape)
-      return static_cast<int64_t>(info->shape->size());
-    if (const Tensor* constant = graph_.FindInitializer(value)) return constant->rank();
-    const Node* node = graph_.Producer(value);
-    if (!node || !node->domain.empty() || node->output(0) != value) return std::nullopt;
-    if (const Tensor* constant = graph_.Constant(value)) return constant->rank();
-    if (node->Is("Flatten") || node->Is("Gemm")) return 2;
-    if (node->Is("Reshape")) {
-      const Tensor* shape = graph_.Constant(node->input(1));
-      return shape ? std::optional<int64_t>(shape->size()) : std::nullopt;
-    }
-    if (node->Is("Conv") || node->Is("ConvTranspose"))
-      if (const Tensor* weight = graph_.Constant(node->input(1))) return weight->rank();
-    if (node->Is("MatMul")) return OfProduct(*node, steps);
-    if (node->Is("Squeeze") || node->Is("Unsqueeze") || node->op_type.starts_with("Reduce"))
-      return OfAxesChange(*node, steps);
-    if (node->Is("Add") || node->Is("Sub") || node->Is("Mul") || node->Is("Div") ||
-        node->Is("Min") || node->Is("Max"))
-      return OfBroadcast(*node, steps);
-    if (node->Is("Concat") || KeepsRank(node->op_type)) return Find(node->input(0), steps);
-    return std::nullopt;
-  }
-
-  std::optional<int64_t> OfBroadcast(const Node& node, int steps) {
-    int64_t rank = 0;
-    for (const std::string& input : node.inputs) {
-      const auto one = Find(input, steps);
-      if (!one) return std::nullopt;
-      rank = std::max(rank, *one);
-    }
-    return rank;
-  }
-
-  std::optional<int64_t> OfAxesChange(const Node& node, int steps) {
-    const auto rank = Find(node.input(0), steps);
-    const bool reduces = node.op_type.starts_with("Reduce");
-    if (!rank || (reduces && node.Int("keepdims", 1) != 0)) return rank;
-    const auto axes = ReadAxes(graph_, node);
-    if (!axes || axes->empty()) return std::nullopt;
-    const auto count = static_cast<int64_t>(axes->size());
-    return node.Is("Unsqueeze") ? *rank + count : std::max<int64_t>(*rank - count, 0);
-  }
-
-  std::optional<int64_t> OfProduct(const Node& node, int steps) {
-    const auto a = Find(node.input(0), steps), b = Find(node.input(1), steps);
-    if (!a || !b || *a < 1 || *b < 1) return std::nullopt;
-    return std::max<int64_t>({*a, *b, 2}) - (*a == 1) - (*b == 1);
-  }
-
-  const Graph& graph_;
-  std::unordered_map<std::string, std::optional<int64_t>> ranks_;
-};
-
 const ValueInfo* FindIn(const std::vector<ValueInfo>& infos, const std::string& name) {
   const auto it = std::find_if(infos.begin(), infos.end(),
                                [&](const ValueInfo& info) { return info.name == name; });
@@ -116,10 +34,6 @@ const ValueInfo* FindValueInfo(const Graph& graph, const std::string& value) {
 
 void ForgetValue(Graph* graph, const std::string& value) {
   std::erase_if(graph->value_info, [&](const ValueInfo& info) { return info.name == value; });
-}
-
-std::optional<int64_t> RankOf(const Graph& graph, const std::string& value) {
-  return RankFinder(graph).Find(value, kMaxRankSteps);
 }
 
 std::optional<Shape> StaticShapeOf(const Graph& graph, const std::string& value) {

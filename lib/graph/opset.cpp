@@ -74,6 +74,19 @@ Status RaiseFunction(Function* function, int64_t from, int64_t to) {
   return OkStatus();
 }
 
+void FlattenSoftmaxesIn(OpsetRewriter& rewriter) {
+  std::vector<Node*> nodes;
+  for (const NodePtr& node : rewriter.graph().nodes()) nodes.push_back(node.get());
+  for (Node* node : nodes) {
+    ForEachSubgraph(*node, [&](Graph& sub) {
+      OpsetRewriter inner(&sub, &rewriter, rewriter.names(), false);
+      FlattenSoftmaxesIn(inner);
+    });
+    if (node->Is("Softmax") || node->Is("LogSoftmax") || node->Is("Hardmax"))
+      FlattenSoftmax(rewriter, node);
+  }
+}
+
 Status CheckOldest(int64_t version) {
   if (version >= kOldestOpset) return OkStatus();
   return ModelError(StrCat("opset ", version, " is too old to be raised (the oldest is ",
@@ -113,6 +126,14 @@ Status RaiseOpset(Model* model, int64_t version) {
   }
   *model = std::move(raised);
   return OkStatus();
+}
+
+void FlattenSoftmaxes(Model* model) {
+  if (model->Opset() == 0 || model->Opset() >= 13) return;
+  std::set<std::string> names;
+  CollectNames(*model->graph, &names);
+  OpsetRewriter rewriter(model->graph.get(), nullptr, &names, false);
+  FlattenSoftmaxesIn(rewriter);
 }
 
 std::vector<std::string> MakeInitializersConstant(Model* model) {

@@ -37,16 +37,16 @@ std::optional<int> Direction(const OpsetRewriter& rewriter, const std::string& s
 // over `axis` alone, and the default is the last, not 1.
 //
 //   Softmax(x)   becomes   Reshape(Softmax(Flatten(x)), Shape(x))    unless the two agree
-Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node) {
+//
+// The result means the same before 13 and after: it is over the last axis of two.
+bool FlattenSoftmax(OpsetRewriter& rewriter, Node* node) {
   Graph& graph = rewriter.graph();
   const int64_t axis = node->Int("axis", 1);
   const auto rank = rewriter.Rank(node->input(0));
   const int64_t from_front = axis < 0 && rank ? axis + *rank : axis;
   if (axis == -1 || (rank && from_front == *rank - 1) ||
-      RestIsOne(rewriter, node->input(0), from_front)) {
-    node->SetAttribute("axis", axis);
-    return OkStatus();
-  }
+      RestIsOne(rewriter, node->input(0), from_front))
+    return false;
   const std::string input = node->input(0), output = node->output(0);
   const std::string shape = rewriter.FreshName(output + "_shape");
   const std::string rows = rewriter.FreshName(output + "_rows");
@@ -59,6 +59,11 @@ Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node) {
   graph.SetOutput(node, 0, flat);
   node->SetAttribute("axis", int64_t{-1});
   graph.InsertAfter(node, {.op_type = "Reshape", .inputs = {flat, shape}, .outputs = {output}});
+  return true;
+}
+
+Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node) {
+  if (!FlattenSoftmax(rewriter, node)) node->SetAttribute("axis", node->Int("axis", 1));
   return OkStatus();
 }
 

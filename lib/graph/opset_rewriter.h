@@ -64,6 +64,8 @@ const std::vector<OpsetAdapter>& OpsetAdapters();
 
 // ---- adapters of opset_meaning.cpp
 
+// Whether a Softmax, LogSoftmax or Hardmax from before opset 13 had to be written out.
+bool FlattenSoftmax(OpsetRewriter& rewriter, Node* node);
 Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node);
 Status UpsampleTo9(OpsetRewriter& rewriter, Node* node);
 Status UpsampleTo10(OpsetRewriter& rewriter, Node* node);

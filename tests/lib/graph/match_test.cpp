@@ -50,6 +50,22 @@ TEST_CASE("ranks follow from declarations and from the nodes that produce a valu
       c = Constant<value=float32[2,2,2,2,2]zeros>()
       o = NonZero(x)
       declared = NonZero(o)
+      int64[] one = {1}
+      int64[1] front = {0}
+      g = Gather<axis=2>(q, one)
+      h = Gather<axis=0>(rows, s)
+      i, j = Split<axis=1>(x)
+      w1 = Where(unknown, b, x)
+      w2 = Where(d, b, rows)
+      z = Shape(x)
+      z0 = Gather<axis=0>(z, one)
+      z1 = Unsqueeze(z0, front)
+      z2 = Concat<axis=0>(z1, s, z1)
+      y1 = Reshape(unknown, z2)
+      y2 = Reshape(unknown, z)
+      y3 = Expand(rows, z2)
+      y4 = Expand(unknown, z2)
+      y5 = ConstantOfShape(z)
   )");
   const auto rank = [&](const char* value) { return RankOf(*model.graph, value).value_or(-1); };
   CHECK(rank("x") == 4);
@@ -71,6 +87,18 @@ TEST_CASE("ranks follow from declarations and from the nodes that produce a valu
   CHECK(rank("c") == 5);
   CHECK(rank("o") == -1);
   CHECK(rank("declared") == 3);
+  CHECK(rank("g") == 2);
+  CHECK(rank("h") == 2);
+  CHECK(rank("j") == 4);
+  CHECK(rank("w1") == -1);
+  CHECK(rank("w2") == 4);
+  CHECK(rank("z") == 1);
+  CHECK(rank("z0") == 0);
+  CHECK(rank("y1") == 5);
+  CHECK(rank("y2") == 4);
+  CHECK(rank("y3") == 5);
+  CHECK(rank("y4") == -1);
+  CHECK(rank("y5") == 4);
   CHECK(rank("nowhere") == -1);
 }
 

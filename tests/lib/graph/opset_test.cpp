@@ -127,6 +127,25 @@ TEST_CASE("Softmax over several axes is flattened") {
         "y_flat = LogSoftmax<axis=-1>(y_rows)\ny = Reshape(y_flat, y_shape)\n");
 }
 
+TEST_CASE("what Softmax meant before opset 13 is written out without raising it") {
+  const auto flat = [](int opset, const std::string& inputs, const std::string& body) {
+    Model model = Read(Graph(opset, inputs, body));
+    FlattenSoftmaxes(&model);
+    CHECK(model.Opset() == opset);
+    INFO(CheckModel(&model).message());
+    CHECK(CheckModel(&model).ok());
+    return Print(model);
+  };
+  const char* const wide = "y = Softmax<axis=1>(x)\n";
+  CHECK(flat(11, kImage, wide) ==
+        Print(Read(Graph(11, kImage,
+                         "y_shape = Shape(x)\ny_rows = Flatten<axis=1>(x)\n"
+                         "y_flat = Softmax<axis=-1>(y_rows)\ny = Reshape(y_flat, y_shape)\n"))));
+  const char* const last = "y = Softmax<axis=3>(x)\n";
+  CHECK(flat(11, kImage, last) == Print(Read(Graph(11, kImage, last))));
+  CHECK(flat(13, kImage, wide) == Print(Read(Graph(13, kImage, wide))));
+}
+
 TEST_CASE("Upsample becomes Resize") {
   CHECK(Raise(7, 8, kImage, "y = Upsample<scales=[1.0,1.0,2.0,2.0]>(x)\n") ==
         "y = Upsample<scales=[1.0,1.0,2.0,2.0]>(x)\n");
