@@ -69,8 +69,8 @@ ScoreRanges::Unmasked ScoreRanges::Cut(const Group& group,
   }
   const Range range = values.range();
   cut.none = masked && !subtracted && range.max <= -kUnknownWidth;
-  cut.least = cut.none ? 0 : quant::LeastUnmasked(values);
-  cut.most = quant::MostUnmasked(values);
+  cut.least = cut.none ? 0 : quant::LeastUnmasked(values, masked && !subtracted);
+  cut.most = quant::MostUnmasked(values, masked && subtracted);
   if (!masked || cut.least || cut.most) return cut;
   if (subtracted)
     cut.most = range.max;

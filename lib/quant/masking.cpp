@@ -5,24 +5,31 @@
 
 namespace roundel::quant {
 
-constexpr double kLeastGap = 50, kGapOverSpan = 4;
+namespace {
 
-std::optional<double> LeastUnmasked(const Distribution& values) {
+// Whether nothing in a gap tells a mask from scores that span so much.
+bool Separates(double gap, double span, bool known) {
+  return known ? gap > 30 && gap > span / 2 : gap > 50 && gap > 4 * span;
+}
+
+}  // namespace
+
+std::optional<double> LeastUnmasked(const Distribution& values, bool known) {
   const auto& bins = values.bins();
   for (size_t i = bins.size(); i-- > 1;) {
     const double least = bins[i].low, masked = bins[i - 1].high;
     const double gap = least - masked, span = values.range().max - least;
-    if (masked < 0 && gap > kLeastGap && gap > kGapOverSpan * span) return least;
+    if (masked < 0 && Separates(gap, span, known)) return least;
   }
   return std::nullopt;
 }
 
-std::optional<double> MostUnmasked(const Distribution& values) {
+std::optional<double> MostUnmasked(const Distribution& values, bool known) {
   const auto& bins = values.bins();
   for (size_t i = 0; i + 1 < bins.size(); ++i) {
     const double most = bins[i].high, masked = bins[i + 1].low;
     const double gap = masked - most, span = most - values.range().min;
-    if (masked > 0 && gap > kLeastGap && gap > kGapOverSpan * span) return most;
+    if (masked > 0 && Separates(gap, span, known)) return most;
   }
   return std::nullopt;
 }

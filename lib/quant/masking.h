@@ -14,10 +14,11 @@ namespace roundel::quant {
 // The least of the values above the mask; nothing if none of them looks masked. What is masked lies
 // below zero, with a gap above it that is wider than 50 and four times what all the others span.
 // Trained scores, biases by distance included, leave no such gap; and exp(-50) is nothing beside
-// one.
-std::optional<double> LeastUnmasked(const Distribution& values);
+// one. Where a mask is `known` to have entered, 30 and half the span tell it apart from scores: -100
+// beside scores from -20 to 20.
+std::optional<double> LeastUnmasked(const Distribution& values, bool known = false);
 // The same the other way up, of masks that are subtracted.
-std::optional<double> MostUnmasked(const Distribution& values);
+std::optional<double> MostUnmasked(const Distribution& values, bool known = false);
 
 // What was seen of the values from `least` on.
 Evidence FromValue(const Evidence& evidence, double least);

@@ -1,5 +1,6 @@
 #include "lib/quant/masking.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "tests/lib/quant/observer_support.h"
@@ -29,6 +30,19 @@ TEST_CASE("what lies above an attention mask is found, whatever the mask") {
     // Nothing of the scores is lost, and none of the others is left.
     CHECK(binned.From(*LeastUnmasked(binned)).mass() == 5000);
   }
+}
+
+TEST_CASE("where a mask is known to enter, a mask of -100 beside wide scores is found") {
+  std::vector<float> scores = NormalValues(5000, 5, 0, 6);
+  for (float& x : scores) x = std::clamp(x, -20.0f, 20.0f);
+  const double least = *std::min_element(scores.begin(), scores.end());
+  const Distribution values = Distribution::Of(Masked(scores, -100));
+  CHECK_FALSE(LeastUnmasked(values));
+  CHECK(LeastUnmasked(values, true) == least);
+  CHECK_FALSE(LeastUnmasked(Distribution::Of(scores), true));
+  for (float& x : scores) x = -x;
+  const double most = *std::max_element(scores.begin(), scores.end());
+  CHECK(MostUnmasked(Distribution::Of(Masked(scores, 100)), true) == most);
 }
 
 TEST_CASE("what lies below a mask that is subtracted is found") {
