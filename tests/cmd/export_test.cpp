@@ -135,7 +135,9 @@ TEST_CASE("copies of shared constants are made again where encodings are applied
     rows.mutable_data<float>()[i] = static_cast<float>((i * 37) % 101) / 50 - 1;
   const std::string data = WriteArray(folder, "rows.npy", rows);
   const std::string quantized = folder / "q.onnx", encodings = folder / "q.encodings.json";
-  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized}).code == 0);
+  const std::string recipe = folder / "recipe.yaml";  // whose biases are the model's
+  std::ofstream(recipe) << "weights: {granularity: channel}\npasses: [calibrate]\n";
+  REQUIRE(Cli({"quantize", model, "--recipe", recipe, "--calib", data, "-o", quantized}).code == 0);
   const std::string again = folder / "again.onnx";
   REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
   const CliResult result = Cli({"eval", quantized, again, "--data", data, "--json"});
