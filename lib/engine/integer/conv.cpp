@@ -9,14 +9,10 @@
 namespace roundel::engine {
 namespace {
 
-using dnnl::memory;
-
 struct PreparedConv {
-  bool usable = false;
   bool direct = false;  // the primitive puts out codes, not sums
-  dnnl::primitive primitive;
-  memory::desc source, destination, scratchpad;
-  memory weights;
+  Primitive primitive;
+  PackedTensor weights;
   Shape padded;  // of the source, if it has to be padded by hand
 };
 
@@ -34,7 +30,7 @@ class IntegerConv : public FastKernel {
     if (!conv) return false;
     PreparedConv& prepared =
         cache_.Get(ShapeKey({&source}), [&] { return Prepare(source, conv->result, conv->window); });
-    return prepared.usable && Run(context, prepared, source, *conv);
+    return prepared.weights.defined() && Run(context, prepared, source, *conv);
   }
 
  private:
@@ -50,12 +46,7 @@ class IntegerConv : public FastKernel {
     for (const bool codes : {direct, false}) {
       PreparedConv prepared;
       prepared.direct = codes;
-      try {
-        prepared.usable = Make(x, y, window, &prepared);
-      } catch (const std::exception&) {
-        prepared.usable = false;
-      }
-      if (prepared.usable) return prepared;
+      if (Make(x, y, window, &prepared)) return prepared;
     }
     return {};
   }
@@ -68,31 +59,22 @@ class IntegerConv : public FastKernel {
       out->padded = source;
     }
     const Shape grouped = GroupedShape(linear_.weights.shape(), groups_);
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (out->direct) attributes.set_output_scales(1 << 1, linear_.requantizer.multiplier);
-    const auto result = out->direct ? memory::data_type::u8 : memory::data_type::s32;
-    const dnnl::convolution_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-         LayoutDesc(source, Layout::kChannelsLast, ByteType(*linear_.source)),
-         memory::desc(grouped, memory::data_type::s8, memory::format_tag::any),
-         out->direct ? BiasDesc() : memory::desc(), LayoutDesc(y, Layout::kChannelsLast, result),
-         window.strides, Gaps(window.dilations), window.pads_begin, ExactEndPads(window)},
-        attributes, OneDnnEngine());
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::convolution_forward(descriptor);
-    out->source = descriptor.src_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(LayoutDesc(grouped, Layout::kPlain, memory::data_type::s8),
-                               linear_.weights, descriptor.weights_desc());
-    return static_cast<bool>(out->weights);
+    Epilogue epilogue;
+    if (out->direct) epilogue.multiplier = linear_.requantizer.multiplier;
+    const DType result = out->direct ? DType::kUint8 : DType::kInt32;
+    out->primitive = MakeConvolution(
+        {DescOf(source, Layout::kChannelsLast, linear_.source->grid.storage_type()),
+         AnyDesc(grouped, DType::kInt8), out->direct ? BiasDesc() : TensorDesc(),
+         DescOf(y, Layout::kChannelsLast, result)},
+        {window.strides, window.dilations, window.pads_begin, ExactEndPads(window)}, epilogue);
+    if (!out->primitive) return false;
+    out->weights = packed_.Get(DescOf(grouped, Layout::kPlain, DType::kInt8), linear_.weights,
+                               out->primitive);
+    return out->weights.defined();
   }
 
-  memory::desc BiasDesc() const {
-    return {{static_cast<int64_t>(linear_.requantizer.bias.size())},
-            memory::data_type::s32,
-            memory::format_tag::a};
+  TensorDesc BiasDesc() const {
+    return DescOf({std::ssize(linear_.requantizer.bias)}, Layout::kPlain, DType::kInt32);
   }
 
   bool Run(FastContext& context, const PreparedConv& prepared, const Shape& x,
@@ -102,17 +84,14 @@ class IntegerConv : public FastKernel {
     if (source && !prepared.padded.empty())
       source = PadCodes(context, source, x, conv.window, prepared.padded,
                         linear_.source->params[0].zero_point & 0xff);
-    DnnlArguments arguments;
-    if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
+    void* scratch = nullptr;
+    if (!source || !TakeScratch(context, prepared.primitive, &scratch)) return false;
     uint8_t* codes = context.OutputCodes(y, Layout::kChannelsLast, *linear_.result);
     void* destination = prepared.direct || !codes ? codes : context.Scratch(NumElements(y) * 4);
     if (!destination) return false;
-    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                      {DNNL_ARG_WEIGHTS, prepared.weights},
-                      {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
-    if (prepared.direct)
-      arguments.insert({DNNL_ARG_BIAS, Wrap(BiasDesc(), linear_.requantizer.bias.data())});
-    if (!Execute(prepared.primitive, arguments)) return false;
+    const void* bias = prepared.direct ? linear_.requantizer.bias.data() : nullptr;
+    if (!prepared.primitive.Run({source, nullptr, prepared.weights, bias, destination}, scratch))
+      return false;
     if (!prepared.direct)
       linear_.requantizer.Run(static_cast<const int32_t*>(destination), NumElements(y) / y[1],
                               codes);

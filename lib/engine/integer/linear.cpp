@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "lib/engine/integer/codes.h"
-#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/primitive.h"
 
 namespace roundel::engine {
 namespace {
@@ -66,17 +66,8 @@ void SumCodes(const Tensor& weights, int64_t channel_axis, std::vector<int64_t>*
 
 }  // namespace
 
-bool HasExactDotProduct() {
-#if defined(__x86_64__)
-  // Older instructions add pairs of products in 16 bits first.
-  static const bool exact =
-      __builtin_cpu_supports("avx512vnni") &&
-      dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_vnni;
-  return exact;
-#else
-  return false;
-#endif
-}
+// Older instructions add pairs of products in 16 bits first.
+bool HasExactDotProduct() { return HasByteDotProducts(); }
 
 std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t channel_axis) {
   if (!HasExactDotProduct() || spec.folded || spec.min_rank > 0 || spec.encodings.size() < 2)

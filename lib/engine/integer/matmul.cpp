@@ -7,13 +7,9 @@
 namespace roundel::engine {
 namespace {
 
-using dnnl::memory;
-
 struct PreparedProduct {
-  bool usable = false;
-  dnnl::primitive primitive;
-  memory::desc source, destination, scratchpad;
-  memory weights;
+  Primitive primitive;
+  PackedTensor weights;
 };
 
 class IntegerMatMul : public FastKernel {
@@ -33,14 +29,9 @@ class IntegerMatMul : public FastKernel {
       return false;
     Shape shape = x->shape;
     shape.back() = columns;
-    PreparedProduct& prepared = cache_.Get(ShapeKey({&flat}), [&] {
-      try {
-        return Make(flat, columns);
-      } catch (const std::exception&) {
-        return PreparedProduct{};
-      }
-    });
-    return prepared.usable && Run(context, prepared, flat[0], shape);
+    const PreparedProduct& prepared =
+        cache_.Get(ShapeKey({&flat}), [&] { return Make(flat, columns); });
+    return prepared.weights.defined() && Run(context, prepared, flat[0], shape);
   }
 
  private:
@@ -48,23 +39,15 @@ class IntegerMatMul : public FastKernel {
     const Shape dims = {columns, x[1]};
     const std::vector<int64_t> strides =
         transposed_ ? std::vector<int64_t>{x[1], 1} : std::vector<int64_t>{1, columns};
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::inner_product_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference,
-         LayoutDesc(x, Layout::kPlain, ByteType(*linear_.source)),
-         memory::desc(dims, memory::data_type::s8, memory::format_tag::any), memory::desc(),
-         LayoutDesc({x[0], columns}, Layout::kPlain, memory::data_type::s32)},
-        attributes, OneDnnEngine());
     PreparedProduct prepared;
-    if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;
-    prepared.primitive = dnnl::inner_product_forward(descriptor);
-    prepared.source = descriptor.src_desc();
-    prepared.destination = descriptor.dst_desc();
-    prepared.scratchpad = descriptor.scratchpad_desc();
-    prepared.weights = packed_.Get(memory::desc(dims, memory::data_type::s8, strides),
-                                   linear_.weights, descriptor.weights_desc());
-    prepared.usable = static_cast<bool>(prepared.weights);
+    prepared.primitive = MakeInnerProduct(
+        {DescOf(x, Layout::kPlain, linear_.source->grid.storage_type()),
+         AnyDesc(dims, DType::kInt8),
+         {},
+         DescOf({x[0], columns}, Layout::kPlain, DType::kInt32)});
+    if (prepared.primitive)
+      prepared.weights = packed_.Get(StridedDesc(dims, strides, DType::kInt8), linear_.weights,
+                                     prepared.primitive);
     return prepared;
   }
 
@@ -72,12 +55,10 @@ class IntegerMatMul : public FastKernel {
            const Shape& shape) const {
     const uint8_t* source = context.Codes(0, Layout::kPlain);
     void* sums = context.Scratch(NumElements(shape) * 4);
-    DnnlArguments arguments;
-    if (!source || !sums || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
-    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                      {DNNL_ARG_WEIGHTS, prepared.weights},
-                      {DNNL_ARG_DST, Wrap(prepared.destination, sums)}});
-    if (!Execute(prepared.primitive, arguments)) return false;
+    void* scratch = nullptr;
+    if (!source || !sums || !TakeScratch(context, prepared.primitive, &scratch)) return false;
+    if (!prepared.primitive.Run({source, nullptr, prepared.weights, nullptr, sums}, scratch))
+      return false;
     uint8_t* codes = context.OutputCodes(shape, Layout::kPlain, *linear_.result);
     if (!codes) return false;
     linear_.requantizer.Run(static_cast<const int32_t*>(sums), rows, codes);

@@ -9,75 +9,29 @@
 namespace roundel::engine {
 namespace {
 
-using dnnl::memory;
-
 // One primitive for one input shape.
 struct Prepared {
-  bool usable = false;
-  dnnl::primitive primitive;
-  memory::desc source, destination, scratchpad;
-  memory weights;
-  Shape padded;  // of the source, if it has to be padded by hand
+  Primitive primitive;
+  PackedTensor weights;  // undefined: no fast implementation
+  Shape padded;          // of the source, if it has to be padded by hand
 };
 
-memory::data_type SourceType(const IntegerSums& sums, const SumsInput& input) {
-  return sums.floats()     ? memory::data_type::f32
-         : input.is_signed ? memory::data_type::s8
-                           : memory::data_type::u8;
+DType SourceType(const IntegerSums& sums, const SumsInput& input) {
+  return sums.floats() ? DType::kFloat : input.is_signed ? DType::kInt8 : DType::kUint8;
 }
-memory::data_type WeightType(const IntegerSums& sums) {
-  return sums.floats() ? memory::data_type::f32 : memory::data_type::s8;
-}
-memory::data_type SumType(const IntegerSums& sums) {
-  return sums.floats() ? memory::data_type::f32 : memory::data_type::s32;
-}
-
-// Takes what the descriptor asks for; false if there is no fast implementation.
-template <typename Primitive>
-bool Take(const typename Primitive::primitive_desc& descriptor, const memory::desc& plain,
-          const IntegerSums& sums, PackedWeights* packed, Prepared* out) {
-  if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-  out->primitive = Primitive(descriptor);
-  out->source = descriptor.src_desc();
-  out->destination = descriptor.dst_desc();
-  out->scratchpad = descriptor.scratchpad_desc();
-  out->weights = packed->Get(plain, sums.weights(), descriptor.weights_desc());
-  return static_cast<bool>(out->weights);
-}
+DType WeightType(const IntegerSums& sums) { return sums.floats() ? DType::kFloat : DType::kInt8; }
+DType SumType(const IntegerSums& sums) { return sums.floats() ? DType::kFloat : DType::kInt32; }
 
 bool RunPrepared(FastContext& context, const Prepared& prepared, const void* source, void* sums) {
-  DnnlArguments arguments;
-  if (!source || !sums || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
-  arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                    {DNNL_ARG_WEIGHTS, prepared.weights},
-                    {DNNL_ARG_DST, Wrap(prepared.destination, sums)}});
-  return Execute(prepared.primitive, arguments);
+  void* scratch = nullptr;
+  return source && sums && TakeScratch(context, prepared.primitive, &scratch) &&
+         prepared.primitive.Run({source, nullptr, prepared.weights, nullptr, sums}, scratch);
 }
 
 PreparedCache<Prepared>::Key KeyOf(const Shape& shape, const SumsInput& input, bool by_hand) {
   auto key = ShapeKey({&shape});
   key.push_back(input.is_signed * 2 + by_hand);
   return key;
-}
-
-template <typename Make>
-Prepared& GetPrepared(PreparedCache<Prepared>* cache, const PreparedCache<Prepared>::Key& key,
-                      const Make& make) {
-  return cache->Get(key, [&] {
-    Prepared prepared;
-    try {
-      prepared.usable = make(&prepared);
-    } catch (const std::exception&) {
-      prepared.usable = false;
-    }
-    return prepared;
-  });
-}
-
-dnnl::primitive_attr OwnScratchpad() {
-  dnnl::primitive_attr attributes;
-  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  return attributes;
 }
 
 class ConvSums : public FastKernel {
@@ -95,29 +49,30 @@ class ConvSums : public FastKernel {
     const auto input = sums_.Read(context, conv->result, 1, Layout::kChannelsLast);
     if (!input) return false;
     const bool by_hand = !sums_.floats() && input->zero_point != 0 && HasPadding(conv->window);
-    const Prepared& prepared =
-        GetPrepared(&cache_, KeyOf(source, *input, by_hand), [&](Prepared* out) {
-          return Make(source, conv->result, conv->window, *input, by_hand, out);
-        });
-    return prepared.usable && Run(context, prepared, source, *conv, *input);
+    const Prepared& prepared = cache_.Get(KeyOf(source, *input, by_hand), [&] {
+      return Make(source, conv->result, conv->window, *input, by_hand);
+    });
+    return prepared.weights.defined() && Run(context, prepared, source, *conv, *input);
   }
 
  private:
-  bool Make(const Shape& x, const Shape& y, Window window, const SumsInput& input, bool by_hand,
-            Prepared* out) {
+  Prepared Make(const Shape& x, const Shape& y, Window window, const SumsInput& input,
+                bool by_hand) {
+    Prepared made;
     Shape source = x;
-    if (by_hand) source = out->padded = TakePadding(x, &window);
-    if (!DimsFit(source)) return false;
+    if (by_hand) source = made.padded = TakePadding(x, &window);
+    if (!DimsFit(source)) return {};
     const Shape grouped = GroupedShape(sums_.weight_shape(), groups_);
-    const dnnl::convolution_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-         LayoutDesc(source, Layout::kChannelsLast, SourceType(sums_, input)),
-         memory::desc(grouped, WeightType(sums_), memory::format_tag::any), memory::desc(),
-         LayoutDesc(y, Layout::kChannelsLast, SumType(sums_)), window.strides,
-         Gaps(window.dilations), window.pads_begin, ExactEndPads(window)},
-        OwnScratchpad(), OneDnnEngine());
-    return Take<dnnl::convolution_forward>(
-        descriptor, LayoutDesc(grouped, Layout::kPlain, WeightType(sums_)), sums_, &packed_, out);
+    made.primitive = MakeConvolution(
+        {DescOf(source, Layout::kChannelsLast, SourceType(sums_, input)),
+         AnyDesc(grouped, WeightType(sums_)),
+         {},
+         DescOf(y, Layout::kChannelsLast, SumType(sums_))},
+        {window.strides, window.dilations, window.pads_begin, ExactEndPads(window)});
+    if (made.primitive)
+      made.weights = packed_.Get(DescOf(grouped, Layout::kPlain, WeightType(sums_)),
+                                 sums_.weights(), made.primitive);
+    return made;
   }
 
   bool Run(FastContext& context, const Prepared& prepared, const Shape& x, const ConvShape& conv,
@@ -154,10 +109,9 @@ class ProductSums : public FastKernel {
     if (!DimsFit(flat) || !DimsFit({flat[0], columns})) return false;
     const auto input = sums_.Read(context, shape, std::ssize(shape) - 1, Layout::kPlain);
     if (!input) return false;
-    const Prepared& prepared = GetPrepared(&cache_, KeyOf(flat, *input, false), [&](Prepared* out) {
-      return Make(flat, columns, *input, out);
-    });
-    if (!prepared.usable) return false;
+    const Prepared& prepared =
+        cache_.Get(KeyOf(flat, *input, false), [&] { return Make(flat, columns, *input); });
+    if (!prepared.weights.defined()) return false;
     const auto* codes = static_cast<const uint8_t*>(context.Bytes(0, Layout::kPlain));
     const void* source = sums_.Source(context, codes, NumElements(flat), *input);
     void* sums = source ? sums_.Destination(context, shape, Layout::kPlain) : nullptr;
@@ -167,16 +121,18 @@ class ProductSums : public FastKernel {
   }
 
  private:
-  bool Make(const Shape& x, int64_t columns, const SumsInput& input, Prepared* out) {
+  Prepared Make(const Shape& x, int64_t columns, const SumsInput& input) {
     const Shape dims = {columns, x[1]};
-    const memory::desc plain(dims, WeightType(sums_), std::vector<int64_t>{1, columns});
-    const dnnl::inner_product_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference,
-         LayoutDesc(x, Layout::kPlain, SourceType(sums_, input)),
-         memory::desc(dims, WeightType(sums_), memory::format_tag::any), memory::desc(),
-         LayoutDesc({x[0], columns}, Layout::kPlain, SumType(sums_))},
-        OwnScratchpad(), OneDnnEngine());
-    return Take<dnnl::inner_product_forward>(descriptor, plain, sums_, &packed_, out);
+    Prepared made;
+    made.primitive =
+        MakeInnerProduct({DescOf(x, Layout::kPlain, SourceType(sums_, input)),
+                          AnyDesc(dims, WeightType(sums_)),
+                          {},
+                          DescOf({x[0], columns}, Layout::kPlain, SumType(sums_))});
+    if (made.primitive)
+      made.weights = packed_.Get(StridedDesc(dims, {1, columns}, WeightType(sums_)),
+                                 sums_.weights(), made.primitive);
+    return made;
   }
 
   IntegerSums sums_;

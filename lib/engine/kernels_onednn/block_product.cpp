@@ -38,14 +38,10 @@ class BlockProduct : public FastKernel {
     if (!DimsFit(flat) || !DimsFit({flat[0], n_})) return false;
     const PreparedLinear& prepared = cache_.Get(ShapeKey({&flat}), [&] {
       PreparedLinear made;
-      try {
-        made.usable = Make(flat, &made);
-      } catch (const std::exception&) {
-        made.usable = false;
-      }
+      if (!Make(flat, &made)) made = {};
       return made;
     });
-    return prepared.usable && Run(context, prepared, flat[0], shape);
+    return prepared.primitive && Run(context, prepared, flat[0], shape);
   }
 
  private:
@@ -54,24 +50,13 @@ class BlockProduct : public FastKernel {
     const int64_t bytes = k_ * n_ * 4;
     if (!packed_once_ && MemoryInUse() + 2 * bytes > MemoryLimit() / 2) return false;
     const Shape dims = {n_, k_};
-    const dnnl::memory::desc plain = StridedFloatDesc(dims, {1, n_});
-    const dnnl::memory::desc bias_desc =
-        bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::inner_product_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, FloatDesc(x, Layout::kPlain), AnyFloatDesc(dims),
-         bias_desc, FloatDesc({x[0], n_}, Layout::kPlain)},
-        attributes, OneDnnEngine());
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::inner_product_forward(descriptor);
-    out->source = descriptor.src_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(plain, weights_, descriptor.weights_desc());
-    if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
+    out->primitive = MakeInnerProduct({DescOf(x, Layout::kPlain), AnyDesc(dims), BiasDesc(bias_),
+                                       DescOf({x[0], n_}, Layout::kPlain)});
+    if (!out->primitive) return false;
+    out->weights = packed_.Get(StridedDesc(dims, {1, n_}), weights_, out->primitive);
+    out->bias = BiasData(bias_);
     packed_once_ = true;
-    return static_cast<bool>(out->weights);
+    return out->weights.defined();
   }
 
   bool Run(FastContext& context, const PreparedLinear& prepared, int64_t rows, const Shape& shape) {
@@ -81,15 +66,11 @@ class BlockProduct : public FastKernel {
       if (to) RoundBlocks(source, rows, k_, rounded_, to);
       source = to;
     }
-    DnnlArguments arguments;
-    if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
+    void* scratch = nullptr;
+    if (!source || !TakeScratch(context, prepared.primitive, &scratch)) return false;
     float* to = context.Output(shape, Layout::kPlain);
-    if (!to) return false;
-    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                      {DNNL_ARG_WEIGHTS, prepared.weights},
-                      {DNNL_ARG_DST, Wrap(prepared.destination, to)}});
-    if (prepared.bias) arguments.insert({DNNL_ARG_BIAS, prepared.bias});
-    return Execute(prepared.primitive, arguments);
+    return to && prepared.primitive.Run({source, nullptr, prepared.weights, prepared.bias, to},
+                                        scratch);
   }
 
   const int64_t k_, n_, rounded_;

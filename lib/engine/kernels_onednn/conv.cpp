@@ -28,15 +28,14 @@ class ConvKernel : public FastKernel {
  private:
   struct Prepared {
     Shape result;
-    PreparedLinear linear;  // not usable if the shapes do not fit together
+    PreparedLinear linear;  // without a primitive if the shapes do not fit together
   };
 
   Prepared Prepare(const Shape& x) {
     const auto conv = ResolveConv(node_, groups_, x, weights_.shape());
     if (!conv) return {};
-    return {conv->result,
-            post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-              return Make(x, conv->result, conv->window, attributes, out);
+    return {conv->result, post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
+              return Make(x, conv->result, conv->window, epilogue, out);
             })};
   }
 
@@ -45,27 +44,17 @@ class ConvKernel : public FastKernel {
     return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank && min_rank_ <= rank;
   }
 
-  bool Make(const Shape& x, const Shape& y, const Window& window,
-            const dnnl::primitive_attr& attributes, PreparedLinear* out) {
+  bool Make(const Shape& x, const Shape& y, const Window& window, const Epilogue& epilogue,
+            PreparedLinear* out) {
     const Shape grouped = GroupedShape(weights_.shape(), groups_);
-    const dnnl::memory::desc bias_desc =
-        bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    const dnnl::convolution_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-         FloatDesc(x, Layout::kChannelsLast), AnyFloatDesc(grouped), bias_desc,
-         FloatDesc(y, Layout::kChannelsLast), window.strides, Gaps(window.dilations),
-         window.pads_begin, ExactEndPads(window)},
-        attributes, OneDnnEngine());
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::convolution_forward(descriptor);
-    out->source = descriptor.src_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(FloatDesc(grouped, Layout::kPlain), weights_,
-                               descriptor.weights_desc());
-    if (!out->weights) return false;
-    if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
-    return true;
+    out->primitive = MakeConvolution(
+        {DescOf(x, Layout::kChannelsLast), AnyDesc(grouped), BiasDesc(bias_),
+         DescOf(y, Layout::kChannelsLast)},
+        {window.strides, window.dilations, window.pads_begin, ExactEndPads(window)}, epilogue);
+    if (!out->primitive) return false;
+    out->weights = packed_.Get(DescOf(grouped, Layout::kPlain), weights_, out->primitive);
+    out->bias = BiasData(bias_);
+    return out->weights.defined();
   }
 
   const graph::Node node_;

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/primitive.h"
 
 namespace roundel::engine {
 
@@ -26,11 +26,6 @@ Shape GroupedShape(Shape weights, int64_t groups) {
   weights[0] /= groups;
   weights.insert(weights.begin(), groups);
   return weights;
-}
-
-std::vector<int64_t> Gaps(std::vector<int64_t> dilations) {
-  for (int64_t& dilation : dilations) --dilation;
-  return dilations;
 }
 
 std::vector<int64_t> ExactEndPads(const Window& window) {

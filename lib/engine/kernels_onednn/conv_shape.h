@@ -18,8 +18,6 @@ std::optional<ConvShape> ResolveConv(const graph::Node& node, int64_t groups, co
 
 // [M, C, ...] -> [groups, M / groups, C, ...]; unchanged without groups.
 Shape GroupedShape(Shape weights, int64_t groups);
-// oneDNN counts the gaps between taps.
-std::vector<int64_t> Gaps(std::vector<int64_t> dilations);
 // The end padding that makes the sizes come out exactly: a last output row that the end padding alone
 // would feed is not computed.
 std::vector<int64_t> ExactEndPads(const Window& window);

@@ -32,8 +32,8 @@ class ConvTransposeKernel : public FastKernel {
     shape.insert(shape.end(), geometry.output.begin(), geometry.output.end());
     if (!DimsFit(shape)) return false;
     PreparedLinear& prepared = cache_.Get(ShapeKey({&x->shape}), [&] {
-      return post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-        return Make(x->shape, shape, geometry, attributes, out);
+      return post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
+        return Make(x->shape, shape, geometry, epilogue, out);
       });
     });
     return RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kChannelsLast);
@@ -78,8 +78,8 @@ class ConvTransposeKernel : public FastKernel {
   }
 
   // ONNX stores [C_in, M / groups, k...]; oneDNN wants [groups, M / groups, C_in / groups, k...].
-  bool Make(const Shape& x, const Shape& y, const Geometry& g,
-            const dnnl::primitive_attr& attributes, PreparedLinear* out) {
+  bool Make(const Shape& x, const Shape& y, const Geometry& g, const Epilogue& epilogue,
+            PreparedLinear* out) {
     const Shape& w = weights_.shape();
     const int64_t taps = NumElements(Shape(w.begin() + 2, w.end()));
     Shape dims = {w[1], w[0] / groups_};
@@ -94,23 +94,14 @@ class ConvTransposeKernel : public FastKernel {
       dims.push_back(w[i]);
       strides.push_back(step);
     }
-    const dnnl::memory::desc bias_desc =
-        bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    const dnnl::deconvolution_forward::primitive_desc descriptor(
-        {dnnl::prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct,
-         FloatDesc(x, Layout::kChannelsLast), AnyFloatDesc(dims), bias_desc,
-         FloatDesc(y, Layout::kChannelsLast), g.strides, Gaps(g.dilations), g.pads_begin, g.pads_end},
-        attributes, OneDnnEngine());
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::deconvolution_forward(descriptor);
-    out->source = descriptor.src_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    out->weights = packed_.Get(StridedFloatDesc(dims, strides), weights_,
-                               descriptor.weights_desc());
-    if (!out->weights) return false;
-    if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
-    return true;
+    out->primitive = MakeDeconvolution({DescOf(x, Layout::kChannelsLast), AnyDesc(dims),
+                                        BiasDesc(bias_), DescOf(y, Layout::kChannelsLast)},
+                                       {g.strides, g.dilations, g.pads_begin, g.pads_end},
+                                       epilogue);
+    if (!out->primitive) return false;
+    out->weights = packed_.Get(StridedDesc(dims, strides), weights_, out->primitive);
+    out->bias = BiasData(bias_);
+    return out->weights.defined();
   }
 
   const graph::Node node_;

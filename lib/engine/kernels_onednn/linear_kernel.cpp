@@ -11,19 +11,25 @@ namespace roundel::engine {
 
 PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
 
-dnnl::memory PackedWeights::Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
-                                const dnnl::memory::desc& to_desc) {
-  if (to_desc == from_desc) return Wrap(from_desc, from.Keep());
-  for (const dnnl::memory& known : packed_)
-    if (known.get_desc() == to_desc) return known;
-  const auto bytes = static_cast<int64_t>(to_desc.get_size());
+PackedTensor PackedWeights::Get(const TensorDesc& desc, const LinearWeights& weights,
+                                const Primitive& primitive) {
+  if (WantsOrder(primitive, desc)) return PackedTensor::Borrow(desc, weights.Keep());
+  for (const PackedTensor& known : packed_)
+    if (WantsOrder(primitive, known)) return known;
+  const int64_t bytes = PackedBytes(primitive);
   if (!CheckMemory(bytes).ok()) return {};
   packed_.push_back(
-      from.Read([&](const void* values) { return Packed(from_desc, values, to_desc); }));
+      weights.Read([&](const void* values) { return PackWeights(desc, values, primitive); }));
   bytes_ += bytes;
   CountMemory(bytes);
   return packed_.back();
 }
+
+TensorDesc BiasDesc(const Tensor& bias) {
+  return bias.defined() ? DescOf(bias.shape(), Layout::kPlain) : TensorDesc();
+}
+
+const void* BiasData(const Tensor& bias) { return bias.defined() ? bias.raw() : nullptr; }
 
 LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
   for (const PostOp& op : ops_)
@@ -33,7 +39,7 @@ LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
 // oneDNN 2.6 applies the parameters of the first to all element-wise post-ops of one kind.
 bool LinearPostOps::CanFuse() const {
   for (size_t i = 0; i < ops_.size(); ++i) {
-    if (ops_[i].kind == PostOpKind::kErf) return false;
+    if (!CanAppend(ops_[i])) return false;
     for (size_t k = 0; k < i; ++k)
       if (ops_[i].kind == ops_[k].kind) return false;
   }
@@ -43,22 +49,12 @@ bool LinearPostOps::CanFuse() const {
 PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
   for (const bool fuse : {CanFuse(), false}) {
     PreparedLinear prepared;
-    dnnl::primitive_attr attributes;
-    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    if (fuse) {
-      dnnl::post_ops post_ops;
-      for (const PostOp& op : ops_)
-        if (!AppendPostOp(&post_ops, op)) post_ops.append_sum(1.0f);
-      attributes.set_post_ops(post_ops);
-      prepared.sums = residual_ >= 0;
-    }
+    Epilogue epilogue;
+    if (fuse) epilogue.post_ops = ops_;
+    prepared.sums = fuse && residual_ >= 0;
     prepared.rest = std::make_shared<PostOpRunner>(fuse ? std::vector<PostOp>{} : ops_);
-    try {
-      prepared.usable = make(attributes, &prepared);
-    } catch (const std::exception&) {
-      prepared.usable = false;
-    }
-    if (prepared.usable || ops_.empty()) return prepared;
+    if (make(epilogue, &prepared)) return prepared;
+    if (ops_.empty()) break;
   }
   return {};
 }
@@ -107,7 +103,7 @@ float* Destination(FastContext& context, bool sums, int residual, const Shape& s
 
 bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, const Shape& shape,
                Layout layout) {
-  if (!prepared.usable) return false;
+  if (!prepared.primitive) return false;
   const float* addend = nullptr;
   if (residual >= 0) {
     const Value* other = context.input(static_cast<size_t>(residual));
@@ -120,20 +116,16 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
     }
   }
   const float* source = context.Data(0, layout);
-  const float* weights = prepared.weights ? nullptr : context.Data(1, Layout::kPlain);
-  if (!prepared.weights && !weights) return false;
-  BoundArguments& arguments = prepared.arguments;
-  if (!source || !arguments.SetScratchpad(context, prepared.scratchpad)) return false;
+  const bool packed = prepared.weights.defined();
+  const float* weights = packed ? nullptr : context.Data(1, Layout::kPlain);
+  void* scratch = nullptr;
+  if (!source || (!packed && !weights) || !TakeScratch(context, prepared.primitive, &scratch))
+    return false;
   float* destination = Destination(context, prepared.sums, residual, shape, layout);
   if (!destination) return false;
-  arguments.Set(DNNL_ARG_SRC, prepared.source, source);
-  arguments.Set(DNNL_ARG_DST, prepared.destination, destination);
-  if (weights)
-    arguments.Set(DNNL_ARG_WEIGHTS, prepared.weights_desc, weights);
-  else
-    arguments.Set(DNNL_ARG_WEIGHTS, prepared.weights);
-  if (prepared.bias) arguments.Set(DNNL_ARG_BIAS, prepared.bias);
-  if (!arguments.Execute(prepared.primitive)) {
+  const Primitive::Operands operands = {source, weights, prepared.weights, prepared.bias,
+                                        destination};
+  if (!prepared.primitive.Run(operands, scratch)) {
     INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
     return false;
   }

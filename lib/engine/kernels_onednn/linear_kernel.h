@@ -7,25 +7,22 @@
 #include <optional>
 
 #include "lib/engine/fast/post_ops.h"
-#include "lib/engine/kernels_onednn/common.h"
+#include "lib/engine/kernels_onednn/prepared_cache.h"
+#include "lib/engine/kernels_onednn/primitive.h"
 
 namespace roundel::engine {
 
 // One primitive for one input shape.
 struct PreparedLinear {
-  bool usable = false;  // false: no fast implementation, the plain kernel takes over
-  dnnl::primitive primitive;
-  dnnl::memory::desc source, destination, scratchpad;
-  dnnl::memory::desc weights_desc;  // of weights that are an input
-  dnnl::memory weights, bias;       // packed constants; empty if there are none
-  bool sums = false;                // adds to what the destination holds (residual)
+  Primitive primitive;         // none: no fast implementation, the plain kernel takes over
+  PackedTensor weights;        // undefined if they are an input
+  const void* bias = nullptr;  // owned by the kernel
+  bool sums = false;           // adds to what the destination holds (residual)
   std::shared_ptr<PostOpRunner> rest;
-  BoundArguments arguments;
 };
 
-// What a primitive descriptor's maker is given: attributes with post-ops and a scratchpad of ours.
-// Fills primitive, descriptors and weights; false if there is no fast implementation.
-using MakePrimitive = std::function<bool(const dnnl::primitive_attr&, PreparedLinear*)>;
+// Fills primitive, weights and bias for an epilogue; false if there is no fast implementation.
+using MakePrimitive = std::function<bool(const Epilogue&, PreparedLinear*)>;
 
 // Constant weights in the formats that primitives want; input shapes whose primitives want the same
 // share one copy.
@@ -36,14 +33,19 @@ class PackedWeights {
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;
 
-  // Empty if the memory limit leaves no room for the copy.
-  dnnl::memory Get(const dnnl::memory::desc& from_desc, const LinearWeights& from,
-                   const dnnl::memory::desc& to_desc);
+  // Weights that lie as `desc` says, for `primitive`; undefined if the memory limit leaves no room
+  // for the copy.
+  PackedTensor Get(const TensorDesc& desc, const LinearWeights& weights,
+                   const Primitive& primitive);
 
  private:
-  std::vector<dnnl::memory> packed_;
+  std::vector<PackedTensor> packed_;
   int64_t bytes_ = 0;
 };
+
+// Of a bias of floats; undefined and nullptr without one.
+TensorDesc BiasDesc(const Tensor& bias);
+const void* BiasData(const Tensor& bias);
 
 class LinearPostOps {
  public:

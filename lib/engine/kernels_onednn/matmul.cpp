@@ -29,8 +29,8 @@ class InnerProductKernel : public FastKernel {
     const Shape flat = {inner == 0 ? 0 : NumElements(x->shape) / inner, inner};
     if (!DimsFit(flat) || !DimsFit({flat[0], columns}) || !DimsFit(weights_.shape())) return false;
     PreparedLinear& prepared = cache_.Get(ShapeKey({&flat}), [&] {
-      return post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-        return Make(flat, columns, attributes, out);
+      return post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
+        return Make(flat, columns, epilogue, out);
       });
     });
     Shape shape = x->shape;
@@ -42,34 +42,26 @@ class InnerProductKernel : public FastKernel {
   }
 
  private:
-  bool Make(const Shape& x, int64_t columns, const dnnl::primitive_attr& attributes,
-            PreparedLinear* out) {
+  bool Make(const Shape& x, int64_t columns, const Epilogue& epilogue, PreparedLinear* out) {
     const Shape dims = {columns, x[1]};
     const std::vector<int64_t> strides =
         transposed_ ? std::vector<int64_t>{x[1], 1} : std::vector<int64_t>{1, columns};
-    const dnnl::memory::desc bias_desc =
-        bias_.defined() ? FloatDesc(bias_.shape(), Layout::kPlain) : dnnl::memory::desc();
-    const dnnl::memory::desc plain = StridedFloatDesc(dims, strides);
-    const auto describe = [&](const dnnl::memory::desc& weights) {
-      return dnnl::inner_product_forward::primitive_desc(
-          {dnnl::prop_kind::forward_inference, FloatDesc(x, Layout::kPlain), weights, bias_desc,
-           FloatDesc({x[0], columns}, Layout::kPlain)},
-          attributes, OneDnnEngine());
+    const TensorDesc plain = StridedDesc(dims, strides);
+    const auto make = [&](const TensorDesc& weights) {
+      return MakeInnerProduct({DescOf(x, Layout::kPlain), weights, BiasDesc(bias_),
+                               DescOf({x[0], columns}, Layout::kPlain)},
+                              epilogue);
     };
-    dnnl::inner_product_forward::primitive_desc descriptor = describe(AnyFloatDesc(dims));
-    out->weights = packed_.Get(plain, weights_, descriptor.weights_desc());
-    if (!out->weights) {  // no memory for a copy: as they lie in the model, slower
-      descriptor = describe(plain);
-      out->weights = Wrap(plain, weights_.Keep());
+    out->primitive = make(AnyDesc(dims));
+    if (!out->primitive) return false;
+    out->weights = packed_.Get(plain, weights_, out->primitive);
+    if (!out->weights.defined()) {  // no memory for a copy: as they lie in the model, slower
+      out->primitive = make(plain);
+      out->weights = PackedTensor::Borrow(plain, weights_.Keep());
       borrows_ = true;
     }
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::inner_product_forward(descriptor);
-    out->source = descriptor.src_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    if (bias_.defined()) out->bias = Wrap(bias_desc, bias_.data<float>());
-    return true;
+    out->bias = BiasData(bias_);
+    return static_cast<bool>(out->primitive);
   }
 
   const bool gemm_, transposed_;
@@ -92,7 +84,7 @@ class MatMulKernel : public FastKernel {
     if (!a || !b || a->dtype() != DType::kFloat || b->dtype() != DType::kFloat)
       return false;
     const size_t rank = std::max(a->shape.size(), b->shape.size());
-    if (a->shape.size() < 2 || b->shape.size() < 2 || rank > DNNL_MAX_NDIMS ||
+    if (a->shape.size() < 2 || b->shape.size() < 2 || rank > kMaxPrimitiveRank ||
         min_rank_ > static_cast<int64_t>(rank))
       return false;
     Shape left = a->shape, right = b->shape;
@@ -107,8 +99,8 @@ class MatMulKernel : public FastKernel {
     if (left[rank - 1] != right[rank - 2] || !DimsFit(left) || !DimsFit(right) || !DimsFit(shape))
       return false;
     PreparedLinear& prepared = cache_.Get(ShapeKey({&left, &right}), [&] {
-      return post_ops_.Prepare([&](const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-        return Make(left, right, shape, attributes, out);
+      return post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
+        return Make(left, right, shape, epilogue, out);
       });
     });
     return RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
@@ -116,18 +108,11 @@ class MatMulKernel : public FastKernel {
 
  private:
   static bool Make(const Shape& left, const Shape& right, const Shape& shape,
-                   const dnnl::primitive_attr& attributes, PreparedLinear* out) {
-    const dnnl::matmul::primitive_desc descriptor(
-        {FloatDesc(left, Layout::kPlain), FloatDesc(right, Layout::kPlain),
-         FloatDesc(shape, Layout::kPlain)},
-        attributes, OneDnnEngine());
-    if (!IsFastImplementation(descriptor.impl_info_str())) return false;
-    out->primitive = dnnl::matmul(descriptor);
-    out->source = descriptor.src_desc();
-    out->weights_desc = descriptor.weights_desc();
-    out->destination = descriptor.dst_desc();
-    out->scratchpad = descriptor.scratchpad_desc();
-    return true;
+                   const Epilogue& epilogue, PreparedLinear* out) {
+    out->primitive = MakeMatrixProduct({DescOf(left, Layout::kPlain), DescOf(right, Layout::kPlain),
+                                        {}, DescOf(shape, Layout::kPlain)},
+                                       epilogue);
+    return static_cast<bool>(out->primitive);
   }
 
   const int64_t min_rank_;

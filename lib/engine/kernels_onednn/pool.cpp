@@ -7,18 +7,13 @@
 #include "lib/engine/kernels/spatial.h"
 #include "lib/engine/integer/codes.h"
 #include "lib/engine/integer/kernels.h"
-#include "lib/engine/kernels_onednn/common.h"
 #include "lib/engine/kernels_onednn/conv_shape.h"
 #include "lib/engine/kernels_onednn/kernels.h"
+#include "lib/engine/kernels_onednn/prepared_cache.h"
+#include "lib/engine/kernels_onednn/primitive.h"
 
 namespace roundel::engine {
 namespace {
-
-struct PreparedPool {
-  bool usable = false;
-  dnnl::primitive primitive;
-  dnnl::memory::desc source, destination, scratchpad;
-};
 
 class PoolKernel : public FastKernel {
  public:
@@ -43,10 +38,10 @@ class PoolKernel : public FastKernel {
     Shape shape = {x->shape[0], x->shape[1]};
     shape.insert(shape.end(), window.output.begin(), window.output.end());
     if (!DimsFit(shape)) return false;
-    PreparedPool& prepared =
+    const Primitive& primitive =
         cache_.Get(ShapeKey({&x->shape}), [&] { return Make(x->shape, shape, window); });
     if (reduce_ && node_.Int("keepdims", 1) == 0) shape.resize(2);
-    return prepared.usable && Execute(context, prepared, shape);
+    return primitive && Execute(context, primitive, shape);
   }
 
  private:
@@ -82,57 +77,33 @@ class PoolKernel : public FastKernel {
     return true;
   }
 
-  PreparedPool Make(const Shape& x, const Shape& y, const Window& window) const {
-    PreparedPool prepared;
-    try {
-      const auto algorithm = max_               ? dnnl::algorithm::pooling_max
-                             : include_padding_ ? dnnl::algorithm::pooling_avg_include_padding
-                                                : dnnl::algorithm::pooling_avg_exclude_padding;
-      dnnl::primitive_attr attributes;
-      attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-      const dnnl::pooling_v2_forward::primitive_desc descriptor(
-          {dnnl::prop_kind::forward_inference, algorithm,
-           LayoutDesc(x, Layout::kChannelsLast, Type()),
-           LayoutDesc(y, Layout::kChannelsLast, Type()), window.strides, window.kernel,
-           Gaps(window.dilations),
-           window.pads_begin, window.pads_end},
-          attributes, OneDnnEngine());
-      if (!IsFastImplementation(descriptor.impl_info_str())) return prepared;
-      prepared.primitive = dnnl::pooling_v2_forward(descriptor);
-      prepared.source = descriptor.src_desc();
-      prepared.destination = descriptor.dst_desc();
-      prepared.scratchpad = descriptor.scratchpad_desc();
-      prepared.usable = true;
-    } catch (const std::exception&) {
-      prepared.usable = false;
-    }
-    return prepared;
+  Primitive Make(const Shape& x, const Shape& y, const Window& window) const {
+    const PoolKind kind = max_               ? PoolKind::kMax
+                          : include_padding_ ? PoolKind::kAverageWithPadding
+                                             : PoolKind::kAverage;
+    const DType type = codes_ ? codes_->grid.storage_type() : DType::kFloat;
+    return MakePooling(kind, DescOf(x, Layout::kChannelsLast, type),
+                       DescOf(y, Layout::kChannelsLast, type), window);
   }
 
-  dnnl::memory::data_type Type() const {
-    return codes_ ? ByteType(*codes_) : dnnl::memory::data_type::f32;
-  }
-
-  bool Execute(FastContext& context, const PreparedPool& prepared, const Shape& shape) const {
+  bool Execute(FastContext& context, const Primitive& primitive, const Shape& shape) const {
     const void* source = codes_
                              ? static_cast<const void*>(context.Codes(0, Layout::kChannelsLast))
                              : context.Data(0, Layout::kChannelsLast);
-    DnnlArguments arguments;
-    if (!source || !AddScratchpad(context, prepared.scratchpad, &arguments)) return false;
+    void* scratch = nullptr;
+    if (!source || !TakeScratch(context, primitive, &scratch)) return false;
     const Layout layout = shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast;
     void* destination = codes_ ? static_cast<void*>(context.OutputCodes(shape, layout, *codes_))
                                : context.Output(shape, layout);
-    if (!destination) return false;
-    arguments.insert({{DNNL_ARG_SRC, Wrap(prepared.source, source)},
-                      {DNNL_ARG_DST, Wrap(prepared.destination, destination)}});
-    return engine::Execute(prepared.primitive, arguments);
+    return destination &&
+           primitive.Run({.source = source, .destination = destination}, scratch);
   }
 
   const graph::Node node_;
   const quant::Encoding* codes_;
   const std::vector<int64_t> axes_;
   const bool reduce_, global_, max_, include_padding_;
-  PreparedCache<PreparedPool> cache_;
+  PreparedCache<Primitive> cache_;
 };
 
 }  // namespace
