@@ -16,6 +16,7 @@
 #include "passes/range_joins.h"
 #include "passes/score_ranges.h"
 #include "passes/stored_statistics.h"
+#include "passes/untold_ranges.h"
 
 namespace roundel::passes {
 namespace {
@@ -96,19 +97,16 @@ class ActivationGrids {
       if (point.group >= 0) groups_[point.group].push_back(&point);
   }
 
-  // Statistics without data, and without quantizers where nothing is told: of whole groups, and of
-  // biases, whose unit is that of their layer's input.
+  // Statistics without data, and a placement without the values of which nothing is told.
   Status Analyse(target::Placement* placement) {
     if (!params_.String("stats_out").empty())
       return UsageError("stats_out: there are no statistics of data to write with data_free");
-    std::vector<std::string> values;
-    for (const QuantPoint& point : placement->points)
-      if (NeedsData(point)) values.push_back(point.value);
-    asked_.insert(values.begin(), values.end());
-    ASSIGN_OR_RETURN(seen_, AnalyticStatistics(session_, values, method_->needs(),
-                                               params_.Floats("input_range")));
-    for (const auto& [value, mean] : seen_.input_means) session_.input_means[value] = mean;
-    for (const std::string& value : LeaveUntold(placement, "without data its range is not known"))
+    const auto gather = [this, placement] { return Tell(*placement); };
+    RETURN_IF_ERROR(gather());
+    ASSIGN_OR_RETURN(const auto untold, LeaveUntold(session_, {seen_, asked_, *table_},
+                                                    "without data its range is not known", gather,
+                                                    &decisions_, placement));
+    for (const std::string& value : untold)
       if (graph_->IsInput(value))
         session_.report->warnings.push_back(
             StrCat("the range of the input '", value,
@@ -116,35 +114,16 @@ class ActivationGrids {
     return OkStatus();
   }
 
-  // Takes quantizers away where nothing was seen, of whole groups; the values without statistics. A
-  // group of which some values are always empty is known by the others.
-  std::vector<std::string> LeaveUntold(target::Placement* placement, const std::string& why) {
-    std::set<int> told, untold;
+  Status Tell(const target::Placement& placement) {
     std::vector<std::string> values;
-    for (const QuantPoint& point : placement->points)
-      if (NeedsData(point) && seen_.values.contains(point.value)) told.insert(point.group);
-    for (const QuantPoint& point : placement->points)
-      if (asked_.contains(point.value) && NeedsData(point) && !Frozen(point) &&
-          !told.contains(point.group)) {
-        untold.insert(point.group);
-        values.push_back(point.value);
-        session_.report->Add(point.value, "left float", why);
-      }
-    std::set<std::string> left;
-    std::erase_if(placement->points, [&](const QuantPoint& point) {
-      const bool drop = untold.contains(point.group);
-      if (drop) left.insert(point.value);
-      return drop;
-    });
-    std::erase_if(placement->points, [&](const QuantPoint& point) {
-      return point.role == Role::kBias && left.contains(point.bias_input);
-    });
-    return values;
-  }
-
-  bool Frozen(const QuantPoint& point) const {
-    const auto it = table_->find(point.value);
-    return it != table_->end() && it->second.frozen;
+    for (const QuantPoint& point : placement.points)
+      if (NeedsData(point) && asked_.insert(point.value).second) values.push_back(point.value);
+    if (values.empty()) return OkStatus();
+    ASSIGN_OR_RETURN(auto told, AnalyticStatistics(session_, values, method_->needs(),
+                                                   params_.Floats("input_range")));
+    for (const auto& [value, mean] : told.input_means) session_.input_means[value] = mean;
+    seen_.values.merge(told.values);
+    return OkStatus();
   }
 
   // The encoding that an earlier pass fixed for a member of the group; nullptr if there is none.
@@ -168,21 +147,25 @@ class ActivationGrids {
     std::vector<std::string> values = NotAsked(&source.scores);
     if (source.stats_in.empty()) AddJoined(*placement, !source.stats_out.empty(), &values);
     RETURN_IF_ERROR(Gather(values, source));
+    const auto gather_more = [&] {
+      CollectGroups(*placement);
+      source.stats_out.clear();  // holds more than any decision needs
+      source.scores.clear();
+      const auto more = NotAsked(&source.scores);
+      return Gather(more, source);
+    };
     if (!placement->joins.empty()) {
       const RangeOf range_of = [this, placement](const std::string& value) {
         return RangeAlone(*placement, value);
       };
-      ASSIGN_OR_RETURN(target::Placement settled, SettleJoins(session_, *placement, range_of));
-      *placement = std::move(settled);
-      CollectGroups(*placement);
-      source.stats_out.clear();  // holds more than any decision needs
-      source.scores.clear();
-      values = NotAsked(&source.scores);
-      RETURN_IF_ERROR(Gather(values, source));
+      ASSIGN_OR_RETURN(*placement, SettleJoins(session_, *placement, range_of, &decisions_));
+      RETURN_IF_ERROR(gather_more());
     }
     // A branch that the data never takes, and a loop without a round, leave their values unseen;
     // others are empty in all samples.
-    const auto unseen = LeaveUntold(placement, "no sample of the data gives it a value");
+    ASSIGN_OR_RETURN(const auto unseen, LeaveUntold(session_, {seen_, asked_, *table_},
+                                                    "no sample of the data gives it a value",
+                                                    gather_more, &decisions_, placement));
     if (!unseen.empty())
       session_.report->warnings.push_back(StrCat("no sample of the data gives values to ",
                                                  unseen.size(), " activations ('", unseen[0],
@@ -293,10 +276,6 @@ class ActivationGrids {
     return quant::ParamsFromRange(low, std::max(high, low + least), grid);
   }
 
-  static bool NeedsData(const QuantPoint& point) {
-    return point.role == Role::kActivation && !point.derived && !point.fixed_range;
-  }
-
   // The least value that the group can have, as far as `seen` tells.
   double Least(const std::vector<const QuantPoint*>& group,
                const quant::ValueStatistics* seen) const {
@@ -345,8 +324,8 @@ class ActivationGrids {
     // Who asks for extremes (min_max) gets what was seen.
     if (method_->needs().histogram)
       decision.range = quant::WidenedForFewValues(
-          decision.range,
-          needs.histogram ? evidence.values : quant::Distribution::Of(*first), samples_);
+          decision.range, needs.histogram ? evidence.values : quant::Distribution::Of(*first),
+          samples_);
     if (unmasked.most) decision.range.max = std::min(decision.range.max, *unmasked.most);
     return {grid, decision, unmasked, whole};
   }
@@ -411,6 +390,7 @@ class ActivationGrids {
   Session& session_;
   const recipe::Params& params_;
   quant::EncodingTable* table_;
+  target::RangeDecisions decisions_;           // of the placement
   const std::shared_ptr<graph::Graph> graph_;  // bodies laid out
   ScoreRanges scores_;
   const target::Placement* placement_ = nullptr;

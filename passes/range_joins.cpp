@@ -27,8 +27,12 @@ double Width(const quant::Range& range) { return range.max - range.min; }
 
 class JoinSettler {
  public:
-  JoinSettler(Session& session, target::Placement placement, const RangeOf& range_of)
-      : session_(session), placement_(std::move(placement)), range_of_(range_of) {}
+  JoinSettler(Session& session, target::Placement placement, const RangeOf& range_of,
+              target::RangeDecisions* decisions)
+      : session_(session),
+        placement_(std::move(placement)),
+        range_of_(range_of),
+        decisions_(*decisions) {}
 
   Result<target::Placement> Run() {
     while (FindDecision()) {
@@ -108,14 +112,14 @@ class JoinSettler {
   Session& session_;
   target::Placement placement_;
   const RangeOf& range_of_;
-  target::JoinDecisions decisions_;
+  target::RangeDecisions& decisions_;
 };
 
 }  // namespace
 
 Result<target::Placement> SettleJoins(Session& session, target::Placement placement,
-                                      const RangeOf& range_of) {
-  return JoinSettler(session, std::move(placement), range_of).Run();
+                                      const RangeOf& range_of, target::RangeDecisions* decisions) {
+  return JoinSettler(session, std::move(placement), range_of, decisions).Run();
 }
 
 }  // namespace roundel::passes

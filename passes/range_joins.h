@@ -23,8 +23,8 @@ using RangeOf = std::function<std::optional<quant::Range>(const std::string& val
 //   and
 //     is requantized on the way in. Without other readers sharing is better: one rounding, not two.
 //
-// Each decision goes to the session's report.
+// Each decision goes to the session's report, and to `decisions`, which hold those made before.
 Result<target::Placement> SettleJoins(Session& session, target::Placement placement,
-                                      const RangeOf& range_of);
+                                      const RangeOf& range_of, target::RangeDecisions* decisions);
 
 }  // namespace roundel::passes

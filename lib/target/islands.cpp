@@ -75,19 +75,44 @@ void Islands::LookBack() {
   }
 }
 
-// A bias behind a layer whose kernel gives floats: in float it costs one pass over the result and one
-// rounding less.
+// A bias behind a layer whose kernel gives floats: in float it costs one pass over the result and
+// one rounding less.
 bool Islands::AddsBiasToFloats(const Node& node) const {
   if (!node.Is("Add")) return false;
   for (const size_t i : {0, 1}) {
     const std::string& sum = node.input(i);
     const Node* layer = p_.g.Producer(sum);
     if (p_.g.Constant(node.input(1 - i)) && layer &&
-        p_.profile.float_results.contains(layer->op_type) &&
-        p_.g.OnlyConsumer(sum) == &node)
+        p_.profile.float_results.contains(layer->op_type) && p_.g.OnlyConsumer(sum) == &node)
       return true;
   }
   return false;
+}
+
+// A value and what merely moves or clamps it have one range.
+void Islands::SpreadUntold() {
+  untold_.insert(p_.joins.untold.begin(), p_.joins.untold.end());
+  const auto& nodes = p_.g.nodes();
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+    const std::string* input = Followed(**it);
+    if (input && std::any_of((*it)->outputs.begin(), (*it)->outputs.end(),
+                             [&](const std::string& output) { return untold_.contains(output); }))
+      untold_.insert(*input);
+  }
+  for (const auto& node : nodes)
+    if (const std::string* input = Followed(*node); input && untold_.contains(*input))
+      untold_.insert(node->outputs.begin(), node->outputs.end());
+}
+
+std::string Islands::UntoldProblem(const Node& node) const {
+  if (untold_.empty()) return "";
+  for (const size_t i : DataInputs(node))
+    if (untold_.contains(node.input(i)))
+      return StrCat("the range of its input '", node.input(i), "' is not known");
+  if (untold_.contains(node.output(0)) && !p_.profile.float_results.contains(node.op_type) &&
+      !p_.profile.float_outputs.contains(node.op_type))
+    return StrCat("the range of its output '", node.output(0), "' is not known");
+  return "";
 }
 
 // Why a quantized node must be float after all; "" if it need not.
@@ -114,6 +139,12 @@ std::string Islands::Problem(const Node& node) {
 }
 
 void Islands::Settle() {
+  SpreadUntold();
+  for (const auto& node : p_.g.nodes()) {
+    const std::string problem = IsIntegerOp(*node) ? UntoldProblem(*node) : "";
+    if (!problem.empty())
+      p_.plans[node.get()] = p_.sorter.SortWithoutRanges(*node, p_.rules.OfNode(*node), problem);
+  }
   for (bool changed = true; changed;) {
     changed = false;
     LookAhead();

@@ -43,15 +43,19 @@ class Islands {
   void LookAhead();
   void LookBack();
   bool AddsBiasToFloats(const graph::Node& node) const;
+  void SpreadUntold();
+  // Why the node cannot be quantized for want of a range; "" if it can.
+  std::string UntoldProblem(const graph::Node& node) const;
   std::string Problem(const graph::Node& node);
 
   Placing& p_;
-  // By value: what reads it, directly or through nodes that follow their input (a layer also through
-  // other integer ops).
+  // By value: what reads it, directly or through nodes that follow their input (a layer also
+  // through other integer ops).
   std::unordered_set<std::string> to_integer_, to_layer_, to_output_;
   std::unordered_set<std::string> layer_inputs_;  // directly
   std::unordered_set<std::string> integer_;       // has codes without a pair of its own
   std::unordered_set<std::string> blocked_;       // may have no grid
+  std::unordered_set<std::string> untold_;  // has no range, itself or by what it shares one with
 };
 
 }  // namespace roundel::target

@@ -266,19 +266,48 @@ class Linter {
   }
 
   // The target's placement, with the parts of a Concat sharing a range as far as they do in this
-  // model: whether they can follows from data.
+  // model, for whether they can follows from data; and around the layers that it leaves float.
   Result<Placement> PlaceLike(const FloatModel& floats) const {
-    JoinDecisions joins;
+    RangeDecisions decisions;
     for (;;) {
       ASSIGN_OR_RETURN(Placement placement,
-                       Place(floats.model, profile_, DefaultChoice(profile_), joins));
-      if (!SeeJoins(placement, floats.encodings, &joins)) return placement;
+                       Place(floats.model, profile_, DefaultChoice(profile_), decisions));
+      const bool joins = SeeJoins(placement, floats.encodings, &decisions);
+      if (!SeeFloatLayers(placement, floats, &decisions) && !joins) return placement;
     }
+  }
+
+  // Whether the layer's activations are float on purpose: its weight is float as well, or has codes
+  // beside a float bias where integer sums would want codes of that, too.
+  bool IsLeftFloat(const FloatModel& floats, const Node* layer) const {
+    const Graph& g = *floats.model.graph;
+    if (!layer || !IsLayer(*layer) || !g.Constant(layer->input(1))) return false;
+    const std::string bias = layer->input(2);
+    return !floats.encodings.contains(layer->input(1)) ||
+           (profile_.quantize_bias && g.Constant(bias) && !floats.encodings.contains(bias));
+  }
+
+  // What has no quantizer beside such layers; whether something was added.
+  bool SeeFloatLayers(const Placement& placement, const FloatModel& floats,
+                      RangeDecisions* decisions) const {
+    const Graph& g = *floats.model.graph;
+    const size_t before = decisions->untold.size();
+    for (const QuantPoint& point : placement.points) {
+      if (point.role != Role::kActivation || floats.encodings.contains(point.value)) continue;
+      const Node* source = g.Producer(point.value);
+      while (source && FindClamp(g, *source)) source = g.Producer(source->input(0));
+      const auto& uses = g.Uses(point.value);
+      if (IsLeftFloat(floats, source) ||
+          std::any_of(uses.begin(), uses.end(),
+                      [&](const graph::Use& use) { return IsLeftFloat(floats, use.node); }))
+        decisions->untold.insert(point.value);
+    }
+    return decisions->untold.size() > before;
   }
 
   // Whether something was added.
   static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
-                       JoinDecisions* joins) {
+                       RangeDecisions* joins) {
     const size_t before = joins->floats.size() + joins->apart.size();
     for (const ValueJoin& join : placement.joins) {
       const auto output = table.find(join.output);
@@ -321,9 +350,10 @@ class Linter {
     // Where layers leave floats behind them, averages must not.
     const bool average = profile_.fused_adds && producer &&
                          (producer->Is("AveragePool") || producer->Is("GlobalAveragePool"));
-    const bool layer =
-        producer && (producer->inputs.size() > 1 || average) && has(producer->input(0));
-    if (layer)
+    const bool gives_floats = producer && profile_.float_results.contains(producer->op_type);
+    const bool half = producer && !gives_floats && (producer->inputs.size() > 1 || average) &&
+                      has(producer->input(0));
+    if (half)
       return Add(producer->DisplayName(), "its output has no quantizer",
                  "without one the node runs in float, on dequantized inputs",
                  StrCat("quantize '", Printable(point.value), "'"));

@@ -74,6 +74,13 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   return mode == ActivationMode::kStatic ? SortStatic(node) : SortWeights(node, rule, mode);
 }
 
+NodePlan NodeSorter::SortWithoutRanges(const Node& node, const GridRule* rule,
+                                       const std::string& why) {
+  NodePlan plan = SortWeights(node, rule, ActivationMode::kFloat);
+  if (plan.kind != Kind::kWeights) plan = {Kind::kFloat, why};
+  return plan;
+}
+
 NodePlan NodeSorter::SortStatic(const Node& node) const {
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
   const auto policy = profile_.ops.find(op);
@@ -100,8 +107,9 @@ NodePlan NodeSorter::SortStatic(const Node& node) const {
 
 // A layer that runtimes compute in floats: codes make it smaller, and several times slower.
 NodePlan NodeSorter::RunsInFloat(const std::string& op) {
-  return {Kind::kFloat, StrCat("runs in float, where codes would be dequantized in every run; a rule {op: ",
-                               op, ", activations: float} stores its weights so")};
+  return {Kind::kFloat,
+          StrCat("runs in float, where codes would be dequantized in every run; a rule {op: ", op,
+                 ", activations: float} stores its weights so")};
 }
 
 // A node whose activations stay float, or are quantized at run time.
@@ -111,8 +119,7 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (rule && rule->tensor.empty() && rule->float_weights)
     return {Kind::kFloat, "a rule leaves it float"};
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
-  const bool known =
-      profile_.weight_only_ops.contains(op) && !FindWeightSlots(g_, node, 2).empty();
+  const bool known = profile_.weight_only_ops.contains(op) && !FindWeightSlots(g_, node, 2).empty();
   if (!known && HoldsWeights(node))
     return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
   if (!known) return {Kind::kFloat, "activations stay float"};
@@ -123,8 +130,9 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   return {Kind::kWeights, "", dynamic};
 }
 
-// com.microsoft has an LSTM that quantizes at run time, which knows no other layout than time first,
-// and QAttention, which knows neither heads of different sizes nor an added bias of the scores.
+// com.microsoft has an LSTM that quantizes at run time, which knows no other layout than time
+// first, and QAttention, which knows neither heads of different sizes nor an added bias of the
+// scores.
 bool NodeSorter::HasDynamicForm(const Node& node) const {
   const bool contrib = profile_.contrib_qdq || profile_.domains.contains("com.microsoft");
   if (node.Is("LSTM")) return node.Int("layout", 0) == 0 && contrib;

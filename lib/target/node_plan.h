@@ -37,6 +37,9 @@ class NodeSorter {
 
   // `rule`: the recipe's for this node, or nullptr.
   NodePlan Sort(const graph::Node& node, const GridRule* rule);
+  // Of a node that Sort() would have quantized but for the ranges of its tensors: its weights
+  // alone, where that is possible.
+  NodePlan SortWithoutRanges(const graph::Node& node, const GridRule* rule, const std::string& why);
   bool IsFloat32(const std::string& value) const { return TypeOf(value) == DType::kFloat; }
   std::vector<std::string> UnmatchedExcludes() const;
 

@@ -76,9 +76,8 @@ void Separate(const std::string& value, const Forms& forms, Graph* graph,
   }
 }
 
-Result<Placement> PlaceInFlat(graph::Model* model, const Profile& profile,
-                              const GridChoice& choice, std::vector<ConstantCopy>* copies,
-                              const JoinDecisions& joins) {
+Result<Placement> PlaceInFlat(graph::Model* model, const Profile& profile, const GridChoice& choice,
+                              std::vector<ConstantCopy>* copies, const RangeDecisions& joins) {
   std::vector<ConstantCopy> made;
   // The form of a bias tells its layer's weight, which may itself have got a copy before. Every
   // round takes readers away from some value, so that it ends.
@@ -130,7 +129,7 @@ auto InFlat(graph::Model* model, const F& f) {
 
 Result<Placement> PlaceSeparately(graph::Model* model, const Profile& profile,
                                   const GridChoice& choice, std::vector<ConstantCopy>* copies,
-                                  const JoinDecisions& joins) {
+                                  const RangeDecisions& joins) {
   return InFlat(model, [&] { return PlaceInFlat(model, profile, choice, copies, joins); });
 }
 

@@ -25,7 +25,7 @@ struct ConstantCopy {
 Result<Placement> PlaceSeparately(graph::Model* model, const Profile& profile,
                                   const GridChoice& choice,
                                   std::vector<ConstantCopy>* copies = nullptr,
-                                  const JoinDecisions& joins = {});
+                                  const RangeDecisions& joins = {});
 
 // Makes the same copies in a model that PlaceSeparately has not seen; kUsage if it lacks a value.
 Status CopyConstants(const std::vector<ConstantCopy>& copies, graph::Model* model);

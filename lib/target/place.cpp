@@ -29,7 +29,7 @@ using Kind = NodePlan::Kind;
 class Placer {
  public:
   Placer(const graph::Model& model, const Profile& profile, const GridChoice& choice,
-         const JoinDecisions& joins)
+         const RangeDecisions& joins)
       : p_{.g = *model.graph,
            .profile = profile,
            .choice = choice,
@@ -76,8 +76,7 @@ class Placer {
       weights_.Add(node, slots.weight);
       all &= weights_.Find(node.input(slots.weight)) != nullptr;
     }
-    if (p_.plans[&node].dynamic && all)
-      p_.placement.dynamic_layers.push_back(MainOutput(node));
+    if (p_.plans[&node].dynamic && all) p_.placement.dynamic_layers.push_back(MainOutput(node));
   }
 
   // A look-up in a table is happy with the codes of a layer that has the same matrix.
@@ -107,7 +106,7 @@ class Placer {
 }  // namespace
 
 Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice,
-                        const JoinDecisions& joins) {
+                        const RangeDecisions& joins) {
   if (!graph::HasBodies(*model.graph)) return Placer(model, profile, choice, joins).Run();
   graph::Model flat = graph::Clone(model);
   graph::FlattenBodies(&flat);

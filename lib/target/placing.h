@@ -18,7 +18,7 @@ struct Placing {
   const graph::Graph& g;
   const Profile& profile;
   const GridChoice& choice;
-  const JoinDecisions& joins;
+  const RangeDecisions& joins;
   NodeSorter sorter;
   RuleSet rules;
   std::unordered_map<const graph::Node*, NodePlan> plans;

@@ -133,10 +133,11 @@ struct ValueJoin {
   bool feeds_layer = false;  // that needs the quantizer
 };
 
-// What was found out about joins from ranges; without it all parts share one with the output.
-struct JoinDecisions {
+// What was found out from ranges; without it all parts of a join share one with the output.
+struct RangeDecisions {
   std::map<std::string, std::string> floats;              // output -> why it takes no grid
   std::set<std::pair<std::string, std::string>> apart;  // output and part: each has its own grid
+  std::set<std::string> untold;  // of which no range is known: operators beside them are not quantized
 };
 
 // What one reader wants of a constant. Equal forms can be served by one tensor; "": floats; kAnyForm:
@@ -165,7 +166,7 @@ struct Placement {
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern
 // that is no regular expression. Models whose tensors are not float32 get no points, but reasons.
 Result<Placement> Place(const graph::Model& model, const Profile& profile,
-                        const GridChoice& choice, const JoinDecisions& joins = {});
+                        const GridChoice& choice, const RangeDecisions& joins = {});
 // One line per point, float node and absorbable value: for people, `roundel` output and tests.
 std::string PlacementText(const Placement& placement);
 

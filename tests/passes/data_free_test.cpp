@@ -1,8 +1,9 @@
-// calibrate's data_free. Oracles: the same model on data that is distributed as its batch normalisations
-// say, and the closed form for the mean of a clipped normal value.
+// calibrate's data_free. Oracles: the same model on data that is distributed as its batch
+// normalisations say, and the closed form for the mean of a clipped normal value.
 
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <set>
 
 #include "lib/base/text.h"
 #include "passes/runner.h"
@@ -12,8 +13,8 @@
 namespace roundel::passes {
 namespace {
 
-// On standard normal inputs, independent of one another, c has mean 0 and variance 1 in both channels:
-// what the normalisation expects.
+// On standard normal inputs, independent of one another, c has mean 0 and variance 1 in both
+// channels: what the normalisation expects.
 constexpr char kNet[] = R"(opset 13
   graph g (float32[N,2,4,4] x) => (float32[N,3] y) {
     float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}
@@ -40,10 +41,11 @@ struct Ran {
 
 std::unique_ptr<Ran> Calibrated(const std::string& text, engine::DataSource* data,
                                 const std::map<std::string, std::string>& settings,
-                                const std::vector<std::string>& more = {}) {
+                                const std::vector<std::string>& more = {},
+                                const char* target = "generic") {
   auto r = std::make_unique<Ran>();
   r->session.model = support::ParseModel(text);
-  r->session.target = target::LoadProfile("generic").value();
+  r->session.target = target::LoadProfile(target).value();
   r->session.grids = target::DefaultChoice(r->session.target);
   r->session.data = data;
   std::vector<recipe::Step> steps;
@@ -73,7 +75,8 @@ TEST_CASE("the recipe's seed decides in which order values are drawn") {
       n1 = BatchNormalization(c1, gamma, beta, mean, var)
       n2 = BatchNormalization(c2, gamma, beta, mean, var)
       s = Add(n1, n2)
-      y = Conv(s, w3)
+      e = Conv(s, w3)
+      y = BatchNormalization(e, gamma, beta, mean, var)
     })";
   const auto scales = [&](uint64_t seed) {
     Ran r;
@@ -86,9 +89,8 @@ TEST_CASE("the recipe's seed decides in which order values are drawn") {
       steps.push_back({pass, recipe::Params(FindPass(pass)->params), 0});
     REQUIRE(
         steps.back().params.SetFromText(FindPass("calibrate")->params, "data_free", "true").ok());
-    REQUIRE(steps.back()
-                .params.SetFromText(FindPass("calibrate")->params, "input_range", "-3,3")
-                .ok());
+    REQUIRE(
+        steps.back().params.SetFromText(FindPass("calibrate")->params, "input_range", "-3,3").ok());
     REQUIRE(RunSteps(steps, {}, &r.session, &r.report).ok());
     std::vector<float> all;
     for (const auto& [name, encoding] : r.session.encodings)
@@ -122,14 +124,17 @@ TEST_CASE("a mean over positions keeps what is told of the channels, one over ch
         m = ReduceMean<axes=)" +
            axes + R"(>(n)
         s = Mul(n, m)
-        y = Conv(s, w)
+        e = Conv(s, w)
+        y = BatchNormalization(e, gamma, beta, mean, var)
       })";
   };
-  const auto over_positions = Calibrated(net("[2,-1]"), nullptr, {{"data_free", "true"}});
+  const std::map<std::string, std::string> settings = {{"data_free", "true"},
+                                                       {"input_range", "-3,3"}};
+  const auto over_positions = Calibrated(net("[2,-1]"), nullptr, settings);
   REQUIRE(over_positions->status.ok());
   CHECK(over_positions->session.encodings.contains("m"));
   CHECK(over_positions->session.encodings.contains("s"));
-  const auto over_channels = Calibrated(net("[1]"), nullptr, {{"data_free", "true"}});
+  const auto over_channels = Calibrated(net("[1]"), nullptr, settings);
   REQUIRE(over_channels->status.ok());
   CHECK(over_channels->session.encodings.contains("n"));
   CHECK_FALSE(over_channels->session.encodings.contains("m"));
@@ -225,7 +230,8 @@ TEST_CASE("sums, slices and padded channels are followed to the next layer") {
       m = BatchNormalization<epsilon=0.0>(d, gamma4, beta4, mean4, var4)
       v = Add(u, m)
       r = Relu(v)
-      y = Conv(r, w3)
+      e = Conv(r, w3)
+      y = BatchNormalization(e, gamma4, beta4, mean4, var4)
     })",
                                nullptr, {{"data_free", "true"}});
   INFO(told->status.message());
@@ -251,18 +257,66 @@ TEST_CASE("a model without normalisations keeps float activations") {
     })",
                  nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}}, {"bias_correct"});
   REQUIRE(told->status.ok());
-  CHECK(told->session.encodings.contains("x"));
+  // No operator has ranges on both of its sides: codes of x would be worth nothing.
+  CHECK_FALSE(told->session.encodings.contains("x"));
   CHECK(told->session.encodings.contains("a"));
   CHECK(told->session.encodings.contains("b"));
   CHECK_FALSE(told->session.encodings.contains("r"));
   CHECK_FALSE(told->session.encodings.contains("y"));
 }
 
+// Told: n (if x is), r and m. Not told: d, s and y, behind layers without a normalisation.
+constexpr char kHalfTold[] = R"(opset 13
+  graph g (float32[N,2,4,4] x) => (float32[N,2,4,4] y) {
+    float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}
+    float32[2,2,1,1] w2 = {0.31, -0.72, 0.55, 0.23}
+    float32[2,2,1,1] w3 = {0.8, -0.6, 0, 1}
+    float32[2,2,1,1] w4 = {0.7, 0.2, -0.1, 0.4}
+    float32[2] b2 = {0.1, 0.2}
+    float32[2] gamma = {0.5, 2}
+    float32[2] beta = {0.3, -0.4}
+    float32[2] mean = {0, 0}
+    float32[2] var = {1, 1}
+    c = Conv(x, w1)
+    n = BatchNormalization(c, gamma, beta, mean, var)
+    r = Relu(n)
+    d = Conv(r, w2, b2)
+    s = Add(d, r)
+    e = Conv(s, w3)
+    m = BatchNormalization(e, gamma, beta, mean, var)
+    y = Conv(m, w4)
+  })";
+
+TEST_CASE("operators that lack a range on one side are not quantized on the other") {
+  // An integer kernel needs both: r is the output of one if x is told, and is read by none.
+  const std::map<std::string, std::string> free = {{"data_free", "true"}};
+  std::map<std::string, std::string> with_input = free;
+  with_input["input_range"] = "-3,3";
+  for (const char* target : {"generic", "ort-cpu", "openvino"}) {
+    INFO(target);
+    for (const bool told : {true, false}) {
+      const auto ran = Calibrated(kHalfTold, nullptr, told ? with_input : free, {}, target);
+      INFO(ran->status.message());
+      REQUIRE(ran->status.ok());
+      std::set<std::string> activations, others;
+      for (const auto& [value, encoding] : ran->session.encodings)
+        (encoding.role == quant::Role::kActivation ? activations : others).insert(value);
+      CHECK(activations == (told ? std::set<std::string>{"x", "r"} : std::set<std::string>{}));
+      // Biases have codes where integer sums are.
+      CHECK_FALSE(others.contains("b2"));
+      // OpenVINO knows no convolutions of floats with weights on codes.
+      const bool weight_only = ran->session.target.weight_only_ops.contains("Conv");
+      for (const char* weight : {"w2", "w3", "w4"}) CHECK(others.contains(weight) == weight_only);
+      CHECK(others.contains("w1") == (weight_only || told));
+    }
+  }
+}
+
 TEST_CASE("operators that look at positions, or that nothing runs, leave their values float") {
   for (const char* cut :
-       {"t = Squeeze(x, last)\n c2 = Slice(t, start, end, two)",
-        "c2 = Slice(x, start, end, three)", "t = Slice(x, start, end, zero)\n c2 = Abs(t)",
-        "c2 = Pad(const, pads)", "c2 = acme.Warp(x)"}) {
+       {"t = Squeeze(x, last)\n c2 = Slice(t, start, end, two)", "c2 = Slice(x, start, end, three)",
+        "t = Slice(x, start, end, zero)\n c2 = Abs(t)", "c2 = Pad(const, pads)",
+        "c2 = acme.Warp(x)"}) {
     INFO(cut);
     const auto told = Calibrated(StrCat(R"(opset 13, acme 1
       graph g (float32[N,2,5,1] x) => (float32 y, float32 c) {
@@ -276,13 +330,14 @@ TEST_CASE("operators that look at positions, or that nothing runs, leave their v
         int64[1] start = {1}
         int64[1] end = {2}
         c = Conv(x, w)
-        )", cut, R"(
+        )",
+                                        cut, R"(
         y = Neg(c2)
       })"),
                                  nullptr, {{"data_free", "true"}, {"input_range", "-1,1"}});
     INFO(told->status.message());
     REQUIRE(told->status.ok());
-    CHECK(told->session.encodings.contains("x"));
+    CHECK_FALSE(told->session.encodings.contains("x"));  // of the Conv no result is told
     CHECK(told->session.encodings.contains("w"));
   }
 }

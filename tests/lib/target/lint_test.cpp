@@ -168,6 +168,79 @@ TEST_CASE("ranges that are too narrow for the target are named") {
   CHECK(Faults(model("1e-7"), "ort-cpu").empty());
 }
 
+// x, a layer on codes, a second layer, a third one on codes, y. The second one reads codes and has
+// codes for its weight; between it and the third no quantizer stands.
+std::string HalfPairs(const std::string& second, const std::string& between = "") {
+  return R"(opset 13
+graph g (float32[N,1,1,1] x) => (float32[N,1,1,1] y) {
+  float32[] s = {0.5}
+  float32[] sw = {0.25}
+  float32[] sb = {0.125}
+  uint8[] z = {0}
+  int8[] zw = {0}
+  int32[] zb = {0}
+  int8[1,1,1,1] wq = {100}
+  int8[1,1,1,1] vq = {90}
+  int8[1,1,1,1] uq = {80}
+  int32[1] bq = {8}
+  float32[1,1,1,1] floats = {2}
+  float32[1] bias = {1}
+  xq = QuantizeLinear(x, s, z)
+  xd = DequantizeLinear(xq, s, z)
+  w = DequantizeLinear(wq, sw, zw)
+  v = DequantizeLinear(vq, sw, zw)
+  u = DequantizeLinear(uq, sw, zw)
+  b = DequantizeLinear(bq, sb, zb)
+  c = Conv(xd, w)
+  cq = QuantizeLinear(c, s, z)
+  cd = DequantizeLinear(cq, s, z)
+  )" + second +
+         between +
+         R"(
+  e = Conv(d, u)
+  yq = QuantizeLinear(e, s, z)
+  y = DequantizeLinear(yq, s, z)
+})";
+}
+
+TEST_CASE("layers that were left float need no quantizers beside them") {
+  // With its bias on codes, or without one, the second layer was meant to run in integers.
+  for (const char* meant : {"d = Conv(cd, v, b)", "d = Conv(cd, v)"}) {
+    INFO(meant);
+    CHECK(Names(Faults(HalfPairs(meant), "ort-cpu"), "its output has no quantizer"));
+  }
+  // Only its weight has codes, or nothing has: that its neighbours lack quantizers is on purpose.
+  for (const std::string left :
+       {"Conv(cd, v, bias)", "Conv(cd, floats, bias)", "Conv(cd, floats)"}) {
+    INFO(left);
+    CHECK(Faults(HalfPairs("d = " + left), "ort-cpu").empty());
+    // What joins its floats has no integer neighbour on that side, and runs in float as well.
+    CHECK(Faults(HalfPairs("p = " + left, "\n  d = Add(p, cd)"), "ort-cpu").empty());
+  }
+}
+
+TEST_CASE("kernels that give floats need no quantizer behind them") {
+  const auto model = [](const std::string& layer) {
+    return R"(opset 13
+graph g (float32[N,1] x) => (float32 y) {
+  float32[] s = {0.5}
+  float32[] sw = {0.25}
+  uint8[] z = {0}
+  int8[] zw = {0}
+  int8[1,1] vq = {90}
+  xq = QuantizeLinear(x, s, z)
+  xd = DequantizeLinear(xq, s, z)
+  v = DequantizeLinear(vq, sw, zw)
+  y = )" + layer +
+           "(xd, v)\n}";
+  };
+  for (const char* layer : {"Gemm", "MatMul"}) {
+    INFO(layer);
+    CHECK(Faults(model(layer), "ort-cpu").empty());
+    CHECK(Names(Faults(model(layer), "openvino"), "its output has no quantizer"));
+  }
+}
+
 TEST_CASE("an AIMET configuration is a target") {
   const char* const config = R"({
     "defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "False"},
