@@ -62,7 +62,7 @@ std::vector<Suspect> FindSuspects(const passes::Session& session,
     for (const std::string& input : node->inputs)
       if (const auto it = sqnr.find(input); it != sqnr.end()) before = std::min(before, it->second);
     if (before - after->second < kLoss) continue;
-    suspects.push_back({ExcludeName(*node), node->op_type, before, after->second});
+    suspects.push_back({node->NameOrOutput(), node->op_type, before, after->second});
   }
   std::stable_sort(suspects.begin(), suspects.end(), [](const Suspect& a, const Suspect& b) {
     return a.before - a.after > b.before - b.after;
@@ -168,8 +168,6 @@ std::vector<std::vector<std::string>> SetsToTry(const std::vector<Suspect>& susp
 }
 
 }  // namespace
-
-std::string ExcludeName(const Node& node) { return node.name.empty() ? node.output(0) : node.name; }
 
 Result<Diagnosis> Diagnose(const passes::Session& session, const std::vector<std::string>& outputs,
                            double min_sqnr) {

@@ -11,9 +11,6 @@
 
 namespace roundel::cmd {
 
-// What `exclude` calls the node.
-std::string ExcludeName(const graph::Node& node);
-
 // A node at which the error grows.
 struct Suspect {
   std::string name, op_type;     // as `exclude` takes the name

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "lib/base/commit_group.h"
+#include "lib/base/file.h"
 #include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
@@ -16,11 +17,6 @@ namespace roundel::cmd {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string FolderOf(const std::string& path) {
-  const fs::path parent = fs::path(path).parent_path();
-  return parent.empty() ? "." : parent.string();
-}
 
 // Two outputs must not be one file, by their names or by links.
 Status CheckPair(const std::string& first, const std::string& second) {

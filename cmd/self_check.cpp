@@ -194,7 +194,7 @@ class Checker {
     std::vector<const graph::Node*> nodes = {graph_.Producer(value)};
     for (const graph::Use& use : graph_.Uses(value)) nodes.push_back(use.node);
     for (const graph::Node* node : nodes)
-      if (node) found_.few_codes_nodes.push_back(ExcludeName(*node));
+      if (node) found_.few_codes_nodes.push_back(node->NameOrOutput());
   }
 
   // Weights need no data: few codes come from one scale over values of very different size.

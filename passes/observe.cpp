@@ -140,7 +140,7 @@ class Observing {
     std::vector<std::string> names;
     const auto add = [&names](const graph::Node* node) {
       if (!node) return;
-      const std::string name = Printable(node->name.empty() ? node->output(0) : node->name);
+      const std::string name = Printable(node->NameOrOutput());
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     };
     add(graph.Producer(value));

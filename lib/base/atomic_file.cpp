@@ -28,11 +28,6 @@ Status WriteError(const std::string& path, ErrorKind kind) {
   return {kind, StrCat("cannot write '", path, "': ", std::strerror(errno))};
 }
 
-std::string FolderOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
-}
-
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
 // "model.onnx.tmp-" in front of the digits.

@@ -34,6 +34,8 @@ class MappedFile {
 
 Result<std::string> ReadTextFile(const std::string& path);
 bool FileExists(const std::string& path);
+// The folder that a file lies in; "." if its path names none.
+std::string FolderOf(const std::string& path);
 
 // Writes to a temporary name beside `path`; Commit() syncs and renames. Without Commit (error,
 // interruption) the destructor or the signal handler removes the temporary file.

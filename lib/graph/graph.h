@@ -32,6 +32,8 @@ struct Node {
   }
   const std::string& input(size_t i) const;   // "" past the end
   const std::string& output(size_t i) const;  // "" past the end
+  // What recipes and names of new nodes know it by: its name, or the first output of one without.
+  const std::string& NameOrOutput() const { return name.empty() ? output(0) : name; }
   // The node's name, or "Conv producing 'y'": for messages.
   std::string DisplayName() const;
 

@@ -197,15 +197,14 @@ void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& va
                     std::move(value));
     return;
   }
-  const std::string output = layer->output();
-  const std::string& base = layer->node->name.empty() ? output : layer->node->name;
-  const std::string name = graph->FreshName(base + "_bias");
+  const std::string name = graph->FreshName(layer->node->NameOrOutput() + "_bias");
   graph->SetInitializer(name, std::move(value));
   if (!layer->node->Is("MatMul")) {
     graph->SetInput(layer->node, 2, name);
     return;
   }
-  const std::string product = graph->FreshName(base + "_product");
+  const std::string output = layer->output();
+  const std::string product = graph->FreshName(layer->node->NameOrOutput() + "_product");
   graph->SetOutput(layer->node, 0, product);
   Node add{.op_type = "Add", .inputs = {product, name}, .outputs = {output}};
   if (!layer->node->name.empty()) add.name = graph->FreshName(layer->node->name + "_add");

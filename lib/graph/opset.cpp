@@ -4,6 +4,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/opset_rewriter.h"
+#include "lib/graph/value_types.h"
 
 namespace roundel::graph {
 namespace {
@@ -48,7 +49,7 @@ Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
   for (Node* node : nodes) {
     Status status;
     ForEachSubgraph(*node, [&](Graph& sub) {
-      OpsetRewriter inner(&sub, &rewriter, rewriter.names(), rewriter.is_function());
+      OpsetRewriter inner(&sub, rewriter);
       if (status.ok()) status = RaiseGraph(inner, version);
     });
     RETURN_IF_ERROR(status);
@@ -59,13 +60,15 @@ Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
 
 Status RaiseFunction(Function* function, int64_t from, int64_t to) {
   // Adapters work on graphs, so the body becomes one for the while.
-  Graph body;
+  Model holder;
+  Graph& body = *holder.graph;
   for (const std::string& input : function->inputs) body.inputs.push_back({.name = input});
   for (const std::string& output : function->outputs) body.outputs.push_back({.name = output});
   for (NodePtr& node : function->nodes) body.AddNode(std::move(*node));
   std::set<std::string> names;
   CollectNames(body, &names);
-  OpsetRewriter rewriter(&body, nullptr, &names, true);
+  const OpsetRewriter::Types types = InferValueTypes(holder);
+  OpsetRewriter rewriter(&body, &names, types, true);
   for (int64_t version = from + 1; version <= to; ++version)
     RETURN_IF_ERROR(RaiseGraph(rewriter, version));
   function->nodes.clear();
@@ -118,7 +121,8 @@ Status RaiseOpset(Model* model, int64_t version) {
     RETURN_IF_ERROR(CheckOldest(from));
     std::set<std::string> names;
     CollectNames(*raised.graph, &names);
-    OpsetRewriter rewriter(raised.graph.get(), nullptr, &names, false);
+    const OpsetRewriter::Types types = InferValueTypes(raised);
+    OpsetRewriter rewriter(raised.graph.get(), &names, types, false);
     for (int64_t next = from + 1; next <= version; ++next)
       RETURN_IF_ERROR(RaiseGraph(rewriter, next));
     raised.SetOpset("", version);

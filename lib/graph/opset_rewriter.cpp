@@ -14,8 +14,7 @@ std::string OpsetRewriter::FreshName(const std::string& base) {
 
 void OpsetRewriter::SetConstantInput(Node* node, size_t index, const std::string& what,
                                      Tensor value) {
-  const std::string base = node->name.empty() ? node->output(0) : node->name;
-  const std::string name = FreshName(StrCat(base, "_", what));
+  const std::string name = FreshName(StrCat(node->NameOrOutput(), "_", what));
   if (is_function_) {
     Node constant{.op_type = "Constant", .outputs = {name}};
     constant.SetAttribute("value", std::move(value));
@@ -55,29 +54,8 @@ const Tensor* OpsetRewriter::Default(const std::string& value) const {
 }
 
 DType OpsetRewriter::Type(const std::string& value) const {
-  // Up the chain of nodes whose result has the type of their first input.
-  std::string name = value;
-  for (int steps = 0; steps < 1000; ++steps) {
-    if (const ValueInfo* info = FindValueInfo(graph_, name);
-        info && info->dtype != DType::kUndefined)
-      return info->dtype;
-    if (const Tensor* constant = graph_.Constant(name)) return constant->dtype();
-    const Node* node = graph_.Producer(name);
-    if (!node) return outer_ ? outer_->Type(name) : DType::kUndefined;
-    if (node->Is("Cast")) return static_cast<DType>(node->Int("to", 0));
-    static const std::vector<std::string> kOtherTypes = Split(
-        "ArgMax ArgMin Shape Size Equal Greater Less GreaterOrEqual LessOrEqual And Or Not Xor "
-        "NonZero "
-        "IsNaN IsInf If Loop Scan OneHot ConstantOfShape Range QuantizeLinear EyeLike RandomNormal "
-        "RandomUniform RandomNormalLike RandomUniformLike MatMulInteger ConvInteger QLinearConv "
-        "QLinearMatMul DynamicQuantizeLinear",
-        ' ');
-    if (!node->domain.empty() || node->output(0) != name ||
-        std::find(kOtherTypes.begin(), kOtherTypes.end(), node->op_type) != kOtherTypes.end())
-      return DType::kUndefined;
-    name = node->input(node->Is("Where") || node->Is("DequantizeLinear") ? 1 : 0);
-  }
-  return DType::kUndefined;
+  const auto known = types_.find(value);
+  return known == types_.end() ? DType::kUndefined : known->second;
 }
 
 bool OpsetRewriter::IsRead(const std::string& value) const {

@@ -3,6 +3,7 @@
 
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -14,13 +15,21 @@ namespace roundel::graph {
 // initializers, so that its constants become Constant nodes).
 class OpsetRewriter {
  public:
-  OpsetRewriter(Graph* graph, const OpsetRewriter* outer, std::set<std::string>* names,
-                bool is_function)
-      : graph_(*graph), outer_(outer), names_(*names), is_function_(is_function) {}
+  using Types = std::unordered_map<std::string, DType>;
+
+  // `names` and `types` are those of the whole model, as it was given; both outlive the rewriter.
+  OpsetRewriter(Graph* graph, std::set<std::string>* names, const Types& types, bool is_function)
+      : graph_(*graph), names_(*names), types_(types), is_function_(is_function) {}
+  // Of a sub-graph of what `outer` edits.
+  OpsetRewriter(Graph* graph, const OpsetRewriter& outer)
+      : graph_(*graph),
+        outer_(&outer),
+        names_(outer.names_),
+        types_(outer.types_),
+        is_function_(outer.is_function_) {}
 
   Graph& graph() { return graph_; }
   bool is_function() const { return is_function_; }
-  std::set<std::string>* names() { return &names_; }
 
   // A name that nothing in the whole model has: sub-graphs must not hide names of outer graphs.
   std::string FreshName(const std::string& base);
@@ -42,8 +51,9 @@ class OpsetRewriter {
 
  private:
   Graph& graph_;
-  const OpsetRewriter* outer_;
+  const OpsetRewriter* outer_ = nullptr;
   std::set<std::string>& names_;
+  const Types& types_;
   bool is_function_;
 };
 

@@ -24,11 +24,6 @@ bool Lies(const fs::path& file, const fs::path& folder) {
 
 }  // namespace
 
-std::string FolderOf(const std::string& path) {
-  const std::string folder = fs::path(path).parent_path().string();
-  return folder.empty() ? "." : folder;
-}
-
 Status ExternalFiles::Locate(const std::string& location, std::string* path) {
   const std::string shown = StrCat("external data file '", Printable(location), "'");
   if (folder_.empty())

@@ -29,9 +29,6 @@ class ExternalFiles {
   std::map<std::string, std::shared_ptr<const MappedFile>> open_;
 };
 
-// The folder that a file lies in; "." if its path names none.
-std::string FolderOf(const std::string& path);
-
 // A decimal `offset` or `length` of an external_data entry; false unless it is a plain number that
 // fits.
 bool ParseSize(std::string_view text, int64_t* value);

@@ -5,6 +5,7 @@
 #include <climits>
 #include <utility>
 
+#include "lib/base/file.h"
 #include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"

@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "lib/base/input_file.h"
+#include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/graph/check.h"
 #include "lib/graph/forms.h"

@@ -158,8 +158,7 @@ class DynamicWriter {
     for (const quant::QParams& p : e.params) scales.push_back(p.scale);
     const Shape shape = by_column ? Shape{std::ssize(scales)} : Shape{};
     const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
-    Node made{.name = names_.Fresh(node.name.empty() ? node.output(0) + "_quant"
-                                                     : node.name + "_quant"),
+    Node made{.name = names_.Fresh(node.NameOrOutput() + "_quant"),
               .op_type = "QAttention",
               .domain = kContribDomain,
               .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), node.input(2),
@@ -250,7 +249,7 @@ class DynamicWriter {
     const bool conv = node.Is("Conv");
     const std::string& output = node.output(0);
     const std::string sum = names_.Fresh(output + "_quantized_sum");
-    Node product{.name = names_.Fresh(node.name.empty() ? output + "_quant" : node.name + "_quant"),
+    Node product{.name = names_.Fresh(node.NameOrOutput() + "_quant"),
                  .op_type = conv ? "ConvInteger" : "MatMulInteger",
                  .inputs = {x.codes, Codes(node, value, e), x.zero_point,
                             ZeroPoint(value, e, conv)},

@@ -52,8 +52,7 @@ bool NodeSorter::HasFloats(const Node& node) const {
 NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   if (node.domain == graph::kBodyDomain) return {};
   for (Exclude& exclude : excludes_) {
-    const bool hit = exclude.pattern.Matches(node.name.empty() ? node.output(0) : node.name) ||
-                     exclude.pattern.Matches(node.op_type);
+    const bool hit = exclude.pattern.Matches(node.NameOrOutput()) || exclude.pattern.Matches(node.op_type);
     if (!hit) continue;
     exclude.matched = true;
     if (!HasFloats(node)) return {};

@@ -199,7 +199,7 @@ class Packer {
     Tensor packed = PackedCodes(rows, codes, rows.blocks() * rows.block);
     packed = packed.Reshaped({rows.n, rows.blocks(), block_bytes});
     Node made_node{
-        .name = names_.Fresh(node.name.empty() ? node.output(0) + suffix : node.name + suffix),
+        .name = names_.Fresh(node.NameOrOutput() + suffix),
         .op_type = "MatMulNBits",
         .domain = kContribDomain,
         .inputs = {node.input(0), Constant(value, suffix, packed, made),
@@ -238,7 +238,7 @@ class Packer {
     if (node.Int("axis", 0) != 0 || rows.k % per_byte != 0) return false;
     const std::string suffix = StrCat("_Q", rows.bits);
     Node made_node{
-        .name = names_.Fresh(node.name.empty() ? node.output(0) + suffix : node.name + suffix),
+        .name = names_.Fresh(node.NameOrOutput() + suffix),
         .op_type = "GatherBlockQuantized",
         .domain = kContribDomain,
         .inputs = {Constant(value, suffix + "_rows", PackedCodes(rows, codes, rows.k), made),

@@ -68,7 +68,7 @@ Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules) {
 }
 
 const GridRule* RuleSet::OfNode(const graph::Node& node) {
-  const std::string& name = node.name.empty() ? node.output(0) : node.name;
+  const std::string& name = node.NameOrOutput();
   for (Entry& entry : entries_) {
     if (entry.tensor || (entry.op && !entry.op->Matches(node.op_type)) ||
         (entry.node && !entry.node->Matches(name)))
@@ -84,9 +84,7 @@ const GridRule* RuleSet::OfTensor(const graph::Node* node, const std::string& te
     if (!node && (entry.op || entry.node)) continue;
     if (entry.tensor && !entry.tensor->Matches(tensor)) continue;
     if (node && entry.op && !entry.op->Matches(node->op_type)) continue;
-    if (node && entry.node &&
-        !entry.node->Matches(node->name.empty() ? node->output(0) : node->name))
-      continue;
+    if (node && entry.node && !entry.node->Matches(node->NameOrOutput())) continue;
     entry.matched = true;
     return &entry.rule;
   }
