@@ -20,7 +20,7 @@ void PrintEntries(const char* what, const Entries& entries, Console& console) {
     console.out << json.dump(2) << "\n";
     return;
   }
-  std::vector<std::vector<std::string>> rows = {{"name", "for whom"}};
+  std::vector<std::vector<std::string>> rows = {{"name", "purpose"}};
   for (const auto& [name, summary] : entries) rows.push_back({name, summary});
   console.out << report::TextTable(rows);
 }

@@ -166,14 +166,10 @@ Status ReadRules(const Recipe& recipe, target::GridChoice* choice) {
 std::vector<std::pair<std::string, std::string>> BuiltInRecipes() {
   std::vector<std::pair<std::string, std::string>> recipes;
   for (const auto& [name, text] : EmbeddedFiles()) {
-    // "# For whom it is.": the comment's first sentence, over as many lines as it takes.
-    std::string summary;
-    for (const std::string& line : Split(text, '\n')) {
-      if (!line.starts_with("# ")) break;
-      summary += (summary.empty() ? "" : " ") + line.substr(2);
-      if (line.ends_with(".")) break;
-    }
-    recipes.emplace_back(name, summary);
+    // The first line is a comment that says what the recipe is for.
+    const std::string first = Split(text, '\n').front();
+    INVARIANT(first.starts_with("# "), "built-in recipes begin with their purpose");
+    recipes.emplace_back(name, first.substr(2));
   }
   std::sort(recipes.begin(), recipes.end());
   return recipes;

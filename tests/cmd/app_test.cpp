@@ -129,7 +129,7 @@ TEST_CASE("passes/README.md is what --markdown writes") {
   CHECK(Contents(path) == text);
 }
 
-TEST_CASE("targets and recipes are listed, each saying for whom it is") {
+TEST_CASE("targets and recipes are listed with their purpose in one line") {
   const auto targets = nlohmann::json::parse(Cli({"targets", "--json"}).out);
   CHECK(targets["targets"].size() >= 1);
   for (const auto& target : targets["targets"])
@@ -138,6 +138,6 @@ TEST_CASE("targets and recipes are listed, each saying for whom it is") {
   REQUIRE(recipes["recipes"].size() >= 2);
   CHECK(recipes["recipes"][0]["name"] == "data_free_int8");
   for (const auto& recipe : recipes["recipes"])
-    CHECK(recipe["summary"].get<std::string>().rfind("For ", 0) == 0);
+    CHECK(recipe["summary"].get<std::string>().size() <= 90);
   CHECK(Cli({"targets"}).out.find("ort-cpu") != std::string::npos);
 }
