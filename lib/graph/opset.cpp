@@ -82,7 +82,7 @@ void FlattenSoftmaxesIn(OpsetRewriter& rewriter) {
   for (const NodePtr& node : rewriter.graph().nodes()) nodes.push_back(node.get());
   for (Node* node : nodes) {
     ForEachSubgraph(*node, [&](Graph& sub) {
-      OpsetRewriter inner(&sub, &rewriter, rewriter.names(), false);
+      OpsetRewriter inner(&sub, rewriter);
       FlattenSoftmaxesIn(inner);
     });
     if (node->Is("Softmax") || node->Is("LogSoftmax") || node->Is("Hardmax"))
@@ -136,7 +136,8 @@ void FlattenSoftmaxes(Model* model) {
   if (model->Opset() == 0 || model->Opset() >= 13) return;
   std::set<std::string> names;
   CollectNames(*model->graph, &names);
-  OpsetRewriter rewriter(model->graph.get(), nullptr, &names, false);
+  const OpsetRewriter::Types types;  // which Softmax does not ask for
+  OpsetRewriter rewriter(model->graph.get(), &names, types, false);
   FlattenSoftmaxesIn(rewriter);
 }
 

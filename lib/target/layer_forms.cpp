@@ -25,10 +25,28 @@ bool IsOneOf(const char* const (&names)[N], const std::string& name) {
 
 using Scopes = std::vector<const Graph*>;  // a body and the graphs around it, outermost first
 
-bool IsDequantized(const Scopes& scopes, const std::string& value) {
+const Node* Dequantizer(const Scopes& scopes, const std::string& value) {
   for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope)
     if (const Node* producer = (*scope)->Producer(value))
-      return producer->op_type == "DequantizeLinear";
+      return producer->op_type == "DequantizeLinear" ? producer : nullptr;
+  return nullptr;
+}
+
+bool IsDequantized(const Scopes& scopes, const std::string& value) {
+  return Dequantizer(scopes, value) != nullptr;
+}
+
+// A MatMul or Gemm that multiplies floats with constant codes of 2, 4 or 8 bits.
+bool IsProductOfCodes(const Scopes& scopes, const Node& node) {
+  if (!node.Is("MatMul") && !node.Is("Gemm")) return false;
+  const Node* weight = Dequantizer(scopes, node.input(1));
+  if (!weight || IsDequantized(scopes, node.input(0))) return false;
+  for (const Graph* scope : scopes) {
+    const Tensor* codes = scope->Constant(weight->input(0));
+    if (!codes) continue;
+    const int bits = BitWidth(codes->dtype());
+    return codes->rank() == 2 && IsInteger(codes->dtype()) && (bits == 2 || bits == 4 || bits == 8);
+  }
   return false;
 }
 
@@ -49,6 +67,7 @@ void Count(const Scopes& scopes, LayerForms* forms) {
       const bool sides[2] = {IsDequantized(scopes, node->input(0)),
                              IsDequantized(scopes, node->input(1))};
       const bool on_codes = sides[0] && sides[1] && !IsRecurrent(*node);
+      if (IsProductOfCodes(scopes, *node)) ++forms->products;
       ++(on_codes ? forms->on_codes : sides[0] || sides[1] ? forms->dequantized : forms->floats);
     }
   }

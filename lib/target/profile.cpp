@@ -61,8 +61,8 @@ class Reader {
         {"contrib_qdq", &profile_.contrib_qdq},
         {"e8m0_scales", &profile_.e8m0_scales},
         {"fused_adds", &profile_.fused_adds},
-
-        {"quantizes_between_pairs", &profile_.quantizes_between_pairs}};
+        {"quantizes_between_pairs", &profile_.quantizes_between_pairs},
+        {"rounds_product_inputs", &profile_.rounds_product_inputs}};
     const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
                                                        {"weights", &profile_.weights}};
     const std::map<std::string, std::set<std::string>*> sets = {

@@ -82,6 +82,9 @@ struct Profile {
   // The runtime quantizes float weights and biases of Conv, ConvTranspose and Gemm by itself where it
   // finds the node between pairs, with one scale a tensor: export keeps it from that.
   bool quantizes_between_pairs = false;
+  // The runtime turns MatMul and Gemm on dequantized weights of 2, 4 or 8 bits into MatMulNBits, which
+  // rounds the other input to 8 bits by blocks.
+  bool rounds_product_inputs = false;
 };
 
 // A profile by name ("ort-cpu") or from a YAML file, or an AIMET configuration from a JSON file;
