@@ -241,10 +241,7 @@ void CheckForm(const Form& form, const Layer& layer, const Mode& mode) {
 }
 
 TEST_CASE("layers inside of control flow run quantized in ONNX Runtime") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Form& form : kForms)
     for (const Layer& layer : kLayers)
       for (const Mode& mode : kModes) CheckForm(form, layer, mode);

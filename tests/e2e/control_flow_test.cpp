@@ -76,10 +76,7 @@ void CheckAgainstOrt(const Case& test) {
 }
 
 void CheckAll(const std::vector<Case>& cases) {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : cases) CheckAgainstOrt(test);
 }
 

@@ -273,10 +273,7 @@ void CheckFloatsAgainstOrt(const Case& test, const FloatCase& floats) {
 }  // namespace
 
 TEST_CASE("models on grids of floats and of few levels run in ONNX Runtime alike") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const FloatCase& floats : kFloatCases)
     for (const char* name : {"pool_flatten_gemm", "matmul_3d", "conv_transpose"})
       for (const Case& test : kCases)
@@ -287,10 +284,7 @@ TEST_CASE("models on grids of floats and of few levels run in ONNX Runtime alike
 }
 
 TEST_CASE("exported models run in ONNX Runtime and agree with the simulation") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : kCases) {
     DYNAMIC_SECTION(test.name) { CheckAgainstOrt(test); }
   }

@@ -141,10 +141,7 @@ void CheckCase(const Case& test, const Mode& mode) {
 }
 
 TEST_CASE("recurrent layers and fused attention run with weights as codes in ONNX Runtime") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : kCases)
     for (const Mode& mode : kModes)
       // Layers without a form that quantizes at run time stay float there.

@@ -69,10 +69,7 @@ double Largest(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 TEST_CASE("a model of operators on codes runs in ONNX Runtime like its QDQ form") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   const auto session = e2e::Calibrated(kImageNet, {2, 4, 12, 12});
   auto codes = target::Export(session->model, session->encodings, {.format = "qoperator"});
   INFO((codes.ok() ? "" : codes.status().message()));
@@ -110,10 +107,7 @@ TEST_CASE("a model of operators on codes runs in ONNX Runtime like its QDQ form"
 }
 
 TEST_CASE("layers that quantize their input at run time run in ONNX Runtime") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   const char* const text = R"(opset 10
     graph g (float32[N,4,6,6] x) => (float32[N,7] y) {
       float32[8,4,3,3] w = random(1)

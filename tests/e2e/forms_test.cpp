@@ -269,10 +269,7 @@ void CheckSetting(const Setting& setting) {
 }  // namespace
 
 TEST_CASE("all forms of layers on all targets load in ONNX Runtime and agree with the simulation") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Setting& setting : kSettings) DYNAMIC_SECTION(Name(setting)) { CheckSetting(setting); }
 }
 

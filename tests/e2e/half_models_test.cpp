@@ -123,12 +123,6 @@ double Distance(const Tensor& a, const Tensor& b) {
   return difference / largest;
 }
 
-bool Skipped() {
-  if (e2e::OrtAvailable()) return false;
-  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-  return true;
-}
-
 void CheckWay(const graph::Model& model, const Net& net, const Way& way, const Tensor& x) {
   const graph::Model written = Quantized(model, net, way);
   for (size_t i = 0; i < model.graph->inputs.size(); ++i)
@@ -179,7 +173,7 @@ TEST_CASE("a quantized float16 model becomes a float16 model again") {
 }
 
 TEST_CASE("float16 models are quantized like any other") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net :
        {e2e::kConvNet, e2e::kTransformer, e2e::kBranches, e2e::kLoop, e2e::kRecurrent,
         e2e::kTransposed})
@@ -194,7 +188,7 @@ TEST_CASE("float16 models are quantized like any other") {
 }
 
 TEST_CASE("float32 models in float16 give ONNX Runtime's results in float32") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {e2e::kConvNet, e2e::kTransformer, e2e::kBranches, e2e::kLoop,
                          e2e::kRecurrent, e2e::kTransposed})
     for (const bool keep_io : {false, true}) {
@@ -233,7 +227,7 @@ TEST_CASE("float32 models in float16 give ONNX Runtime's results in float32") {
 // computes in float32 there. Inputs and outputs in float32 stand for the types that Node.js does
 // not have.
 TEST_CASE("bfloat16 inside of a model gives way to float32 where the runtime has no kernels") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {e2e::kConvNet, e2e::kTransformer, e2e::kBranches, e2e::kLoop})
     for (const Way& way : kWays) {
       if (std::string(way.target) == "generic") continue;
@@ -256,7 +250,7 @@ TEST_CASE("bfloat16 inside of a model gives way to float32 where the runtime has
 }
 
 TEST_CASE("float64 models are quantized in float32 and keep their inputs and outputs") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {e2e::kConvNet, e2e::kTransformer, e2e::kBranches})
     for (const Way& way : kWays) {
       if (std::string(way.target) == "generic") continue;

@@ -65,14 +65,8 @@ double Distance(const Tensor& a, const Tensor& b) {
   return difference / largest;
 }
 
-bool Skipped() {
-  if (e2e::OrtAvailable()) return false;
-  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-  return true;
-}
-
 TEST_CASE("float16 models give ONNX Runtime's results within the type's precision") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {kConvNet, kTransformer}) {
     INFO(net.name);
     const e2e::ScratchFolder scratch(std::string("half-") + net.name);
@@ -91,7 +85,7 @@ TEST_CASE("float16 models give ONNX Runtime's results within the type's precisio
 }
 
 TEST_CASE("bfloat16 models give the results of their weights in float32, within the type's precision") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {kConvNet, kTransformer}) {
     INFO(net.name);
     const e2e::ScratchFolder scratch(std::string("bfloat-") + net.name);
@@ -109,7 +103,7 @@ TEST_CASE("bfloat16 models give the results of their weights in float32, within 
 
 // ONNX Runtime has neither Conv nor Erf in double: its float32 results tell as much as they can.
 TEST_CASE("float64 models give ONNX Runtime's float32 results, in double") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {kConvNet, kTransformer}) {
     INFO(net.name);
     const e2e::ScratchFolder scratch(std::string("double-") + net.name);

@@ -16,10 +16,7 @@ namespace roundel {
 namespace {
 
 bool CanCompare() {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return false;
-  }
+  if (e2e::SkippedWithoutOrt()) return false;
   if (!engine::HasExactDotProduct()) {
     WARN("skipped: this machine has no exact dot product of bytes");
     return false;

@@ -45,12 +45,6 @@ std::vector<double> InOrt(const char* text, const Shape& input, const char* targ
   return sqnr;
 }
 
-bool Available() {
-  if (e2e::OrtAvailable()) return true;
-  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-  return false;
-}
-
 struct Case {
   const char* name;
   const char* text;
@@ -153,13 +147,13 @@ constexpr char kSpectrum[] = R"(opset 13
   })";
 
 TEST_CASE("quiet bands come through the logarithm of a spectrum") {
-  if (!Available()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const char* target : {"ort-cpu", "generic", "openvino"})
     for (const double sqnr : InOrt(kSpectrum, {4, 1, 64}, target)) CHECK(sqnr > 30);
 }
 
 TEST_CASE("accuracy in ONNX Runtime where eight bits would lose it") {
-  if (!Available()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : kCases)
     for (const char* target : {"ort-cpu", "generic", "openvino"})
       DYNAMIC_SECTION(test.name << ", " << target) {
@@ -168,7 +162,7 @@ TEST_CASE("accuracy in ONNX Runtime where eight bits would lose it") {
 }
 
 TEST_CASE("operators on codes gain the same") {
-  if (!Available()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : kCases) DYNAMIC_SECTION(test.name) {
       for (const double sqnr : InOrt(test.text, test.input, "ort-cpu", "qoperator"))
         CHECK(sqnr > test.least);
@@ -176,12 +170,12 @@ TEST_CASE("operators on codes gain the same") {
 }
 
 TEST_CASE("boxes beside scores where every op is quantized") {
-  if (!Available()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   for (const double sqnr : InOrt(kCases[1].text, kCases[1].input, "qnn-htp")) CHECK(sqnr > 25);
 }
 
 TEST_CASE("layers whose results float ops read run in integers without a pair behind them") {
-  if (!Available()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   const auto session = e2e::Calibrated(R"(opset 13
     graph g (float32[N,16] x) => (float32[N,4] y) {
       float32[16,8] w = random(1)

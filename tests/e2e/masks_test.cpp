@@ -29,10 +29,7 @@ graph::Model Quantized(const graph::Model& model, const char* target, bool maske
 }
 
 TEST_CASE("masked scores come out of ONNX Runtime as they do in float") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   const e2e::ScratchFolder scratch("masks");
   const engine::Batch judged = support::MaskBatch(32, true, 11);
   std::vector<e2e::OrtJob> jobs;

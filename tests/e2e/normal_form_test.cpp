@@ -76,12 +76,6 @@ graph::Model Quantized(graph::Model model, const Tensor& sample) {
   return std::move(*made);
 }
 
-bool Skipped() {
-  if (e2e::OrtAvailable()) return false;
-  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-  return true;
-}
-
 // Functions with attributes that are handed on and defaults, functions in branches and branches in
 // functions, constants of every kind.
 constexpr char kExported[] = R"(opset 17, local 1
@@ -120,7 +114,7 @@ constexpr char kExported[] = R"(opset 17, local 1
 
 TEST_CASE(
     "functions, branches and chains of constants compute in their normal form what they did") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   const auto model = graph::Parse(kExported);
   INFO((model.ok() ? "" : model.status().message()));
   REQUIRE(model.ok());
@@ -153,7 +147,7 @@ TEST_CASE(
 }
 
 TEST_CASE("every form of a model is quantized to what ONNX Runtime loads, with the same results") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   const Tensor x = RandomInput({8, 3, 6, 6}, 5);
   const std::vector<Tensor> wanted = InOrt(Quantized(support::PlainFormModel(), x), "x", x);
   for (const support::ModelForm& form : support::ModelForms()) {
@@ -168,7 +162,7 @@ TEST_CASE("every form of a model is quantized to what ONNX Runtime loads, with t
 }
 
 TEST_CASE("activations that exporters spell out") {
-  if (Skipped()) return;
+  if (e2e::SkippedWithoutOrt()) return;
   const std::vector<std::pair<std::string, std::string>> idioms = {
       {"m = Mul(x, a)\ny = Max(x, m)", "LeakyRelu"},
       {"c = Greater(x, zero)\nm = Mul(x, a)\ny = Where(c, x, m)", "LeakyRelu"},

@@ -85,10 +85,7 @@ Result<std::vector<std::vector<Tensor>>> OneJob(const std::vector<Tensor>& outpu
 }  // namespace
 
 void CheckOps(const std::string& group, const std::vector<OpCase>& cases) {
-  if (!OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (SkippedWithoutOrt()) return;
   const ScratchFolder scratch("ops-" + group);
   std::vector<Prepared> prepared;
   std::vector<OrtJob> jobs;

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"
@@ -48,6 +49,12 @@ bool OrtAvailable() {
   static const bool available = fs::exists(kFolder / "node_modules/onnxruntime-node") &&
                                 !Capture("node --version 2>/dev/null").empty();
   return available;
+}
+
+bool SkippedWithoutOrt() {
+  if (OrtAvailable()) return false;
+  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
+  return true;
 }
 
 Result<std::vector<std::vector<Tensor>>> RunOrt(const std::vector<OrtJob>& jobs,

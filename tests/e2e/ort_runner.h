@@ -11,6 +11,8 @@ namespace roundel::e2e {
 
 // False where node or the package is missing; tests then skip and say so.
 bool OrtAvailable();
+// True, with a warning in the running test, where it is false.
+bool SkippedWithoutOrt();
 
 struct OrtJob {
   std::string model;      // file

@@ -102,10 +102,7 @@ double Sqnr(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
 TEST_CASE(
     "models made with one sample inside are calibrated, evaluated and dumped one sample at a "
     "time") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Kind& kind : Kinds()) {
     INFO(kind.name);
     // Outputs stay mapped: each run has a folder of its own.

@@ -154,10 +154,7 @@ void CheckCase(const Case& test) {
 }  // namespace
 
 TEST_CASE("weight-only layers run in ONNX Runtime and agree with the simulation") {
-  if (!e2e::OrtAvailable()) {
-    WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-    return;
-  }
+  if (e2e::SkippedWithoutOrt()) return;
   for (const Case& test : kCases) {
     DYNAMIC_SECTION(test.format << " " << test.bits << " bits, "
                                 << (test.symmetric ? "symmetric" : "asymmetric") << ", blocks of "
