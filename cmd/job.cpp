@@ -262,11 +262,8 @@ class Job {
     report_.Fact("layers_packed", forms.packed);
     report_.Fact("layers_dequantized", forms.dequantized);
     report_.Fact("layers_float", forms.floats);
-    if (session_.target.rounds_product_inputs && forms.products > 0)
-      Warn(StrCat(forms.products, forms.products == 1 ? " product" : " products",
-                  " of floats and dequantized weights: ONNX Runtime (1.30) rounds the floats to 8 bits "
-                  "by blocks, which the figures here do not show; its session option "
-                  "session.qdq_matmulnbits_accuracy_level=1 keeps them in float"));
+    if (session_.target.rounds_product_inputs)
+      report_.Fact("layers_rounded_inputs", forms.products);
     return CheckRules();
   }
 

@@ -101,6 +101,9 @@ std::string SpeedLine(const report::Report& report) {
   add("layers_packed", " on packed weights (as fast as float or faster)");
   add("layers_dequantized", " in float on weights dequantized in every run (slower)");
   add("layers_float", " in float");
+  add("layers_rounded_inputs",
+      " of them on inputs that ONNX Runtime rounds to 8 bits by blocks, as the check does (its option "
+      "session.qdq_matmulnbits_accuracy_level=1 prevents it)");
   return parts.empty() ? "" : StrCat("layers     ", Join(parts), "\n");
 }
 

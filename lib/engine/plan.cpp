@@ -7,11 +7,14 @@
 #include "lib/base/text.h"
 #include "lib/engine/integer/kernels.h"
 #include "lib/engine/plan_builder.h"
+#include "lib/engine/round_inputs.h"
+#include "lib/graph/rounded_products.h"
 
 namespace roundel::engine {
 
 Result<Plan> PlanBuilder::Build() {
   ASSIGN_OR_RETURN(flat_, Flatten(source_.model, graph_, source_.function, &budget_));
+  if (graph::RoundsProductInputs(source_.model)) RoundInputs();
   if (options_.fast_kernels && !options_.simulate) TakePairs();
   ASSIGN_OR_RETURN(producer_, Producers(flat_));
   RETURN_IF_ERROR(FindRoots());
@@ -31,6 +34,15 @@ Result<Plan> PlanBuilder::Build() {
   MakeKernels();
   FindDeaths();
   return std::move(plan_);
+}
+
+void PlanBuilder::RoundInputs() {
+  const auto outer = [this](const std::string& value) -> const Tensor* {
+    for (const Captured& captured : source_.captured)
+      if (captured.name == value) return captured.constant ? &*captured.constant : nullptr;
+    return nullptr;
+  };
+  RoundInputsOfProducts(graph_, outer, &flat_);
 }
 
 void PlanBuilder::TakePairs() {

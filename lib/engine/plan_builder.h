@@ -38,6 +38,7 @@ class PlanBuilder {
 
  private:
   // ---- plan.cpp
+  void RoundInputs();
   void TakePairs();
   bool IsSource(const std::string& name) const;
   Status FindRoots();

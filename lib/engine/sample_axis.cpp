@@ -363,7 +363,7 @@ const std::map<std::string, Judge::Rule>& Judge::Rules() {
     for (const char* op : PointwiseOps()) map[op] = &Judge::Same;
     for (const char* op : BroadcastOps()) map[op] = &Judge::Broadcast;
     for (const char* op :
-         {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "Split"})
+         {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "RoundBlocks", "Split"})
       map[op] = &Judge::Axis;
     for (const char* op : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"})
       map[op] = &Judge::Reduce;

@@ -103,6 +103,7 @@ const Rules kContrib = {
     {"QuickGelu", {0}},
     {"Range", {0}},
     {"RotaryEmbedding", {0}},
+    {"RoundBlocks", {0}},
     {"SkipLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
     {"SkipSimplifiedLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
     {"TransposeMatMul", {0}},

@@ -3,7 +3,9 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
+#include "lib/graph/rounded_products.h"
 #include "lib/target/graph_edit.h"
+#include "lib/target/layer_forms.h"
 #include "lib/target/narrow.h"
 
 namespace roundel::target {
@@ -18,6 +20,7 @@ ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
                   .matmul_channel_rank =
                       rank == profile.max_channel_rank.end() ? 0 : rank->second,
                   .min_opset = profile.min_opset},
+          .rounds_product_inputs = profile.rounds_product_inputs,
           .accuracy_level = profile.accuracy_level,
           .narrow = NarrowOptionsOf(profile)};
 }
@@ -46,6 +49,8 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   graph::RestoreBodies(bodies, &out);
   RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));
   out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
+  if (options.rounds_product_inputs && CountLayerForms(out).products > 0)
+    out.SetMetadata(graph::kRoundsProductInputs, "true");
   return out;
 }
 

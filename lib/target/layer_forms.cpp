@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/graph/rounded_products.h"
 #include "lib/target/op_facts.h"
 
 namespace roundel::target {
@@ -36,18 +37,21 @@ bool IsDequantized(const Scopes& scopes, const std::string& value) {
   return Dequantizer(scopes, value) != nullptr;
 }
 
-// A MatMul or Gemm that multiplies floats with constant codes of 2, 4 or 8 bits.
-bool IsProductOfCodes(const Scopes& scopes, const Node& node) {
-  if (!node.Is("MatMul") && !node.Is("Gemm")) return false;
-  const Node* weight = Dequantizer(scopes, node.input(1));
-  if (!weight || IsDequantized(scopes, node.input(0))) return false;
-  for (const Graph* scope : scopes) {
-    const Tensor* codes = scope->Constant(weight->input(0));
-    if (!codes) continue;
-    const int bits = BitWidth(codes->dtype());
-    return codes->rank() == 2 && IsInteger(codes->dtype()) && (bits == 2 || bits == 4 || bits == 8);
-  }
-  return false;
+bool RoundsInput(const Scopes& scopes, const Node& node) {
+  const Graph& graph = *scopes.back();
+  const auto readers = [&](const std::string& value) {
+    std::vector<const Node*> nodes;
+    for (const graph::Use& use : graph.Uses(value)) nodes.push_back(use.node);
+    if (graph.IsOutput(value)) nodes.push_back(nullptr);
+    return nodes;
+  };
+  const auto constant = [&](const std::string& value) -> const Tensor* {
+    for (auto scope = scopes.rbegin(); scope != scopes.rend(); ++scope)
+      if (const Tensor* found = (*scope)->Constant(value)) return found;
+    return nullptr;
+  };
+  const auto producer = [&](const std::string& value) { return graph.Producer(value); };
+  return graph::RoundedInputOf(node, {producer, readers, constant}).block_size > 0;
 }
 
 void Count(const Scopes& scopes, LayerForms* forms) {
@@ -67,7 +71,7 @@ void Count(const Scopes& scopes, LayerForms* forms) {
       const bool sides[2] = {IsDequantized(scopes, node->input(0)),
                              IsDequantized(scopes, node->input(1))};
       const bool on_codes = sides[0] && sides[1] && !IsRecurrent(*node);
-      if (IsProductOfCodes(scopes, *node)) ++forms->products;
+      if (RoundsInput(scopes, *node)) ++forms->products;
       ++(on_codes ? forms->on_codes : sides[0] || sides[1] ? forms->dequantized : forms->floats);
     }
   }

@@ -82,8 +82,8 @@ struct Profile {
   // The runtime quantizes float weights and biases of Conv, ConvTranspose and Gemm by itself where it
   // finds the node between pairs, with one scale a tensor: export keeps it from that.
   bool quantizes_between_pairs = false;
-  // The runtime turns MatMul and Gemm on dequantized weights of 2, 4 or 8 bits into MatMulNBits, which
-  // rounds the other input to 8 bits by blocks.
+  // The runtime rounds the float input of products on dequantized weights to 8 bits by blocks
+  // (lib/graph/rounded_products.h).
   bool rounds_product_inputs = false;
 };
 

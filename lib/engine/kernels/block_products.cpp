@@ -8,6 +8,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/vectorize.h"
+#include "lib/graph/rounded_products.h"
 
 namespace roundel::engine {
 namespace {
@@ -27,9 +28,9 @@ ROUNDEL_VECTORIZE void RoundBlock(const float* from, int64_t n, float* to) {
 }  // namespace
 
 int64_t RoundedBlock(const graph::Node& node, bool floats, bool ordered) {
-  const int64_t block = node.Int("block_size", 0), bits = node.Int("bits", 4);
-  const bool rounds = node.Int("accuracy_level", 0) == 4 && (bits == 4 || bits == 8) && !floats &&
-                      !ordered && block >= 16 && block <= 256;
+  const int64_t block = node.Int("block_size", 0);
+  const bool rounds = node.Int("accuracy_level", 0) == 4 && !floats && !ordered &&
+                      graph::RoundsInputOfBlocks(node.Int("bits", 4), block);
   return rounds ? block : 0;
 }
 

@@ -286,6 +286,24 @@ Tensor BlocksToFloat(const BlockSpec& spec, const Tensor& scales) {
   return values;
 }
 
+// What round_inputs.h puts into a plan: the values that a product on codes sees, as floats.
+Status RoundInBlocks(OpContext& context) {
+  RETURN_IF_ERROR(RequireInputs(context, 1));
+  RETURN_IF_ERROR(RequireFloat(context, {0}));
+  const Tensor& x = *context.input(0);
+  const int64_t block = context.node().Int("block_size", 0);
+  if (x.rank() < 1 || block < 1)
+    return ModelError(StrCat("blocks of ", block, " for values of shape ", ShapeString(x.shape())));
+  if (x.rank() == 2 && context.node().Int("matrices", 1) == 0) {
+    context.SetOutput(0, x);
+    return OkStatus();
+  }
+  ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, x.shape()));
+  if (x.size() > 0)
+    RoundBlocks(x.data<float>(), x.size() / x.dim(-1), x.dim(-1), block, y->mutable_data<float>());
+  return OkStatus();
+}
+
 Status GatherBlockQuantized(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
   RETURN_IF_ERROR(RequireFloat(context, {2}));
@@ -303,6 +321,7 @@ std::vector<OpEntry> BlockQuantizedRows() {
   return {
       {"GatherBlockQuantized", "com.microsoft", 1, kLatest, &ViaFloat<&GatherBlockQuantized>},
       {"MatMulNBits", "com.microsoft", 1, kLatest, &ViaFloat<&MatMulNBits>},
+      {"RoundBlocks", "roundel", 1, kLatest, &ViaFloat<&RoundInBlocks>},
   };
 }
 
