@@ -58,6 +58,9 @@ const Rules kOnnx = {
     {"Xor", {kIsBool}},
 };
 
+// What the engine puts into its plans.
+const Rules kOwn = {{"RoundBlocks", {0}}};
+
 // Operators of com.microsoft; those that are not named are unknown.
 const Rules kContrib = {
     {"Attention", {0}},
@@ -103,7 +106,6 @@ const Rules kContrib = {
     {"QuickGelu", {0}},
     {"Range", {0}},
     {"RotaryEmbedding", {0}},
-    {"RoundBlocks", {0}},
     {"SkipLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
     {"SkipSimplifiedLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
     {"TransposeMatMul", {0}},
@@ -141,7 +143,7 @@ struct Known {
 };
 
 const Rules* RulesOf(const std::string& domain) {
-  return domain.empty() ? &kOnnx : domain == "com.microsoft" ? &kContrib : nullptr;
+  return domain.empty() ? &kOnnx : domain == "com.microsoft" ? &kContrib : domain == "roundel" ? &kOwn : nullptr;
 }
 
 // The attribute that says what some operators make; nullptr for all others.
