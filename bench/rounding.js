@@ -32,10 +32,8 @@ function run(name, method) {
     '--count', count, '--recipe', recipe, '--store', path.join(scratch, 'rounding.store'), '-o', out, '-q']);
   const report = JSON.parse(fs.readFileSync(out.replace('.onnx', '.report.json'), 'utf8'));
   const layers = {};
-  for (const record of report.passes.pop().records) {
-    const found = /held out \S+ -> ([^)]+)\)/.exec(record.reason);
-    if (record.action === 'solved' && found) layers[record.subject] = +found[1];
-  }
+  for (const layer of report.passes.pop().layers)
+    if (layer.held_out_after !== undefined) layers[layer.node] = layer.held_out_after;
   return {layers, seconds};
 }
 

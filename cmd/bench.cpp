@@ -22,7 +22,7 @@
 #include "lib/io/npy.h"
 #include "lib/quant/statistics.h"
 #include "lib/report/report.h"
-#include "lib/target/profile.h"
+#include "lib/targets/profile.h"
 
 namespace roundel::cmd {
 namespace {

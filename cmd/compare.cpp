@@ -14,7 +14,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
 #include "lib/report/report.h"
-#include "lib/target/float_types.h"
+#include "lib/targets/float_types.h"
 
 namespace roundel::cmd {
 namespace {
@@ -52,7 +52,7 @@ Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
   return OpenNamed(options, loaded->model, **other, nullptr);
 }
 
-Result<int64_t> CompareAll(engine::DataSource& data, ComparedModels* models) {
+Result<int64_t> CompareAll(DataSource& data, ComparedModels* models) {
   ASSIGN_OR_RETURN(const int64_t samples, AddTensorErrors(data, models));
   // Worst first; NaN (nothing compared) last; equal ones in execution order.
   std::stable_sort(models->pairs.begin(), models->pairs.end(),

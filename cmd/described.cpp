@@ -48,7 +48,7 @@ Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model, target::F
     ASSIGN_OR_RETURN(const recipe::Recipe recipe,
                      recipe::ParseRecipe(origin.passes, "passes of the encodings",
                                          FullRecipeSpec()));
-    passes::Session session;
+    Session session;
     session.model = std::move(*model);
     ASSIGN_OR_RETURN(session.target,
                      target::LoadProfile(origin.target.empty() ? "generic" : origin.target));
@@ -109,7 +109,7 @@ Result<Described> LoadDescribed(const LoadedModel& given, const std::string& enc
   return described;
 }
 
-io::EncodingsOrigin OriginOf(const passes::Session& session, const recipe::Recipe& recipe,
+io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recipe,
                              const report::Report& report, const std::string& model_hash,
                              const std::string& recipe_hash) {
   io::EncodingsOrigin origin{.model = model_hash, .target = session.target.name};

@@ -27,7 +27,7 @@ struct Described {
 Result<Described> LoadDescribed(const LoadedModel& given, const std::string& encodings_path);
 
 // What a job writes about the model of its encodings. `report`: of the passes that ran.
-io::EncodingsOrigin OriginOf(const passes::Session& session, const recipe::Recipe& recipe,
+io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recipe,
                              const report::Report& report, const std::string& model_hash,
                              const std::string& recipe_hash);
 

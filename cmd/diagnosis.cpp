@@ -9,9 +9,9 @@
 
 #include "cmd/tensor_errors.h"
 #include "lib/base/interrupt.h"
-#include "lib/engine/first_samples.h"
 #include "lib/quant/metrics.h"
-#include "lib/target/profile.h"
+#include "lib/targets/profile.h"
+#include "lib/tensor/first_samples.h"
 
 namespace roundel::cmd {
 namespace {
@@ -44,7 +44,7 @@ bool HasEncoding(const Node& node, const quant::EncodingTable& table) {
          std::any_of(node.outputs.begin(), node.outputs.end(), encoded);
 }
 
-std::vector<Suspect> FindSuspects(const passes::Session& session,
+std::vector<Suspect> FindSuspects(const Session& session,
                                   const std::vector<std::string>& outputs,
                                   const std::vector<ValuePair>& pairs) {
   const Graph& graph = *session.model.graph;
@@ -73,16 +73,16 @@ std::vector<Suspect> FindSuspects(const passes::Session& session,
 // The float outputs on the first samples, and how far simulations are from them.
 class Trials {
  public:
-  Trials(const passes::Session& session, const std::vector<std::string>& outputs)
+  Trials(const Session& session, const std::vector<std::string>& outputs)
       : session_(session), outputs_(outputs) {}
 
   Status Prepare() {
-    engine::FirstSamples data(*session_.data, kSamples);
+    FirstSamples data(*session_.data, kSamples);
     RETURN_IF_ERROR(data.Rewind());
     ASSIGN_OR_RETURN(const auto model,
                      engine::Executor::Create(session_.model, {.outputs = outputs_}));
     while (true) {
-      ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, data.Next());
+      ASSIGN_OR_RETURN(std::optional<Batch> batch, data.Next());
       if (!batch) return OkStatus();
       ASSIGN_OR_RETURN(auto values, model->Run(batch->inputs));
       expected_.push_back(std::move(values));
@@ -131,14 +131,14 @@ class Trials {
   }
 
  private:
-  const passes::Session& session_;
+  const Session& session_;
   const std::vector<std::string>& outputs_;
   std::vector<std::vector<Tensor>> inputs_, expected_;
 };
 
 // Op types with a grid that the outputs depend on, those that cost most at their own nodes first.
 // Types that cost nothing there may do harm elsewhere: a Concat gives its range to all its inputs.
-std::vector<std::string> TypesByLoss(const passes::Session& session,
+std::vector<std::string> TypesByLoss(const Session& session,
                                      const std::vector<std::string>& outputs,
                                      const std::vector<Suspect>& suspects) {
   std::map<std::string, double> losses;
@@ -169,10 +169,10 @@ std::vector<std::vector<std::string>> SetsToTry(const std::vector<Suspect>& susp
 
 }  // namespace
 
-Result<Diagnosis> Diagnose(const passes::Session& session, const std::vector<std::string>& outputs,
+Result<Diagnosis> Diagnose(const Session& session, const std::vector<std::string>& outputs,
                            double min_sqnr) {
   Diagnosis diagnosis;
-  engine::FirstSamples data(*session.data, kSamples);
+  FirstSamples data(*session.data, kSamples);
   ASSIGN_OR_RETURN(ComparedModels models,
                    OpenCompared(session.model, session.model, &session.encodings));
   RETURN_IF_ERROR(AddTensorErrors(data, &models).status());

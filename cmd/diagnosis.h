@@ -27,7 +27,7 @@ struct Diagnosis {
 // Looks for the nodes to blame for the SQNR of `outputs` (names of graph outputs). Runs the float
 // model and its simulation on the first samples: once with a tap on every value, then once for
 // every set of nodes tried. A set helps if it lifts the worst output to `min_sqnr` dB.
-Result<Diagnosis> Diagnose(const passes::Session& session, const std::vector<std::string>& outputs,
+Result<Diagnosis> Diagnose(const Session& session, const std::vector<std::string>& outputs,
                            double min_sqnr);
 
 }  // namespace roundel::cmd

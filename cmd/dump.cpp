@@ -137,7 +137,7 @@ class Dump {
 };
 
 // One go through the data; false as Dump::Append says.
-Result<bool> TryDump(const Options& options, engine::Executor& executor, engine::DataSource& data,
+Result<bool> TryDump(const Options& options, engine::Executor& executor, DataSource& data,
                      std::set<std::string>* apart, std::vector<std::string>* written) {
   Dump inputs(options.folder, "input",
               options.inputs ? executor.input_names() : std::vector<std::string>(), data.size(),
@@ -149,7 +149,7 @@ Result<bool> TryDump(const Options& options, engine::Executor& executor, engine:
   bool fits = true;
   while (true) {
     if (Interrupted()) return InterruptedError();
-    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data.Next());
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, data.Next());
     if (!batch) break;
     if (options.inputs) {
       ASSIGN_OR_RETURN(fits, inputs.Append(batch->inputs, batch->size));
@@ -178,7 +178,7 @@ Result<bool> TryDump(const Options& options, engine::Executor& executor, engine:
 
 // What belongs in files of their own shows when a sample comes that does not continue the others'
 // rows.
-Status DumpAll(const Options& options, engine::Executor& executor, engine::DataSource& data,
+Status DumpAll(const Options& options, engine::Executor& executor, DataSource& data,
                std::vector<std::string>* written) {
   std::set<std::string> apart;
   for (bool done = false; !done;) {

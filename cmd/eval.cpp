@@ -6,12 +6,12 @@
 
 #include "cmd/command.h"
 #include "cmd/described.h"
-#include "cmd/evaluation.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
 #include "lib/base/text.h"
+#include "lib/eval/evaluation.h"
 #include "lib/report/report.h"
-#include "lib/target/float_types.h"
+#include "lib/targets/float_types.h"
 
 namespace roundel::cmd {
 namespace {
@@ -22,7 +22,7 @@ struct Options {
   std::string model, second, encodings;
   std::string metric = "auto";
   DataFlags data;
-  Gate gate;
+  eval::Gate gate;
 };
 
 struct Models {
@@ -68,7 +68,7 @@ Result<Models> LoadModels(const Options& options) {
   return models;
 }
 
-Json ToJson(const Models& models, const Evaluation& result, const data::DatasetFacts& facts) {
+Json ToJson(const Models& models, const eval::Evaluation& result, const data::DatasetFacts& facts) {
   const auto model_json = [&](const std::string& path, const quant::TopCounts& counts) {
     Json json = {{"model", path}};
     if (!result.class_output.empty()) {
@@ -94,7 +94,7 @@ Json ToJson(const Models& models, const Evaluation& result, const data::DatasetF
   }
   if (models.second == nullptr) return json;
   json["outputs"] = Json::array();
-  for (const OutputResult& output : result.outputs) {
+  for (const eval::OutputResult& output : result.outputs) {
     Json entry = {{"name", output.name},
                   {"sqnr_db", output.error.Sqnr()},
                   {"cosine", output.error.Cosine()},
@@ -108,7 +108,7 @@ Json ToJson(const Models& models, const Evaluation& result, const data::DatasetF
   return json;
 }
 
-void PrintLanguage(const Models& models, const TokenSums& sums, std::ostream& out) {
+void PrintLanguage(const Models& models, const eval::TokenSums& sums, std::ostream& out) {
   if (sums.tokens == 0) return;
   std::vector<std::vector<std::string>> rows = {{"model", "perplexity", "KL (nats)"}};
   rows.push_back({models.first_model.path, StrFormat("%.4f", sums.Perplexity()), "-"});
@@ -118,7 +118,7 @@ void PrintLanguage(const Models& models, const TokenSums& sums, std::ostream& ou
   out << "\n" << sums.tokens << " predicted tokens\n" << report::TextTable(rows);
 }
 
-void Print(const Models& models, const Evaluation& result, const data::DatasetFacts& facts,
+void Print(const Models& models, const eval::Evaluation& result, const data::DatasetFacts& facts,
            std::ostream& out) {
   out << result.samples << " samples";
   if (result.skipped > 0) out << ", " << result.skipped << " skipped";
@@ -138,14 +138,14 @@ void Print(const Models& models, const Evaluation& result, const data::DatasetFa
   if (models.second == nullptr) return;
   std::vector<std::vector<std::string>> rows = {
       {"output", "SQNR dB", "cosine", "max error", "top-1 agreement %"}};
-  for (const OutputResult& output : result.outputs)
+  for (const eval::OutputResult& output : result.outputs)
     rows.push_back({Printable(output.name), StrFormat("%.2f", output.error.Sqnr()),
                     StrFormat("%.6f", output.error.Cosine()), StrCat(output.error.MaxError()),
                     output.rows == 0
                         ? "-"
                         : StrFormat("%.2f", output.AgreePercent())});
   out << "\n" << report::TextTable(rows);
-  for (const OutputResult& output : result.outputs) {
+  for (const eval::OutputResult& output : result.outputs) {
     if (output.differing_shapes > 0)
       out << Printable(output.name) << ": the shapes differ in " << output.differing_shapes
           << " batches, which are left out\n";
@@ -166,19 +166,19 @@ Status RunEval(const Options& options, Console& console) {
   std::vector<const graph::Model*> run = {&models.first_model.model};
   if (models.second_model) run.push_back(&*models.second_model);
   ASSIGN_OR_RETURN(const auto data, OpenData(params, run, "--data PATH", &facts));
-  const EvaluateOptions evaluate{.perplexity = options.metric == "perplexity"};
+  const eval::EvaluateOptions evaluate{.perplexity = options.metric == "perplexity"};
   if (models.second == nullptr && !facts.has_labels && !evaluate.perplexity)
     return UsageError(
         "one model without labels has nothing to measure: give --labels, MODEL2 or --metric "
         "perplexity");
-  ASSIGN_OR_RETURN(const Evaluation result,
-                   Evaluate(*models.first, models.second.get(), *data, evaluate));
+  ASSIGN_OR_RETURN(const eval::Evaluation result,
+                   eval::Evaluate(*models.first, models.second.get(), *data, evaluate));
   if (console.json)
     console.out << ToJson(models, result, facts).dump(2, ' ', false, Json::error_handler_t::replace)
                 << "\n";
   else
     Print(models, result, facts, console.out);
-  return CheckGate(options.gate, result);
+  return eval::CheckGate(options.gate, result);
 }
 
 }  // namespace

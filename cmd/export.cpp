@@ -15,10 +15,10 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/tensorrt_cache.h"
-#include "lib/target/export.h"
-#include "lib/target/lint.h"
-#include "lib/target/narrow.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/export.h"
+#include "lib/targets/lint.h"
+#include "lib/targets/narrow.h"
+#include "lib/targets/qdq.h"
 
 namespace roundel::cmd {
 namespace {

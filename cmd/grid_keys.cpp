@@ -8,7 +8,7 @@
 #include "cmd/recipes.h"
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
-#include "lib/target/grid_name.h"
+#include "lib/targets/grid_name.h"
 
 namespace roundel::cmd {
 namespace {

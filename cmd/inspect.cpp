@@ -73,7 +73,7 @@ void CountParameters(const graph::Graph& graph, Findings* findings) {
 
 // Each on what the ones before it left: equalization needs folded normalisations.
 std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
-  passes::Session session;
+  Session session;
   session.dry = true;
   session.model = graph::Clone(model);
   std::vector<Findings::PassResult> results;

@@ -10,7 +10,6 @@
 #include <utility>
 
 #include "cmd/described.h"
-#include "cmd/evaluation.h"
 #include "cmd/grid_keys.h"
 #include "cmd/outputs.h"
 #include "cmd/recipes.h"
@@ -19,12 +18,13 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
+#include "lib/eval/evaluation.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/statistics_json.h"
-#include "lib/target/export.h"
-#include "lib/target/layer_forms.h"
-#include "lib/target/lint.h"
-#include "lib/target/narrow.h"
+#include "lib/targets/export.h"
+#include "lib/targets/layer_forms.h"
+#include "lib/targets/lint.h"
+#include "lib/targets/narrow.h"
 #include "passes/runner.h"
 
 namespace roundel::cmd {
@@ -327,16 +327,16 @@ class Job {
     ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
     ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(
                                             target::InFloat32(quantized_, session_.types)));
-    ASSIGN_OR_RETURN(const Evaluation result, Evaluate(*first, second.get(), *data));
+    ASSIGN_OR_RETURN(const eval::Evaluation result, eval::Evaluate(*first, second.get(), *data));
     report_.Fact("eval_data_hash", facts.hash);
     report_.Fact("eval_samples", result.samples);
     if (!result.class_output.empty()) {
       report_.Fact("eval_top1_float", result.first.Top1Percent());
       report_.Fact("eval_top1_quantized", result.second.Top1Percent());
     }
-    for (const OutputResult& output : result.outputs)
+    for (const eval::OutputResult& output : result.outputs)
       report_.Fact(StrCat("eval_sqnr_db ", output.name), output.error.Sqnr());
-    return CheckGate({gate.Float("min_sqnr"), gate.Float("max_drop")}, result);
+    return eval::CheckGate({gate.Float("min_sqnr"), gate.Float("max_drop")}, result);
   }
 
   Status Write(const OutputNames& names) {
@@ -371,9 +371,9 @@ class Job {
   Console& console_;
   std::optional<Store> store_;
   report::Report report_;
-  std::unique_ptr<engine::DataSource> data_;
+  std::unique_ptr<DataSource> data_;
   std::vector<std::pair<std::string, std::string>> statistics_;  // path and contents
-  passes::Session session_;
+  Session session_;
   std::string model_hash_;
   std::vector<std::string> encodings_versions_;
   graph::Model original_, quantized_;  // before the passes, and as it is written

@@ -10,8 +10,8 @@
 #include "lib/base/status.h"
 #include "lib/recipe/recipe.h"
 #include "lib/report/report.h"
-#include "lib/target/float_types.h"
-#include "lib/target/profile.h"
+#include "lib/targets/float_types.h"
+#include "lib/targets/profile.h"
 
 namespace roundel::cmd {
 

@@ -6,8 +6,8 @@
 #include "cmd/command.h"
 #include "cmd/loading.h"
 #include "lib/base/text.h"
-#include "lib/target/lint.h"
-#include "lib/target/quantized.h"
+#include "lib/targets/lint.h"
+#include "lib/targets/quantized.h"
 
 namespace roundel::cmd {
 namespace {

@@ -4,7 +4,7 @@
 #include "cmd/command.h"
 #include "cmd/recipes.h"
 #include "lib/report/report.h"
-#include "lib/target/profile.h"
+#include "lib/targets/profile.h"
 
 namespace roundel::cmd {
 namespace {

@@ -138,7 +138,7 @@ Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::s
   return of_normal;
 }
 
-Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,
+Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
                                                      const std::vector<const graph::Model*>& models,
                                                      const std::string& flag,
                                                      data::DatasetFacts* facts,

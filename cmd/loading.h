@@ -38,7 +38,7 @@ Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::s
 // Data for the inputs of the first of `models`, which all get it: the one place that decides
 // whether samples share batches. `mixing`: what else will mix them. kUsage if the section has no
 // path; `flag` is named then.
-Result<std::unique_ptr<engine::DataSource>> OpenData(const recipe::Params& params,
+Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
                                                      const std::vector<const graph::Model*>& models,
                                                      const std::string& flag,
                                                      data::DatasetFacts* facts,

@@ -43,7 +43,7 @@ struct Plan {
   int64_t counts[3] = {};  // by role
 };
 
-Result<Plan> MakePlan(const recipe::Recipe& recipe, passes::Session* session) {
+Result<Plan> MakePlan(const recipe::Recipe& recipe, Session* session) {
   Plan plan;
   plan.bytes_before = target::NarrowBytes(*session->model.graph, session->types);
   std::vector<recipe::Step> steps;
@@ -131,7 +131,7 @@ void PrintPlan(const JobInputs& inputs, const Plan& plan, std::ostream& out) {
 Status PlanJob(const recipe::Recipe& recipe, Console& console) {
   ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, false));
   for (const std::string& warning : inputs.warnings) LogWarning(warning);
-  passes::Session session;
+  Session session;
   session.model = graph::Clone(inputs.loaded.model);
   session.types = inputs.types;
   session.target = inputs.profile;

@@ -11,8 +11,8 @@
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
-#include "lib/target/grid_name.h"
-#include "lib/target/rules.h"
+#include "lib/targets/grid_name.h"
+#include "lib/targets/rules.h"
 
 namespace roundel::cmd {
 

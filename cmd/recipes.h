@@ -9,7 +9,7 @@
 
 #include "lib/base/status.h"
 #include "lib/recipe/recipe.h"
-#include "lib/target/profile.h"
+#include "lib/targets/profile.h"
 
 namespace roundel::cmd {
 

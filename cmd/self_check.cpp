@@ -8,12 +8,12 @@
 #include <set>
 
 #include "cmd/diagnosis.h"
-#include "cmd/evaluation.h"
 #include "cmd/tensor_errors.h"
 #include "lib/base/text.h"
-#include "lib/engine/first_samples.h"
+#include "lib/eval/evaluation.h"
 #include "lib/recipe/params.h"
-#include "lib/target/grid_name.h"
+#include "lib/targets/grid_name.h"
+#include "lib/tensor/first_samples.h"
 
 namespace roundel::cmd {
 namespace {
@@ -74,7 +74,7 @@ engine::Tap CountingTap(const std::string& value, DistinctValues* distinct) {
 
 // What one run over the samples shows.
 struct Findings {
-  Evaluation evaluation;
+  eval::Evaluation evaluation;
   std::vector<std::string> bad_outputs;  // SQNR or top-1
   std::vector<std::string> faults;       // one phrase for each of them
   std::vector<std::string> few_codes;    // "'t' (Concat): 1 code"
@@ -122,7 +122,7 @@ class Checker {
   Status Measure() {
     ListCodeUses();
     engine::ExecutorOptions first_options, second_options;
-    EvaluateOptions evaluate;
+    eval::EvaluateOptions evaluate;
     for (const auto& use : uses_) {
       first_options.tapped_values.push_back(use->pair.value);
       second_options.tapped_values.push_back(use->pair.quantized);
@@ -139,14 +139,14 @@ class Checker {
     });
     for (const auto& executor : made) RETURN_IF_ERROR(executor->status());
     evaluate.sides = &sides;
-    engine::FirstSamples data(*subject_.session.data, samples_);
-    ASSIGN_OR_RETURN(found_.evaluation, Evaluate(***made[0], (**made[1]).get(), data, evaluate));
+    FirstSamples data(*subject_.session.data, samples_);
+    ASSIGN_OR_RETURN(found_.evaluation, eval::Evaluate(***made[0], (**made[1]).get(), data, evaluate));
     return OkStatus();
   }
 
   void Record() {
     report_.Fact("check_samples", found_.evaluation.samples);
-    for (const OutputResult& output : found_.evaluation.outputs) {
+    for (const eval::OutputResult& output : found_.evaluation.outputs) {
       report_.Fact(StrCat("check_sqnr_db ", output.name), output.error.Sqnr());
       if (output.rows > 0)
         report_.Fact(StrCat("check_agreement_percent ", output.name), output.AgreePercent());
@@ -154,13 +154,13 @@ class Checker {
   }
 
   // Top-1 counts where more than a tenth of the rows changed; a single one may be chance.
-  static bool TopOneChanged(const OutputResult& output) {
+  static bool TopOneChanged(const eval::OutputResult& output) {
     const int64_t changed = output.rows - output.agreeing;
     return changed * 10 > output.rows && (changed > 1 || output.rows < 4);
   }
 
   void JudgeOutputs() {
-    for (const OutputResult& output : found_.evaluation.outputs) {
+    for (const eval::OutputResult& output : found_.evaluation.outputs) {
       const std::string name = StrCat("'", Printable(output.name), "'");
       std::string fault;
       if (output.error.broken() > 0)

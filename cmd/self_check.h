@@ -19,7 +19,7 @@ recipe::ParamSpecs CheckParams();
 
 struct CheckSubject {
   const graph::Model& original;    // as it was before the passes
-  const passes::Session& session;  // as the passes left it
+  const Session& session;  // as the passes left it
   const graph::Model& quantized;   // as it will be written
   std::string format;              // of `quantized`: ExportOptions::format
 };

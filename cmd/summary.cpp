@@ -34,9 +34,10 @@ int64_t Whole(const report::Report& report, const std::string& fact) {
 }
 
 // "20 folded, 1 declined".
-std::string RecordCounts(const std::vector<report::Record>& records) {
+std::string RecordCounts(const report::PassReport& pass) {
   std::map<std::string, int64_t> counts;
-  for (const report::Record& record : records) ++counts[record.action];
+  for (const report::Record& record : pass.records) ++counts[record.action];
+  if (!pass.layers.empty()) counts["solved"] += std::ssize(pass.layers);
   std::vector<std::string> parts;
   for (const auto& [action, count] : counts) parts.push_back(StrCat(count, " ", action));
   return Join(parts);
@@ -47,7 +48,7 @@ std::string PassTable(const report::Report& report) {
       {"pass", "outcome", "seconds", "peak memory", "records"}};
   for (const report::PassReport& pass : report.passes)
     rows.push_back({pass.name, pass.outcome, StrFormat("%.2f", pass.seconds),
-                    HumanBytes(pass.peak_rss_bytes), RecordCounts(pass.records)});
+                    HumanBytes(pass.peak_rss_bytes), RecordCounts(pass)});
   return report::TextTable(rows);
 }
 

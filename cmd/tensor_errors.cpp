@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "cmd/evaluation.h"
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
+#include "lib/eval/evaluation.h"
 #include "lib/graph/value_types.h"
 
 namespace roundel::cmd {
@@ -41,7 +41,7 @@ Result<std::unique_ptr<engine::Executor>> Tapped(const graph::Model& model,
 }
 
 // One batch through both models; the float side's values are kept until the other side has them.
-Status CompareBatch(const engine::Batch& batch, const std::vector<size_t>& input_order,
+Status CompareBatch(const Batch& batch, const std::vector<size_t>& input_order,
                     ComparedModels* models) {
   std::vector<Tensor> kept(models->pairs.size());
   std::vector<engine::Tap> keep, compare;
@@ -98,16 +98,16 @@ Result<ComparedModels> OpenCompared(const graph::Model& model, const graph::Mode
   return models;
 }
 
-Result<int64_t> AddTensorErrors(engine::DataSource& data, ComparedModels* models) {
+Result<int64_t> AddTensorErrors(DataSource& data, ComparedModels* models) {
   ASSIGN_OR_RETURN(
       const std::vector<size_t> input_order,
-      MatchNames(models->second->input_names(), models->first->input_names(), "input"));
+      eval::MatchNames(models->second->input_names(), models->first->input_names(), "input"));
   RETURN_IF_ERROR(data.Rewind());
   Progress progress("compare", data.size());
   int64_t samples = 0;
   while (true) {
     if (Interrupted()) return InterruptedError();
-    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data.Next());
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, data.Next());
     if (!batch) break;
     RETURN_IF_ERROR(CompareBatch(*batch, input_order, models));
     samples += batch->size;

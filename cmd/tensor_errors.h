@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "lib/engine/data_source.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
 #include "lib/quant/metrics.h"
+#include "lib/tensor/data_source.h"
 
 namespace roundel::cmd {
 
@@ -41,6 +41,6 @@ Result<ComparedModels> OpenCompared(const graph::Model& model, const graph::Mode
 
 // Runs all batches of `data` (from its start) through both. Keeps the float values of one batch.
 // Returns the number of samples; kData if there is none.
-Result<int64_t> AddTensorErrors(engine::DataSource& data, ComparedModels* models);
+Result<int64_t> AddTensorErrors(DataSource& data, ComparedModels* models);
 
 }  // namespace roundel::cmd

@@ -21,15 +21,15 @@
 #include "lib/solver/adaround.h"
 
 #include "lib/base/interrupt.h"
+#include "lib/layers/adaround_samples.h"
+#include "passes/layerwise_pass.h"
 #include "lib/solver/scales.h"
-#include "passes/adaround_samples.h"
-#include "passes/layerwise.h"
 
 namespace roundel::passes {
 namespace {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
-  LayerwiseOptions options = ReadLayerwise("adaround", params);
+  layers::LayerwiseOptions options = ReadLayerwise("adaround", params);
   solver::AdaRoundOptions learn;
   learn.iterations = static_cast<int>(params.Int("iterations"));
   learn.learning_rate = params.Float("learning_rate");
@@ -41,11 +41,11 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   options.needs_inputs = sampled;
   const bool search = params.String("scales") == "seq_mse";
   const int64_t batch = params.Int("batch");
-  return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
+  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;
     const solver::Params scales = search ? solver::SeqMseScales(task.problems, spec) : task.params;
     if (sampled && !task.layer.transposed())
-      return AdaRoundOnSamples(session, task, scales, learn, batch);
+      return layers::AdaRoundOnSamples(session, task, scales, learn, batch);
     solver::Solution solution = solver::AdaRound(task.problems, spec, scales, learn);
     if (Interrupted()) return InterruptedError();
     return solution;

@@ -16,9 +16,9 @@
 #include <cmath>
 
 #include "lib/base/text.h"
-#include "lib/engine/kernels/spatial.h"
 #include "lib/graph/layer.h"
-#include "passes/layer_bias.h"
+#include "lib/layers/layer_bias.h"
+#include "lib/ops/kernels/spatial.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -87,7 +87,7 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   const Tensor& values = *graph.Constant(layer.weight());
   if (session.corrected_biases.contains(layer.output()))
     return std::string("its bias was corrected before");
-  if (std::string why = BiasObstacle(session, layer); !why.empty()) return why;
+  if (std::string why = layers::BiasObstacle(session, layer); !why.empty()) return why;
   if (known == session.input_means.end())
     return std::string("the mean of its input was not measured");
   if (values.dtype() != DType::kFloat) return std::string("its weight is not float32");
@@ -103,7 +103,7 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   const std::vector<double> shift = MeanShift(layer, error, input.mean, shares);
   std::vector<double> bias = graph::ReadBias(graph, layer);
   for (size_t c = 0; c < bias.size(); ++c) bias[c] -= shift[c];
-  if (std::string why = SetBias(session, layer, bias, "bias_correct"); !why.empty()) return why;
+  if (std::string why = layers::SetBias(session, layer, bias, "bias_correct"); !why.empty()) return why;
   session.corrected_biases.insert(layer.output());
   double largest = 0;
   for (double s : shift) largest = std::max(largest, std::fabs(s));

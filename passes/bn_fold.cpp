@@ -15,7 +15,7 @@
 //
 // Layers are Conv, ConvTranspose, Gemm and MatMul (which gets an Add for its bias), of any rank,
 // grouped or depthwise. Backward is preferred: it needs no condition on padding, and what it says
-// about the layer's output (mean beta, deviation |gamma|) is kept in Session::statistics for passes
+// about the layer's output (mean beta, deviation |gamma|) is kept in Session::output_moments for passes
 // that would else need data. Constants that are added or multiplied per channel behind a layer (BN
 // as some exporters write it) are folded backward as well.
 //
@@ -58,7 +58,7 @@ struct Affine {
 struct Context {
   Graph& graph;
   int64_t opset;
-  std::map<std::string, ChannelStatistics>& statistics;
+  std::map<std::string, OutputMoments>& statistics;
   report::PassReport& report;
 };
 
@@ -222,7 +222,7 @@ void MoveStatistics(const Context& context, const std::string& old_output,
   if (!affine.mean.empty()) {
     context.statistics[output] = {affine.mean, affine.deviation};
   } else if (!known.empty()) {
-    ChannelStatistics statistics = known.mapped();
+    OutputMoments statistics = known.mapped();
     for (size_t c = 0; c < affine.scale.size(); ++c) {
       statistics.mean[c] = affine.scale[c] * statistics.mean[c] + affine.shift[c];
       statistics.deviation[c] *= std::fabs(affine.scale[c]);
@@ -433,7 +433,7 @@ std::vector<Node*> Candidates(const Graph& graph, bool constants) {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   Graph& graph = *session.model.graph;
-  const Context context{graph, session.model.Opset(), session.statistics, *session.report};
+  const Context context{graph, session.model.Opset(), session.output_moments, *session.report};
   int64_t folds = 0;
   std::vector<report::Record> declined;
   // A fold can make its neighbour foldable (BN -> BN -> Conv), hence rounds until nothing changes.

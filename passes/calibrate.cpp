@@ -49,10 +49,11 @@
 #include <limits>
 
 #include "lib/base/text.h"
+#include "lib/calibration/activation_grids.h"
+#include "lib/layers/layer_bias.h"
 #include "lib/quant/coded_scales.h"
 #include "lib/quant/tensor_ranges.h"
-#include "passes/activation_grids.h"
-#include "passes/layer_bias.h"
+#include "passes/pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -85,7 +86,7 @@ class GridMaker {
 
   Result<EncodingTable> Run(target::Placement* in) {
     target::Placement& placement = *in;
-    const quant::MethodOptions options = MethodOptionsOf(params_);
+    const quant::MethodOptions options = calibration::MethodOptionsOf(params_);
     ASSIGN_OR_RETURN(weights_method_,
                      quant::MakeObserver(params_.String("weights_method"), options));
     ASSIGN_OR_RETURN(few_levels_method_, quant::MakeObserver("mse", options));
@@ -95,7 +96,7 @@ class GridMaker {
         return ModelError(StrCat("frozen encoding of '", value, "' has no scale"));
       table_[value] = e;
     }
-    ASSIGN_OR_RETURN(samples_, MakeActivationGrids(session_, params_, &placement, &table_));
+    ASSIGN_OR_RETURN(samples_, calibration::MakeActivationGrids(session_, params_, &placement, &table_));
     for (const QuantPoint& point : placement.points)
       if (point.role == Role::kWeight && point.group < 0) RETURN_IF_ERROR(MakeWeight(point));
     for (const QuantPoint& point : placement.points)
@@ -119,9 +120,9 @@ class GridMaker {
 
   Status MakeWeight(const QuantPoint& point) {
     if (table_.contains(point.value)) return OkStatus();  // frozen
-    Encoding e = MakeEncoding(point, {});
+    Encoding e = calibration::MakeEncoding(point, {});
     auto ranges =
-        quant::TensorRanges(ConstantOf(session_, point.value), e, WeightsMethod(point.grid));
+        quant::TensorRanges(calibration::ConstantOf(session_, point.value), e, WeightsMethod(point.grid));
     if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
@@ -139,7 +140,7 @@ class GridMaker {
       else if (std::fabs(scale) > 2 * magnitude((*ranges)[i]) || std::fabs(scale) < floor)
         scale = floor;
     }
-    quant::SettleScales(ConstantOf(session_, point.value).shape(), &e);
+    quant::SettleScales(calibration::ConstantOf(session_, point.value).shape(), &e);
     table_[point.value] = std::move(e);
     return OkStatus();
   }
@@ -152,7 +153,7 @@ class GridMaker {
   void FitWeightToBias(const QuantPoint& point) {
     Encoding& weight = table_.at(point.bias_weight);
     if (weight.frozen || weight.codes) return;
-    const Tensor& bias = ConstantOf(session_, point.value);
+    const Tensor& bias = calibration::ConstantOf(session_, point.value);
     const size_t channels = weight.params.size();
     for (int64_t i = 0; i < bias.size(); ++i) {
       const double magnitude = std::abs(static_cast<double>(bias.data<float>()[i]));
@@ -169,14 +170,14 @@ class GridMaker {
   void MakeBias(const QuantPoint& point) {
     if (table_.contains(point.value)) return;  // frozen
     const Encoding& weight = table_.at(point.bias_weight);
-    const Tensor& bias = ConstantOf(session_, point.value);
+    const Tensor& bias = calibration::ConstantOf(session_, point.value);
     const auto channels = static_cast<int64_t>(weight.params.size());
     // A frozen weight need not have the granularity that was placed.
     if (weight.granularity == Granularity::kBlock || bias.size() % channels != 0) {
       session_.report->Add(point.value, "declined", "bias does not fit the scales of its weight");
       return;
     }
-    Encoding e = BiasEncoding(InputScale(point), weight, bias.size(), "calibrate");
+    Encoding e = layers::BiasEncoding(InputScale(point), weight, bias.size(), "calibrate");
     for (int64_t i = 0; i < bias.size(); ++i) {
       const float scale = e.params[e.ParamIndex(bias.shape(), i)].scale;
       const double code = std::abs(bias.data<float>()[i] / static_cast<double>(scale));

@@ -323,8 +323,8 @@ void ScaleBound(Graph* graph, Node* min, const std::vector<double>& scales) {
 void ScaleStatistics(Session* session, const ChannelGroup& group,
                      const std::vector<double>& scales) {
   for (const WeightedLayer& producer : group.producers) {
-    const auto found = session->statistics.find(producer.output());
-    if (found == session->statistics.end()) continue;
+    const auto found = session->output_moments.find(producer.output());
+    if (found == session->output_moments.end()) continue;
     for (size_t c = 0; c < scales.size() && c < found->second.mean.size(); ++c) {
       found->second.mean[c] /= scales[c];
       found->second.deviation[c] /= scales[c];
@@ -337,13 +337,13 @@ void ScaleStatistics(Session* session, const ChannelGroup& group,
 // Signal to noise in dB of the float outputs of `changed` against those of `original`, the smallest
 // of all outputs, over `samples` samples of the data.
 Result<double> OutputSqnr(const graph::Model& original, const graph::Model& changed,
-                          engine::DataSource* data, int64_t samples) {
+                          DataSource* data, int64_t samples) {
   ASSIGN_OR_RETURN(auto reference, engine::Executor::Create(original));
   ASSIGN_OR_RETURN(auto candidate, engine::Executor::Create(changed));
   std::vector<double> signal(original.graph->outputs.size(), 0.0), noise = signal;
   RETURN_IF_ERROR(data->Rewind());
   for (int64_t seen = 0; seen < samples;) {
-    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, data->Next());
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, data->Next());
     if (!batch) break;
     seen += batch->size;
     ASSIGN_OR_RETURN(const auto expected, reference->Run(batch->inputs));
@@ -381,7 +381,6 @@ Result<bool> DropsBounds(Session* session, const recipe::Params& params,
     drops = sqnr >= params.Float("relu6_min_sqnr");
   }
   session->report->Metric("relu6", std::string(drops ? "relu" : "exact"));
-  if (drops) session->report->Metric("approximate", true);
   return drops;
 }
 
@@ -421,8 +420,13 @@ Status WriteScaled(Graph* graph, Equalizer* equalizer, const Layer& layer) {
   return OkStatus();
 }
 
-// Writes the scales of all groups that have any; returns how many.
-Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer* equalizer,
+struct Applied {
+  int64_t groups = 0;         // whose channels have been scaled
+  bool drops_bounds = false;  // a ReLU6 among them has become a ReLU
+};
+
+// Writes the scales of all groups that have any.
+Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer* equalizer,
                       const std::vector<std::string>& reasons) {
   Graph* graph = session->model.graph.get();
   const std::vector<ChannelGroup>& groups = equalizer->groups();
@@ -435,11 +439,10 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
     for (const Node* clip : groups[g].clips)
       if (scaled[g]) clip_outputs.push_back(clip->output(0));
   }
-  bool drops = false;
+  Applied applied;
   if (!clip_outputs.empty()) {
-    ASSIGN_OR_RETURN(drops, DropsBounds(session, params, clip_outputs));
+    ASSIGN_OR_RETURN(applied.drops_bounds, DropsBounds(session, params, clip_outputs));
   }
-  int64_t count = 0;
   for (const Layer& layer : equalizer->layers()) {
     const auto moves = [&](int g) { return g >= 0 && scaled[static_cast<size_t>(g)]; };
     if (!moves(layer.input_group) && !moves(layer.output_group)) continue;
@@ -455,7 +458,7 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
                            reasons[g].empty() ? "its channels are even already" : reasons[g]);
       continue;
     }
-    ++count;
+    ++applied.groups;
     const std::vector<double>& scales = equalizer->scales(g);
     const auto [low, high] = std::minmax_element(scales.begin(), scales.end());
     std::vector<std::string> readers;
@@ -464,11 +467,11 @@ Result<int64_t> Apply(Session* session, const recipe::Params& params, Equalizer*
     session->report->Add(name, "equalised",
                          StrCat("with ", Join(readers, ", ", 4), ", scales ", *low, " to ", *high));
     const DType type = graph->Constant(groups[g].producers.front().weight())->dtype();
-    for (Node* clip : groups[g].clips) ReplaceClip(graph, clip, type, scales, !drops);
+    for (Node* clip : groups[g].clips) ReplaceClip(graph, clip, type, scales, !applied.drops_bounds);
     for (Node* min : groups[g].bounds) ScaleBound(graph, min, scales);
     ScaleStatistics(session, groups[g], scales);
   }
-  return count;
+  return applied;
 }
 
 Status CheckFinite(const Graph& graph, const std::vector<ChannelGroup>& groups) {
@@ -515,13 +518,14 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
       for (double& s : equalizer.scales(g)) s = std::exp2(std::nearbyint(std::log2(s)));
   std::vector<std::string> reasons(equalizer.groups().size());
   DropUnfit(*session.model.graph, &equalizer, &reasons);
-  ASSIGN_OR_RETURN(const int64_t count, Apply(&session, params, &equalizer, reasons));
+  ASSIGN_OR_RETURN(const Applied applied, Apply(&session, params, &equalizer, reasons));
   session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));
-  session.report->Metric("equalised", count);
+  session.report->Metric("equalised", applied.groups);
   session.report->Metric("cleared_channels", silent);
   session.report->Metric("sweeps", sweeps);
   session.report->Metric("last_change", change);
-  return count + silent > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+  if (applied.drops_bounds) return Outcome::kApproximate;
+  return applied.groups + silent > 0 ? Outcome::kChanged : Outcome::kUnchanged;
 }
 
 recipe::ParamSpecs Specs() {

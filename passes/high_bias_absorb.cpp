@@ -6,7 +6,7 @@
 //
 // Relu(x - c) = Relu(x) - c where x >= c >= 0, so that the two agree as long as the channel's
 // values before the activation stay above c (Nagel et al. 2019, Data-free quantization,
-// section 4.1.3). Folded batch normalisation tells their distribution (Session::statistics): mean
+// section 4.1.3). Folded batch normalisation tells their distribution (Session::output_moments): mean
 // beta and deviation |gamma|,
 //
 //   c = max(0, beta - 3 |gamma|)      c = beta without an activation in between, where any c is
@@ -25,8 +25,8 @@
 // accepts that its border positions come out wrong by the taps that fall outside, times c.
 //
 // Nothing is done, and the reason recorded, if something else reads the value, or Clip stands
-// between (cle replaces it), or no c is worth it. The report's metric `approximate` is true if more
-// was done than what is exact. Cost: a few operations per weight of the second layers; with data,
+// between (cle replaces it), or no c is worth it. The outcome is kApproximate if more was done than
+// what is exact. Cost: a few operations per weight of the second layers; with data,
 // one sweep.
 
 #include <algorithm>
@@ -171,7 +171,7 @@ std::vector<double> Shifts(const Chain& chain, const std::vector<ChannelRange>& 
   return shifts;
 }
 
-std::vector<ChannelRange> FromStatistics(const ChannelStatistics& statistics) {
+std::vector<ChannelRange> FromStatistics(const OutputMoments& statistics) {
   std::vector<ChannelRange> ranges;
   for (size_t c = 0; c < statistics.mean.size(); ++c) {
     const double spread = kDeviations * statistics.deviation[c];
@@ -223,7 +223,7 @@ Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
   ASSIGN_OR_RETURN(auto executor, engine::Executor::Create(session->model, options));
   RETURN_IF_ERROR(session->data->Rewind());
   for (;;) {
-    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, session->data->Next());
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, session->data->Next());
     if (!batch) break;
     ASSIGN_OR_RETURN(const auto outputs, executor->Run(batch->inputs, taps));
   }
@@ -312,8 +312,8 @@ Absorbed Absorb(Session* session, Chain* chain, std::vector<double> shifts, bool
   for (size_t i = 0; i < absorbing.size(); ++i)
     graph::WriteBias(&graph, &chain->consumers[i].layer, absorbing[i]);
   if (chain->bound) MoveBound(&graph, *chain, bounds, shifts);
-  const auto known = session->statistics.find(chain->first.output());
-  if (known != session->statistics.end())
+  const auto known = session->output_moments.find(chain->first.output());
+  if (known != session->output_moments.end())
     for (size_t c = 0; c < shifts.size(); ++c) known->second.mean[c] -= shifts[c];
   return result;
 }
@@ -350,8 +350,8 @@ Result<std::map<std::string, std::vector<ChannelRange>>> FindRanges(
     Session* session, const std::string& source, const std::vector<Chain>& chains) {
   std::map<std::string, std::vector<ChannelRange>> ranges;
   for (const Chain& chain : chains) {
-    const auto known = session->statistics.find(chain.first.output());
-    if (source == "data" || known == session->statistics.end()) continue;
+    const auto known = session->output_moments.find(chain.first.output());
+    if (source == "data" || known == session->output_moments.end()) continue;
     if (static_cast<int64_t>(known->second.mean.size()) != chain.first.out_channels() ||
         known->second.deviation.size() != known->second.mean.size())
       continue;  // of another layer that had this output's name
@@ -400,8 +400,8 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   }
   session.report->Metric("absorbed", count);
   session.report->Metric("channels", channels);
-  if (approximate) session.report->Metric("approximate", true);
-  return count > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+  if (count == 0) return Outcome::kUnchanged;
+  return approximate ? Outcome::kApproximate : Outcome::kChanged;
 }
 
 }  // namespace
@@ -419,7 +419,7 @@ PassInfo high_bias_absorb_pass() {
                       .help = "layers that pad with zeros: leave them alone, or accept errors at "
                               "the borders",
                       .choices = {"skip", "allow"}}},
-          // Where it is not, the metric `approximate` turns the runner's proof into a measurement.
+          // Where it is not, the outcome turns the runner's proof into a measurement.
           .float_equivalent = true,
           .run = Run};
 }

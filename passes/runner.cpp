@@ -10,8 +10,8 @@
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/bodies.h"
-#include "lib/engine/first_samples.h"
 #include "lib/graph/check.h"
+#include "lib/tensor/first_samples.h"
 
 namespace roundel::passes {
 namespace {
@@ -28,12 +28,12 @@ Result<Batches> RunBatches(const graph::Model& model, const Batches& inputs) {
   return outputs;
 }
 
-Result<Batches> FirstBatches(engine::DataSource* data, int64_t samples) {
-  engine::FirstSamples first(*data, samples);
+Result<Batches> FirstBatches(DataSource* data, int64_t samples) {
+  FirstSamples first(*data, samples);
   Batches inputs;
   RETURN_IF_ERROR(first.Rewind());
   while (true) {
-    ASSIGN_OR_RETURN(std::optional<engine::Batch> batch, first.Next());
+    ASSIGN_OR_RETURN(std::optional<Batch> batch, first.Next());
     if (!batch) return inputs;
     inputs.push_back(std::move(batch->inputs));
   }
@@ -77,15 +77,10 @@ Status CheckOutputsAreNumbers(const Batches& outputs, const graph::Graph& graph)
   return OkStatus();
 }
 
-bool IsApproximate(const report::PassReport& report) {
-  for (const auto& [name, value] : report.metrics)
-    if (name == "approximate" && std::holds_alternative<bool>(value)) return std::get<bool>(value);
-  return false;
-}
-
 // What the pass made of `before` must compute the same on the first samples. The two models run side
 // by side.
-Status Verify(const graph::Model& before, const RunnerOptions& options, Session* session) {
+Status Verify(const graph::Model& before, const RunnerOptions& options, Outcome outcome,
+              Session* session) {
   ASSIGN_OR_RETURN(const Batches inputs, FirstBatches(session->data, options.verify_samples));
   const graph::Model* models[2] = {&before, &session->model};
   std::optional<Result<Batches>> outputs[2];
@@ -95,7 +90,8 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Session*
   RETURN_IF_ERROR(CheckOutputsAreNumbers(**outputs[0], *before.graph));
   const double difference = LargestDifference(**outputs[0], **outputs[1]);
   session->report->Metric("output_difference", difference);
-  if (IsApproximate(*session->report) || difference <= options.verify_tolerance) return OkStatus();
+  if (outcome == Outcome::kApproximate || difference <= options.verify_tolerance)
+    return OkStatus();
   return InternalError(StrCat("the pass changed the model's outputs by ", difference,
                               " of their range on the first samples (allowed: ",
                               options.verify_tolerance, "); please report this model"));
@@ -109,7 +105,7 @@ Result<Outcome> RunOnAllNodes(const PassInfo& pass, const recipe::Params& params
   const auto original = graph::Clone(*session->model.graph);
   const graph::Bodies bodies = graph::FlattenBodies(&session->model);
   Result<Outcome> outcome = pass.run(*session, params);
-  const bool changed = outcome.ok() && *outcome == Outcome::kChanged;
+  const bool changed = outcome.ok() && *outcome != Outcome::kUnchanged;
   if (changed)
     graph::RestoreBodies(bodies, &session->model);
   else
@@ -117,13 +113,15 @@ Result<Outcome> RunOnAllNodes(const PassInfo& pass, const recipe::Params& params
   return outcome;
 }
 
-Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptions& options,
+}  // namespace
+
+Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerOptions& options,
                Session* session) {
   if (Interrupted()) return InterruptedError();
   const bool static_grids = session->grids.mode == target::ActivationMode::kStatic;
   bool spares_data = pass.data_for_static_only && !static_grids;
   for (const std::string& parameter : pass.data_substitutes)
-    spares_data = spares_data || !step.params.IsDefault(parameter);
+    spares_data = spares_data || !params.IsDefault(parameter);
   if (pass.needs_data && session->data == nullptr && !spares_data)
     return UsageError(StrCat(
         "needs calibration data: give --calib, or a data section in the recipe",
@@ -136,12 +134,15 @@ Status RunStep(const recipe::Step& step, const PassInfo& pass, const RunnerOptio
       pass.float_equivalent && session->data != nullptr && options.verify_samples > 0;
   // Tensors are shared until the pass writes to them.
   const graph::Model before = verify ? graph::Clone(session->model) : graph::Model();
-  ASSIGN_OR_RETURN(const Outcome outcome, RunOnAllNodes(pass, step.params, session));
-  session->report->outcome = outcome == Outcome::kChanged ? "changed" : "unchanged";
+  ASSIGN_OR_RETURN(const Outcome outcome, RunOnAllNodes(pass, params, session));
+  session->report->outcome = outcome == Outcome::kUnchanged ? "unchanged" : "changed";
   if (outcome == Outcome::kUnchanged) return OkStatus();
+  if (outcome == Outcome::kApproximate) session->report->Metric("approximate", true);
   RETURN_IF_ERROR(graph::CheckModel(&session->model));
-  return verify ? Verify(before, options, session) : OkStatus();
+  return verify ? Verify(before, options, outcome, session) : OkStatus();
 }
+
+namespace {
 
 // What no data is needed to see.
 Status CheckOrder(const std::vector<recipe::Step>& steps) {
@@ -176,7 +177,7 @@ Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& opt
     const auto start = std::chrono::steady_clock::now();
     report->passes.push_back({.name = step.pass});
     session->report = &report->passes.back();
-    Status status = RunStep(step, *pass, options, session);
+    Status status = RunPass(*pass, step.params, options, session);
     session->report->seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     session->report->peak_rss_bytes = report::PeakRssBytes();

@@ -16,6 +16,11 @@ struct RunnerOptions {
   double verify_tolerance = 1e-4;
 };
 
+// One pass: what it needs is there, its change is structurally sound, and the function of the model is
+// the same where the pass says so. `session->report` is that of the pass.
+Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerOptions& options,
+               Session* session);
+
 // Appends one PassReport per step to `report`. Stops at the first error, which names the pass.
 Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
                 Session* session, report::Report* report);

@@ -18,17 +18,17 @@
 // Blocks are judged one by one. Codes and scales are frozen; the bias stays unless asked for.
 // Cost: one sweep, N n^2 + 2 candidates m n^2 a layer.
 
+#include "lib/layers/absolute_error.h"
+#include "passes/layerwise_pass.h"
+#include "lib/session/session.h"
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
-#include "passes/absolute_error.h"
-#include "passes/layerwise.h"
-#include "passes/seed.h"
 
 namespace roundel::passes {
 namespace {
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
-  LayerwiseOptions options = ReadLayerwise("seq_mse", params);
+  layers::LayerwiseOptions options = ReadLayerwise("seq_mse", params);
   const std::string& inputs = params.String("inputs");
   options.statistics.reference_inputs = inputs == "symfp";
   options.solve.problem = {.asymmetric = inputs == "asym", .ridge_min = 0, .ridge_max = 0};
@@ -38,14 +38,14 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const bool absolute = params.String("loss") == "l1";
   options.needs_inputs = absolute;
   options.statistics.seed = SeedOf(session);
-  return SolveLayers(session, options, [&](LayerTask& task) -> Result<solver::Solution> {
+  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
     const solver::GridSpec& spec = task.layer.spec;
     if (!absolute || task.layer.transposed())
       return solver::RoundNearest(task.problems, spec,
                                   solver::SeqMseScales(task.problems, spec, candidates));
     ASSIGN_OR_RETURN(
         const solver::Params scales,
-        LeastAbsoluteError(task, options.statistics, inputs == "asym", candidates));
+        layers::LeastAbsoluteError(task, options.statistics, inputs == "asym", candidates));
     return solver::RoundNearest(task.problems, spec, scales);
   });
 }

@@ -34,9 +34,9 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/value_types.h"
 #include "lib/graph/widen.h"
-#include "lib/target/float_slots.h"
-#include "lib/target/half_range.h"
-#include "lib/target/rules.h"
+#include "lib/targets/float_slots.h"
+#include "lib/targets/half_range.h"
+#include "lib/targets/rules.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -71,7 +71,7 @@ Result<Extents> MeasureExtents(Session& session, const std::vector<std::string>&
   }
   RETURN_IF_ERROR(session.data->Rewind());
   while (true) {
-    ASSIGN_OR_RETURN(const std::optional<engine::Batch> batch, session.data->Next());
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, session.data->Next());
     if (!batch) return extents;
     RETURN_IF_ERROR(executor->Run(batch->inputs, taps).status());
   }

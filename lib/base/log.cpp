@@ -35,6 +35,5 @@ LogLevel GetLogLevel() { return current_level; }
 void LogDebug(const std::string& message) { Logger().debug("{}", Printable(message, SIZE_MAX)); }
 void LogInfo(const std::string& message) { Logger().info("{}", Printable(message, SIZE_MAX)); }
 void LogWarning(const std::string& message) { Logger().warn("{}", Printable(message, SIZE_MAX)); }
-void LogError(const std::string& message) { Logger().error("{}", Printable(message, SIZE_MAX)); }
 
 }  // namespace roundel

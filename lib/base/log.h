@@ -13,6 +13,5 @@ LogLevel GetLogLevel();
 void LogDebug(const std::string& message);
 void LogInfo(const std::string& message);
 void LogWarning(const std::string& message);
-void LogError(const std::string& message);
 
 }  // namespace roundel

@@ -11,7 +11,6 @@
 namespace roundel {
 namespace {
 
-ProgressMode mode = ProgressMode::kAuto;
 constexpr double kTerminalInterval = 0.1;  // seconds between redraws of the bar
 constexpr double kPlainInterval = 5.0;     // seconds between plain lines: readable CI logs
 constexpr int kBarWidth = 24;
@@ -28,13 +27,11 @@ std::string Clock(double seconds) {
 
 }  // namespace
 
-void SetProgressMode(ProgressMode new_mode) { mode = new_mode; }
-
 Progress::Progress(std::string label, int64_t total, std::string unit)
     : label_(std::move(label)),
       unit_(std::move(unit)),
       total_(total),
-      enabled_(mode == ProgressMode::kAuto && GetLogLevel() != LogLevel::kQuiet),
+      enabled_(GetLogLevel() != LogLevel::kQuiet),
       terminal_(isatty(STDERR_FILENO) != 0),
       start_(std::chrono::steady_clock::now()),
       last_print_(start_) {}

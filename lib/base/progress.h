@@ -8,9 +8,6 @@
 
 namespace roundel {
 
-enum class ProgressMode { kAuto, kOff };
-void SetProgressMode(ProgressMode mode);
-
 class Progress {
  public:
   // `total` in units of work (images, layers); 0 if unknown.

@@ -46,7 +46,7 @@ std::vector<T> TakeFront(int64_t count, std::vector<T>* items) {
 
 }  // namespace
 
-Status AppendRows(engine::Batch more, engine::Batch* batch) {
+Status AppendRows(Batch more, Batch* batch) {
   if (batch->size == 0) {
     *batch = std::move(more);
     return OkStatus();
@@ -61,9 +61,9 @@ Status AppendRows(engine::Batch more, engine::Batch* batch) {
   return OkStatus();
 }
 
-engine::Batch TakeRows(int64_t count, engine::Batch* batch) {
+Batch TakeRows(int64_t count, Batch* batch) {
   if (batch->size == count) return std::exchange(*batch, {});
-  engine::Batch front;
+  Batch front;
   for (Tensor& input : batch->inputs) {
     front.inputs.push_back(Rows(input, 0, count));
     input = Rows(input, count, batch->size);

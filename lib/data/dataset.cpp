@@ -192,7 +192,7 @@ Result<DType> FedType(const Settings& settings, const InputInfo& input) {
   return input.dtype;
 }
 
-Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
+Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                         const std::vector<InputInfo>& inputs,
                                                         DatasetFacts* facts,
                                                         const SampleRule& rule) {
@@ -218,7 +218,7 @@ Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& pa
   Hasher preprocessing;
   preprocessing.Add(settings.preprocessing);
   facts->preprocessing_hash = preprocessing.Hex();
-  return std::unique_ptr<engine::DataSource>(
+  return std::unique_ptr<DataSource>(
       std::make_unique<Stream>(std::move(loader), DefaultStreamOptions(fixed)));
 }
 

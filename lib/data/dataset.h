@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lib/base/status.h"
-#include "lib/engine/data_source.h"
 #include "lib/recipe/params.h"
+#include "lib/tensor/data_source.h"
 
 namespace roundel::data {
 
@@ -43,7 +43,7 @@ struct DatasetFacts {
 // Opens `params` (values of DataSpecs()). Samples that `rule` says are mixed are fed one at a time
 // unless the settings insist. kData for an empty folder, unknown labels, sizes that do not fit the
 // model's inputs; kUsage for settings that contradict each other.
-Result<std::unique_ptr<engine::DataSource>> OpenDataset(const recipe::Params& params,
+Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                         const std::vector<InputInfo>& inputs,
                                                         DatasetFacts* facts,
                                                         const SampleRule& rule = {});

@@ -88,31 +88,31 @@ void Stream::ReportSkipped(const std::vector<std::string>& reasons) {
   }
 }
 
-Result<std::optional<engine::Batch>> Stream::NextOfAnySize() {
+Result<std::optional<Batch>> Stream::NextOfAnySize() {
   while (delivered_ < loader_->chunks()) {
     if (Interrupted()) return InterruptedError();
     ASSIGN_OR_RETURN(Chunk chunk, TakeChunk());
     ReportSkipped(chunk.skipped);
     if (chunk.batch.size > 0) return std::optional(std::move(chunk.batch));
   }
-  return std::optional<engine::Batch>();
+  return std::optional<Batch>();
 }
 
-Result<std::optional<engine::Batch>> Stream::NextOfFixedSize() {
+Result<std::optional<Batch>> Stream::NextOfFixedSize() {
   while (rest_.size < options_.fixed_batch) {
-    ASSIGN_OR_RETURN(std::optional<engine::Batch> more, NextOfAnySize());
+    ASSIGN_OR_RETURN(std::optional<Batch> more, NextOfAnySize());
     if (!more) {
       if (rest_.size > 0 && report_skipped_)
         LogWarning(StrCat("the model's batch size is ", options_.fixed_batch, ": the last ",
                           rest_.size, " samples are left out"));
-      return std::optional<engine::Batch>();
+      return std::optional<Batch>();
     }
     RETURN_IF_ERROR(AppendRows(std::move(*more), &rest_));
   }
   return std::optional(TakeRows(options_.fixed_batch, &rest_));
 }
 
-Result<std::optional<engine::Batch>> Stream::Next() {
+Result<std::optional<Batch>> Stream::Next() {
   RETURN_IF_ERROR(failed_);
   if (!started_) Start();
   auto next = options_.fixed_batch > 0 ? NextOfFixedSize() : NextOfAnySize();

@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "lib/base/status.h"
-#include "lib/engine/data_source.h"
+#include "lib/tensor/data_source.h"
 
 namespace roundel::data {
 
 // Samples that are loaded together; unreadable ones are left out.
 struct Chunk {
-  engine::Batch batch;
+  Batch batch;
   std::vector<std::string> skipped;  // why, one line for each
 };
 
@@ -38,14 +38,14 @@ struct StreamOptions {
 StreamOptions DefaultStreamOptions(int64_t fixed_batch);
 
 // Delivers chunks, and errors, in order, whatever the threads do. An error ends the sweep.
-class Stream final : public engine::DataSource {
+class Stream final : public DataSource {
  public:
   Stream(std::unique_ptr<Loader> loader, StreamOptions options);
   ~Stream() override { Stop(); }
 
   int64_t size() const override { return loader_->samples(); }
   Status Rewind() override;
-  Result<std::optional<engine::Batch>> Next() override;
+  Result<std::optional<Batch>> Next() override;
   int64_t skipped() const override { return skipped_; }
 
  private:
@@ -53,8 +53,8 @@ class Stream final : public engine::DataSource {
   void Stop();
   void Work();
   Result<Chunk> TakeChunk();
-  Result<std::optional<engine::Batch>> NextOfAnySize();
-  Result<std::optional<engine::Batch>> NextOfFixedSize();
+  Result<std::optional<Batch>> NextOfAnySize();
+  Result<std::optional<Batch>> NextOfFixedSize();
   void ReportSkipped(const std::vector<std::string>& reasons);
 
   const std::unique_ptr<Loader> loader_;
@@ -74,7 +74,7 @@ class Stream final : public engine::DataSource {
   int64_t skipped_ = 0;
   bool report_skipped_ = true;  // in the first sweep only
   int64_t reported_ = 0;
-  engine::Batch rest_;  // of fixed batches: samples that wait for more
+  Batch rest_;  // of fixed batches: samples that wait for more
 };
 
 }  // namespace roundel::data

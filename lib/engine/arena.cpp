@@ -7,7 +7,7 @@
 
 #include "lib/base/limits.h"
 #include "lib/base/text.h"
-#include "lib/engine/kernels/common.h"
+#include "lib/ops/kernels/common.h"
 
 namespace roundel::engine {
 namespace {

@@ -10,6 +10,7 @@
 #include "lib/base/lanes.h"
 #include "lib/base/limits.h"
 #include "lib/base/parallel.h"
+#include "lib/engine/plan_executor.h"
 #include "lib/engine/weight_bytes.h"
 
 namespace roundel::engine {

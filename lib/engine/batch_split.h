@@ -13,9 +13,4 @@ namespace roundel::engine {
 std::unique_ptr<Executor> SplitBatches(std::unique_ptr<Executor> whole, const graph::Model& model,
                                        const ExecutorOptions& options);
 
-// The executor that Executor::Create wraps: one that runs batches as they are.
-Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
-                                              const ExecutorOptions& options,
-                                              bool* samples_are_independent = nullptr);
-
 }  // namespace roundel::engine

@@ -6,12 +6,13 @@
 // so that they run as the pairs of a QDQ model do: on codes, in the integer kernels, fused, in any
 // layout. Grids that are computed, and forms that a pair cannot say, stay as they are.
 
+#include "lib/engine/code_operators.h"
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "lib/base/text.h"
-#include "lib/engine/plan.h"
 
 namespace roundel::engine {
 namespace {

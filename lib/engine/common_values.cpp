@@ -4,6 +4,8 @@
 #include <cstring>
 #include <map>
 
+#include "lib/graph/operators.h"
+
 namespace roundel::engine {
 namespace {
 
@@ -155,11 +157,9 @@ const std::map<std::string, Rule>& Rules() {
         {"ReduceMin", Reduce},    {"ReduceSum", Reduce},       {"Reshape", Reshape},
         {"Slice", Resized},       {"Squeeze", Squeeze},        {"Tile", Resized},
         {"Transpose", Transpose}, {"Unsqueeze", Unsqueeze}};
-    for (const char* op : PointwiseOps()) map[op] = SameShape;
     for (const char* op : {"CumSum", "EyeLike", "LayerNormalization", "ScatterElements",
                            "ScatterND", "Softmax", "Trilu"})
       map[op] = SameShape;
-    for (const char* op : BroadcastOps()) map[op] = Broadcast;
     return map;
   }();
   return rules;
@@ -167,29 +167,14 @@ const std::map<std::string, Rule>& Rules() {
 
 }  // namespace
 
-const std::vector<const char*>& PointwiseOps() {
-  static const std::vector<const char*> ops = {
-      "Abs",         "Cast",     "Ceil",       "Celu",       "Clip",    "Cos",
-      "Elu",         "Erf",      "Exp",        "Floor",      "Gelu",    "HardSigmoid",
-      "HardSwish",   "Identity", "IsInf",      "IsNaN",      "LeakyRelu", "Log",
-      "Mish",        "Neg",      "Not",        "Reciprocal", "Relu",    "Round",
-      "Selu",        "Sigmoid",  "Sign",       "Sin",        "Softplus", "Softsign",
-      "Sqrt",        "Swish",    "Tanh",       "ThresholdedRelu"};
-  return ops;
-}
-
-const std::vector<const char*>& BroadcastOps() {
-  static const std::vector<const char*> ops = {
-      "Add",  "And", "Div", "Equal", "Greater", "GreaterOrEqual", "Less",  "LessOrEqual",
-      "Max",  "Min", "Mod", "Mul",   "Or",      "Pow",            "Sub",   "Where",
-      "Xor"};
-  return ops;
-}
-
 std::optional<Sizes> CommonDims(const Node& node, const Inputs& inputs) {
   const auto rule = Rules().find(node.op_type);
-  if (rule == Rules().end() || inputs.empty() || !inputs[0]) return std::nullopt;
-  auto dims = rule->second(node, inputs);
+  const Rule compute = graph::Has(node, graph::Fact::kPointwise)    ? SameShape
+                       : graph::Has(node, graph::Fact::kBroadcasts) ? Broadcast
+                       : rule != Rules().end()                      ? rule->second
+                                                                    : Rule();
+  if (!compute || inputs.empty() || !inputs[0]) return std::nullopt;
+  auto dims = compute(node, inputs);
   if (dims && HaveSamples(*dims)) return std::nullopt;
   return dims;
 }

@@ -16,12 +16,6 @@ struct Common {
   std::optional<Sizes> numbers;  // its elements, of small vectors of integers
 };
 
-// Operators whose only or first input keeps its shape and every element of which follows from the
-// same place of it (and from parameters).
-const std::vector<const char*>& PointwiseOps();
-// Those of several operands, which numpy's rule brings to one shape.
-const std::vector<const char*>& BroadcastOps();
-
 // The dims of a node's first output, if all its inputs are common (nullopt: left out); nothing for
 // operators that are not known, or whose result is not determined.
 std::optional<Sizes> CommonDims(const graph::Node& node,

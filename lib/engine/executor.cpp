@@ -3,97 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "lib/base/parallel.h"
 #include "lib/base/text.h"
-#include "lib/engine/batch_split.h"
-#include "lib/engine/plan.h"
-#include "lib/engine/plan_runner.h"
-#include "lib/engine/sample_axis.h"
-#include "lib/graph/widen.h"
 
 namespace roundel::engine {
-namespace {
-
-class PlanExecutor : public Executor {
- public:
-  // `model`: as its user knows it; the plan may be that of the same model in float32.
-  PlanExecutor(Plan plan, const graph::Model& model, bool profile)
-      : inside_(plan.tapped_inside), runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
-    for (graph::ValueInfo& input : inputs_)
-      for (const graph::ValueInfo& declared : model.graph->inputs)
-        if (declared.name == input.name) input.dtype = declared.dtype;
-    for (const std::string& name : plan_.output_names) {
-      output_types_.push_back(DType::kUndefined);
-      for (const graph::ValueInfo& declared : model.graph->outputs)
-        if (declared.name == name && graph::IsHalf(declared.dtype)) output_types_.back() = declared.dtype;
-    }
-  }
-
-  const std::vector<std::string>& input_names() const override { return plan_.input_names; }
-  const std::vector<std::string>& output_names() const override { return plan_.output_names; }
-  int64_t activation_bytes() const override { return runner_.activation_bytes(); }
-  std::vector<StepTime> profile() const override { return runner_.profile(); }
-
-  Result<std::vector<Datum>> RunAny(const std::vector<Datum>& inputs,
-                                    const std::vector<Tap>& taps) override {
-    RETURN_IF_ERROR(CheckInputs(inputs));
-    ASSIGN_OR_RETURN(const TapsBySlot by_slot, PlaceTaps(taps));
-    runner_.SetNestedTaps(taps);
-    std::vector<Datum> fed = inputs;
-    for (size_t i = 0; i < fed.size(); ++i)
-      if (plan_.inputs[i].dtype == DType::kFloat && graph::IsHalf(inputs_[i].dtype))
-        fed[i].tensor = fed[i].tensor.ToFloat();
-    ASSIGN_OR_RETURN(std::vector<Datum> outputs,
-                     runner_.Run(fed, Signature(fed, taps), true, by_slot));
-    for (size_t i = 0; i < outputs.size(); ++i)
-      if (output_types_[i] != DType::kUndefined && outputs[i].tensor.dtype() == DType::kFloat)
-        outputs[i].tensor = outputs[i].tensor.FromFloatTo(output_types_[i]);
-    return outputs;
-  }
-
- private:
-  Status CheckInputs(const std::vector<Datum>& inputs) const {
-    if (inputs.size() != inputs_.size())
-      return ModelError(StrCat("the model takes ", inputs_.size(), " inputs (",
-                               Join(plan_.input_names), "), given ", inputs.size()));
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      const std::string mismatch = InputMismatch(inputs_[i], inputs[i], true);
-      if (!mismatch.empty())
-        return ModelError(StrCat("model input '", inputs_[i].name, "' ", mismatch));
-    }
-    return OkStatus();
-  }
-
-  Result<TapsBySlot> PlaceTaps(const std::vector<Tap>& taps) const {
-    TapsBySlot by_slot;
-    for (const Tap& tap : taps) {
-      if (inside_.contains(tap.value)) continue;
-      const auto it = plan_.slot_of.find(tap.value);
-      if (it == plan_.slot_of.end() || !plan_.slots[it->second].pinned())
-        return InternalError(StrCat("value '", tap.value,
-                                    "' cannot be tapped: it was not announced to the executor"));
-      by_slot[it->second].push_back(&tap);
-    }
-    return by_slot;
-  }
-
-  // What the sizes and the order of allocations depend on.
-  static std::string Signature(const std::vector<Datum>& inputs, const std::vector<Tap>& taps) {
-    std::string signature = StrCat(Threads());
-    for (const Datum& input : inputs)
-      signature += DTypeName(input.tensor.dtype()) + ShapeString(input.tensor.shape());
-    for (const Tap& tap : taps) signature += StrCat(tap.any_order ? '~' : '=', tap.value);
-    return signature;
-  }
-
-  const std::set<std::string> inside_;  // values of sub-graphs, some of which may never run
-  PlanRunner runner_;
-  const Plan& plan_;
-  std::vector<graph::ValueInfo> inputs_;
-  std::vector<DType> output_types_;  // by output; kUndefined: as it comes
-};
-
-}  // namespace
 
 Result<std::vector<Tensor>> Executor::Run(const std::vector<Tensor>& inputs,
                                           const std::vector<Tap>& taps) {
@@ -110,25 +22,6 @@ Result<std::vector<Tensor>> Executor::Run(const std::vector<Tensor>& inputs,
     tensors.push_back(std::move(outputs[i].tensor));
   }
   return tensors;
-}
-
-Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
-                                              const ExecutorOptions& options,
-                                              bool* samples_are_independent) {
-  const std::optional<graph::Model> wide =
-      options.fast_kernels ? graph::WidenedHalves(model) : std::optional<graph::Model>();
-  ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
-  if (samples_are_independent) *samples_are_independent = JudgeSamples(plan).independent;
-  return std::unique_ptr<Executor>(
-      std::make_unique<PlanExecutor>(std::move(plan), model, options.profile));
-}
-
-Result<std::unique_ptr<Executor>> Executor::Create(const graph::Model& model,
-                                                   const ExecutorOptions& options) {
-  bool independent = false;
-  ASSIGN_OR_RETURN(auto whole, CreateWhole(model, options, &independent));
-  if (!independent || !options.fast_kernels || options.part_bytes <= 0) return whole;
-  return SplitBatches(std::move(whole), model, options);
 }
 
 }  // namespace roundel::engine

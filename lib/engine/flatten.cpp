@@ -1,5 +1,6 @@
 #include "lib/engine/flatten.h"
 
+#include <unordered_set>
 #include <utility>
 
 #include "lib/base/text.h"
@@ -85,6 +86,19 @@ Result<std::vector<FlatNode>> Flatten(const graph::Model& model, const graph::Gr
 Result<std::vector<FlatNode>> Flatten(const graph::Model& model) {
   UnfoldBudget budget;
   return Flatten(model, *model.graph, nullptr, &budget);
+}
+
+ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes) {
+  // Not through the graph's index, which is built on demand: several threads may compile one model.
+  std::unordered_set<std::string> inputs;
+  for (const graph::ValueInfo& input : graph.inputs) inputs.insert(input.name);
+  ConstantsByName constants;
+  for (const graph::Initializer& initializer : graph.initializers())
+    if (!inputs.contains(initializer.name)) constants[initializer.name] = &initializer.value;
+  for (const FlatNode& flat : nodes)
+    if (flat.node.Is("Constant") && flat.node.TensorAttribute("value"))
+      constants[flat.node.output(0)] = flat.node.TensorAttribute("value");
+  return constants;
 }
 
 }  // namespace roundel::engine

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/base/status.h"
@@ -36,5 +37,9 @@ Result<std::vector<FlatNode>> Flatten(const graph::Model& model, const graph::Gr
                                       const graph::Function* function, UnfoldBudget* budget);
 // The nodes of the model's graph.
 Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
+
+// Initializers that are no inputs, and tensors of Constant nodes.
+using ConstantsByName = std::unordered_map<std::string, const Tensor*>;
+ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes);
 
 }  // namespace roundel::engine

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "lib/base/text.h"
-#include "lib/engine/plan_runner.h"
 
 namespace roundel::engine {
 namespace {

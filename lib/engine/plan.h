@@ -11,24 +11,38 @@
 #include <vector>
 
 #include "lib/base/status.h"
-#include "lib/engine/executor.h"
-#include "lib/engine/fast/fast_kernel.h"
-#include "lib/engine/flatten.h"
-#include "lib/engine/op.h"
+#include "lib/engine/options.h"
+#include "lib/fast/fast_kernel.h"
 #include "lib/graph/graph.h"
+#include "lib/ops/op.h"
 #include "lib/quant/encodings.h"
+#include "lib/tensor/datum.h"
 #include "lib/tensor/tensor.h"
 
 namespace roundel::engine {
 
 inline constexpr int kNoSlot = -1;  // an optional input left out, an output that nobody wants
 
-class PlanRunner;
+struct Plan;
+
+// A compiled sub-graph as the node that holds it sees it.
+class NestedPlan {
+ public:
+  virtual ~NestedPlan() = default;
+  virtual const Plan& plan() const = 0;
+  // The first `own` inputs are the sub-graph's, the others captured. A tensor among the results may be
+  // one of the inputs under another shape.
+  virtual Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own) = 0;
+  // From now on it hands these their values, too; what it does not have is left out.
+  virtual void SetTaps(const std::vector<Tap>& taps) = 0;
+  // What the activations of its runs so far have been given.
+  virtual int64_t activation_bytes() const = 0;
+};
 
 // A sub-graph of a node (If, Loop, Scan, SequenceMap), compiled.
 struct Subgraph {
   std::string attribute;               // "then_branch"
-  std::shared_ptr<PlanRunner> runner;  // of its own inputs, then the captured ones
+  std::shared_ptr<NestedPlan> runner;  // of its own inputs, then the captured ones
   std::vector<size_t> captured;        // indices into PlanNode::inputs
 };
 
@@ -81,34 +95,5 @@ struct Plan {
   std::set<std::string> tapped_inside;  // values of sub-graphs that any run may tap
   std::unordered_map<std::string, int> slot_of;  // by name; of values that no fusion swallowed
 };
-
-Result<Plan> BuildPlan(const graph::Model& model, const ExecutorOptions& options);
-
-// Initializers that are no inputs, and tensors of Constant nodes.
-using ConstantsByName = std::unordered_map<std::string, const Tensor*>;
-ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes);
-
-// Operators on codes with constant grids become operators on floats between quantizers. `opset`: of
-// the model's ai.onnx operators.
-void UnfoldCodeOperators(const graph::Graph& graph, int64_t opset, std::vector<FlatNode>* nodes);
-
-// A quantized model's QuantizeLinear -> DequantizeLinear pairs on activations, taken out of `nodes` and
-// handed back as encodings of the values that are left: one fake quantization in place, in whatever
-// layout, that also lets the layers around it fuse. Values in `keep` stay; pairs with parameters per
-// channel or computed ones stay as nodes.
-std::map<std::string, quant::Encoding> TakeQuantizerPairs(const graph::Graph& graph,
-                                                          const std::set<std::string>& keep,
-                                                          std::vector<FlatNode>* nodes);
-
-// What a DequantizeLinear of constants stands for: a grid of 8 bits, or int32 for a bias, per tensor or
-// per channel, with the codes. nullopt for any other node. `inputs`: nullptr where left out.
-std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
-                                                    const std::vector<const Tensor*>& inputs);
-
-// Cuts plan->nodes into steps (units without kernels): in fast mode, chains that one kernel can
-// compute become one step. `fused` receives, by step, what the kernel has to compute.
-std::vector<Step> MakeSteps(const Plan& plan, bool fuse, std::vector<KernelSpec>* specs);
-// What a kernel for one node alone has to compute.
-KernelSpec SingleSpec(const Plan& plan, int node);
 
 }  // namespace roundel::engine

@@ -1,5 +1,5 @@
 #pragma once
-// Compiles a graph into a plan: plan.cpp has the road, plan_nodes.cpp what becomes of a node (a
+// Compiles a graph into a plan: plan_builder.cpp has the road, plan_nodes.cpp what becomes of a node (a
 // constant, another name, or a step), plan_subgraphs.cpp control flow.
 
 #include <optional>
@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "lib/engine/node_order.h"
+#include "lib/engine/flatten.h"
+#include "lib/engine/options.h"
 #include "lib/engine/plan.h"
 
 namespace roundel::engine {
@@ -37,7 +39,7 @@ class PlanBuilder {
   Result<Plan> Build();
 
  private:
-  // ---- plan.cpp
+  // ---- plan_builder.cpp
   void RoundInputs();
   void TakePairs();
   bool IsSource(const std::string& name) const;
@@ -86,6 +88,8 @@ class PlanBuilder {
   int branches_ = 0;  // inlined so far
   Plan plan_;
 };
+
+Result<Plan> BuildPlan(const graph::Model& model, const ExecutorOptions& options);
 
 // "NonMaxSuppression (ai.onnx, opset 11), node 'nms'"
 std::string DescribeNode(const graph::Node& node, int64_t opset);

@@ -6,6 +6,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/plain_run.h"
 #include "lib/engine/plan_builder.h"
+#include "lib/engine/quantizer_pairs.h"
 
 namespace roundel::engine {
 

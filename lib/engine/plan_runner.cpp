@@ -76,10 +76,12 @@ TapsBySlot PlanRunner::FindTaps(const std::vector<Tap>& taps) const {
 
 void PlanRunner::SetNestedTaps(const std::vector<Tap>& taps) {
   for (const PlanNode& node : plan_.nodes)
-    for (const Subgraph& subgraph : node.subgraphs) {
-      subgraph.runner->nested_taps_ = subgraph.runner->FindTaps(taps);
-      subgraph.runner->SetNestedTaps(taps);
-    }
+    for (const Subgraph& subgraph : node.subgraphs) subgraph.runner->SetTaps(taps);
+}
+
+void PlanRunner::SetTaps(const std::vector<Tap>& taps) {
+  nested_taps_ = FindTaps(taps);
+  SetNestedTaps(taps);
 }
 
 Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& inputs, size_t own) {

@@ -5,7 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "lib/engine/executor.h"
+#include "lib/engine/options.h"
 #include "lib/engine/plan.h"
 #include "lib/engine/run_state.h"
 #include "lib/engine/shape_memo.h"
@@ -15,28 +15,28 @@ namespace roundel::engine {
 
 using TapsBySlot = std::unordered_map<int, std::vector<const Tap*>>;
 
-class PlanRunner {
+class PlanRunner final : public NestedPlan {
  public:
   explicit PlanRunner(Plan plan, bool profile = false);
   PlanRunner(const PlanRunner&) = delete;
   PlanRunner& operator=(const PlanRunner&) = delete;
 
-  const Plan& plan() const { return plan_; }
+  const Plan& plan() const override { return plan_; }
   const std::vector<StepTime>& profile() const { return profile_; }
   // Of this plan and those nested in it.
-  int64_t activation_bytes() const;
+  int64_t activation_bytes() const override;
 
   // `inputs` by plan().input_slots, checked by the caller. `signature`: what the sizes and the
   // order of allocations depend on; `recurs`: whether it is likely to come again.
   Result<std::vector<Datum>> Run(const std::vector<Datum>& inputs, const std::string& signature,
                                  bool recurs, const TapsBySlot& taps);
-  // From now on nested plans hand these their values, too; what no nested plan has is left out.
+  // From now on nested plans hand these their values.
   void SetNestedTaps(const std::vector<Tap>& taps);
   // The slots of the taps' values that are in this plan.
   TapsBySlot FindTaps(const std::vector<Tap>& taps) const;
-  // As the sub-graph of a node: the first `own` inputs are the sub-graph's, the others captured.
-  // A tensor among the results may be one of the inputs under another shape.
-  Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own);
+  // As the sub-graph of a node.
+  Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own) override;
+  void SetTaps(const std::vector<Tap>& taps) override;
 
  private:
   Status RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& taps,

@@ -1,9 +1,9 @@
+#include "lib/engine/quantizer_pairs.h"
+
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
-
-#include "lib/engine/plan.h"
 
 namespace roundel::engine {
 namespace {
@@ -195,19 +195,6 @@ class PairTaker {
 };
 
 }  // namespace
-
-ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes) {
-  // Not through the graph's index, which is built on demand: several threads may compile one model.
-  std::unordered_set<std::string> inputs;
-  for (const graph::ValueInfo& input : graph.inputs) inputs.insert(input.name);
-  ConstantsByName constants;
-  for (const graph::Initializer& initializer : graph.initializers())
-    if (!inputs.contains(initializer.name)) constants[initializer.name] = &initializer.value;
-  for (const FlatNode& flat : nodes)
-    if (flat.node.Is("Constant") && flat.node.TensorAttribute("value"))
-      constants[flat.node.output(0)] = flat.node.TensorAttribute("value");
-  return constants;
-}
 
 std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
                                                     const std::vector<const Tensor*>& inputs) {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "lib/base/text.h"
-#include "lib/engine/plan.h"
 #include "lib/graph/rounded_products.h"
 
 namespace roundel::engine {

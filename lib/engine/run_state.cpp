@@ -5,8 +5,8 @@
 #include <utility>
 
 #include "lib/base/text.h"
-#include "lib/engine/integer/codes.h"
 #include "lib/engine/plain_run.h"
+#include "lib/fast/integer/codes.h"
 
 namespace roundel::engine {
 

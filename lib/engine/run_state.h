@@ -8,7 +8,7 @@
 
 #include "lib/engine/arena.h"
 #include "lib/engine/plan.h"
-#include "lib/engine/value.h"
+#include "lib/fast/value.h"
 
 namespace roundel::engine {
 

@@ -8,7 +8,9 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/common_values.h"
+#include "lib/engine/plan_builder.h"
 #include "lib/engine/sample_sizes.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::engine {
 namespace {
@@ -108,6 +110,18 @@ class Judge {
   bool Visit(const PlanNode& n) {
     if (!n.subgraphs.empty()) return false;
     if (n.node.domain.empty() && (MakesSizes(n) || MakesCommon(n))) return true;
+    if (graph::Has(n.node, graph::Fact::kBroadcasts)) return Broadcast(n);
+    const graph::OperatorRow* row = graph::FindOperator(n.node.domain, n.node.op_type);
+    switch (row ? row->samples : graph::Samples::kOwnRule) {
+      case graph::Samples::kApart:
+        return Same(n);
+      case graph::Samples::kAxis:
+        return Axis(n);
+      case graph::Samples::kReduces:
+        return Reduce(n);
+      case graph::Samples::kOwnRule:
+        break;
+    }
     const auto& rules = Rules();
     const auto rule =
         rules.find(n.node.domain.empty() ? n.node.op_type : n.node.domain + "." + n.node.op_type);
@@ -354,52 +368,37 @@ class Judge {
 };
 
 const std::map<std::string, Judge::Rule>& Judge::Rules() {
-  static const std::map<std::string, Rule> rules = [] {
-    std::map<std::string, Rule> map;
-    for (const char* op : {"Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool",
-                           "GlobalMaxPool", "LRN", "InstanceNormalization", "GroupNormalization",
-                           "DepthToSpace", "SpaceToDepth", "PRelu", "LpPool"})
-      map[op] = &Judge::Same;
-    for (const char* op : PointwiseOps()) map[op] = &Judge::Same;
-    for (const char* op : BroadcastOps()) map[op] = &Judge::Broadcast;
-    for (const char* op :
-         {"Softmax", "LogSoftmax", "LayerNormalization", "RMSNormalization", "RoundBlocks", "Split"})
-      map[op] = &Judge::Axis;
-    for (const char* op : {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"})
-      map[op] = &Judge::Reduce;
-    map.insert({{"ArgMax", &Judge::ArgMax},
-                {"ArgMin", &Judge::ArgMax},
-                {"BatchNormalization", &Judge::Training},
-                {"Concat", &Judge::Concat},
-                {"ConstantOfShape", &Judge::Fill},
-                {"CumSum", &Judge::CumSum},
-                {"DequantizeLinear", &Judge::Quantizer},
-                {"Expand", &Judge::Expand},
-                {"Flatten", &Judge::Flatten},
-                {"Gather", &Judge::Gather},
-                {"GatherElements", &Judge::GatherElements},
-                {"Gemm", &Judge::Gemm},
-                {"MatMul", &Judge::MatMul},
-                {"Pad", &Judge::Pad},
-                {"QLinearConv", &Judge::Same},
-                {"QuantizeLinear", &Judge::Quantizer},
-                {"com.microsoft.DequantizeLinear", &Judge::Quantizer},
-                {"com.microsoft.QGemm", &Judge::Gemm},
-                {"com.microsoft.QLinearAdd", &Judge::CodesOfTwo},
-                {"com.microsoft.QLinearGlobalAveragePool", &Judge::Same},
-                {"com.microsoft.QLinearMul", &Judge::CodesOfTwo},
-                {"com.microsoft.QuantizeLinear", &Judge::Quantizer},
-                {"Reshape", &Judge::Reshape},
-                {"Resize", &Judge::Resize},
-                {"Slice", &Judge::Slice},
-                {"Squeeze", &Judge::Squeeze},
-                {"Tile", &Judge::Tile},
-                {"Transpose", &Judge::Transpose},
-                {"Trilu", &Judge::Trilu},
-                {"Unsqueeze", &Judge::Squeeze},
-                {"Upsample", &Judge::Resize}});
-    return map;
-  }();
+  static const std::map<std::string, Rule> rules = {
+      {"ArgMax", &Judge::ArgMax},
+      {"ArgMin", &Judge::ArgMax},
+      {"BatchNormalization", &Judge::Training},
+      {"Concat", &Judge::Concat},
+      {"ConstantOfShape", &Judge::Fill},
+      {"CumSum", &Judge::CumSum},
+      {"DequantizeLinear", &Judge::Quantizer},
+      {"Expand", &Judge::Expand},
+      {"Flatten", &Judge::Flatten},
+      {"Gather", &Judge::Gather},
+      {"GatherElements", &Judge::GatherElements},
+      {"Gemm", &Judge::Gemm},
+      {"MatMul", &Judge::MatMul},
+      {"Pad", &Judge::Pad},
+      {"QuantizeLinear", &Judge::Quantizer},
+      {"com.microsoft.DequantizeLinear", &Judge::Quantizer},
+      {"com.microsoft.QGemm", &Judge::Gemm},
+      {"com.microsoft.QLinearAdd", &Judge::CodesOfTwo},
+      {"com.microsoft.QLinearMul", &Judge::CodesOfTwo},
+      {"com.microsoft.QuantizeLinear", &Judge::Quantizer},
+      {"Reshape", &Judge::Reshape},
+      {"Resize", &Judge::Resize},
+      {"Slice", &Judge::Slice},
+      {"Squeeze", &Judge::Squeeze},
+      {"Tile", &Judge::Tile},
+      {"Transpose", &Judge::Transpose},
+      {"Trilu", &Judge::Trilu},
+      {"Unsqueeze", &Judge::Squeeze},
+      {"Upsample", &Judge::Resize},
+  };
   return rules;
 }
 

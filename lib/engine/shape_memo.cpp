@@ -1,23 +1,10 @@
 #include "lib/engine/shape_memo.h"
 
 #include <algorithm>
-#include <set>
-#include <string>
+
+#include "lib/graph/operators.h"
 
 namespace roundel::engine {
-namespace {
-
-// Pure functions of their inputs that exporters compute sizes with.
-bool ComputesSizes(const graph::Node& node) {
-  static const std::set<std::string> kOps = {
-      "Add",   "Cast",  "Ceil", "Concat",  "Div", "Equal",     "Floor", "Gather",     "Identity",
-      "Max",   "Min",   "Mod",  "Mul",     "Neg", "Pow",       "Range", "ReduceProd", "Reshape",
-      "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Unsqueeze", "Where"};
-  return node.domain.empty() && kOps.contains(node.op_type);
-}
-
-}  // namespace
-
 ShapeMemo::ShapeMemo(const Plan& plan) : plan_(plan), versions_(plan.slots.size(), 0) {
   std::vector<bool> of_shapes(plan.slots.size(), false);
   std::vector<Memo> steps(plan.steps.size());
@@ -29,7 +16,7 @@ ShapeMemo::ShapeMemo(const Plan& plan) : plan_(plan), versions_(plan.slots.size(
     Memo& memo = steps[i];
     memo.reads_shape = node.domain.empty() && (node.op_type == "Shape" || node.op_type == "Size");
     const bool derived =
-        ComputesSizes(node) && std::all_of(unit.inputs.begin(), unit.inputs.end(), [&](int slot) {
+        graph::Has(node, graph::Fact::kComputesSizes) && std::all_of(unit.inputs.begin(), unit.inputs.end(), [&](int slot) {
           return slot == kNoSlot || plan.slots[slot].constant || of_shapes[slot];
         });
     const bool free = std::none_of(unit.outputs.begin(), unit.outputs.end(), [&](int slot) {

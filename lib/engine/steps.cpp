@@ -1,6 +1,8 @@
 // Steps: which nodes run together. A chain starts at a node that has a fast kernel which takes
 // post-ops, and grows along values that have a single reader and need not exist by themselves.
 
+#include "lib/engine/steps.h"
+
 #include <algorithm>
 #include <cmath>
 

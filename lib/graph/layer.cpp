@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/base/text.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::graph {
 namespace {
@@ -82,7 +83,7 @@ bool AllAre(const std::vector<int64_t>& values, int64_t wanted) {
 }  // namespace
 
 bool IsLayerOp(const Node& node) {
-  return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
+  return Has(node, Fact::kLayer);
 }
 
 size_t WeightIndex(const Graph& graph, const Node& layer) {

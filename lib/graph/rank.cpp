@@ -3,43 +3,15 @@
 
 #include <algorithm>
 #include <unordered_map>
-#include <unordered_set>
 
-#include "lib/base/text.h"
 #include "lib/graph/match.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::graph {
 namespace {
 
 // Longer chains of nodes than this without any declared rank do not happen in exported models.
 constexpr int kMaxRankSteps = 256;
-
-std::unordered_set<std::string> Words(const char* text) {
-  const std::vector<std::string> words = Split(text, ' ');
-  return {words.begin(), words.end()};
-}
-
-// Every output has the rank of the first input.
-bool KeepsRank(const std::string& op_type) {
-  static const auto ops = Words(
-      "Abs Acos Asin Atan AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Conv "
-      "ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Dropout Elu Erf Exp Floor "
-      "GatherElements Gelu GlobalAveragePool GlobalMaxPool GridSample GroupNormalization Hardmax "
-      "HardSigmoid HardSwish Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Log "
-      "LogSoftmax LpNormalization MaxPool Mish Neg Not PRelu Pad QuantizeLinear RMSNormalization "
-      "Reciprocal Relu Resize Round ScatterElements ScatterND Selu Sigmoid Sign Sin Slice Softmax "
-      "Softplus Softsign SpaceToDepth Split Sqrt Swish Tanh ThresholdedRelu Tile TopK Transpose Trilu "
-      "Upsample");
-  return ops.contains(op_type);
-}
-
-// The output has the largest rank of all inputs.
-bool Broadcasts(const std::string& op_type) {
-  static const auto ops = Words(
-      "Add And Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mod Mul Or Pow Sub Sum "
-      "Where Xor");
-  return ops.contains(op_type);
-}
 
 // Walks from a value to its producers; what was found is kept, so that diamonds cost nothing.
 class RankFinder {
@@ -77,8 +49,9 @@ class RankFinder {
     if (node.Is("Gather")) return OfGather(node, steps);
     if (node.Is("Squeeze") || node.Is("Unsqueeze") || node.op_type.starts_with("Reduce"))
       return OfAxesChange(node, steps);
-    if (Broadcasts(node.op_type)) return OfBroadcast(node, steps);
-    return KeepsRank(node.op_type) ? Find(node.input(0), steps) : std::nullopt;
+    if (Has(node, Fact::kBroadcasts)) return OfBroadcast(node, steps);
+    const bool keeps = Has(node, Fact::kPointwise | Fact::kKeepsRank);
+    return keeps ? Find(node.input(0), steps) : std::nullopt;
   }
 
   std::optional<int64_t> OfBroadcast(const Node& node, int steps) {

@@ -5,146 +5,16 @@
 #include <vector>
 
 #include "lib/graph/constant_nodes.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::graph {
 namespace {
-
-// The type of one output: that of an input (its index), or a type of its own.
-using Source = int;
-constexpr Source Is(DType type) { return -1 - static_cast<int>(type); }
-constexpr Source kIsBool = Is(DType::kBool), kIsInt64 = Is(DType::kInt64),
-                 kIsInt32 = Is(DType::kInt32), kIsUint8 = Is(DType::kUint8),
-                 kIsFloat = Is(DType::kFloat);
-
-// By operator, the sources of its outputs; what lies past the end follows the last.
-using Rules = std::unordered_map<std::string, std::vector<Source>>;
-
-// Operators of ONNX that do not simply make what their first input is.
-const Rules kOnnx = {
-    {"And", {kIsBool}},
-    {"ArgMax", {kIsInt64}},
-    {"ArgMin", {kIsInt64}},
-    {"BatchNormalization", {0, 3}},
-    {"CastLike", {1}},
-    {"ConvInteger", {kIsInt32}},
-    {"Dropout", {0, kIsBool}},
-    {"DynamicQuantizeLinear", {kIsUint8, kIsFloat, kIsUint8}},
-    {"Equal", {kIsBool}},
-    {"Greater", {kIsBool}},
-    {"GreaterOrEqual", {kIsBool}},
-    {"IsInf", {kIsBool}},
-    {"IsNaN", {kIsBool}},
-    {"LayerNormalization", {0, kIsFloat}},
-    {"Less", {kIsBool}},
-    {"LessOrEqual", {kIsBool}},
-    {"MatMulInteger", {kIsInt32}},
-    {"MaxPool", {0, kIsInt64}},
-    {"NonMaxSuppression", {kIsInt64}},
-    {"NonZero", {kIsInt64}},
-    {"Not", {kIsBool}},
-    {"OneHot", {2}},
-    {"OptionalHasElement", {kIsBool}},
-    {"Or", {kIsBool}},
-    {"QLinearConv", {7}},
-    {"QLinearMatMul", {7}},
-    {"SequenceLength", {kIsInt64}},
-    {"Shape", {kIsInt64}},
-    {"SimplifiedLayerNormalization", {0, kIsFloat}},
-    {"Size", {kIsInt64}},
-    {"TfIdfVectorizer", {kIsFloat}},
-    {"TopK", {0, kIsInt64}},
-    {"Unique", {0, kIsInt64}},
-    {"Where", {1}},
-    {"Xor", {kIsBool}},
-};
-
-// What the engine puts into its plans.
-const Rules kOwn = {{"RoundBlocks", {0}}};
-
-// Operators of com.microsoft; those that are not named are unknown.
-const Rules kContrib = {
-    {"Attention", {0}},
-    {"BiasGelu", {0}},
-    {"BiasSplitGelu", {0}},
-    {"DequantizeLinear", {1}},
-    {"DynamicQuantizeLSTM", {0}},
-    {"DynamicQuantizeMatMul", {0}},
-    {"EmbedLayerNormalization", {2, kIsInt32, 2}},
-    {"FastGelu", {0}},
-    {"FusedConv", {0}},
-    {"FusedGemm", {0}},
-    {"FusedMatMul", {0}},
-    {"FusedMatMulActivation", {0}},
-    {"GatherBlockQuantized", {2}},
-    {"Gelu", {0}},
-    {"GridSample", {0}},
-    {"GroupNorm", {0}},
-    {"GroupQueryAttention", {0}},
-    {"Inverse", {0}},
-    {"MatMulBnb4", {0}},
-    {"MatMulIntegerToFloat", {2}},
-    {"MatMulNBits", {0}},
-    {"MultiHeadAttention", {0}},
-    {"NhwcConv", {0}},
-    {"NhwcFusedConv", {0}},
-    {"NhwcMaxPool", {0}},
-    {"Pad", {0}},
-    {"QAttention", {3}},
-    {"QGemm", {8}},
-    {"QLinearAdd", {0}},
-    {"QLinearAveragePool", {0}},
-    {"QLinearConcat", {1}},
-    {"QLinearConv", {7}},
-    {"QLinearGlobalAveragePool", {0}},
-    {"QLinearLeakyRelu", {0}},
-    {"QLinearMul", {0}},
-    {"QLinearReduceMean", {0}},
-    {"QLinearSigmoid", {0}},
-    {"QLinearSoftmax", {0}},
-    {"QLinearWhere", {1}},
-    {"QuantizeLinear", {2}},
-    {"QuickGelu", {0}},
-    {"Range", {0}},
-    {"RotaryEmbedding", {0}},
-    {"SkipLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
-    {"SkipSimplifiedLayerNormalization", {0, kIsFloat, kIsFloat, 0}},
-    {"TransposeMatMul", {0}},
-    {"Trilu", {0}},
-};
-
-// All inputs and the first output have one type.
-const std::unordered_set<std::string> kUniform = {"Add",
-                                                  "BiasGelu",
-                                                  "Concat",
-                                                  "Conv",
-                                                  "ConvTranspose",
-                                                  "Div",
-                                                  "FastGelu",
-                                                  "FusedConv",
-                                                  "FusedGemm",
-                                                  "FusedMatMul",
-                                                  "Gemm",
-                                                  "InstanceNormalization",
-                                                  "MatMul",
-                                                  "Max",
-                                                  "Mean",
-                                                  "Min",
-                                                  "Mul",
-                                                  "PRelu",
-                                                  "Sub",
-                                                  "Sum",
-                                                  "SkipLayerNormalization",
-                                                  "SkipSimplifiedLayerNormalization"};
 
 // What is known of a value; a sequence has the type of its elements.
 struct Known {
   DType type = DType::kUndefined;
   bool is_sequence = false;
 };
-
-const Rules* RulesOf(const std::string& domain) {
-  return domain.empty() ? &kOnnx : domain == "com.microsoft" ? &kContrib : domain == "roundel" ? &kOwn : nullptr;
-}
 
 // The attribute that says what some operators make; nullptr for all others.
 const char* TypeAttribute(const std::string& op) {
@@ -178,7 +48,7 @@ class Inference {
       before = known_.size();
       Forwards();
       for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node)
-        if (kUniform.contains((*node)->op_type)) MakeUniform(**node);
+        if (Has(**node, Fact::kOneType)) MakeUniform(**node);
     }
   }
 
@@ -203,18 +73,16 @@ class Inference {
 
   void InferNode(const Node& node) {
     if (RunBodies(node)) return;
-    if (kUniform.contains(node.op_type)) MakeUniform(node);
-    const Rules* rules = RulesOf(node.domain);
-    if (!rules) return;
-    const auto rule = rules->find(node.op_type);
-    if (rule == rules->end() && rules != &kOnnx) return;
-    static const std::vector<Source> kFirst = {0};
-    const std::vector<Source>& sources = rule == rules->end() ? kFirst : rule->second;
+    if (Has(node, Fact::kOneType)) MakeUniform(node);
+    const OperatorRow* row = FindOperator(node.domain, node.op_type);
+    if (!row && !node.domain.empty()) return;
+    static const OperatorRow kPlain{""};
+    const std::vector<TypeSource>& sources = (row ? row : &kPlain)->types;
     for (size_t i = 0; i < node.outputs.size(); ++i)
       Declare(node.outputs[i], OutputType(node, sources[std::min(i, sources.size() - 1)]));
   }
 
-  Known OutputType(const Node& node, Source source) const {
+  Known OutputType(const Node& node, TypeSource source) const {
     const std::string& op = node.op_type;
     if (op == "Constant") {
       const std::optional<Tensor> value = ConstantNodeValue(node);
@@ -317,8 +185,7 @@ std::unordered_map<std::string, DType> InferValueTypes(const Model& model) {
 }
 
 bool HasTypeRule(const std::string& domain, const std::string& op_type) {
-  const Rules* rules = RulesOf(domain);
-  return rules && (rules == &kOnnx || rules->contains(op_type));
+  return domain.empty() || FindOperator(domain, op_type);
 }
 
 }  // namespace roundel::graph

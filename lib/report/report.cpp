@@ -25,6 +25,27 @@ Json ToJson(const std::vector<std::pair<std::string, MetricValue>>& values) {
   return object;
 }
 
+Json ToJson(const LayerOutcome& layer) {
+  Json json = {{"node", layer.node}};
+  if (!layer.shared_with.empty()) {
+    json["shared_with"] = layer.shared_with;
+    return json;
+  }
+  const auto number = [&](const char* name, std::optional<double> value) {
+    if (value) json[name] = ToJson(MetricValue(*value));
+  };
+  number("error_before", layer.error_before);
+  number("error_after", layer.error_after);
+  number("held_out_before", layer.held_out_before);
+  number("held_out_after", layer.held_out_after);
+  number("bound", layer.bound);
+  json["columns"] = layer.columns;
+  json["inputs"] = layer.inputs;
+  json["on_columns"] = layer.on_columns;
+  if (!layer.note.empty()) json["note"] = layer.note;
+  return json;
+}
+
 Json ToJson(const PassReport& pass) {
   Json records = Json::array();
   for (const Record& record : pass.records) {
@@ -32,10 +53,16 @@ Json ToJson(const PassReport& pass) {
     if (!record.reason.empty()) entry["reason"] = record.reason;
     records.push_back(std::move(entry));
   }
-  return {{"name", pass.name},
-          {"outcome", pass.outcome},
-          {"metrics", ToJson(pass.metrics)},
-          {"records", std::move(records)}};
+  Json json = {{"name", pass.name},
+               {"outcome", pass.outcome},
+               {"metrics", ToJson(pass.metrics)},
+               {"records", std::move(records)}};
+  if (!pass.layers.empty()) {
+    Json layers = Json::array();
+    for (const LayerOutcome& layer : pass.layers) layers.push_back(ToJson(layer));
+    json["layers"] = std::move(layers);
+  }
+  return json;
 }
 
 // Characters rather than bytes: continuation bytes of UTF-8 take no column.
@@ -55,6 +82,18 @@ bool LooksNumeric(const std::string& text) {
 }
 
 }  // namespace
+
+std::string LayerOutcome::Text() const {
+  if (!shared_with.empty()) return StrCat("as ", shared_with, ", whose weights it shares");
+  std::string text = StrFormat("error %.3g -> %.3g", error_before, error_after);
+  if (bound) text += StrFormat(", bound %.3g", *bound);
+  if (held_out_before && held_out_after)
+    text += StrFormat(" (held out %.3g -> %.3g)", *held_out_before, *held_out_after);
+  text += StrCat(", ", columns, " columns of ", inputs);
+  if (starved()) text += " (fewer than the layer has inputs)";
+  if (on_columns) text += ", in the space of its columns";
+  return note.empty() ? text : text + ", " + note;
+}
 
 std::string TextTable(const std::vector<std::vector<std::string>>& rows) {
   size_t columns = 0;
@@ -90,6 +129,8 @@ Json TimesOf(const PassReport& pass) {
   Json nodes = Json::object();
   for (const Record& record : pass.records)
     if (record.seconds > 0) nodes[record.subject] = record.seconds;
+  for (const LayerOutcome& layer : pass.layers)
+    if (layer.seconds > 0) nodes[layer.node] = layer.seconds;
   if (!nodes.empty()) times["nodes"] = std::move(nodes);
   return times;
 }

@@ -42,26 +42,18 @@ void ForRows(LayerState* state, const Body& body) {
   });
 }
 
-void MoveAll(Layer layer, const GridSpec& spec, Solution* solution, bool pairs, int sweeps) {
-  if (solution->codes.empty()) return;
-  if (IsLowRank(layer)) return DescendLowRank(layer, spec, sweeps, false, solution);
-  const Tools tools = MakeTools(layer, spec, pairs, false);
-  LayerState state(layer, spec, *solution);
-  ForRows(&state, [&](int64_t row) { MoveCodes(tools, row, sweeps, &state); });
-  state.Commit(solution);
-}
-
 constexpr int kSweeps = 20;
 constexpr int kPairSweeps = 4;
 
 }  // namespace
 
 void CoordinateDescent(Layer layer, const GridSpec& spec, Solution* solution, int sweeps) {
-  MoveAll(layer, spec, solution, false, sweeps);
-}
-
-void PairDescent(Layer layer, const GridSpec& spec, Solution* solution, int sweeps) {
-  MoveAll(layer, spec, solution, true, sweeps);
+  if (solution->codes.empty()) return;
+  if (IsLowRank(layer)) return DescendLowRank(layer, spec, sweeps, false, solution);
+  const Tools tools = MakeTools(layer, spec, false, false);
+  LayerState state(layer, spec, *solution);
+  ForRows(&state, [&](int64_t row) { MoveCodes(tools, row, sweeps, &state); });
+  state.Commit(solution);
 }
 
 void RefitScales(Layer layer, const GridSpec& spec, Solution* solution) {

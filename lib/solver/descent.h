@@ -9,10 +9,9 @@ namespace roundel::solver {
 // over.
 void CoordinateDescent(Layer layer, const GridSpec& spec, Solution* solution, int sweeps = 20);
 
-// Moves of two codes by one step each, after coordinate descent. All pairs up to kAllPairs columns;
-// above, each column with the 32 that are most correlated with it.
+// Moves of two codes by one step each look at all pairs up to so many columns; above, at each column with
+// the 32 that are most correlated with it.
 inline constexpr int64_t kAllPairs = 1400;
-void PairDescent(Layer layer, const GridSpec& spec, Solution* solution, int sweeps = 6);
 
 // The best scales for the codes as they are, in closed form: s = x^T H w* / x^T H x with x = q -
 // zp; with a zero point, the best offset too, rounded to the grid. Blocks one after another.

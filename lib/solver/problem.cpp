@@ -265,15 +265,6 @@ Result<Problem> MakeProblem(const Gram& gram, std::span<const float> w,
   return MakeProblem(objective, options);
 }
 
-Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n) {
-  RETURN_IF_ERROR(CheckWeights(w, m, n));
-  Problem problem{.m = m, .n = n};
-  problem.target.assign(w.begin(), w.end());
-  problem.w = problem.target;
-  SetIdentity(false, &problem);
-  return problem;
-}
-
 std::vector<double> RowErrors(const Problem& problem, std::span<const float> w_hat) {
   INVARIANT(w_hat.size() == problem.target.size(), "weights of another layer");
   return QuadraticForms(problem.low_rank, problem.H, Difference(w_hat, problem.target), problem.m,

@@ -85,8 +85,6 @@ Result<Problem> MakeProblem(const Gram& gram, std::span<const float> w,
 // Sets H to that of the objective with a ridge, and leaves the target. False if the data tells nothing:
 // H is then the identity.
 bool SetRidge(const Objective& objective, double ridge, Problem* problem);
-// Without data: H = I, w* = w.
-Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n);
 
 // (w_hat - w*)^T H (w_hat - w*) for each of the m rows, in double.
 std::vector<double> RowErrors(const Problem& problem, std::span<const float> w_hat);

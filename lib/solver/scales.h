@@ -9,12 +9,8 @@ namespace roundel::solver {
 // The range of the original weights.
 Params MinMaxScales(Layer layer, const GridSpec& spec);
 
-// Least ||w - w^||^2 of the original weights over `candidates` ratios (1..candidates)/candidates of
-// the range, minimum and maximum alike.
-Params WeightMseScales(Layer layer, const GridSpec& spec, int candidates = 100);
-
-// The same candidates, scored by the error of the layer's output, (w^ - w*)^T H (w^ - w*): SeqMSE
-// with the data summed up in H. Blocks are scored one by one with their diagonal block of H, as
+// Of `candidates` ratios (1..candidates)/candidates of the range, minimum and maximum alike, those with
+// the least error of the layer's output, (w^ - w*)^T H (w^ - w*): SeqMSE with the data summed up in H. Blocks are scored one by one with their diagonal block of H, as
 // AIMET does.
 Params SeqMseScales(Layer layer, const GridSpec& spec, int candidates = 20);
 

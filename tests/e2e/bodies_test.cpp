@@ -8,9 +8,9 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
-#include "lib/target/lint.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/export.h"
+#include "lib/targets/lint.h"
+#include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 
@@ -184,7 +184,7 @@ const Mode kModes[] = {{"static", target::ActivationMode::kStatic, 5e-3, true},
                        {"dynamic", target::ActivationMode::kDynamic, 1e-5, true},
                        {"weights", target::ActivationMode::kFloat, 1e-5, false}};
 
-std::unique_ptr<passes::Session> QuantizedForm(const Form& form, const Layer& layer,
+std::unique_ptr<Session> QuantizedForm(const Form& form, const Layer& layer,
                                                const Mode& mode) {
   auto parsed = graph::Parse(ModelText(form, layer));
   INFO((parsed.ok() ? "" : parsed.status().message()));

@@ -15,13 +15,13 @@ namespace roundel::e2e {
 using AdjustGrids = std::function<void(target::GridChoice&)>;
 
 // Fails the test if the text does not parse or calibration does not run.
-inline std::unique_ptr<passes::Session> Calibrated(const char* text, const Shape& input,
+inline std::unique_ptr<Session> Calibrated(const char* text, const Shape& input,
                                                    const char* target = "ort-cpu",
                                                    const AdjustGrids& adjust = {}) {
   auto parsed = graph::Parse(text);
   INFO((parsed.ok() ? "" : parsed.status().message()));
   REQUIRE(parsed.ok());
-  auto session = std::make_unique<passes::Session>();
+  auto session = std::make_unique<Session>();
   session->model = std::move(parsed).value();
   session->target = target::LoadProfile(target).value();
   session->grids = target::DefaultChoice(session->target);

@@ -7,8 +7,8 @@
 
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
-#include "lib/target/grid_name.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/grid_name.h"
+#include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 
@@ -194,7 +194,7 @@ double ShareBeyondOneStep(const Tensor& a, const Tensor& b, float step) {
 
 void CheckAgainstOrt(const Case& test) {
   const auto calibrated = e2e::Calibrated(test.text, test.input, test.target, test.adjust);
-  const passes::Session& session = *calibrated;
+  const Session& session = *calibrated;
   auto exported = target::ExportQdq(session.model, session.encodings, {});
   REQUIRE(exported.ok());
   e2e::ScratchFolder scratch(std::string("export-") + test.name);
@@ -250,7 +250,7 @@ void CheckFloatsAgainstOrt(const Case& test, const FloatCase& floats) {
         choice.activations = target::ParseGridName(floats.activations).value();
         choice.weights = target::ParseGridName(floats.weights).value();
       });
-  const passes::Session& session = *calibrated;
+  const Session& session = *calibrated;
   auto exported = target::ExportQdq(session.model, session.encodings, {});
   REQUIRE(exported.ok());
   e2e::ScratchFolder scratch(std::string("floats-") + test.name);

@@ -8,7 +8,7 @@
 
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 

@@ -10,8 +10,8 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
-#include "lib/target/lint.h"
+#include "lib/targets/export.h"
+#include "lib/targets/lint.h"
 #include "passes/runner.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/vector_source.h"
@@ -165,14 +165,14 @@ void SpreadChannels(graph::Graph* graph) {
 
 struct Written {
   std::string name;
-  std::unique_ptr<passes::Session> session;
+  std::unique_ptr<Session> session;
   graph::Model model;
   Tensor input;
 };
 
 // What `quantize` does: passes, export, and the target's rules on the result.
 std::optional<Written> Write(const Form& form, const Setting& setting) {
-  Written w{StrCat(form.name, ", ", Name(setting)), std::make_unique<passes::Session>(), {}, {}};
+  Written w{StrCat(form.name, ", ", Name(setting)), std::make_unique<Session>(), {}, {}};
   INFO(w.name << "\n" << form.text);
   auto parsed = graph::Parse(form.text);
   INFO((parsed.ok() ? "" : parsed.status().message()));

@@ -9,8 +9,8 @@
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
-#include "lib/target/narrow.h"
+#include "lib/targets/export.h"
+#include "lib/targets/narrow.h"
 #include "passes/runner.h"
 #include "tests/e2e/half_nets.h"
 #include "tests/e2e/ort_runner.h"
@@ -55,7 +55,7 @@ int64_t WeightBytes(const graph::Model& model) {
 }
 
 graph::Model Quantized(const graph::Model& model, const Net& net, const Way& way) {
-  passes::Session session;
+  Session session;
   session.model = graph::Clone(model);
   session.types = target::WidenTypes(&session.model);
   session.target = target::LoadProfile(way.target).value();
@@ -193,7 +193,7 @@ TEST_CASE("float32 models in float16 give ONNX Runtime's results in float32") {
                          e2e::kRecurrent, e2e::kTransposed})
     for (const bool keep_io : {false, true}) {
       INFO(net.name << (keep_io ? " with its interface" : ""));
-      passes::Session session;
+      Session session;
       session.model = Parse(net);
       const graph::Model model = graph::Clone(session.model);
       session.target = target::LoadProfile("ort-cpu").value();

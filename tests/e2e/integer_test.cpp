@@ -5,10 +5,10 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
-#include "lib/engine/integer/linear.h"
+#include "lib/fast/integer/linear.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 

@@ -5,7 +5,7 @@
 
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 

@@ -1,7 +1,7 @@
 // Masked attention after quantization in ONNX Runtime, optimised and not.
 
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "passes/runner.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/mask_models.h"
@@ -10,7 +10,7 @@ namespace roundel {
 namespace {
 
 graph::Model Quantized(const graph::Model& model, const char* target, bool masked) {
-  passes::Session session;
+  Session session;
   support::VectorSource data({support::MaskBatch(64, masked, 5)});
   session.model = graph::Clone(model);
   session.target = target::LoadProfile(target).value();
@@ -31,7 +31,7 @@ graph::Model Quantized(const graph::Model& model, const char* target, bool maske
 TEST_CASE("masked scores come out of ONNX Runtime as they do in float") {
   if (e2e::SkippedWithoutOrt()) return;
   const e2e::ScratchFolder scratch("masks");
-  const engine::Batch judged = support::MaskBatch(32, true, 11);
+  const Batch judged = support::MaskBatch(32, true, 11);
   std::vector<e2e::OrtJob> jobs;
   std::vector<std::string> labels;
   std::vector<double> factors;

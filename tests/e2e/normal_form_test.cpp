@@ -10,7 +10,7 @@
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "passes/runner.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/model_forms.h"
@@ -55,11 +55,11 @@ graph::Model Normal(const graph::Model& model) {
 
 // The written model with every layer in 8 bits.
 graph::Model Quantized(graph::Model model, const Tensor& sample) {
-  passes::Session session;
+  Session session;
   session.model = std::move(model);
   session.target = target::LoadProfile("ort-cpu").value();
   session.grids = target::DefaultChoice(session.target);
-  engine::Batch batch{.inputs = {sample}};
+  Batch batch{.inputs = {sample}};
   batch.size = sample.dim(0);
   for (int64_t i = 0; i < batch.size; ++i) batch.sample_names.push_back("s");
   support::VectorSource data({batch});

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "lib/engine/integer/linear.h"
+#include "lib/fast/integer/linear.h"
 #include "tests/e2e/op_cases.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"

@@ -8,7 +8,7 @@
 
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 
@@ -68,8 +68,8 @@ const Case kCases[] = {
     {8, false, 16, "qdq"},
 };
 
-std::unique_ptr<passes::Session> Quantized(const Case& test) {
-  auto session = std::make_unique<passes::Session>();
+std::unique_ptr<Session> Quantized(const Case& test) {
+  auto session = std::make_unique<Session>();
   session->model = graph::Parse(kLayers).value();
   session->target = target::LoadProfile("llm-matmulnbits").value();
   session->target.weight_grids.clear();

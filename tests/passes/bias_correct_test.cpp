@@ -19,9 +19,9 @@ using support::VectorSource;
 // Batches of values around 1.5, so that rounding errors of weights do not average out.
 VectorSource Shifted(const Shape& shape, bool constant_planes = false) {
   Random random(3);
-  std::vector<engine::Batch> batches;
+  std::vector<Batch> batches;
   for (int i = 0; i < 4; ++i) {
-    engine::Batch batch;
+    Batch batch;
     Tensor x = support::RandomTensor(shape, random, 0.5);
     const int64_t plane = shape.size() > 2 ? shape[2] * shape[3] : 1;
     for (int64_t k = 0; k < x.size(); ++k) {

@@ -62,9 +62,9 @@ graph g (float32[N,1,2,2] x) => (float32[N,2,2,2] y) {
 )");  // b' = a (b - mean) + beta: 1 * (1 - 4) + 10, 3 * (2 - 6) - 20
   CHECK(run.Reason("'bn'", "folded") == "backward into 'conv' (Conv)");
   CHECK(run.Metric("folded") == "1");
-  REQUIRE(run.session.statistics.contains("y"));
-  CHECK(run.session.statistics.at("y").mean == std::vector<double>{10, -20});
-  CHECK(run.session.statistics.at("y").deviation == std::vector<double>{2, 3});
+  REQUIRE(run.session.output_moments.contains("y"));
+  CHECK(run.session.output_moments.at("y").mean == std::vector<double>{10, -20});
+  CHECK(run.session.output_moments.at("y").deviation == std::vector<double>{2, 3});
 }
 
 TEST_CASE("BN in front of a Conv folds forward with the numbers of the formula") {
@@ -86,7 +86,7 @@ graph g (float32[N,2,2,2] x) => (float32[N,1,2,2] y) {
 }
 )");  // 5 * 2 - 7 * 38
   CHECK(run.Reason("'bn'", "folded") == "forward into 'conv' (Conv)");
-  CHECK(run.session.statistics.empty());
+  CHECK(run.session.output_moments.empty());
 }
 
 struct Case {
@@ -271,7 +271,7 @@ TEST_CASE("constants behind a layer fold backward, and carry the statistics alon
                 "m = Mul(c, u)\na = Add(m, d)\nq = Div(a, s)\nr = Sub(s, q)\ny = Sub(r, d)\n"));
   CHECK(run.Ops() == "Conv");
   CHECK(OutputDifference(run.before, run.after()) < 2e-6);
-  const auto& statistics = run.session.statistics.at("y");
+  const auto& statistics = run.session.output_moments.at("y");
   const float c = run.before.graph->FindInitializer("c")->span<float>()[1];
   const float d = run.before.graph->FindInitializer("d")->span<float>()[1];
   const float beta = run.before.graph->FindInitializer("bn_beta")->span<float>()[1];

@@ -34,9 +34,9 @@ std::unique_ptr<Ran> Run(const std::string& text, const std::vector<std::string>
   ran->session.target = target::LoadProfile("ort-cpu").value();
   ran->session.grids = target::DefaultChoice(ran->session.target);
   ran->session.grids.mode = mode;
-  std::vector<engine::Batch> batches;
+  std::vector<Batch> batches;
   for (Tensor& sample : samples) {
-    engine::Batch batch;
+    Batch batch;
     batch.size = 1;
     batch.inputs = {std::move(sample)};
     batch.sample_names = {"s"};

@@ -40,7 +40,7 @@ std::unique_ptr<Calibration> Calibrate(const std::string& model, const char* tar
   auto c = std::make_unique<Calibration>();
   std::vector<float> values;
   for (int i = 0; i < 64; ++i) values.push_back(static_cast<float>(-1 + 2 * i / 63.0));
-  engine::Batch batch;
+  Batch batch;
   batch.inputs = {Tensor::FromVector<float>({1, 4, 4, 4}, values)};
   batch.size = 1;
   batch.sample_names = {"x.npy"};
@@ -187,7 +187,7 @@ TEST_CASE("what reaches an output as it is keeps its whole range, whatever the m
     std::vector<float> values(60000, 0.5f);
     for (size_t i = 0; i < values.size(); ++i) values[i] *= static_cast<float>(i % 7);
     values[777] = 300;
-    engine::Batch batch;
+    Batch batch;
     batch.inputs = {Tensor::FromVector<float>({1, 1, 300, 200}, values)};
     batch.size = 1;
     batch.sample_names = {"x.npy"};

@@ -29,11 +29,11 @@ graph g (float32[N,2] x, float32[M,3] u) => (float32[N,3] y, float32[M,6] v) {
 })";
 
 // Batches of different sizes, the second input with rows of its own.
-std::vector<engine::Batch> Batches(uint64_t seed, const std::vector<int64_t>& sizes) {
+std::vector<Batch> Batches(uint64_t seed, const std::vector<int64_t>& sizes) {
   Random random(seed);
-  std::vector<engine::Batch> batches;
+  std::vector<Batch> batches;
   for (const int64_t n : sizes) {
-    engine::Batch batch;
+    Batch batch;
     batch.inputs = {support::RandomTensor({n, 2}, random),
                     support::RandomTensor({n + 1, 3}, random)};
     batch.size = n;
@@ -52,7 +52,7 @@ struct Calibrated {
 // Files that live in a map of JSON texts.
 using Files = std::map<std::string, std::string>;
 
-std::unique_ptr<Calibrated> Run(engine::DataSource* data, Files* files, const Texts& texts,
+std::unique_ptr<Calibrated> Run(DataSource* data, Files* files, const Texts& texts,
                                 const std::string& preprocessing = "p",
                                 const std::string& model = kModel) {
   auto c = std::make_unique<Calibrated>();
@@ -108,9 +108,9 @@ graph g (float32[N,4] x, float32[N,4] mask) => (float32[N,4] y, float32[N,4] z) 
 }
 
 // 64 rows of scores, any but the first of which may be masked.
-engine::Batch MaskedBatch() {
+Batch MaskedBatch() {
   Random random(7);
-  engine::Batch batch;
+  Batch batch;
   batch.size = 64;
   batch.inputs = {support::RandomTensor({64, 4}, random), Tensor::Zeros(DType::kFloat, {64, 4})};
   float* mask = batch.inputs[1].mutable_data<float>();
@@ -132,7 +132,7 @@ std::vector<double> PlainSoftmax(const std::vector<double>& scores) {
 
 TEST_CASE("an attention mask does not stretch the range of the scores, with any method") {
   const std::string model = MaskedScores("z = Sigmoid(x)");
-  const engine::Batch batch = MaskedBatch();
+  const Batch batch = MaskedBatch();
   double low = 0, high = 0;
   for (int64_t i = 0; i < 256; ++i) {
     if (batch.inputs[1].data<float>()[i] != 0) continue;
@@ -156,7 +156,7 @@ TEST_CASE("an attention mask does not stretch the range of the scores, with any 
 }
 
 TEST_CASE("on the grid of masked scores a Softmax is what it is in float") {
-  const engine::Batch batch = MaskedBatch();
+  const Batch batch = MaskedBatch();
   VectorSource data({batch});
   const auto c = Run(&data, nullptr, {}, "p", MaskedScores("z = Sigmoid(x)"));
   REQUIRE(c->status.ok());
@@ -202,7 +202,7 @@ TEST_CASE("every method makes the same of statistics as of the data") {
 }
 
 TEST_CASE("parts of the data merge to what one run over all of it gives, in any order") {
-  const std::vector<engine::Batch> all = Batches(2, {2, 3, 1, 5});
+  const std::vector<Batch> all = Batches(2, {2, 3, 1, 5});
   VectorSource whole(all), one({all[0], all[1]}), two({all[2], all[3]});
   Files files;
   REQUIRE(Run(&one, &files, {{"stats_out", "one"}})->status.ok());
@@ -223,7 +223,7 @@ TEST_CASE("parts of the data merge to what one run over all of it gives, in any 
 }
 
 TEST_CASE("results depend neither on threads nor on the size of batches") {
-  const std::vector<engine::Batch> all = Batches(3, {1, 1, 1, 1, 1, 1});
+  const std::vector<Batch> all = Batches(3, {1, 1, 1, 1, 1, 1});
   const int threads = Threads();
   for (const std::string& method : Methods()) {
     INFO(method);
@@ -239,7 +239,7 @@ TEST_CASE("results depend neither on threads nor on the size of batches") {
 TEST_CASE("moving_average follows the samples in the order of the data, whatever the batches") {
   // Samples of x: maxima 1, 2, 8, 4; one weight of 0.5 makes 1, 1.5, 4.75, 4.375.
   const auto batch = [](const std::vector<float>& rows) {
-    engine::Batch b;
+    Batch b;
     b.size = std::ssize(rows) / 2;
     b.inputs = {Tensor::FromVector<float>({b.size, 2}, rows)};
     for (int64_t i = 0; i < b.size; ++i) b.sample_names.push_back("s");
@@ -316,7 +316,7 @@ TEST_CASE("auto tells which method it chose, and bad samples are named for every
   for (const report::Record& record : c->report.records)
     if (record.subject == "x") CHECK(record.action.starts_with("chose "));
   CHECK(c->session.encodings.at("w").params.size() == 3);
-  std::vector<engine::Batch> bad = Batches(7, {3});
+  std::vector<Batch> bad = Batches(7, {3});
   bad[0].inputs[0].mutable_data<float>()[2] = NAN;
   VectorSource source(bad);
   for (const std::string& method : Methods())

@@ -16,15 +16,15 @@ using quant::Role;
 using support::ParseModel;
 using support::VectorSource;
 
-engine::Batch MakeBatch(std::vector<Tensor> inputs, std::vector<std::string> names) {
-  engine::Batch batch;
+Batch MakeBatch(std::vector<Tensor> inputs, std::vector<std::string> names) {
+  Batch batch;
   batch.size = static_cast<int64_t>(names.size());
   batch.inputs = std::move(inputs);
   batch.sample_names = std::move(names);
   return batch;
 }
 // One batch of samples of shape [n, width].
-engine::Batch Rows(int64_t n, const std::vector<float>& values) {
+Batch Rows(int64_t n, const std::vector<float>& values) {
   std::vector<std::string> names;
   for (int64_t i = 0; i < n; ++i) names.push_back(StrCat("row", i, ".npy"));
   const int64_t width = static_cast<int64_t>(values.size()) / n;
@@ -64,7 +64,7 @@ void Rerun(Calibration* c, const ParamTexts& texts = {}) {
   if (outcome.ok()) c->outcome = *outcome;
 }
 
-std::unique_ptr<Calibration> Prepare(const std::string& model, engine::DataSource* data) {
+std::unique_ptr<Calibration> Prepare(const std::string& model, DataSource* data) {
   auto c = std::make_unique<Calibration>();
   c->session.model = ParseModel(model);
   c->session.target = target::LoadProfile("ort-cpu").value();
@@ -73,7 +73,7 @@ std::unique_ptr<Calibration> Prepare(const std::string& model, engine::DataSourc
   return c;
 }
 
-std::unique_ptr<Calibration> Calibrate(const std::string& model, engine::DataSource* data,
+std::unique_ptr<Calibration> Calibrate(const std::string& model, DataSource* data,
                                        const ParamTexts& texts = {}) {
   auto c = Prepare(model, data);
   Rerun(c.get(), texts);

@@ -39,7 +39,7 @@ struct Ran {
   Status status;
 };
 
-std::unique_ptr<Ran> Calibrated(const std::string& text, engine::DataSource* data,
+std::unique_ptr<Ran> Calibrated(const std::string& text, DataSource* data,
                                 const std::map<std::string, std::string>& settings,
                                 const std::vector<std::string>& more = {},
                                 const char* target = "generic") {

@@ -1,6 +1,6 @@
 // What all passes that round layer by layer share: taking a run up again, and weights of several layers.
 
-#include "passes/layerwise.h"
+#include "lib/layers/layerwise.h"
 
 #include "lib/graph/text.h"
 #include "lib/solver/ldlq.h"
@@ -8,6 +8,10 @@
 #include "tests/support/temp_folder.h"
 
 namespace roundel::passes {
+
+using layers::LayerTask;
+using layers::LayerwiseOptions;
+using layers::SolveLayers;
 namespace {
 
 using support::CorrelatedSource;
@@ -136,7 +140,7 @@ TEST_CASE("sums over the float model's values serve any width without running th
       read_ = 0;
       return VectorSource::Rewind();
     }
-    Result<std::optional<engine::Batch>> Next() override {
+    Result<std::optional<Batch>> Next() override {
       if (read_++ > 0) return DataError("the data is read");
       return VectorSource::Next();
     }
@@ -231,9 +235,9 @@ TEST_CASE("weights of two layers are solved once, for both") {
   const double best = BestShared(&data, r->Weight("w").grid.qmin(), r->Weight("w").grid.qmax());
   CHECK(found >= best * 0.999);
   CHECK(found <= best * 1.1);
-  const auto& records = r->report.passes.back().records;
-  REQUIRE(records.size() == 2);
-  CHECK(records[1].reason == "as 'one' (MatMul), whose weights it shares");
+  const auto& layers = r->report.passes.back().layers;
+  REQUIRE(layers.size() == 2);
+  CHECK(layers[1].shared_with == "'one' (MatMul)");
 }
 
 // A dense layer behind a Flatten: one column a sample, far fewer than inputs.
@@ -253,9 +257,9 @@ TEST_CASE("a layer with far fewer columns than inputs is solved in the space of 
     const auto r = Round(kWide, pass, &data);
     INFO(pass);
     CHECK(OutputError(*r, &data) < OutputError(*nearest, &data));
-    const auto& records = r->report.passes.back().records;
-    REQUIRE(records.size() == 1);
-    CHECK(records[0].reason.find("in the space of its columns") != std::string::npos);
+    const auto& layers = r->report.passes.back().layers;
+    REQUIRE(layers.size() == 1);
+    CHECK(layers[0].on_columns);
     ++passes;
   }
   CHECK(passes == 4);

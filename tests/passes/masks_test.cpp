@@ -26,7 +26,7 @@ struct Calibrated {
   Status status;
 };
 
-std::unique_ptr<Calibrated> Calibrate(const graph::Model& model, engine::Batch batch,
+std::unique_ptr<Calibrated> Calibrate(const graph::Model& model, Batch batch,
                                       const std::string& method, int bits = 8) {
   auto c = std::make_unique<Calibrated>();
   VectorSource data({std::move(batch)});
@@ -46,7 +46,7 @@ std::unique_ptr<Calibrated> Calibrate(const graph::Model& model, engine::Batch b
   return c;
 }
 
-double SimulatedError(const Calibrated& c, const engine::Batch& batch, double factor) {
+double SimulatedError(const Calibrated& c, const Batch& batch, double factor) {
   const auto executor =
       engine::Executor::Create(c.session.model, {.simulate = &c.session.encodings});
   REQUIRE(executor.ok());
@@ -59,7 +59,7 @@ double SimulatedError(const Calibrated& c, const engine::Batch& batch, double fa
 
 TEST_CASE(
     "masks of any form leave a quantized Softmax what it is, whether samples used them or not") {
-  const engine::Batch judged = MaskBatch(64, true, 11);
+  const Batch judged = MaskBatch(64, true, 11);
   for (const MaskForm& form : support::MaskForms()) {
     for (const std::string& softmax : support::SoftmaxForms()) {
       for (const float low : {-kInfinity, kLowest, -1e9f, -1e4f}) {
@@ -81,7 +81,7 @@ TEST_CASE(
 }
 
 TEST_CASE("with 16 bits a mask costs next to nothing") {
-  const engine::Batch judged = MaskBatch(64, true, 6);  // nothing of which is cut off
+  const Batch judged = MaskBatch(64, true, 6);  // nothing of which is cut off
   for (const MaskForm& form : support::MaskForms()) {
     for (const float low : {kLowest, -1e4f}) {
       INFO(form.name << "; " << low);
@@ -124,7 +124,7 @@ TEST_CASE("infinity that others than exponentials see is bad data, and the way o
 TEST_CASE("NaN among masked scores is bad data") {
   const graph::Model model =
       MaskModel(support::MaskForms()[7], support::SoftmaxForms()[0], -kInfinity);
-  engine::Batch batch = MaskBatch(8, true, 7);
+  Batch batch = MaskBatch(8, true, 7);
   batch.inputs[0].mutable_data<float>()[0] = NAN;
   const auto c = Calibrate(model, batch, "min_max");
   CHECK(c->status.kind() == ErrorKind::kData);

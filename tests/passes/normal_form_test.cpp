@@ -6,7 +6,7 @@
 
 #include "lib/engine/executor.h"
 #include "lib/graph/check.h"
-#include "lib/target/export.h"
+#include "lib/targets/export.h"
 #include "passes/runner.h"
 #include "tests/support/model_forms.h"
 #include "tests/support/plain_form_model.h"

@@ -171,7 +171,7 @@ TEST_CASE(
 
 TEST_CASE("dead inputs and channels do no harm") {
   Random random(1);
-  std::vector<engine::Batch> batches(1);
+  std::vector<Batch> batches(1);
   Tensor x = support::RandomTensor({64, 4}, random);
   for (int64_t i = 0; i < 64; ++i) x.mutable_data<float>()[4 * i + 2] = 0;
   batches[0].inputs = {x};

@@ -6,8 +6,8 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
-#include "lib/target/grid_name.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/grid_name.h"
+#include "lib/targets/qdq.h"
 #include "passes/pass.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"

@@ -1,11 +1,11 @@
 // Oracle: the float model that was exported, run by the plain kernels.
 
-#include "lib/target/restore_clamps.h"
+#include "lib/targets/restore_clamps.h"
 
 #include <catch2/catch.hpp>
 
 #include "lib/engine/executor.h"
-#include "lib/target/qdq.h"
+#include "lib/targets/qdq.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

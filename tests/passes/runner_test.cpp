@@ -65,6 +65,40 @@ TEST_CASE("a tolerance that arithmetic cannot meet makes the proof fail, naming 
   CHECK(status.message().find("pass bn_fold: the pass changed the model's outputs") == 0);
 }
 
+// A pass that claims to keep the function of the model, and does something else.
+PassInfo WrongPass(Outcome outcome, float factor) {
+  return {.name = "wrong",
+          .float_equivalent = true,
+          .run = [=](Session& session, const recipe::Params&) -> Result<Outcome> {
+            Tensor w = *session.model.graph->FindInitializer("w");
+            w.mutable_data<float>()[2] *= factor;
+            session.model.graph->SetInitializer("w", w);
+            return outcome;
+          }};
+}
+
+TEST_CASE("the proof on data sees a pass that changes what the model computes") {
+  const auto run = [](const PassInfo& pass, const RunnerOptions& options) {
+    Session session = MakeSession();
+    support::VectorSource data = support::RandomSource({4, 2, 4, 4}, 2, 3);
+    session.data = &data;
+    report::PassReport report;
+    session.report = &report;
+    const Status status = RunPass(pass, recipe::Params(pass.params), options, &session);
+    const bool measured = std::any_of(report.metrics.begin(), report.metrics.end(),
+                                      [](const auto& m) { return m.first == "output_difference"; });
+    CHECK(measured == (options.verify_samples > 0));
+    return status;
+  };
+  const Status wrong = run(WrongPass(Outcome::kChanged, 1.01f), {});
+  CHECK(wrong.kind() == ErrorKind::kInternal);
+  CHECK(wrong.message().find("changed the model's outputs by") != std::string::npos);
+  CHECK(run(WrongPass(Outcome::kChanged, 1.0f), {}).ok());
+  // A pass that says so is measured, not refused.
+  CHECK(run(WrongPass(Outcome::kApproximate, 1.01f), {}).ok());
+  CHECK(run(WrongPass(Outcome::kChanged, 1.01f), {.verify_samples = 0}).ok());
+}
+
 TEST_CASE("outputs that are NaN before a pass are the model's own fault") {
   Session session = MakeSession();
   // Logarithms of what is normalised to both sides of 0.

@@ -5,7 +5,7 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
-#include "lib/target/narrow.h"
+#include "lib/targets/narrow.h"
 #include "passes/pass.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
@@ -45,7 +45,7 @@ recipe::Params Settings(const std::map<std::string, std::string>& settings) {
 }
 
 Converted Convert(const std::string& text, const std::map<std::string, std::string>& settings = {},
-                  engine::DataSource* data = nullptr) {
+                  DataSource* data = nullptr) {
   Converted c;
   c.before = ParseModel(text);
   c.session.model = graph::Clone(c.before);

@@ -10,8 +10,8 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
 #include "lib/quant/tensor_ranges.h"
-#include "lib/target/export.h"
-#include "lib/target/lint.h"
+#include "lib/targets/export.h"
+#include "lib/targets/lint.h"
 
 namespace roundel::target {
 namespace {

@@ -16,7 +16,7 @@
 namespace roundel::support {
 
 struct Rounded {
-  passes::Session session;
+  Session session;
   report::Report report;
   graph::Model before;
   const quant::Encoding& Weight(const std::string& name) const { return session.encodings.at(name); }
@@ -89,7 +89,7 @@ inline double OutputError(const Rounded& r, VectorSource* data) {
 inline VectorSource CorrelatedSource(const Shape& shape, int batches, uint64_t seed,
                                      bool positive = false) {
   Random random(seed);
-  std::vector<engine::Batch> made;
+  std::vector<Batch> made;
   for (int b = 0; b < batches; ++b) {
     Tensor x = RandomTensor(shape, random);
     float* data = x.mutable_data<float>();
@@ -98,7 +98,7 @@ inline VectorSource CorrelatedSource(const Shape& shape, int batches, uint64_t s
       last = 0.7f * last + data[i];
       data[i] = std::round(64 * (positive ? std::max(0.0f, last) : last + 0.5f)) / 64;
     }
-    engine::Batch batch;
+    Batch batch;
     batch.inputs = {x};
     batch.size = shape[0];
     batch.sample_names.assign(static_cast<size_t>(shape[0]), "sample");

@@ -74,9 +74,9 @@ inline graph::Model MaskModel(const MaskForm& form, const std::string& softmax, 
 }
 
 // Rows of scores; where `masked`, any but the first of a row may be masked.
-inline engine::Batch MaskBatch(int64_t rows, bool masked, uint64_t seed) {
+inline Batch MaskBatch(int64_t rows, bool masked, uint64_t seed) {
   Random random(seed);
-  engine::Batch batch;
+  Batch batch;
   batch.size = rows;
   batch.inputs = {RandomTensor({rows, kMaskKeys}, random, 1.5),
                   Tensor::Zeros(DType::kFloat, {rows, kMaskKeys})};
@@ -88,7 +88,7 @@ inline engine::Batch MaskBatch(int64_t rows, bool masked, uint64_t seed) {
 }
 
 // The largest difference between `y` and the shares of the scores that are not masked, in double.
-inline double MaskError(const engine::Batch& batch, double factor, const Tensor& y) {
+inline double MaskError(const Batch& batch, double factor, const Tensor& y) {
   const float *x = batch.inputs[0].data<float>(), *keep = batch.inputs[1].data<float>();
   double largest = 0;
   for (int64_t row = 0; row < batch.size; ++row) {

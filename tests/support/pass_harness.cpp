@@ -110,7 +110,7 @@ PassRun RunPass(const std::string& pass, graph::Model model, const PassOptions& 
   run.before = graph::Clone(model);
   run.session.model = std::move(model);
   run.session.data = options.data;
-  run.session.statistics = options.statistics;
+  run.session.output_moments = options.statistics;
   run.session.report = &run.report;
   const auto outcome = prepared.info->run(run.session, prepared.params);
   INFO((outcome.ok() ? "" : outcome.status().message()));
@@ -119,12 +119,12 @@ PassRun RunPass(const std::string& pass, graph::Model model, const PassOptions& 
   CheckValid(&run.session.model);
   const std::string text = graph::Print(run.session.model, kAllElements);
   CHECK((text != graph::Print(run.before, kAllElements)) ==
-        (run.outcome == passes::Outcome::kChanged));
+        (run.outcome != Outcome::kUnchanged));
   report::PassReport second;
   run.session.report = &second;
   const auto again = prepared.info->run(run.session, prepared.params);
   REQUIRE(again.ok());
-  CHECK(*again == passes::Outcome::kUnchanged);
+  CHECK(*again == Outcome::kUnchanged);
   CHECK(graph::Print(run.session.model, kAllElements) == text);
   run.session.report = nullptr;
   return run;
@@ -136,12 +136,12 @@ PassRun RunPass(const std::string& pass, const std::string& model, const PassOpt
 
 Status PassError(const std::string& pass, const std::string& model, const PassOptions& options) {
   const Prepared prepared = Prepare(pass, options);
-  passes::Session session;
+  Session session;
   report::PassReport report;
   session.model = ParseModel(model);
   CheckValid(&session.model);
   session.data = options.data;
-  session.statistics = options.statistics;
+  session.output_moments = options.statistics;
   session.report = &report;
   auto outcome = prepared.info->run(session, prepared.params);
   REQUIRE_FALSE(outcome.ok());

@@ -14,9 +14,9 @@ graph::Model ParseModel(const std::string& text);  // fails the test on a syntax
 
 struct PassRun {
   graph::Model before;
-  passes::Session session;  // after the pass
+  Session session;  // after the pass
   report::PassReport report;
-  passes::Outcome outcome = passes::Outcome::kUnchanged;
+  Outcome outcome = Outcome::kUnchanged;
 
   const graph::Model& after() const { return session.model; }
   // Op types in execution order: "Conv Relu Gemm".
@@ -31,8 +31,8 @@ struct PassRun {
 
 struct PassOptions {
   std::map<std::string, std::string> params;
-  std::map<std::string, passes::ChannelStatistics> statistics;
-  engine::DataSource* data = nullptr;
+  std::map<std::string, OutputMoments> statistics;
+  DataSource* data = nullptr;
 };
 
 PassRun RunPass(const std::string& pass, const std::string& model, const PassOptions& options = {});

@@ -5,30 +5,30 @@
 #include <vector>
 
 #include "lib/base/random.h"
-#include "lib/engine/data_source.h"
+#include "lib/tensor/data_source.h"
 
 namespace roundel::support {
 
-class VectorSource : public engine::DataSource {
+class VectorSource : public DataSource {
  public:
-  explicit VectorSource(std::vector<engine::Batch> batches) : batches_(std::move(batches)) {}
+  explicit VectorSource(std::vector<Batch> batches) : batches_(std::move(batches)) {}
   int64_t size() const override {
     int64_t samples = 0;
-    for (const engine::Batch& batch : batches_) samples += batch.size;
+    for (const Batch& batch : batches_) samples += batch.size;
     return samples;
   }
   Status Rewind() override {
     next_ = 0;
     return OkStatus();
   }
-  Result<std::optional<engine::Batch>> Next() override {
-    if (next_ == batches_.size()) return std::optional<engine::Batch>();
-    return std::optional<engine::Batch>(batches_[next_++]);
+  Result<std::optional<Batch>> Next() override {
+    if (next_ == batches_.size()) return std::optional<Batch>();
+    return std::optional<Batch>(batches_[next_++]);
   }
   int64_t skipped() const override { return 0; }
 
  private:
-  std::vector<engine::Batch> batches_;
+  std::vector<Batch> batches_;
   size_t next_ = 0;
 };
 
@@ -44,9 +44,9 @@ inline Tensor RandomTensor(const Shape& shape, Random& random, double deviation 
 // `count` batches of one random tensor of `shape` (axis 0 = samples).
 inline VectorSource RandomSource(const Shape& shape, int count, uint64_t seed) {
   Random random(seed);
-  std::vector<engine::Batch> batches;
+  std::vector<Batch> batches;
   for (int i = 0; i < count; ++i) {
-    engine::Batch batch;
+    Batch batch;
     batch.inputs = {RandomTensor(shape, random)};
     batch.size = shape[0];
     for (int64_t k = 0; k < batch.size; ++k)

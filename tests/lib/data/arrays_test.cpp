@@ -45,7 +45,7 @@ std::string SaveNpz(const TempFolder& folder, const std::string& name,
   return folder.Write(name, support::Zip(members));
 }
 
-std::vector<engine::Batch> LoadAll(const std::vector<Setting>& settings,
+std::vector<Batch> LoadAll(const std::vector<Setting>& settings,
                                    const std::vector<InputInfo>& inputs) {
   auto batches = Load(settings, inputs);
   INFO(batches.status().message());
@@ -197,7 +197,7 @@ TEST_CASE("arrays: samples that a model may mix are fed one at a time, unless th
     std::vector<int64_t> found;
     const auto batches = Drain(source->get());
     REQUIRE(batches.ok());
-    for (const engine::Batch& batch : *batches) {
+    for (const Batch& batch : *batches) {
       found.push_back(batch.size);
       CHECK(batch.inputs[0].dim(1) == 3);
     }

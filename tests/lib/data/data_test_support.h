@@ -23,15 +23,15 @@ inline recipe::Params MakeParams(const std::vector<Setting>& settings) {
   return params;
 }
 
-inline Result<std::unique_ptr<engine::DataSource>> Open(const std::vector<Setting>& settings,
+inline Result<std::unique_ptr<DataSource>> Open(const std::vector<Setting>& settings,
                                                         const std::vector<InputInfo>& inputs,
                                                         DatasetFacts* facts = nullptr) {
   return OpenDataset(MakeParams(settings), inputs, facts);
 }
 
 // Every batch of one sweep.
-inline Result<std::vector<engine::Batch>> Drain(engine::DataSource* source) {
-  std::vector<engine::Batch> batches;
+inline Result<std::vector<Batch>> Drain(DataSource* source) {
+  std::vector<Batch> batches;
   for (;;) {
     ASSIGN_OR_RETURN(auto batch, source->Next());
     if (!batch) return batches;
@@ -40,7 +40,7 @@ inline Result<std::vector<engine::Batch>> Drain(engine::DataSource* source) {
 }
 
 // Opens and drains; the status of whichever fails.
-inline Result<std::vector<engine::Batch>> Load(const std::vector<Setting>& settings,
+inline Result<std::vector<Batch>> Load(const std::vector<Setting>& settings,
                                                const std::vector<InputInfo>& inputs) {
   ASSIGN_OR_RETURN(auto source, Open(settings, inputs));
   return Drain(source.get());
@@ -56,16 +56,16 @@ inline void CheckFails(const std::vector<Setting>& settings, const std::vector<I
   CHECK(result.status().message().find('\n') == std::string::npos);
 }
 
-inline std::vector<std::string> Names(const std::vector<engine::Batch>& batches) {
+inline std::vector<std::string> Names(const std::vector<Batch>& batches) {
   std::vector<std::string> names;
-  for (const engine::Batch& batch : batches)
+  for (const Batch& batch : batches)
     names.insert(names.end(), batch.sample_names.begin(), batch.sample_names.end());
   return names;
 }
 
-inline std::vector<int64_t> LabelsOf(const std::vector<engine::Batch>& batches) {
+inline std::vector<int64_t> LabelsOf(const std::vector<Batch>& batches) {
   std::vector<int64_t> labels;
-  for (const engine::Batch& batch : batches)
+  for (const Batch& batch : batches)
     labels.insert(labels.end(), batch.labels.begin(), batch.labels.end());
   return labels;
 }

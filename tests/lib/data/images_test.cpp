@@ -270,7 +270,7 @@ TEST_CASE("images: the number of loading threads changes nothing") {
   WriteNumbered(folder, 40);
   folder.Write("017.png", "broken");
   const int before = Threads();
-  std::vector<engine::Batch> reference;
+  std::vector<Batch> reference;
   for (int threads : {1, 16, 64}) {
     SetThreads(threads);
     const auto batches = Load({{"path", folder.path()}, {"batch", "3"}}, {Nchw(-1, 3, 6, 4)});

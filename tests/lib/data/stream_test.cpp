@@ -135,7 +135,7 @@ TEST_CASE("stream: samples are regrouped for a fixed batch size") {
     const std::vector<int64_t> labels = {0, 1, 2, 20, 21, 30, 31, 32, 40, 50, 51, 52, 53, 54, 55};
     CHECK(LabelsOf(*batches) == labels);
     for (size_t i = 0; i < 5; ++i) {
-      const engine::Batch& batch = (*batches)[i];
+      const Batch& batch = (*batches)[i];
       CHECK(batch.size == 3);
       REQUIRE(batch.inputs[0].shape() == Shape{3});
       for (int k = 0; k < 3; ++k)

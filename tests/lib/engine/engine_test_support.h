@@ -11,7 +11,7 @@
 #include "lib/base/random.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
-#include "lib/engine/plan.h"
+#include "lib/engine/plan_builder.h"
 #include "lib/engine/run_state.h"
 #include "lib/graph/text.h"
 

@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "lib/engine/value.h"
+#include "lib/fast/value.h"
 #include "tests/lib/engine/engine_test_support.h"
 
 namespace roundel::engine {

@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-#include "lib/engine/integer/linear.h"
+#include "lib/fast/integer/linear.h"
 #include "tests/lib/engine/engine_test_support.h"
 
 namespace roundel::engine {

@@ -1,5 +1,5 @@
 // The vectorisable functions against the C library's in double.
-#include "lib/engine/kernels/vector_math.h"
+#include "lib/ops/kernels/vector_math.h"
 
 #include <catch2/catch.hpp>
 #include <limits>

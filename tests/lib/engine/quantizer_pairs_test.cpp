@@ -4,7 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "lib/engine/executor.h"
-#include "lib/engine/plan.h"
+#include "lib/engine/quantizer_pairs.h"
 #include "lib/graph/text.h"
 #include "tests/support/vector_source.h"
 

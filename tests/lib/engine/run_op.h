@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "lib/engine/op.h"
+#include "lib/ops/op.h"
 
 namespace roundel::engine {
 

@@ -2,7 +2,7 @@
 // every width, sizes below, at and above those that are copied in tiles and in moves of a fixed
 // number of bytes; reversed and repeated elements.
 
-#include "lib/engine/kernels/strided_copy.h"
+#include "lib/ops/kernels/strided_copy.h"
 
 #include <algorithm>
 #include <catch2/catch.hpp>

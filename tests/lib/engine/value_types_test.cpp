@@ -8,8 +8,8 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
-#include "lib/engine/op.h"
 #include "lib/io/onnx.h"
+#include "lib/ops/op.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"

@@ -60,7 +60,7 @@ TEST_CASE("no heuristic beats the search on a depthwise kernel") {
     CHECK(ClosestVector(layer, spec, &exact) == 12);
     Solution pairs = Ldlq(layer, spec, params);
     const Solution ldlq = pairs;
-    PairDescent(layer, spec, &pairs);
+    CoordinateDescent(layer, spec, &pairs);
     for (int row = 0; row < 12; ++row) {
       CHECK(exact.errors[row] <= nearest.errors[row] * (1 + 1e-6));
       CHECK(exact.errors[row] <= ldlq.errors[row] * (1 + 1e-6));

@@ -47,9 +47,6 @@ TEST_CASE("no step of polishing makes a row worse, from good and bad starts") {
       CoordinateDescent(layer, spec, &s);
       CheckSolution(layer, spec, s);
       CheckNotWorse(spec, start, s);
-      Solution pairs = start;
-      PairDescent(layer, spec, &pairs);
-      CheckNotWorse(spec, start, pairs);
       Solution refitted = start;
       RefitScales(layer, spec, &refitted);
       CheckSolution(layer, spec, refitted);
@@ -77,7 +74,7 @@ TEST_CASE("after coordinate descent no other level of any code is better") {
   }
 }
 
-TEST_CASE("after pair descent no two single steps together are better") {
+TEST_CASE("after polishing no two single steps together are better") {
   const std::vector<Problem> layer = TwoGroups();
   for (const GridSpec& spec : ManySpecs()) {
     if (spec.grid.bits != 3) continue;
@@ -85,7 +82,7 @@ TEST_CASE("after pair descent no two single steps together are better") {
     Solution s = RoundNearest(layer, spec, SeqMseScales(layer, spec));
     Solution singles = s;
     CoordinateDescent(layer, spec, &singles);
-    PairDescent(layer, spec, &s, 100);
+    Polish(layer, spec, &s, {.rounds = 100});
     CHECK(s.error() < singles.error());
     for (int64_t row = 0; row < 12; row += 5)
       for (int64_t i = 0; i < 31; ++i)
@@ -97,7 +94,7 @@ TEST_CASE("after pair descent no two single steps together are better") {
   }
 }
 
-TEST_CASE("pair descent with lists of partners never makes a row worse") {
+TEST_CASE("polishing with lists of partners never makes a row worse") {
   const int64_t n = kAllPairs + 8;
   Random random(3);
   Problem p = PlainProblem(Weights(random, 2 * n), 2, n).value();
@@ -109,7 +106,7 @@ TEST_CASE("pair descent with lists of partners never makes a row worse") {
   const Solution start = RoundNearest({&p, 1}, spec, SeqMseScales({&p, 1}, spec));
   Solution singles = start, pairs = start;
   CoordinateDescent({&p, 1}, spec, &singles);
-  PairDescent({&p, 1}, spec, &pairs);
+  Polish({&p, 1}, spec, &pairs);
   CheckNotWorse(spec, start, pairs);
   CHECK(pairs.error() < singles.error());
 }

@@ -14,6 +14,16 @@
 
 namespace roundel::solver {
 
+// A layer of m rows of n weights without data: H = I, w* = w.
+inline Result<Problem> PlainProblem(std::span<const float> w, int64_t m, int64_t n) {
+  Problem problem{.m = m, .n = n};
+  problem.target.assign(w.begin(), w.end());
+  problem.w = problem.target;
+  problem.H.assign(static_cast<size_t>(n * n), 0.0f);
+  for (int64_t i = 0; i < n; ++i) problem.H[static_cast<size_t>(i * (n + 1))] = 1;
+  return problem;
+}
+
 inline std::vector<float> Normals(Random& random, int64_t count, double scale = 1) {
   std::vector<float> values(static_cast<size_t>(count));
   for (float& v : values) v = static_cast<float>(scale * random.Normal());

@@ -166,8 +166,6 @@ TEST_CASE("sizes down to nothing") {
   CHECK(MakeProblem(Gram(1, 1, false), std::vector<float>{2}).value().target[0] == 2);
   CHECK(MakeProblem(Gram(4, 0, true), {}).ok());
   CHECK(MakeProblem(Gram(0, 3, true), {}).ok());
-  CHECK(PlainProblem(std::vector<float>{1, 2}, 2, 1).value().H == std::vector<float>{1});
-  CHECK_FALSE(PlainProblem(std::vector<float>{1, 2}, 2, 2).ok());
 }
 
 TEST_CASE("statistics beyond what float holds are refused") {

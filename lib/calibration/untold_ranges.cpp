@@ -1,0 +1,73 @@
+#include "lib/calibration/untold_ranges.h"
+
+#include <algorithm>
+
+#include "lib/targets/own_constants.h"
+
+namespace roundel::calibration {
+namespace {
+
+using quant::Role;
+using target::QuantPoint;
+
+// Groups that want data of which there is none.
+std::set<int> UntoldGroups(const target::Placement& placement, const KnownRanges& known) {
+  const auto frozen = [&](const QuantPoint& point) {
+    const auto it = known.table.find(point.value);
+    return it != known.table.end() && it->second.frozen;
+  };
+  std::set<int> told, untold;
+  for (const QuantPoint& point : placement.points)
+    if (frozen(point) || (NeedsData(point) && known.seen.values.contains(point.value)))
+      told.insert(point.group);
+  for (const QuantPoint& point : placement.points)
+    if (NeedsData(point) && known.asked.contains(point.value) && !told.contains(point.group))
+      untold.insert(point.group);
+  return untold;
+}
+
+// Where a rule, and not the placement, wants them; and biases, whose unit is that of their layer's
+// input.
+void Drop(const std::set<int>& groups, target::Placement* placement) {
+  std::set<std::string> left;
+  for (const QuantPoint& point : placement->points)
+    if (groups.contains(point.group)) left.insert(point.value);
+  std::erase_if(placement->points, [&](const QuantPoint& point) {
+    return groups.contains(point.group) ||
+           (point.role == Role::kBias && left.contains(point.bias_input));
+  });
+}
+
+}  // namespace
+
+bool NeedsData(const QuantPoint& point) {
+  return point.role == Role::kActivation && !point.derived && !point.fixed_range;
+}
+
+Result<std::vector<std::string>> LeaveUntold(Session& session, const KnownRanges& known,
+                                             const std::string& why,
+                                             const std::function<Status()>& gather,
+                                             target::RangeDecisions* decisions,
+                                             target::Placement* placement) {
+  std::vector<std::string> values;
+  for (;;) {
+    const std::set<int> untold = UntoldGroups(*placement, known);
+    const size_t before = decisions->untold.size();
+    for (const QuantPoint& point : placement->points) {
+      if (!untold.contains(point.group) || !NeedsData(point)) continue;
+      if (!decisions->untold.insert(point.value).second) continue;
+      values.push_back(point.value);
+      session.report->Add(point.value, "left float", why);
+    }
+    if (decisions->untold.size() == before) {
+      Drop(untold, placement);
+      return values;
+    }
+    ASSIGN_OR_RETURN(*placement,
+                     target::PlaceSeparately(&session.model, session.target, session.grids,
+                                             &session.copies, *decisions));
+    RETURN_IF_ERROR(gather());
+  }
+}
+
+}  // namespace roundel::calibration

@@ -1,0 +1,17 @@
+#pragma once
+// The makers of kernels in this folder; nullptr where a spec is not for them.
+
+#include <memory>
+
+#include "lib/fast/fast_kernel.h"
+
+namespace roundel::engine {
+
+std::unique_ptr<FastKernel> MakeBatchNormKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeBinaryKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeConcatKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeNormalizeKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeElementKernel(const KernelSpec& spec);
+std::unique_ptr<FastKernel> MakeTransposeKernel(const KernelSpec& spec);
+
+}  // namespace roundel::engine

@@ -1,0 +1,103 @@
+#pragma once
+// oneDNN itself, for library*.cpp alone: what its versions have alike, and the
+// descriptions in which they differ. These functions throw what the library throws.
+
+#include <dnnl.hpp>
+#include <vector>
+
+#include "lib/fast/onednn/primitive.h"
+
+namespace roundel::engine {
+
+struct PackedTensor::Contents {
+  dnnl::memory memory;
+};
+
+// What a primitive that runs again and again is given. Memory objects are made once: in the runs that
+// follow most of what they describe lies where it lay before.
+class BoundArguments {
+ public:
+  void Set(int argument, const dnnl::memory::desc& desc, const void* data);
+  void Set(int argument, const dnnl::memory& memory);  // the same in every run
+  // Runs the primitive to its end; false if oneDNN failed.
+  bool Execute(const dnnl::primitive& primitive) const;
+
+ private:
+  struct Bound {
+    dnnl::memory memory;
+    const void* data;  // null: the memory's own
+  };
+  // Where the argument stands; the number of arguments if it is new.
+  size_t Find(int argument) const;
+
+  std::vector<Bound> bound_;
+  std::vector<dnnl_exec_arg_t> arguments_;  // of bound_, in its order
+};
+
+struct Primitive::State {
+  dnnl::primitive primitive;
+  dnnl::memory::desc source, weights, bias, destination, scratchpad;
+  BoundArguments arguments;
+};
+
+namespace onednn {
+
+using Dims = dnnl::memory::dims;
+
+const dnnl::engine& Engine();
+dnnl::stream& Stream();  // one per thread
+
+struct Operands {
+  dnnl::memory::desc source, weights, bias, destination;
+};
+struct Window {
+  Dims strides, kernel, gaps, pads_begin, pads_end;  // gaps: dilations counted from 0
+};
+
+void AppendElementwise(dnnl::post_ops* ops, const PostOp& op);
+// Makes the result (sum + bias) * multiplier[channel], ahead of other post-ops; `rank`: of the result.
+void MultiplyChannels(std::span<const float> multiplier, size_t rank, dnnl::post_ops* ops,
+                      dnnl::primitive_attr* attributes, Primitive::State* state);
+// What the version can do for results that do not depend on the number of threads.
+void AskForDeterminism(dnnl::primitive_attr* attributes);
+
+dnnl::convolution_forward::primitive_desc Convolution(const Operands& operands,
+                                                      const Window& window,
+                                                      const dnnl::primitive_attr& attributes);
+dnnl::deconvolution_forward::primitive_desc Deconvolution(const Operands& operands,
+                                                          const Window& window,
+                                                          const dnnl::primitive_attr& attributes);
+dnnl::inner_product_forward::primitive_desc InnerProduct(const Operands& operands,
+                                                         const dnnl::primitive_attr& attributes);
+dnnl::matmul::primitive_desc MatrixProduct(const Operands& operands,
+                                           const dnnl::primitive_attr& attributes);
+dnnl::eltwise_forward::primitive_desc Elementwise(const PostOp& op, const dnnl::memory::desc& desc);
+
+// Whose classes are named differently: they fill the state; false for a reference implementation.
+bool Pooling(dnnl::algorithm algorithm, const Operands& operands, const Window& window,
+             const dnnl::primitive_attr& attributes, Primitive::State* state);
+bool Softmax(dnnl::algorithm algorithm, const dnnl::memory::desc& desc, Primitive::State* state);
+
+// False for the reference implementations, which are slower than plain kernels.
+bool IsFast(const char* implementation);
+
+template <typename Made, typename Description>
+void Fill(const Description& description, Primitive::State* state) {
+  state->primitive = Made(description);
+  state->source = description.src_desc();
+  state->weights = description.weights_desc();
+  state->destination = description.dst_desc();
+  state->scratchpad = description.scratchpad_desc();
+}
+
+template <typename Made, typename Description>
+bool Take(const Description& description, Primitive::State* state) {
+  if (!IsFast(description.impl_info_str())) return false;
+  Fill<Made>(description, state);
+  return true;
+}
+
+dnnl::algorithm AlgorithmOf(PostOpKind kind);  // undef: not an element-wise operation of oneDNN
+
+}  // namespace onednn
+}  // namespace roundel::engine

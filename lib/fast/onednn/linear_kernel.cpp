@@ -1,0 +1,136 @@
+#include "lib/fast/onednn/linear_kernel.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "lib/base/limits.h"
+#include "lib/base/parallel.h"
+#include "lib/ops/kernels/broadcast.h"
+
+namespace roundel::engine {
+
+PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
+
+PackedTensor PackedWeights::Get(const TensorDesc& desc, const LinearWeights& weights,
+                                const Primitive& primitive) {
+  if (WantsOrder(primitive, desc)) return PackedTensor::Borrow(desc, weights.Keep());
+  for (const PackedTensor& known : packed_)
+    if (WantsOrder(primitive, known)) return known;
+  const int64_t bytes = PackedBytes(primitive);
+  if (!CheckMemory(bytes).ok()) return {};
+  packed_.push_back(
+      weights.Read([&](const void* values) { return PackWeights(desc, values, primitive); }));
+  bytes_ += bytes;
+  CountMemory(bytes);
+  return packed_.back();
+}
+
+TensorDesc BiasDesc(const Tensor& bias) {
+  return bias.defined() ? DescOf(bias.shape(), Layout::kPlain) : TensorDesc();
+}
+
+const void* BiasData(const Tensor& bias) { return bias.defined() ? bias.raw() : nullptr; }
+
+LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
+  for (const PostOp& op : ops_)
+    if (op.kind == PostOpKind::kAdd) residual_ = op.input;
+}
+
+// oneDNN 2.6 applies the parameters of the first to all element-wise post-ops of one kind.
+bool LinearPostOps::CanFuse() const {
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (!CanAppend(ops_[i])) return false;
+    for (size_t k = 0; k < i; ++k)
+      if (ops_[i].kind == ops_[k].kind) return false;
+  }
+  return true;
+}
+
+PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
+  for (const bool fuse : {CanFuse(), false}) {
+    PreparedLinear prepared;
+    Epilogue epilogue;
+    if (fuse) epilogue.post_ops = ops_;
+    prepared.sums = fuse && residual_ >= 0;
+    prepared.rest = std::make_shared<PostOpRunner>(fuse ? std::vector<PostOp>{} : ops_);
+    if (make(epilogue, &prepared)) return prepared;
+    if (ops_.empty()) break;
+  }
+  return {};
+}
+
+namespace {
+
+// Whether `small` broadcasts to row-major values of `shape` (the mask of attention scores does).
+bool BroadcastsTo(const Shape& small, const Shape& shape) {
+  const Result<Broadcast> plan = PlanBroadcast({small, shape});
+  return plan.ok() && plan->shape == shape;
+}
+
+void Repeat(const Shape& small, const float* from, const Shape& shape, float* to) {
+  const Result<Broadcast> plan = PlanBroadcast({small, shape});
+  INVARIANT(plan.ok(), "shapes were checked");
+  ForEachRun(*plan, [&](int64_t out, const int64_t* in, int64_t n) {
+    if (plan->step(0) == 1)
+      std::memcpy(to + out, from + in[0], static_cast<size_t>(n) * sizeof(float));
+    else
+      std::fill_n(to + out, n, from[in[0]]);
+  });
+}
+
+// The buffer of the result; of a sum it holds the residual already.
+float* Destination(FastContext& context, bool sums, int residual, const Shape& shape,
+                   Layout layout) {
+  if (!sums) return context.Output(shape, layout);
+  const auto index = static_cast<size_t>(residual);
+  const Shape residual_shape = context.input(index)->shape;
+  const bool whole = residual_shape == shape;
+  if (whole && context.input(index)->layout == layout && context.CanOverwrite(index))
+    return context.OutputOver(index, shape, layout);
+  const float* from = context.Data(index, layout);
+  float* to = from ? context.Output(shape, layout) : nullptr;
+  if (to && !whole) {
+    Repeat(residual_shape, from, shape, to);
+  } else if (to) {
+    ParallelFor(NumElements(shape), 1 << 16, [&](int64_t begin, int64_t end) {
+      std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin) * sizeof(float));
+    });
+  }
+  return to;
+}
+
+}  // namespace
+
+bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, const Shape& shape,
+               Layout layout) {
+  if (!prepared.primitive) return false;
+  const float* addend = nullptr;
+  if (residual >= 0) {
+    const Value* other = context.input(static_cast<size_t>(residual));
+    if (!other || other->dtype() != DType::kFloat) return false;
+    const bool repeats = prepared.sums && layout == Layout::kPlain;
+    if (other->shape != shape && !(repeats && BroadcastsTo(other->shape, shape))) return false;
+    if (!prepared.sums) {
+      addend = context.Data(static_cast<size_t>(residual), layout);
+      if (!addend) return false;
+    }
+  }
+  const float* source = context.Data(0, layout);
+  const bool packed = prepared.weights.defined();
+  const float* weights = packed ? nullptr : context.Data(1, Layout::kPlain);
+  void* scratch = nullptr;
+  if (!source || (!packed && !weights) || !TakeScratch(context, prepared.primitive, &scratch))
+    return false;
+  float* destination = Destination(context, prepared.sums, residual, shape, layout);
+  if (!destination) return false;
+  const Primitive::Operands operands = {source, weights, prepared.weights, prepared.bias,
+                                        destination};
+  if (!prepared.primitive.Run(operands, scratch)) {
+    INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
+    return false;
+  }
+  prepared.rest->Run(destination, destination, NumElements(shape), addend);
+  return true;
+}
+
+}  // namespace roundel::engine

@@ -1,0 +1,19 @@
+#pragma once
+// What If, Loop, Scan and SequenceMap share.
+
+#include <string>
+#include <vector>
+
+#include "lib/ops/kernels/common.h"
+
+namespace roundel::engine {
+
+// Declared outputs of the sub-graph in that attribute; kModel if there is none.
+Result<std::vector<graph::ValueInfo>> SubgraphOutputs(const OpContext& context,
+                                                      const std::string& attribute);
+// OpContext::RunSubgraph, with `count` results or kModel; polls for interrupts, since a sub-graph
+// may have no nodes.
+Result<std::vector<Datum>> RunBody(OpContext& context, const std::string& attribute,
+                                   const std::vector<Datum>& inputs, size_t count);
+
+}  // namespace roundel::engine

@@ -1,0 +1,31 @@
+#pragma once
+// One plain kernel of the default domain run inside another: fused operators and those in other
+// layouts are compositions of what exists.
+
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/ops/op.h"
+
+namespace roundel::engine {
+
+// The outputs of `type` (newest version of the operator set) with the attributes of `attributes`.
+// Undefined inputs are left out.
+Result<std::vector<Tensor>> RunInner(const char* type, const std::vector<Tensor>& inputs,
+                                     const graph::Node& attributes = {}, size_t outputs = 1);
+
+// The same for an operator of one output.
+Result<Tensor> RunInnerOp(const char* type, const std::vector<Tensor>& inputs,
+                          const graph::Node& attributes = {});
+
+// [N, spatial..., C] <-> [N, C, spatial...]
+Result<Tensor> ToChannelsFirst(const Tensor& x);
+Result<Tensor> ToChannelsLast(const Tensor& x);
+
+// Input `i` as a value, undefined where it is left out.
+Tensor InputOrNone(const OpContext& context, size_t i);
+
+// A node that holds nothing but these attributes.
+graph::Node WithAttributes(std::vector<std::pair<const char*, graph::Attribute::Value>> attributes);
+
+}  // namespace roundel::engine

@@ -1,0 +1,370 @@
+// Resize and Upsample: nearest, linear and cubic interpolation, with antialiasing, in every
+// coordinate mode of opset 19. All modes are separable: each axis is resized on its own with a list
+// of weighted source positions per output position.
+#pragma GCC optimize("O3")
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "lib/ops/kernels/common.h"
+#include "lib/ops/kernels/kernels.h"
+#include "lib/ops/kernels/types.h"
+#include "lib/ops/kernels/via_float.h"
+
+namespace roundel::engine {
+namespace {
+
+struct Settings {
+  std::string mode, coordinates, nearest;
+  double cubic_a = -0.75, extrapolation = 0;
+  bool exclude_outside = false, antialias = false;
+};
+
+struct AxisSpec {
+  int64_t from = 1, to = 1;
+  double scale = 1;
+  double roi_start = 0, roi_end = 1;
+};
+
+// One output position: sum of weights[k] * x[positions[k]]; outside: the extrapolation value.
+struct Taps {
+  std::vector<int64_t> positions;
+  std::vector<float> weights;
+  bool outside = false;
+};
+
+// ---- coordinates
+
+// Where output position `o` lies in the input, in units of input elements.
+double SourceCoordinate(const Settings& settings, const AxisSpec& axis, int64_t o) {
+  const auto x = static_cast<double>(o);
+  const auto from = static_cast<double>(axis.from), to = static_cast<double>(axis.to);
+  const std::string& mode = settings.coordinates;
+  if (mode == "asymmetric") return x / axis.scale;
+  if (mode == "align_corners") return axis.to == 1 ? 0 : x * (from - 1) / (to - 1);
+  if (mode == "tf_half_pixel_for_nn") return (x + 0.5) / axis.scale;
+  if (mode == "pytorch_half_pixel") return axis.to > 1 ? (x + 0.5) / axis.scale - 0.5 : 0;
+  if (mode == "tf_crop_and_resize") {
+    const double start = axis.roi_start, end = axis.roi_end;
+    if (axis.to == 1) return 0.5 * (start + end) * (from - 1);
+    return start * (from - 1) + x * (end - start) * (from - 1) / (to - 1);
+  }
+  double offset = 0;
+  if (mode == "half_pixel_symmetric") {
+    const double adjustment = to / (axis.scale * from);
+    offset = from / 2 * (1 - adjustment);
+  }
+  return offset + (x + 0.5) / axis.scale - 0.5;  // half_pixel
+}
+
+bool KnownCoordinates(const std::string& mode) {
+  for (const char* name :
+       {"asymmetric", "align_corners", "tf_half_pixel_for_nn", "pytorch_half_pixel",
+        "tf_crop_and_resize", "half_pixel", "half_pixel_symmetric"})
+    if (mode == name) return true;
+  return false;
+}
+
+double RoundNearest(const std::string& how, double x) {
+  if (how == "floor") return std::floor(x);
+  if (how == "ceil") return std::ceil(x);
+  if (how == "round_prefer_ceil") return std::floor(x + 0.5);
+  return std::ceil(x - 0.5);  // round_prefer_floor
+}
+
+// ---- weights
+
+// Keys' cubic convolution kernel at distance `d`.
+double CubicWeight(double d, double a) {
+  d = std::fabs(d);
+  if (d <= 1) return ((a + 2) * d - (a + 3)) * d * d + 1;
+  if (d < 2) return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a;
+  return 0;
+}
+double LinearWeight(double d) { return std::max(0.0, 1 - std::fabs(d)); }
+
+// Weighted neighbours of coordinate `x`. Antialiasing stretches the kernel by 1 / scale when
+// shrinking.
+Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x) {
+  const double stretch = settings.antialias ? std::min(axis.scale, 1.0) : 1.0;
+  const double radius = (settings.mode == "cubic" ? 2 : 1) / stretch;
+  const auto first = static_cast<int64_t>(std::floor(x - radius)) + 1;
+  const auto last = static_cast<int64_t>(std::ceil(x + radius)) - 1;
+  Taps taps;
+  double total = 0;
+  std::vector<double> weights;
+  for (int64_t p = first; p <= last; ++p) {
+    const double distance = (static_cast<double>(p) - x) * stretch;
+    const bool inside = p >= 0 && p < axis.from;
+    double weight =
+        settings.mode == "cubic" ? CubicWeight(distance, settings.cubic_a) : LinearWeight(distance);
+    if (settings.exclude_outside && !inside) weight = 0;
+    weights.push_back(weight);
+    taps.positions.push_back(std::clamp<int64_t>(p, 0, axis.from - 1));
+    total += weight;
+  }
+  for (double weight : weights)
+    taps.weights.push_back(static_cast<float>(total != 0 ? weight / total : weight));
+  return taps;
+}
+
+// Before opset 11: the pixel below where the axis grows, the one above where it shrinks.
+std::string NearestMode(const Settings& settings, const AxisSpec& axis) {
+  if (settings.nearest != "by_direction") return settings.nearest;
+  return axis.scale < 1 ? "ceil" : "floor";
+}
+
+Taps TapsAt(const Settings& settings, const AxisSpec& axis, int64_t o) {
+  // Coordinates come from hostile scales too: keep them where int64 arithmetic is safe.
+  const double limit = static_cast<double>(axis.from) * 4 + 4;
+  double x = SourceCoordinate(settings, axis, o);
+  x = x == x ? std::clamp(x, -limit, limit) : 0;
+  Taps taps;
+  if (settings.mode == "nearest") {
+    const auto p = static_cast<int64_t>(RoundNearest(NearestMode(settings, axis), x));
+    taps = {{std::clamp<int64_t>(p, 0, axis.from - 1)}, {1.0f}, false};
+  } else {
+    taps = InterpolationTaps(settings, axis, x);
+  }
+  taps.outside = settings.coordinates == "tf_crop_and_resize" &&
+                 (x < 0 || x > static_cast<double>(axis.from - 1));
+  return taps;
+}
+
+// ---- one axis at a time
+
+// The last axis: each output element is a short sum within its row.
+void ResizeRow(const float* from, const std::vector<Taps>& taps, float extrapolation, float* to) {
+  for (const Taps& tap : taps) {
+    float sum = tap.outside ? extrapolation : 0.0f;
+    for (size_t k = 0; k < tap.positions.size() && !tap.outside; ++k)
+      sum += tap.weights[k] * from[tap.positions[k]];
+    *to++ = sum;
+  }
+}
+
+// Any other axis: a sum of whole lines of `inner` elements.
+void ResizeLine(const float* plane, const Taps& tap, float extrapolation, int64_t inner,
+                float* line) {
+  if (tap.outside) {
+    std::fill(line, line + inner, extrapolation);
+    return;
+  }
+  if (tap.positions.size() == 1 && tap.weights[0] == 1.0f) {
+    std::copy_n(plane + tap.positions[0] * inner, inner, line);
+    return;
+  }
+  std::fill(line, line + inner, 0.0f);
+  for (size_t k = 0; k < tap.positions.size(); ++k) {
+    const float weight = tap.weights[k];
+    const float* from = plane + tap.positions[k] * inner;
+    for (int64_t i = 0; i < inner; ++i) line[i] += weight * from[i];
+  }
+}
+
+// x [outer, from, inner] -> [outer, to, inner]
+Tensor ResizeAxis(const Tensor& x, int64_t axis, const std::vector<Taps>& taps,
+                  float extrapolation) {
+  Shape shape = x.shape();
+  const int64_t from = shape[axis], to = static_cast<int64_t>(taps.size());
+  const int64_t outer = Product(shape, 0, axis), inner = Product(shape, axis + 1, x.rank());
+  shape[axis] = to;
+  Tensor y = Tensor::Empty(DType::kFloat, shape);
+  const float* source = x.data<float>();
+  float* target = y.mutable_data<float>();
+  if (inner == 1) {
+    ParallelFor(outer, RowGrain(to), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row)
+        ResizeRow(source + row * from, taps, extrapolation, target + row * to);
+    });
+    return y;
+  }
+  ParallelFor(outer * to, RowGrain(inner), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      ResizeLine(source + row / to * from * inner, taps[row % to], extrapolation, inner,
+                 target + row * inner);
+  });
+  return y;
+}
+
+bool IsIdentity(const std::vector<Taps>& taps, int64_t from) {
+  if (static_cast<int64_t>(taps.size()) != from) return false;
+  for (size_t i = 0; i < taps.size(); ++i) {
+    if (taps[i].outside) return false;
+    for (size_t k = 0; k < taps[i].positions.size(); ++k) {
+      const float wanted = taps[i].positions[k] == static_cast<int64_t>(i) ? 1.0f : 0.0f;
+      if (taps[i].weights[k] != wanted) return false;
+    }
+  }
+  return true;
+}
+
+Result<Tensor> ResizeAll(const Tensor& x, const Settings& settings,
+                         const std::vector<AxisSpec>& axes) {
+  Tensor result = x;
+  // Extrapolated values stay what they are through the passes that follow: weights add up to 1.
+  for (size_t i = 0; i < axes.size(); ++i) {
+    Shape shape = result.shape();
+    shape[i] = axes[i].to;
+    RETURN_IF_ERROR(CheckSize(DType::kFloat, shape));
+    std::vector<Taps> taps;
+    for (int64_t o = 0; o < axes[i].to; ++o) taps.push_back(TapsAt(settings, axes[i], o));
+    if (IsIdentity(taps, axes[i].from)) continue;
+    result = ResizeAxis(result, static_cast<int64_t>(i), taps,
+                        static_cast<float>(settings.extrapolation));
+  }
+  return result;
+}
+
+// ---- reading the node
+
+// Longer axes than any image has would cost absurd memory for their taps.
+constexpr int64_t kMaxAxis = int64_t{1} << 22;
+
+// Sizes from scales: floor(from * scale), the product in float32 as ONNX Runtime has it (10 * 0.7
+// is 7 there, 6 in double).
+Result<int64_t> ScaledSize(int64_t from, float scale) {
+  const float size = std::floor(static_cast<float>(from) * scale);
+  if (!(scale > 0) || !(size <= static_cast<float>(kMaxAxis)))
+    return ModelError(StrCat("scale ", scale, " of an axis of ", from));
+  return static_cast<int64_t>(size);
+}
+
+// The optional float input `i` as a list; empty if absent.
+Result<std::vector<float>> FloatList(const OpContext& context, size_t i) {
+  const Tensor* tensor = context.input(i);
+  if (tensor == nullptr || tensor->size() == 0) return std::vector<float>();
+  if (!IsFloating(tensor->dtype())) return UnsupportedType(tensor->dtype());
+  const Tensor values = tensor->ToFloat();
+  const auto span = values.span<float>();
+  return std::vector<float>(span.begin(), span.end());
+}
+
+// keep_aspect_ratio_policy: one scale for all resized axes.
+void KeepAspectRatio(const std::string& policy, const std::vector<int64_t>& axes,
+                     std::vector<AxisSpec>& specs) {
+  if (axes.empty() || (policy != "not_larger" && policy != "not_smaller")) return;
+  double scale = specs[axes[0]].scale;
+  for (int64_t axis : axes)
+    scale = policy == "not_larger" ? std::min(scale, specs[axis].scale)
+                                   : std::max(scale, specs[axis].scale);
+  for (int64_t axis : axes) {
+    specs[axis].scale = scale;
+    specs[axis].to =
+        static_cast<int64_t>(std::floor(scale * static_cast<double>(specs[axis].from) + 0.5));
+  }
+}
+
+struct ResizeInputs {
+  std::vector<float> roi, scales;
+  std::vector<int64_t> sizes, axes;
+};
+
+Result<ResizeInputs> ReadInputs(const OpContext& context, int64_t rank) {
+  ResizeInputs in;
+  if (context.opset() < 9) {  // Upsample 7
+    in.scales = context.node().Floats("scales");
+  } else if (context.opset() < 11) {
+    ASSIGN_OR_RETURN(in.scales, FloatList(context, 1));
+  } else {
+    ASSIGN_OR_RETURN(in.roi, FloatList(context, 1));
+    ASSIGN_OR_RETURN(in.scales, FloatList(context, 2));
+    if (context.input(3)) {
+      ASSIGN_OR_RETURN(in.sizes, IntegerInput(context, 3));
+    }
+  }
+  std::vector<int64_t> all(static_cast<size_t>(rank));
+  std::iota(all.begin(), all.end(), 0);
+  ASSIGN_OR_RETURN(in.axes, NormalAxes(context.node().Ints("axes", all), rank));
+  const size_t count = in.axes.size();
+  if (in.scales.empty() == in.sizes.empty() ||
+      (in.scales.empty() ? in.sizes.size() : in.scales.size()) != count)
+    return ModelError(StrCat("Resize with ", in.scales.size(), " scales and ", in.sizes.size(),
+                             " sizes for ", count, " axes"));
+  return in;
+}
+
+Result<std::vector<AxisSpec>> ResolveAxes(const OpContext& context, const Settings& settings) {
+  const Tensor& x = *context.input(0);
+  ASSIGN_OR_RETURN(const ResizeInputs in, ReadInputs(context, x.rank()));
+  std::vector<AxisSpec> specs;
+  for (int64_t dim : x.shape()) specs.push_back({dim, dim});
+  for (size_t k = 0; k < in.axes.size(); ++k) {
+    AxisSpec& spec = specs[in.axes[k]];
+    if (in.sizes.empty()) {
+      spec.scale = in.scales[k];
+      ASSIGN_OR_RETURN(spec.to, ScaledSize(spec.from, in.scales[k]));
+    } else {
+      spec.to = in.sizes[k];
+      spec.scale =
+          static_cast<double>(spec.to) / static_cast<double>(std::max<int64_t>(1, spec.from));
+    }
+    if (settings.coordinates != "tf_crop_and_resize") continue;
+    if (in.roi.size() != 2 * in.axes.size())
+      return ModelError(StrCat("roi of ", in.roi.size(), " values for ", in.axes.size(), " axes"));
+    spec.roi_start = in.roi[k];
+    spec.roi_end = in.roi[in.axes.size() + k];
+  }
+  if (!in.sizes.empty())
+    KeepAspectRatio(context.node().String("keep_aspect_ratio_policy", "stretch"), in.axes, specs);
+  for (const AxisSpec& spec : specs)
+    if (spec.to < 0 || spec.to > std::max(kMaxAxis, spec.from) || (spec.from == 0 && spec.to > 0))
+      return ModelError(StrCat("cannot resize an axis of ", spec.from, " to ", spec.to, " in ",
+                               ShapeString(x.shape())));
+  return specs;
+}
+
+Result<Settings> ReadSettings(const OpContext& context) {
+  const graph::Node& node = context.node();
+  Settings s;
+  s.mode = node.String("mode", "nearest");
+  if (s.mode == "bilinear") s.mode = "linear";  // Upsample 1
+  // Before opset 11 coordinates were what is now called asymmetric.
+  const bool old = context.opset() < 11;
+  s.coordinates = old ? "asymmetric" : node.String("coordinate_transformation_mode", "half_pixel");
+  s.nearest = old ? "by_direction" : node.String("nearest_mode", "round_prefer_floor");
+  s.cubic_a = node.Float("cubic_coeff_a", -0.75f);
+  s.extrapolation = node.Float("extrapolation_value", 0);
+  s.exclude_outside = node.Int("exclude_outside", 0) != 0;
+  s.antialias = node.Int("antialias", 0) != 0;
+  if (s.mode != "nearest" && s.mode != "linear" && s.mode != "cubic")
+    return ModelError(StrCat("Resize has no mode '", s.mode, "'"));
+  if (!KnownCoordinates(s.coordinates))
+    return ModelError(StrCat("Resize has no coordinate_transformation_mode '", s.coordinates, "'"));
+  return s;
+}
+
+Status Resize(OpContext& context) {
+  RETURN_IF_ERROR(RequireInputs(context, 1));
+  ASSIGN_OR_RETURN(const Settings settings, ReadSettings(context));
+  ASSIGN_OR_RETURN(const std::vector<AxisSpec> axes, ResolveAxes(context, settings));
+  const Tensor& x = *context.input(0);
+  const DType type = x.dtype();
+  if (type != DType::kFloat && type != DType::kInt8 && type != DType::kUint8 &&
+      type != DType::kInt32)
+    return UnsupportedType(type);
+  ASSIGN_OR_RETURN(const Tensor resized, ResizeAll(x.ToFloat(), settings, axes));
+  if (type == DType::kFloat) {
+    context.SetOutput(0, resized);
+    return OkStatus();
+  }
+  return VisitInteger(type, [&](auto tag) -> Status {
+    using T = typename decltype(tag)::Type;
+    ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, type, resized.shape()));
+    for (int64_t i = 0; i < resized.size(); ++i)
+      y->mutable_data<T>()[i] = ConvertTo<T>(std::nearbyint(resized.data<float>()[i]));
+    return OkStatus();
+  });
+}
+
+}  // namespace
+
+std::vector<OpEntry> ResizeRows() {
+  return {
+      {"Resize", "", 10, kLatest, &ViaFloat<&Resize>},
+      {"Upsample", "", 7, 9, &ViaFloat<&Resize>},
+  };
+}
+
+}  // namespace roundel::engine

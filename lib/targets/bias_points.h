@@ -1,0 +1,42 @@
+#pragma once
+// The biases of a placement: int32 where both factors of their scale are known.
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lib/targets/placing.h"
+#include "lib/targets/weight_points.h"
+
+namespace roundel::target {
+
+class BiasPoints {
+ public:
+  BiasPoints(Placing& placing, const WeightPoints& weights) : p_(placing), weights_(weights) {}
+
+  // `layer` has a bias and is quantized.
+  void AddUse(const graph::Node& layer);
+  // Appends the points to the placement, which holds those of activations, and the reasons of
+  // biases that stay float.
+  void Emit();
+
+ private:
+  struct Use {
+    std::string value, input, weight;
+    double factor;
+    const graph::Node* layer;
+  };
+
+  // Why a bias stays float, whoever else reads it; "" if it can be int32.
+  std::string Problem(const Use& use) const;
+  // Nor can it be int32 in two units (PlaceSeparately leaves nobody to share with).
+  std::string SharingProblem(const std::vector<const Use*>& uses) const;
+  void EmitPoint(const Use& use);
+
+  Placing& p_;
+  const WeightPoints& weights_;
+  std::vector<Use> uses_;
+  std::set<std::string> activations_;  // that have points
+};
+
+}  // namespace roundel::target

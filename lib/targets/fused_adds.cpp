@@ -1,0 +1,63 @@
+#include "lib/targets/fused_adds.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "lib/targets/op_facts.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+
+bool HasConstant(const Graph& g, const Node& node) {
+  return std::any_of(node.inputs.begin(), node.inputs.end(),
+                     [&](const std::string& value) { return g.Constant(value) != nullptr; });
+}
+
+// The layer that writes the value, or wrote it before a bias was added; nullptr if none does, or if
+// others read the value too, which then has to be written out before the sum.
+const Node* LayerBehind(const Graph& g, const Node& add, const std::string& value) {
+  if (g.OnlyConsumer(value) != &add) return nullptr;
+  const Node* producer = g.Producer(value);
+  if (!producer) return nullptr;
+  if (graph::IsLayerOp(*producer)) return producer;
+  if (!producer->Is("Add") || !HasConstant(g, *producer)) return nullptr;
+  for (const std::string& input : producer->inputs)
+    if (!g.Constant(input)) return LayerBehind(g, *producer, input);
+  return nullptr;
+}
+
+// Layers on the longest way to the value from the graph's inputs.
+int64_t Depth(const Graph& g, const std::string& value) {
+  std::unordered_map<std::string, int64_t> depth;
+  for (const auto& node : g.nodes()) {
+    int64_t longest = 0;
+    for (const std::string& input : node->inputs)
+      if (const auto it = depth.find(input); it != depth.end())
+        longest = std::max(longest, it->second);
+    for (const std::string& output : node->outputs)
+      depth[output] = longest + (graph::IsLayerOp(*node) ? 1 : 0);
+    if (depth.contains(value)) break;
+  }
+  return depth[value];
+}
+
+}  // namespace
+
+std::optional<size_t> FusedOperand(const Graph& g, const Node& add) {
+  if (add.inputs.size() != 2 || HasConstant(g, add)) return std::nullopt;
+  const bool first = LayerBehind(g, add, add.input(0)), second = LayerBehind(g, add, add.input(1));
+  if (first && second) return Depth(g, add.input(1)) > Depth(g, add.input(0)) ? 1 : 0;
+  if (!first && !second) return std::nullopt;
+  return first ? 0 : 1;
+}
+
+std::string FusedAddProblem(const Graph& g, const Node& add) {
+  if (HasConstant(g, add)) return "it runs as part of the layer in front of it";
+  if (!FusedOperand(g, add)) return "no operand comes from a layer that it could run in";
+  return "";
+}
+
+}  // namespace roundel::target

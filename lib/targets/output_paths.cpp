@@ -1,0 +1,102 @@
+#include "lib/targets/output_paths.h"
+
+#include <algorithm>
+
+#include "lib/graph/operators.h"
+#include "lib/targets/op_facts.h"
+
+namespace roundel::target {
+namespace {
+
+using graph::Fact;
+
+// No layer, no mean, no recurrence: each element of the result follows from few of the input's, or,
+// in a normalisation, from all of them in the same way.
+bool KeepsRareValues(const graph::Node& node) {
+  return graph::Has(node, Fact::kMoves | Fact::kOrders | Fact::kNormalises | Fact::kHasBodies |
+                              Fact::kPointwise | Fact::kBroadcasts);
+}
+
+// A layer over all places at once.
+bool MixesPlaces(const graph::Graph& graph, const graph::Node& node) {
+  const graph::Node* producer = graph.Producer(node.input(0));
+  return (node.Is("Gemm") || node.Is("MatMul")) && producer && producer->Is("Flatten");
+}
+
+// What a layer makes of a value lies at the value's place. A product of two activations mixes
+// places with weights of its own, as an average does.
+bool IsLocalLayer(const graph::Graph& graph, const graph::Node& node) {
+  if (node.Is("MatMul") || node.Is("Gemm"))
+    return !MixesPlaces(graph, node) &&
+           (graph.Constant(node.input(0)) || graph.Constant(node.input(1)));
+  return graph::Has(node, Fact::kLocal);
+}
+
+bool Reaches(const graph::Node& node, const std::unordered_set<std::string>& values) {
+  return std::any_of(node.outputs.begin(), node.outputs.end(),
+                     [&](const std::string& output) { return values.contains(output); });
+}
+
+// What has no places any more: means over them, what layers behind a Flatten make of all of them,
+// and whatever is computed from those alone. Classifiers end in such values.
+std::unordered_set<std::string> WithoutPlaces(const graph::Graph& graph) {
+  std::unordered_set<std::string> values;
+  for (const auto& node : graph.nodes()) {
+    const bool mean = node->Is("GlobalAveragePool") || node->Is("ReduceMean");
+    size_t variable = 0, without = 0;
+    for (const size_t i : DataInputs(*node)) {
+      if (node->input(i).empty() || graph.Constant(node->input(i))) continue;
+      ++variable;
+      without += values.contains(node->input(i));
+    }
+    if (mean || MixesPlaces(graph, *node) || (variable > 0 && without == variable))
+      values.insert(node->outputs.begin(), node->outputs.end());
+  }
+  return values;
+}
+
+// Values that outputs only tell the order of: nothing but movers and Softmax lie between.
+std::unordered_set<std::string> Ranked(const graph::Graph& graph) {
+  std::unordered_set<std::string> values;
+  for (const auto& output : graph.outputs) values.insert(output.name);
+  const auto& nodes = graph.nodes();
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it)
+    if (graph::Has(**it, Fact::kKeepsRanking) && Reaches(**it, values))
+      values.insert((*it)->input(0));
+  return values;
+}
+
+// The classes of a whole image: the largest logit remains the largest where it saturates, and finer
+// steps between the others decide more often.
+void LeaveClassesOut(const graph::Graph& graph, OutputPaths* paths) {
+  const auto ranked = Ranked(graph);
+  for (const std::string& value : WithoutPlaces(graph)) {
+    if (ranked.contains(value)) paths->direct.erase(value);
+    if (!paths->direct.contains(value)) paths->local.erase(value);
+  }
+}
+
+}  // namespace
+
+OutputPaths FindOutputPaths(const graph::Graph& graph) {
+  OutputPaths paths;
+  for (const auto& output : graph.outputs) paths.direct.insert(output.name);
+  paths.local = paths.direct;
+  const auto& nodes = graph.nodes();
+  for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
+    const graph::Node& node = **it;
+    const bool direct = KeepsRareValues(node) && Reaches(node, paths.direct);
+    const bool layer = IsLocalLayer(graph, node);
+    const bool local = direct || ((layer || (KeepsRareValues(node) && !node.Is("Flatten"))) &&
+                                  Reaches(node, paths.local));
+    if (!local) continue;
+    for (const size_t i : DataInputs(node)) {
+      paths.local.insert(node.input(i));
+      if (direct) paths.direct.insert(node.input(i));
+    }
+  }
+  LeaveClassesOut(graph, &paths);
+  return paths;
+}
+
+}  // namespace roundel::target

@@ -1,0 +1,34 @@
+#pragma once
+// Where samples come from, as engine users and passes see it; implemented in lib/data.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/status.h"
+#include "lib/tensor/tensor.h"
+
+namespace roundel {
+
+struct Batch {
+  std::vector<Tensor> inputs;             // in the order of the model's inputs; axis 0 = samples
+  std::vector<std::string> sample_names;  // file or "file[17]", for messages
+  std::vector<int64_t> labels;            // empty if the data has none
+  int64_t size = 0;                       // samples
+};
+
+class DataSource {
+ public:
+  virtual ~DataSource() = default;
+  // Samples that a whole sweep yields (before skipping corrupt ones).
+  virtual int64_t size() const = 0;
+  // Starts a new sweep; every sweep yields the same samples in the same order.
+  virtual Status Rewind() = 0;
+  // The next batch; nullopt at the end of the sweep.
+  virtual Result<std::optional<Batch>> Next() = 0;
+  // Samples that the current sweep left out because they could not be read.
+  virtual int64_t skipped() const = 0;
+};
+
+}  // namespace roundel
