@@ -40,6 +40,12 @@ function(add_cmd)
   list(REMOVE_ITEM sources ${program})
   roundel_library(roundel_cmd "${sources}" "${ROOM_DEPS}" "${ROOM_LIBS}")
   target_compile_definitions(roundel_cmd PRIVATE ROUNDEL_VERSION="${PROJECT_VERSION}")
+  set(commit ${CMAKE_BINARY_DIR}/embedded/git_commit.cpp)
+  add_custom_target(git_commit BYPRODUCTS ${commit}
+    COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${commit}
+      -P ${CMAKE_SOURCE_DIR}/cmake/git_commit.cmake)
+  target_sources(roundel_cmd PRIVATE ${commit})
+  add_dependencies(roundel_cmd git_commit)
   add_executable(roundel ${program})
   target_link_libraries(roundel PRIVATE roundel_cmd ${CMAKE_DL_LIBS})
   set_target_properties(roundel PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})

@@ -7,6 +7,7 @@
 #include "cmd/command.h"
 #include "cmd/help.h"
 #include "cmd/printable_stream.h"
+#include "cmd/version.h"
 #include "lib/base/input_file.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
@@ -161,7 +162,8 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
 int Dispatch(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
   const std::string first = args.empty() ? "" : args[0];
   if (first == "--version") {
-    out << "roundel " ROUNDEL_VERSION "\n";
+    const std::string commit = GitCommit();
+    out << "roundel " ROUNDEL_VERSION << (commit.empty() ? "" : " (" + commit + ")") << "\n";
     return 0;
   }
   if (first == "--help" || first == "-h" || first == "help") {

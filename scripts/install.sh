@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# install.sh build|tests: installs the missing packages of packages.txt, as root or through sudo.
+# install.sh build|tests|checks: installs the missing packages of packages.txt, as root or through sudo.
 # Does nothing, and needs no network, when all of them are there.
 set -euo pipefail
 cd "$(dirname "$0")"
 
 want=${1:-build}
-packages=()
+packages=() section=build
 while read -r name; do
   case "$name" in
     '' | '#'*) continue ;;
-    tests:) [ "$want" = tests ] && continue || break ;;
+    *:) section=${name%:}; continue ;;
   esac
+  [ "$section" = build ] || [ "$section" = "$want" ] || continue
+  # What not every version of Debian has.
+  case "$name" in '?'*) name=${name#?}; apt-cache show "$name" >/dev/null 2>&1 || continue ;; esac
   # A node that did not come from Debian serves as well.
   case "$name" in nodejs) command -v node >/dev/null && continue ;; npm) command -v npm >/dev/null && continue ;; esac
   dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || packages+=("$name")

@@ -238,7 +238,7 @@ class ActivationGrids {
       if (!FrozenMember(group)) open.push_back(&group);
     scores_.FindMasks(seen_.values);
     std::vector<GroupRange> decisions(open.size());
-    graph_->IsInput("");  // builds the graph's index, which then several may read
+    graph_->BuildIndex();
     ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
       for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
         decisions[i] = Decide(*open[i], &seen_);

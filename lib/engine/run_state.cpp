@@ -339,8 +339,10 @@ Status RunState::QuantizeFloats(int slot, const quant::Encoding& encoding) {
   const bool in_place = current.block >= 0 && arena_.references(current.block) == 1;
   const float* from = current.data.data<float>();
   if (in_place) {
-    quant::FakeQuantize(from, static_cast<float*>(const_cast<void*>(current.data.raw())),
-                        current.data.size(), encoding.params[0], encoding.grid);
+    auto* block = static_cast<char*>(arena_.Data(current.block));
+    auto* to = block + (reinterpret_cast<const char*>(from) - block);
+    quant::FakeQuantize(from, reinterpret_cast<float*>(to), current.data.size(),
+                        encoding.params[0], encoding.grid);
     return OkStatus();
   }
   ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, current.shape, current.layout));

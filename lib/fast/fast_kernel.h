@@ -69,21 +69,19 @@ class LinearWeights {
     read.ReleasePages();
     return packed;
   }
-  // For kernels that cannot pack them: the values, which stay in memory.
-  const void* Keep() const {
-    if (fold_) {
-      const Tensor read = stored_.ReadOnce();
-      stored_ = fold_(read);
-      fold_ = nullptr;
-      read.ReleasePages();
-    }
-    return stored_.raw();
+  // For kernels that cannot pack them: the values, for as long as the caller keeps them.
+  Tensor Values() const {
+    if (!fold_) return stored_;
+    const Tensor read = stored_.ReadOnce();
+    Tensor folded = fold_(read);
+    read.ReleasePages();
+    return folded;
   }
   void ReleasePages() const { stored_.ReleasePages(); }
 
  private:
-  mutable Tensor stored_;
-  mutable Fold fold_;
+  Tensor stored_;
+  Fold fold_;
 };
 
 struct KernelSpec {

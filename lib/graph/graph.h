@@ -130,6 +130,8 @@ struct Graph {
   // `base`, or `base_1`, ...: a value and node name that nothing in the model's main graph has.
   std::string FreshName(const std::string& base) const;
 
+  // Queries build the index of values when they need it; once it is there, several threads may ask.
+  void BuildIndex() const { index(); }
   // Call after changing node inputs or outputs by hand.
   void InvalidateIndex() { index_.reset(); }
 

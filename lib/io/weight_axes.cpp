@@ -2,23 +2,20 @@
 
 #include <algorithm>
 
+#include "lib/graph/layer_slots.h"
+
 namespace roundel::io {
 namespace {
 
-std::optional<WeightAxes> AxesOf(const graph::Use& use, int64_t rank) {
+std::optional<graph::LayerSlots> SlotsOf(const graph::Graph& graph, const graph::Use& use,
+                                         int64_t rank) {
   const graph::Node& node = *use.node;
-  if (use.index == 0 && node.Is("Gather") && node.Int("axis", 0) == 0 && rank == 2)
-    return WeightAxes{0, 1};  // [entries, width]
-  const bool recurrent = node.Is("LSTM") || node.Is("GRU") || node.Is("RNN");
-  if (recurrent && (use.index == 1 || use.index == 2) && rank == 3) return WeightAxes{1, 2};
-  if (use.index != 1) return std::nullopt;
-  if (node.Is("Conv") && rank >= 2) return WeightAxes{0, 1};           // [C_out, C_in/group, k...]
-  if (node.Is("ConvTranspose") && rank >= 2) return WeightAxes{1, 0};  // [C_in, C_out/group, k...]
-  if (node.Is("Gemm") && rank == 2)
-    return node.Int("transB", 0) != 0 ? WeightAxes{0, 1} : WeightAxes{1, 0};
-  if (node.Is("Attention", "com.microsoft") && rank == 2) return WeightAxes{1, 0};
-  if (node.Is("MatMul"))
-    return WeightAxes{rank - 1, std::max<int64_t>(0, rank - 2)};  // [..., K, N]
+  if (rank < 2 || (node.Is("Gather") && (node.Int("axis", 0) != 0 || rank != 2))) return std::nullopt;
+  // Whoever reads such a file takes the weight of a MatMul to stand on the right.
+  if (node.Is("MatMul") && use.index == 0) return std::nullopt;
+  for (const graph::LayerSlots& slots : graph::FindWeightSlots(graph, node, rank))
+    if (use.index == static_cast<int>(slots.weight) && std::max(slots.channel_axis, slots.reduce_axis) < rank)
+      return slots;
   return std::nullopt;
 }
 
@@ -28,17 +25,19 @@ std::optional<WeightAxes> FindWeightAxes(const graph::Graph& graph, const std::s
                                          int64_t rank) {
   if (rank == 1) return WeightAxes{0, 0};
   for (const graph::Use& use : graph.Uses(name))
-    if (const auto axes = AxesOf(use, rank)) return axes;
+    if (const auto slots = SlotsOf(graph, use, rank))
+      return WeightAxes{slots->channel_axis, slots->reduce_axis};
   return std::nullopt;
 }
 
 quant::Role FindRole(const graph::Graph& graph, const std::string& name, int bits) {
   if (graph.Constant(name) == nullptr) return quant::Role::kActivation;
   if (bits == 32) return quant::Role::kBias;
-  for (const graph::Use& use : graph.Uses(name))
-    if (use.index == 2 &&
-        (use.node->Is("Conv") || use.node->Is("ConvTranspose") || use.node->Is("Gemm")))
-      return quant::Role::kBias;
+  constexpr int64_t kAnyRank = 2;  // of the weight; the place of the bias does not depend on it
+  for (const graph::Use& use : graph.Uses(name)) {
+    const auto slots = graph::FindLayerSlots(graph, *use.node, kAnyRank);
+    if (slots && slots->bias && use.index == static_cast<int>(*slots->bias)) return quant::Role::kBias;
+  }
   return quant::Role::kWeight;
 }
 

@@ -76,7 +76,8 @@ float NearestCode(ScaleKind kind, float x) {
 std::vector<float> CodesOf(ScaleKind kind) {
   std::vector<float> codes;
   if (kind == ScaleKind::kFloat8) {
-    for (const float level : GridLevels({.bits = 8, .kind = GridKind::kFloat8E4M3FN}))
+    const Grid grid{.bits = 8, .kind = GridKind::kFloat8E4M3FN};
+    for (const float level : GridLevels(grid))
       if (level > 0) codes.push_back(level);
     std::reverse(codes.begin(), codes.end());
     return codes;

@@ -13,7 +13,7 @@ using quant::Role;
 void BiasPoints::AddUse(const graph::Node& layer) {
   constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
   uses_.push_back({layer.input(2), layer.input(0), layer.input(1),
-                   FindLayerSlots(p_.g, layer, kRank)->bias_factor, &layer});
+                   graph::FindLayerSlots(p_.g, layer, kRank)->bias_factor, &layer});
 }
 
 std::string BiasPoints::Problem(const Use& use) const {

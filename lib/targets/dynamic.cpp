@@ -77,7 +77,7 @@ class DynamicWriter {
     if (!IsInteger(e.grid.storage_type()) || BitWidth(e.grid.storage_type()) != 8 ||
         e.granularity == Granularity::kBlock || (conv && !SameZeroPoints(e)))
       return false;
-    const LayerSlots slots = *FindLayerSlots(g_, node, weight->rank());
+    const graph::LayerSlots slots = *graph::FindLayerSlots(g_, node, weight->rank());
     if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis) return false;
     const Quantized& x = QuantizeInput(node.input(0));
     const std::string sum = WriteProduct(node, value, e, x);

@@ -157,7 +157,7 @@ class Linter {
 
   // Whether a layer that reads the weight takes float inputs.
   static bool IsWeightOnly(const quant::EncodingTable& table, const Node& layer,
-                           const LayerSlots& slots) {
+                           const graph::LayerSlots& slots) {
     return layer.Is("Gather") || !table.contains(layer.input(1 - slots.weight));
   }
 
@@ -165,7 +165,7 @@ class Linter {
                    const Encoding& e) {
     const Tensor* constant = g.Constant(value);
     for (const graph::Use& use : g.Uses(value)) {
-      const auto slots = constant ? FindLayerSlots(g, *use.node, constant->rank()) : std::nullopt;
+      const auto slots = constant ? graph::FindLayerSlots(g, *use.node, constant->rank()) : std::nullopt;
       if (!slots || use.index != static_cast<int>(slots->weight)) continue;
       const bool weight_only = IsWeightOnly(table, *use.node, *slots);
       if (use.node->Is("MatMul") && slots->weight == 0 && !weight_only) continue;  // an operand
@@ -175,7 +175,7 @@ class Linter {
   }
 
   void CheckWeightOf(const Node& layer, const std::string& value, const Encoding& e,
-                     const LayerSlots& slots, int64_t rank, bool weight_only) {
+                     const graph::LayerSlots& slots, int64_t rank, bool weight_only) {
     const std::string where = StrCat(Named(value), " of ", layer.DisplayName());
     const auto own = profile_.op_weight_grids.find(layer.op_type);
     const auto& general = weight_only && !profile_.weight_only_grids.empty()
@@ -221,7 +221,7 @@ class Linter {
     for (const graph::Use& use : g.Uses(value)) {
       const Node& layer = *use.node;
       const auto x = table.find(layer.input(0)), w = table.find(layer.input(1));
-      const auto slots = FindLayerSlots(g, layer, 2);
+      const auto slots = graph::FindLayerSlots(g, layer, 2);
       if (use.index != 2 || !slots || x == table.end() || w == table.end()) continue;
       for (size_t i = 0; i < e.params.size(); ++i) {
         const float weight = w->second.params[i % w->second.params.size()].scale;

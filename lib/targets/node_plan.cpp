@@ -118,7 +118,7 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (rule && rule->tensor.empty() && rule->float_weights)
     return {Kind::kFloat, "a rule leaves it float"};
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
-  const bool known = profile_.weight_only_ops.contains(op) && !FindWeightSlots(g_, node, 2).empty();
+  const bool known = profile_.weight_only_ops.contains(op) && !graph::FindWeightSlots(g_, node, 2).empty();
   if (!known && HoldsWeights(node))
     return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
   if (!known) return {Kind::kFloat, "activations stay float"};
@@ -152,7 +152,7 @@ std::string NodeSorter::WeightsProblem(const Node& node, bool dynamic) const {
   if (dynamic && !node.Is("MatMul") && !node.Is("Gemm") && !node.Is("Conv") && !IsFloatLayer(node))
     return node.op_type + " has no form that quantizes at run time";
   if (dynamic && node.Is("Gemm") && node.Int("transA", 0) != 0) return "its input is transposed";
-  for (const LayerSlots& slots : FindWeightSlots(g_, node, 2)) {
+  for (const graph::LayerSlots& slots : graph::FindWeightSlots(g_, node, 2)) {
     const Tensor* weight = g_.Constant(node.input(slots.weight));
     if (weight && dynamic && slots.weight == 0) return "its weight is on the left";
     if (!weight) return "no constant weight";

@@ -160,7 +160,7 @@ class Packer {
 
  private:
   bool Pack(const Node& node, Graph* made) {
-    const auto slots = FindLayerSlots(g_, node, 2);
+    const auto slots = graph::FindLayerSlots(g_, node, 2);
     const bool matrix = node.Is("MatMul") || node.Is("Gemm");
     if (!slots || (!matrix && !node.Is("Gather")) || (matrix && slots->weight == 0)) return false;
     const std::string& value = node.input(slots->weight);

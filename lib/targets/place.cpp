@@ -72,7 +72,7 @@ class Placer {
   // Weight-only and dynamic layers: their bias and all that flows stays float.
   void PlaceWeights(const Node& node) {
     bool all = true;
-    for (const LayerSlots& slots : FindWeightSlots(p_.g, node, 2)) {
+    for (const graph::LayerSlots& slots : graph::FindWeightSlots(p_.g, node, 2)) {
       weights_.Add(node, slots.weight);
       all &= weights_.Find(node.input(slots.weight)) != nullptr;
     }

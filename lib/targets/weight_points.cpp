@@ -15,11 +15,11 @@ void WeightPoints::CollectAxes() {
     const Kind kind = p_.plans[node.get()].kind;
     const bool layer = kind == Kind::kWeights || (kind == Kind::kQuantized && graph::IsLayerOp(*node));
     if (!layer) continue;
-    for (const LayerSlots& place : FindWeightSlots(p_.g, *node, 2)) {
+    for (const graph::LayerSlots& place : graph::FindWeightSlots(p_.g, *node, 2)) {
       const std::string& value = node->input(place.weight);
       const Tensor* weight = p_.g.Constant(value);
       if (!weight) continue;
-      for (const LayerSlots& slots : FindWeightSlots(p_.g, *node, weight->rank())) {
+      for (const graph::LayerSlots& slots : graph::FindWeightSlots(p_.g, *node, weight->rank())) {
         if (slots.weight != place.weight) continue;
         axes_[value].channel.insert(slots.channel_axis);
         axes_[value].reduce.insert(slots.reduce_axis);

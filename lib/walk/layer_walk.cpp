@@ -186,8 +186,8 @@ class Walker {
   // All batches, each on one of the lanes.
   Status RunAll(const Stretches::Part& part, const graph::Model& reference,
                 const graph::Model& quantized, bool parted) {
-    reference.graph->IsInput("");  // builds the index, which only then may be read by several
-    quantized.graph->IsInput("");
+    reference.graph->BuildIndex();
+    quantized.graph->BuildIndex();
     std::atomic<size_t> next = 0;
     std::vector<Status> errors(batch_sizes_.size());
     const auto work = [&](int) {

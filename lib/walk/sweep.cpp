@@ -50,7 +50,7 @@ class Sweeper {
   // Lane 0 runs the first batch, which tells what activations an executor takes, while the others
   // compile the model.
   void RunLanes(int64_t wanted) {
-    model_.graph->IsInput("");  // builds the graph's index, which only then may be read by several
+    model_.graph->BuildIndex();
     Lanes lanes(static_cast<int>(wanted));
     lanes_.resize(static_cast<size_t>(wanted));
     lanes.Run(lanes.count(), [this](int lane) {

@@ -1,8 +1,8 @@
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "tests/cmd/cli.h"
+#include "tests/support/catch.h"
 
 namespace roundel::cmd {
 namespace {

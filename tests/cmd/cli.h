@@ -8,12 +8,11 @@
 #include <string>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include "cmd/command.h"
 #include "lib/graph/text.h"
 #include "lib/io/npy.h"
 #include "lib/io/onnx.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::support {

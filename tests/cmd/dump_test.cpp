@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 
 #include "tests/cmd/cli.h"
+#include "tests/support/catch.h"
 
 namespace roundel::cmd {
 namespace {

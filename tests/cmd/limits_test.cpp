@@ -1,7 +1,7 @@
-#include <catch2/catch.hpp>
 
 #include "lib/base/limits.h"
 #include "tests/cmd/cli.h"
+#include "tests/support/catch.h"
 
 namespace roundel::cmd {
 namespace {

@@ -1,7 +1,7 @@
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "tests/cmd/cli.h"
+#include "tests/support/catch.h"
 
 namespace roundel::cmd {
 namespace {

@@ -1,7 +1,6 @@
 // Layers inside of If, Loop and Scan, quantized and run by ONNX Runtime: what it computes is what
 // the simulation computes, no layer stays float, and weights that bodies share are stored once.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
@@ -13,6 +12,7 @@
 #include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

@@ -4,10 +4,9 @@
 #include <functional>
 #include <memory>
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel::e2e {

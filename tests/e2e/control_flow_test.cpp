@@ -1,7 +1,5 @@
 // Control flow and sequences against ONNX Runtime on the same file and inputs.
 
-#include <catch2/catch.hpp>
-
 #include <cmath>
 
 #include "lib/base/random.h"
@@ -10,6 +8,7 @@
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel {

@@ -3,14 +3,13 @@
 
 #include <cmath>
 
-#include <catch2/catch.hpp>
-
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
 #include "lib/targets/grid_name.h"
 #include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

@@ -2,7 +2,6 @@
 // Attention. Their weights are stored as codes, and those with a form of their own quantize at run
 // time; what the runtime computes is what this engine computes.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
@@ -11,6 +10,7 @@
 #include "lib/targets/export.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

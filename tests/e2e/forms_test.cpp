@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
@@ -14,6 +12,7 @@
 #include "lib/targets/lint.h"
 #include "passes/runner.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel {

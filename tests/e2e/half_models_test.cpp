@@ -1,8 +1,6 @@
 // Models in float16, bfloat16 and float64 are quantized, written with their own types, and run in
 // ONNX Runtime as the simulation of what is written says.
 
-#include <catch2/catch.hpp>
-
 #include <cmath>
 
 #include "lib/engine/executor.h"
@@ -14,6 +12,7 @@
 #include "passes/runner.h"
 #include "tests/e2e/half_nets.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/retype.h"
 #include "tests/support/vector_source.h"
 

@@ -1,8 +1,6 @@
 // Models in float16, bfloat16 and float64 against ONNX Runtime: on the same float16 file, and for the others,
 // which its CPU kernels do not run, on the float32 model of the same weights.
 
-#include <catch2/catch.hpp>
-
 #include <cmath>
 
 #include "lib/engine/executor.h"
@@ -10,6 +8,7 @@
 #include "lib/io/onnx.h"
 #include "tests/e2e/half_nets.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/retype.h"
 #include "tests/support/vector_source.h"
 

@@ -1,8 +1,6 @@
 // Integer simulation against ONNX Runtime's integer kernels: the same bits, wherever both have
 // exact dot products.
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/fast/integer/linear.h"
@@ -11,6 +9,7 @@
 #include "lib/targets/qdq.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

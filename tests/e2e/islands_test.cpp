@@ -1,6 +1,5 @@
 // What placement leaves in float is worth it: accuracy in ONNX Runtime beside the float model.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
@@ -8,6 +7,7 @@
 #include "lib/targets/export.h"
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

@@ -1,8 +1,6 @@
 // MatMulNBits against ONNX Runtime: codes of 2, 4 and 8 bits, levels of accuracy, blocks, zero points, and the
 // products that it replaces by MatMulNBits.
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
@@ -10,6 +8,7 @@
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel {

@@ -3,7 +3,6 @@
 
 #include "lib/engine/normal_form.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/engine/executor.h"
@@ -13,6 +12,7 @@
 #include "lib/targets/export.h"
 #include "passes/runner.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/model_forms.h"
 #include "tests/support/plain_form_model.h"
 #include "tests/support/vector_source.h"

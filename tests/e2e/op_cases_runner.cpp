@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
@@ -7,6 +6,7 @@
 #include "lib/io/onnx.h"
 #include "tests/e2e/op_cases.h"
 #include "tests/e2e/ort_runner.h"
+#include "tests/support/catch.h"
 
 namespace roundel::e2e {
 namespace {

@@ -1,10 +1,9 @@
 // Operators as ONNX Runtime's CPU kernels compute them: floats within rounding, codes exactly. What
 // that runtime does not run is tested in tests/lib/engine/kernels_contrib_test.cpp.
 
-#include <catch2/catch.hpp>
-
 #include "lib/fast/integer/linear.h"
 #include "tests/e2e/op_cases.h"
+#include "tests/support/catch.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"

@@ -1,11 +1,11 @@
 #include "tests/e2e/ort_runner.h"
-
 #include <unistd.h>
+
+#include "tests/support/catch.h"
 
 #include <cstdio>
 #include <filesystem>
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"

@@ -1,12 +1,12 @@
 // Oracle: the mean over the data of what the layer puts out with rounded weights, minus what it puts
 // out without, both by the engine. It must be gone after the pass.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,8 +1,8 @@
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 
 namespace roundel::passes {

@@ -1,10 +1,10 @@
 // Passes and what stands inside of If, Loop and Scan.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/graph/bodies.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,10 +1,10 @@
 // What calibrate makes of ranges: which parts of a Concat share one, and what is never cut off.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
 #include "passes/pass.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,13 +1,13 @@
 // calibrate with statistics files (kept in memory here), single samples, groups and several inputs.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/io/statistics_json.h"
 #include "passes/pass.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,4 +1,3 @@
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/random.h"
@@ -6,6 +5,7 @@
 #include "lib/graph/layer.h"
 #include "lib/graph/text.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,12 +1,12 @@
 // calibrate's data_free. Oracles: the same model on data that is distributed as its batch
 // normalisations say, and the closed form for the mean of a clipped normal value.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <set>
 
 #include "lib/base/text.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,9 +1,9 @@
-#include <catch2/catch.hpp>
 
 #include <cmath>
 
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

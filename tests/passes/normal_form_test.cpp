@@ -2,12 +2,11 @@
 
 #include "lib/engine/normal_form.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/engine/executor.h"
 #include "lib/graph/check.h"
 #include "lib/targets/export.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/model_forms.h"
 #include "tests/support/plain_form_model.h"
 #include "tests/support/vector_source.h"

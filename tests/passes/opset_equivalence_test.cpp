@@ -1,11 +1,10 @@
 // RaiseOpset against the engine: its kernels serve every version of an operator, so that a raised
 // model must give what the old one gave.
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/graph/check.h"
 #include "lib/graph/opset.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 
 namespace roundel::passes {

@@ -1,7 +1,6 @@
 // What is simulated is what is exported: the executor with the encodings applied, and the exported
 // QDQ graph run by plain kernels, give the same bits; so does what import makes of that graph.
 
-#include <catch2/catch.hpp>
 #include <cstring>
 
 #include "lib/base/text.h"
@@ -9,6 +8,7 @@
 #include "lib/targets/grid_name.h"
 #include "lib/targets/qdq.h"
 #include "passes/pass.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

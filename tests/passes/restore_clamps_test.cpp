@@ -2,10 +2,9 @@
 
 #include "lib/targets/restore_clamps.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/engine/executor.h"
 #include "lib/targets/qdq.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -1,9 +1,8 @@
 #include "passes/runner.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/interrupt.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel::passes {

@@ -1,4 +1,3 @@
-#include <catch2/catch.hpp>
 
 #include <cmath>
 
@@ -7,6 +6,7 @@
 #include "lib/graph/text.h"
 #include "lib/targets/narrow.h"
 #include "passes/pass.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
 #include "lib/quant/tensor_ranges.h"
 #include "lib/targets/export.h"
 #include "lib/targets/lint.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

@@ -1,7 +1,6 @@
 #pragma once
 // One rounding pass behind a calibration that gives only weights a grid, and what comes out of it.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "passes/runner.h"
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 #include "tests/support/vector_source.h"
 

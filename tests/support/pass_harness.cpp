@@ -1,7 +1,7 @@
+#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/random.h"

@@ -13,7 +13,10 @@ PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
 
 PackedTensor PackedWeights::Get(const TensorDesc& desc, const LinearWeights& weights,
                                 const Primitive& primitive) {
-  if (WantsOrder(primitive, desc)) return PackedTensor::Borrow(desc, weights.Keep());
+  if (WantsOrder(primitive, desc)) {
+    if (!plain_.defined()) plain_ = weights.Values();
+    return PackedTensor::Borrow(desc, plain_.raw());
+  }
   for (const PackedTensor& known : packed_)
     if (WantsOrder(primitive, known)) return known;
   const int64_t bytes = PackedBytes(primitive);

@@ -40,6 +40,7 @@ class PackedWeights {
 
  private:
   std::vector<PackedTensor> packed_;
+  Tensor plain_;  // of primitives that take them as they are
   int64_t bytes_ = 0;
 };
 

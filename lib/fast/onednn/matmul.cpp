@@ -57,7 +57,8 @@ class InnerProductKernel : public FastKernel {
     out->weights = packed_.Get(plain, weights_, out->primitive);
     if (!out->weights.defined()) {  // no memory for a copy: as they lie in the model, slower
       out->primitive = make(plain);
-      out->weights = PackedTensor::Borrow(plain, weights_.Keep());
+      plain_ = weights_.Values();
+      out->weights = PackedTensor::Borrow(plain, plain_.raw());
       borrows_ = true;
     }
     out->bias = BiasData(bias_);
@@ -70,6 +71,7 @@ class InnerProductKernel : public FastKernel {
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;
+  Tensor plain_;  // the weights where they are borrowed
   bool borrows_ = false;  // for want of memory
   PreparedCache<PreparedLinear> cache_;
 };

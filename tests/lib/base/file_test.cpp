@@ -11,11 +11,10 @@
 #include <filesystem>
 #include <set>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/commit_group.h"
 #include "lib/base/input_file.h"
 #include "lib/base/interrupt.h"
+#include "tests/support/catch.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_folder.h"
 

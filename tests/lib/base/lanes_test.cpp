@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <catch2/catch.hpp>
 #include <set>
 
 #include "lib/base/parallel.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/hash.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 

@@ -1,10 +1,10 @@
 #include "lib/base/store.h"
 
-#include <catch2/catch.hpp>
 #include <filesystem>
 
 #include "lib/base/bytes.h"
 #include "lib/base/file.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel {

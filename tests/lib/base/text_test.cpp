@@ -1,6 +1,6 @@
 #include "lib/base/text.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace roundel {
 

@@ -3,12 +3,11 @@
 #include <cmath>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/data/convert.h"
 #include "lib/io/npy.h"
 #include "tests/lib/data/data_test_support.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/zip.h"
 

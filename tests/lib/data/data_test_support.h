@@ -5,9 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include "lib/data/dataset.h"
+#include "tests/support/catch.h"
 
 namespace roundel::data {
 

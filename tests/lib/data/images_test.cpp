@@ -3,12 +3,11 @@
 #include <cmath>
 #include <filesystem>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/data/resize.h"
 #include "tests/lib/data/data_test_support.h"
+#include "tests/support/catch.h"
 #include "tests/support/image_files.h"
 #include "tests/support/temp_folder.h"
 

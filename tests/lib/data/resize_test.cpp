@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace roundel::data {
 namespace {

@@ -5,11 +5,10 @@
 #include <algorithm>
 #include <set>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/io/npy.h"
 #include "tests/lib/data/data_test_support.h"
+#include "tests/support/catch.h"
 #include "tests/support/image_files.h"
 #include "tests/support/temp_folder.h"
 

@@ -9,11 +9,10 @@
 #include <chrono>
 #include <new>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/interrupt.h"
 #include "lib/base/text.h"
 #include "tests/lib/data/data_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::data {
 namespace {

@@ -2,10 +2,9 @@
 
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "tests/lib/data/data_test_support.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::data {

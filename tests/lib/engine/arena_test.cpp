@@ -1,10 +1,10 @@
 #include "lib/engine/arena.h"
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <map>
 
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,10 +1,10 @@
 #include "lib/engine/block_reserve.h"
 
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <vector>
 
 #include "lib/base/limits.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -3,7 +3,6 @@
 // not pass, with the reason; a listed folder that passes fails the test, so that the list stays
 // honest.
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

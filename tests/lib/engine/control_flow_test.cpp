@@ -3,7 +3,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <thread>
 
@@ -11,6 +10,7 @@
 #include "lib/base/parallel.h"
 #include "lib/engine/plan_runner.h"
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

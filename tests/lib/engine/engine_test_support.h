@@ -2,7 +2,6 @@
 // Models from text, random inputs, and comparison of the fast kernels with the plain ones.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "lib/engine/plan_builder.h"
 #include "lib/engine/run_state.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 

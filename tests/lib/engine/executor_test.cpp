@@ -3,12 +3,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <catch2/catch.hpp>
 #include <map>
 
 #include "lib/base/interrupt.h"
 #include "lib/base/parallel.h"
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

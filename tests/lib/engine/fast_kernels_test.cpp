@@ -1,10 +1,9 @@
 // Fast kernels that are loops of our own: element-wise nodes, normalisation, Concat, Transpose; and
 // the change of layout.
 
-#include <catch2/catch.hpp>
-
 #include "lib/fast/value.h"
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,11 +1,10 @@
 #include "lib/engine/fold_constants.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

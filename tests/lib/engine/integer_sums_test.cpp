@@ -1,9 +1,8 @@
 // Operators whose values are codes: the fast kernels against the plain ones, whose sums are exact.
 
-#include <catch2/catch.hpp>
-
 #include "lib/fast/integer/linear.h"
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,11 +1,11 @@
 // Operators and settings that ONNX Runtime's CPU build does not run, against the specifications'
 // formulas as plain loops. The others are compared with it in tests/e2e/ops_test.cpp.
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel::engine {

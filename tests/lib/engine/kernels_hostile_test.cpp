@@ -1,12 +1,12 @@
 // Every kernel over inputs and attributes that fit nothing: it must answer with a result or a
 // kModel error, never crash, read out of bounds (the sanitizer build sees that) or allocate
 // absurdly.
-#include <catch2/catch.hpp>
 #include <set>
 
 #include "lib/base/random.h"
 #include "lib/base/text.h"
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

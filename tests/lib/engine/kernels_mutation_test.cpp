@@ -2,11 +2,11 @@
 // replaced. Reaches behind the first checks of operators with many inputs. The answer must be a
 // result or a kModel error, never a crash; the sanitizer build sees reads out of bounds.
 
-#include <catch2/catch.hpp>
 #include <map>
 
 #include "lib/base/text.h"
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"

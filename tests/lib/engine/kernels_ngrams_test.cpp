@@ -1,10 +1,9 @@
 // TfIdfVectorizer: the modes and shapes that the operator suite leaves out, counted by brute force,
 // and what it refuses.
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

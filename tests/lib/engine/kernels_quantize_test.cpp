@@ -1,10 +1,10 @@
 // QuantizeLinear and DequantizeLinear beyond opset 17, by hand and by the specification's formula.
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/random.h"
 #include "lib/quant/encodings.h"
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

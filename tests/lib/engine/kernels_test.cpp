@@ -1,11 +1,11 @@
 // Kernels where the operator suite (opset 17 and below) has no data: later opsets, 16-bit floats,
 // empty tensors, errors. Expected values by hand, from the specification's examples, or by brute
 // force.
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/random.h"
 #include "tests/lib/engine/run_op.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

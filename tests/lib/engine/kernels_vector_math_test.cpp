@@ -1,8 +1,9 @@
 // The vectorisable functions against the C library's in double.
 #include "lib/ops/kernels/vector_math.h"
 
-#include <catch2/catch.hpp>
 #include <limits>
+
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,6 +1,6 @@
-#include <catch2/catch.hpp>
 
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,11 +1,10 @@
 // Models that are already quantized: with and without taking the pairs out, the results are the same
 // bits, since both go through the one rounding rule on the same floats.
 
-#include <catch2/catch.hpp>
-
 #include "lib/engine/executor.h"
 #include "lib/engine/quantizer_pairs.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel::engine {

@@ -1,10 +1,10 @@
 // Random graphs of convolutions and the nodes around them: fusion, layouts, memory reuse, taps and
 // simulation together must not change what is computed.
 
-#include <catch2/catch.hpp>
 #include <map>
 
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -1,7 +1,7 @@
 // Sequences of tensors, by examples of the operator specification and by hostile calls.
-#include <catch2/catch.hpp>
 
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -5,11 +5,11 @@
 #include "lib/ops/kernels/strided_copy.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cstring>
 #include <numeric>
 
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::engine {
 namespace {

@@ -3,11 +3,11 @@
 
 #include "lib/graph/unfuse.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/engine/executor.h"
 #include "lib/graph/check.h"
+#include "tests/support/catch.h"
 #include "tests/support/op_case.h"
 
 namespace roundel::engine {

@@ -3,13 +3,13 @@
 #include "lib/graph/value_types.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <filesystem>
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
 #include "lib/ops/op.h"
+#include "tests/support/catch.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"

@@ -1,10 +1,9 @@
 #include "lib/graph/bodies.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
 #include "lib/graph/value_types.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

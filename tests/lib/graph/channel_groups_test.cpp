@@ -1,9 +1,8 @@
 #include "lib/graph/channel_groups.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

@@ -2,9 +2,8 @@
 
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

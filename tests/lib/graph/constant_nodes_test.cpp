@@ -1,9 +1,8 @@
 #include "lib/graph/constant_nodes.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

@@ -1,6 +1,6 @@
 #include "lib/graph/graph.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

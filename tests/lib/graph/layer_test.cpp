@@ -1,11 +1,11 @@
 #include "lib/graph/layer.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <functional>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

@@ -1,10 +1,10 @@
 #include "lib/graph/match.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

@@ -1,10 +1,9 @@
 #include "lib/graph/opset.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/graph/check.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

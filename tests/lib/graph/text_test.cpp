@@ -1,7 +1,8 @@
 #include "lib/graph/text.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
+
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

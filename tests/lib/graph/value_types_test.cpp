@@ -1,8 +1,7 @@
 #include "lib/graph/value_types.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::graph {
 namespace {

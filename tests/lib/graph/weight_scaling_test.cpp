@@ -1,6 +1,5 @@
 #include "lib/graph/weight_scaling.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -8,6 +7,7 @@
 #include "lib/base/random.h"
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::graph {

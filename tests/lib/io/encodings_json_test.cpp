@@ -2,10 +2,9 @@
 
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/io/tensorrt_cache.h"
+#include "tests/support/catch.h"
 
 namespace roundel::io {
 namespace {

@@ -3,8 +3,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/image_files.h"
 #include "tests/support/temp_folder.h"
 

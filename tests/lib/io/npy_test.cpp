@@ -4,10 +4,9 @@
 #include <fstream>
 #include <iterator>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/file.h"
 #include "lib/base/text.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 #include "tests/support/zip.h"
 

@@ -3,9 +3,8 @@
 #include <functional>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "tests/lib/io/onnx_protos.h"
+#include "tests/support/catch.h"
 
 namespace roundel::io {
 

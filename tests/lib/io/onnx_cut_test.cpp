@@ -3,12 +3,11 @@
 #include <cstring>
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "tests/lib/io/onnx_protos.h"  // first: says which ONNX it is
 
 #include "lib/io/onnx_cut.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::io {

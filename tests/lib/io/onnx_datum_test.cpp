@@ -1,7 +1,7 @@
 // Sequences and optionals of test data, as bytes on the wire (field numbers: onnx-data.proto).
-#include <catch2/catch.hpp>
 
 #include "lib/io/onnx.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::io {

@@ -8,11 +8,10 @@
 #include <filesystem>
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/io/onnx.h"
 #include "tests/lib/io/onnx_protos.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::io {

@@ -11,11 +11,11 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <onnx/onnx_pb.h>
 
-#include <catch2/catch.hpp>
 #include <string>
 #include <vector>
 
 #include "lib/io/onnx.h"
+#include "tests/support/catch.h"
 
 namespace roundel::io::testing {
 

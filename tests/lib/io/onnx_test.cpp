@@ -2,9 +2,8 @@
 
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "tests/lib/io/onnx_protos.h"
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::io {

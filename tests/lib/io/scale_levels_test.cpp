@@ -6,12 +6,12 @@
 #include <cmath>
 #include <random>
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"
 #include "lib/io/encodings_json.h"
 #include "lib/quant/coded_scales.h"
+#include "tests/support/catch.h"
 
 namespace roundel::io {
 namespace {

@@ -1,11 +1,11 @@
 #include "lib/io/statistics_json.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 
 #include "lib/base/random.h"
 #include "lib/base/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::io {
 namespace {

@@ -1,9 +1,8 @@
 #include "lib/quant/channel_mean.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

@@ -1,8 +1,7 @@
 #include "lib/quant/encodings.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

@@ -1,10 +1,9 @@
 #include <cmath>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/quant/encodings.h"
 #include "tests/lib/quant/observer_support.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

@@ -3,11 +3,11 @@
 #include "lib/quant/few_values.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <vector>
 
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

@@ -6,11 +6,10 @@
 #include <limits>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
 #include "lib/quant/coded_scales.h"
 #include "lib/quant/distribution.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

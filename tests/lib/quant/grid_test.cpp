@@ -4,11 +4,10 @@
 #include <cmath>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/random.h"
 #include "lib/quant/float_grid.h"
 #include "lib/quant/statistics.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

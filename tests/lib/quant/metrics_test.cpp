@@ -4,10 +4,9 @@
 #include <cmath>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 using namespace roundel;
 using namespace roundel::quant;

@@ -2,7 +2,6 @@
 // Shared by the tests of calibration methods.
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "lib/base/random.h"
 #include "lib/quant/observers.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 

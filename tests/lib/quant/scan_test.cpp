@@ -2,12 +2,12 @@
 
 #include "lib/quant/scan.h"
 
-#include <catch2/catch.hpp>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "lib/base/random.h"
+#include "tests/support/catch.h"
 
 namespace roundel::quant {
 namespace {

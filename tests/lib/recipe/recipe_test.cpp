@@ -1,8 +1,7 @@
 #include "lib/recipe/recipe.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
+#include "tests/support/catch.h"
 
 using namespace roundel;
 using namespace roundel::recipe;

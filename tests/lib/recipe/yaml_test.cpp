@@ -1,6 +1,6 @@
 #include "lib/recipe/yaml.h"
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 using namespace roundel;
 using namespace roundel::recipe;

@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include <catch2/catch.hpp>
+#include "tests/support/catch.h"
 
 using namespace roundel;
 using namespace roundel::report;

@@ -1,8 +1,7 @@
 #include "lib/session/session.h"
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 using namespace roundel;
 

@@ -6,11 +6,10 @@
 #include <span>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/parallel.h"
 #include "lib/base/random.h"
 #include "lib/solver/solution.h"
+#include "tests/support/catch.h"
 
 namespace roundel::solver {
 

@@ -1,7 +1,5 @@
 // Targets on which a residual Add runs as part of a layer: where pairs stand around it, and lint.
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
 #include "lib/base/text.h"
@@ -9,6 +7,7 @@
 #include "lib/targets/fused_adds.h"
 #include "lib/targets/lint.h"
 #include "lib/targets/profile.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

@@ -1,13 +1,12 @@
 // Which operators are integer ones: only those that join integer neighbours.
 
-#include <catch2/catch.hpp>
-
 #include <map>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
 #include "lib/targets/grid_name.h"
 #include "lib/targets/profile.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

@@ -1,13 +1,12 @@
 // Lint: what a target's own export gives passes, and single faults are named.
 
-#include <catch2/catch.hpp>
-
 #include <algorithm>
 
 #include "lib/graph/text.h"
 #include "lib/targets/aimet_config.h"
 #include "lib/targets/lint.h"
 #include "lib/targets/qdq.h"
+#include "tests/support/catch.h"
 #include "tests/support/placement_text.h"
 
 namespace roundel::target {

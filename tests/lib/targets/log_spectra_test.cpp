@@ -2,13 +2,12 @@
 
 #include "lib/targets/log_spectra.h"
 
-#include <catch2/catch.hpp>
-
 #include <set>
 #include <string>
 
 #include "lib/graph/text.h"
 #include "lib/targets/profile.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

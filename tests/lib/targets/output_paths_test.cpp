@@ -1,11 +1,10 @@
 // On which ways values reach the outputs of a graph.
 
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "lib/graph/text.h"
 #include "lib/targets/output_paths.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

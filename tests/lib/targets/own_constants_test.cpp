@@ -3,10 +3,9 @@
 
 #include <functional>
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
 #include "lib/targets/own_constants.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

@@ -1,11 +1,10 @@
 // Placement goldens: what the rules say of small graphs, as text.
 
-#include <catch2/catch.hpp>
-
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
 #include "lib/targets/grid_name.h"
 #include "lib/targets/profile.h"
+#include "tests/support/catch.h"
 #include "tests/support/placement_text.h"
 
 namespace roundel::target {

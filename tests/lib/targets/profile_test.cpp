@@ -1,11 +1,11 @@
 #include "lib/targets/profile.h"
 
 #include <algorithm>
-#include <catch2/catch.hpp>
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/targets/grid_name.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 

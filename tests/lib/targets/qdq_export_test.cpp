@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <catch2/catch.hpp>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
 #include "lib/targets/qdq.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

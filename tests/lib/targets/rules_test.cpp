@@ -1,10 +1,9 @@
 // Rules of a recipe: matching, and what they make of a placement.
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
 #include "lib/targets/profile.h"
 #include "lib/targets/rules.h"
+#include "tests/support/catch.h"
 #include "tests/support/placement_text.h"
 
 namespace roundel::target {

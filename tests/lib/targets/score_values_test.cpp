@@ -2,9 +2,8 @@
 
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/graph/text.h"
+#include "tests/support/catch.h"
 
 namespace roundel::target {
 namespace {

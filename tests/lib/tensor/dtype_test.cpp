@@ -4,9 +4,8 @@
 #include <cmath>
 #include <limits>
 
-#include <catch2/catch.hpp>
-
 #include "lib/tensor/half.h"
+#include "tests/support/catch.h"
 
 namespace roundel {
 namespace {

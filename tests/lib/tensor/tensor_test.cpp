@@ -6,8 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include <catch2/catch.hpp>
-
+#include "tests/support/catch.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel {

@@ -1,13 +1,12 @@
 // Lanes of a sweep under a memory limit.
 
-#include <catch2/catch.hpp>
-
 #include <set>
 
 #include "lib/base/limits.h"
 #include "lib/base/parallel.h"
 #include "lib/walk/sweep.h"
 #include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel::walk {

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# What a reader would object to, found by machine: format, names and bugs (clang-tidy), generated documentation.
+# scripts/check.sh [--all]: clang-tidy on the files that differ from ROUNDEL_BASE (HEAD~1), or on all. The structure of
+# the tree is a test of the suite (tests/structure_test.cpp).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/install.sh checks
+failed=0
+
+# One version formats the same everywhere: that of Debian 12.
+if command -v clang-format-14 >/dev/null; then
+  if ! git ls-files '*.cpp' '*.h' | xargs clang-format-14 --dry-run -Werror 2>build/format.txt; then
+    echo "format: $(grep -c 'warning:\|error:' build/format.txt) places differ; git ls-files '*.cpp' '*.h' | xargs clang-format-14 -i" >&2
+    grep 'error:' build/format.txt | cut -d: -f1 | sort | uniq -c | sort -rn | head >&2
+    failed=1
+  fi
+else
+  echo "format: skipped, clang-format-14 is not to be had here"
+fi
+
+cmake --preset dev >/dev/null
+cmake --build --preset dev --target roundel
+if ! build/dev/roundel passes --markdown | diff -q - passes/README.md >/dev/null; then
+  echo "passes/README.md is not what the passes say: build/dev/roundel passes --markdown > passes/README.md" >&2
+  failed=1
+fi
+
+if command -v clang-tidy >/dev/null; then
+  if [ "${1:-}" = --all ]; then
+    files=$(git ls-files 'lib/*.cpp' 'passes/*.cpp' 'cmd/*.cpp')
+  else
+    files=$(git diff --name-only --diff-filter=d "${ROUNDEL_BASE:-HEAD~1}" -- 'lib/*.cpp' 'passes/*.cpp' 'cmd/*.cpp' || true)
+  fi
+  if [ -n "$files" ] && ! echo "$files" | xargs -P "$(nproc)" -n 4 clang-tidy -p build/dev --quiet >build/tidy.txt 2>/dev/null; then
+    grep 'error:' build/tidy.txt | sort -u | head -50 >&2
+    failed=1
+  fi
+else
+  echo "clang-tidy: skipped, it is not to be had here"
+fi
+exit $failed
