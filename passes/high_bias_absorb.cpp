@@ -181,6 +181,23 @@ std::vector<ChannelRange> FromStatistics(const OutputMoments& statistics) {
   return ranges;
 }
 
+// One pass over the data. No layer has been changed yet, so that the graph from before its bodies
+// were laid out computes the same values.
+Status Sweep(Session* session, const engine::ExecutorOptions& options,
+             const std::vector<engine::Tap>& taps) {
+  const std::shared_ptr<Graph> flat = session->model.graph;
+  if (session->running_graph) session->model.graph = session->running_graph;
+  auto executor = engine::Executor::Create(session->model, options);
+  session->model.graph = flat;
+  if (!executor.ok()) return std::move(executor).status();
+  RETURN_IF_ERROR(session->data->Rewind());
+  for (;;) {
+    ASSIGN_OR_RETURN(const std::optional<Batch> batch, session->data->Next());
+    if (!batch) return OkStatus();
+    ASSIGN_OR_RETURN(const auto outputs, (*executor)->Run(batch->inputs, taps));
+  }
+}
+
 // Ranges of the outputs of `chains` that have no entry yet, from one sweep over the data.
 Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
                      std::map<std::string, std::vector<ChannelRange>>* ranges) {
@@ -220,13 +237,7 @@ Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
                     }});
   }
   if (measured.empty()) return OkStatus();
-  ASSIGN_OR_RETURN(auto executor, engine::Executor::Create(session->model, options));
-  RETURN_IF_ERROR(session->data->Rewind());
-  for (;;) {
-    ASSIGN_OR_RETURN(const std::optional<Batch> batch, session->data->Next());
-    if (!batch) break;
-    ASSIGN_OR_RETURN(const auto outputs, executor->Run(batch->inputs, taps));
-  }
+  RETURN_IF_ERROR(Sweep(session, options, taps));
   for (auto& [value, sums] : measured) {
     if (sums.count == 0) continue;
     for (size_t c = 0; c < sums.channels.size(); ++c) {

@@ -104,7 +104,9 @@ Result<Outcome> RunOnAllNodes(const PassInfo& pass, const recipe::Params& params
   if (!edits_graph || !graph::HasBodies(*session->model.graph)) return pass.run(*session, params);
   const auto original = graph::Clone(*session->model.graph);
   const graph::Bodies bodies = graph::FlattenBodies(&session->model);
+  session->running_graph = original;
   Result<Outcome> outcome = pass.run(*session, params);
+  session->running_graph.reset();
   const bool changed = outcome.ok() && *outcome != Outcome::kUnchanged;
   if (changed)
     graph::RestoreBodies(bodies, &session->model);

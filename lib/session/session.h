@@ -39,6 +39,9 @@ struct StatisticsFiles {
 // What is known of the model.
 struct ModelState {
   graph::Model model;                          // float32
+  // The model's graph as it runs, while a pass sees it with the bodies of control flow laid out;
+  // nullptr: model.graph.
+  std::shared_ptr<graph::Graph> running_graph;
   target::FloatTypes types;                    // what its values have in the file
   quant::EncodingTable encodings;
   target::Profile target;

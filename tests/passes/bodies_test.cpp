@@ -131,6 +131,36 @@ graph g (float32[1,2,4,4] x) => (? y) {
   CHECK(ran->session.input_means.contains("x"));
 }
 
+TEST_CASE("constants move between layers inside of bodies by what the data shows there") {
+  const char* const text = R"(opset 13
+graph g (float32[1,2,4,4] x) => (? y) {
+  float32[] border = {0}
+  sum = ReduceSum<keepdims=0>(x)
+  flag = Greater(sum, border)
+  y = If<then_branch=graph t () => (? o) {
+      float32[2,2,1,1] w = {1, 0, 0, 1}
+      float32[2] b = {50, 60}
+      float32[3,2,1,1] v = random(2)
+      c = Conv(x, w, b)
+      r = Relu(c)
+      o = Conv(r, v)
+    }, else_branch=graph e () => (? p) {
+      float32[3,2,1,1] u = random(3)
+      p = Conv(x, u)
+    }>(flag)
+})";
+  // c is x + b, and x reaches from -2 to 3: without its least value the bias is 2, for both channels.
+  std::vector<float> values(32, 3.0f);
+  values[0] = values[16] = -2;
+  const auto ran = Run(text, {"high_bias_absorb"}, {Tensor::FromVector<float>({1, 2, 4, 4}, values)});
+  CHECK(ran->Reason("Conv", "absorbed") != "(none)");
+  const Tensor* bias = graph::ConstantInBodies(*ran->session.model.graph, "b");
+  REQUIRE(bias);
+  CHECK(bias->data<float>()[0] == Approx(2));
+  CHECK(bias->data<float>()[1] == Approx(2));
+  CHECK(graph::HasBodies(*ran->session.model.graph));
+}
+
 TEST_CASE("solvers leave layers inside of bodies to the nearest code and say so") {
   const auto ran =
       Run(kDoubling, {"calibrate", "optimal_rounding"},
