@@ -16,7 +16,7 @@ bool IsUnbounded(const graph::Node& node) {
 
 bool BeginsAtZero(const Encoding& e) {
   return e.role == quant::Role::kActivation && e.granularity == quant::Granularity::kTensor &&
-         e.grid.is_plain() && !e.grid.is_signed && !e.grid.symmetric &&
+         e.grid.is_plain() && !e.grid.symmetric &&
          e.params.at(0).zero_point == e.grid.qmin();
 }
 

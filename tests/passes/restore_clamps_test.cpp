@@ -11,8 +11,11 @@
 namespace roundel::target {
 namespace {
 
-quant::Encoding Grid(float scale, int32_t zero_point, quant::Role role = quant::Role::kActivation) {
-  return {.role = role, .grid = {.bits = 8}, .params = {{scale, zero_point}}};
+// `zero_point` counts from the lowest code.
+quant::Encoding Grid(float scale, int32_t zero_point, bool is_signed = false) {
+  return {.role = quant::Role::kActivation,
+          .grid = {.bits = 8, .is_signed = is_signed},
+          .params = {{scale, is_signed ? zero_point - 128 : zero_point}}};
 }
 
 std::string Net(int opset) {
@@ -32,12 +35,13 @@ std::string Net(int opset) {
 }
 
 TEST_CASE("clamps that quantizers had taken in are back in the float model") {
-  for (const int opset : {10, 13}) {
+  for (const auto& [opset, is_signed] : {std::pair{10, false}, {13, false}, {13, true}}) {
+    INFO(opset << (is_signed ? ", signed" : ""));
     const graph::Model model = support::ParseModel(Net(opset));
-    const quant::EncodingTable table = {{"x", Grid(0.05f, 128)},
-                                        {"a", Grid(static_cast<float>(6.0 / 255), 0)},
-                                        {"d", Grid(0.2f, 120)},
-                                        {"y", Grid(0.1f, 0)}};
+    const quant::EncodingTable table = {{"x", Grid(0.05f, 128, is_signed)},
+                                        {"a", Grid(static_cast<float>(6.0 / 255), 0, is_signed)},
+                                        {"d", Grid(0.2f, 120, is_signed)},
+                                        {"y", Grid(0.1f, 0, is_signed)}};
     const graph::Model exported = ExportQdq(model, table, {.absorb_relu = true}).value();
     for (const graph::NodePtr& node : exported.graph->nodes())
       CHECK_FALSE((node->op_type == "Clip" || node->op_type == "Relu"));
