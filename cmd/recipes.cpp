@@ -75,11 +75,32 @@ bool Flag(const Params& params, const char* name, bool automatic) {
   return text == kAuto ? automatic : text == "true";
 }
 
+// The setting that makes of an integer grid the nearest one that is allowed: with the zero point in
+// the middle, or with more bits. "" if there is none.
+std::string NearestGrid(quant::Grid grid, const std::string& what,
+                        const std::set<std::string>& allowed) {
+  if (grid.kind != quant::GridKind::kInteger) return "";
+  constexpr int kMost = 16;
+  const bool symmetric = grid.symmetric;
+  for (const int asked = grid.bits; grid.bits <= kMost; ++grid.bits) {
+    const std::string bits =
+        grid.bits == asked ? "" : StrCat(" --set ", what, ".bits=", grid.bits);
+    for (const bool middle : {symmetric, true}) {
+      grid.symmetric = middle;
+      if (target::GridAllowed(grid, allowed))
+        return StrCat(": give", bits,
+                      middle == symmetric ? "" : StrCat(" --set ", what, ".symmetric=true"));
+    }
+  }
+  return "";
+}
+
 Result<quant::Grid> AllowedGrid(const quant::Grid& grid, const std::string& what,
                                 const std::set<std::string>& allowed, const std::string& target) {
   if (target::GridAllowed(grid, allowed)) return grid;
   return UsageError(StrCat("target '", target, "' has no ", grid.Name(), " ", what, "; it takes ",
-                           Join(Strings(allowed.begin(), allowed.end()))));
+                           Join(Strings(allowed.begin(), allowed.end())),
+                           NearestGrid(grid, what, allowed)));
 }
 
 // One of the two grids; `what` is the section's name. Its keys agree (FoldGridKeys()).
