@@ -248,6 +248,7 @@ class Job {
     target::ExportOptions options = target::OptionsFor(session_.target, format);
     options.qdq.contrib_qdq = OverriddenFlag(section, "contrib_qdq", options.qdq.contrib_qdq);
     options.dynamic_layers = session_.placement->dynamic_layers;
+    options.kept_float = session_.placement->kept_float;
     options.types = session_.types;
     ASSIGN_OR_RETURN(quantized_, target::Export(session_.model, session_.encodings, options));
     quantized_.SetMetadata("roundel.version", ROUNDEL_VERSION);
@@ -267,24 +268,46 @@ class Job {
     return CheckRules();
   }
 
-  // Whether the runtime refuses more of the result than of the model that was given.
-  Result<bool> RefusedByOurs(const target::LintResult& lint) const {
+  // What the given model breaks by itself goes from `lint` into one warning.
+  Status TellOwnFaults(target::LintResult* lint) {
     ASSIGN_OR_RETURN(const target::LintResult given, target::Lint(original_, session_.target));
     std::set<std::pair<std::string, std::string>> known;
     for (const target::Violation& violation : given.violations)
       known.emplace(violation.where, violation.what);
-    return std::any_of(lint.violations.begin(),
-                       lint.violations.begin() + static_cast<std::ptrdiff_t>(lint.refused),
-                       [&](const target::Violation& violation) {
-                         return !known.contains({violation.where, violation.what});
-                       });
+    std::vector<target::Violation> own, ours;
+    size_t own_refused = 0;
+    for (size_t i = 0; i < lint->violations.size(); ++i) {
+      target::Violation& violation = lint->violations[i];
+      const bool is_own = known.contains({violation.where, violation.what});
+      if (is_own && i < lint->refused) ++own_refused;
+      (is_own ? own : ours).push_back(std::move(violation));
+    }
+    lint->refused -= own_refused;
+    lint->violations = std::move(ours);
+    if (!own.empty()) Warn(OwnFaultsText(own));
+    return OkStatus();
+  }
+
+  std::string OwnFaultsText(const std::vector<target::Violation>& own) const {
+    std::vector<std::string> kinds;
+    for (const target::Violation& violation : own)
+      if (std::find(kinds.begin(), kinds.end(), violation.what) == kinds.end())
+        kinds.push_back(violation.what);
+    constexpr size_t kShown = 3;
+    const std::string more =
+        kinds.size() > kShown ? StrCat(" and ", kinds.size() - kShown, " more") : "";
+    kinds.resize(std::min(kinds.size(), kShown));
+    return StrCat("the model itself breaks rules of target '", session_.target.name, "' in ",
+                  own.size(), own.size() == 1 ? " place: " : " places: ", Join(kinds), more, " (",
+                  own[0].why, "): ", own[0].advice);
   }
 
   // Nothing is written that the runtime refuses, unless the recipe's own settings may have asked for
   // it; what is only worse there than it could be is a warning.
   Status CheckRules() {
-    ASSIGN_OR_RETURN(const target::LintResult lint,
+    ASSIGN_OR_RETURN(target::LintResult lint,
                      target::Lint(quantized_, session_.target, &*session_.placement));
+    if (!lint.violations.empty()) RETURN_IF_ERROR(TellOwnFaults(&lint));
     if (lint.violations.empty()) return OkStatus();
     const target::Violation& first = lint.violations[0];
     const std::string text =
@@ -293,11 +316,8 @@ class Job {
                session_.target.name, "': ", first.where, ": ", first.what, " (", first.why, ")");
     const bool wished =
         !session_.grids.rules.empty() || !recipe_.Section("export").IsDefault("contrib_qdq");
-    if (lint.refused > 0 && !wished) {
-      ASSIGN_OR_RETURN(const bool ours, RefusedByOurs(lint));
-      if (ours) return InternalError(text + "; please report this model");
-    }
-    Warn(text + "; roundel lint shows all");
+    if (lint.refused > 0 && !wished) return InternalError(text + "; please report this model");
+    Warn(StrCat(text, ": ", first.advice, "; roundel lint shows all"));
     return OkStatus();
   }
 

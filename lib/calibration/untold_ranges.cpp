@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "lib/base/text.h"
 #include "lib/targets/own_constants.h"
 
 namespace roundel::calibration {
@@ -38,6 +39,24 @@ void Drop(const std::set<int>& groups, target::Placement* placement) {
   });
 }
 
+// Where the target has no layers with float inputs, theirs run somewhere else, if at all.
+void WarnOfFloatLayers(const target::Placement& placement, Session* session) {
+  const std::set<std::string>& modes = session->target.modes;
+  if (modes.empty() || modes.contains("float")) return;
+  const auto layers = std::count_if(
+      placement.float_nodes.begin(), placement.float_nodes.end(), [](const target::FloatNode& node) {
+        const bool layer = node.op_type == "Conv" || node.op_type == "ConvTranspose" ||
+                           node.op_type == "Gemm" || node.op_type == "MatMul";
+        return layer && node.reason.starts_with("the range of its");
+      });
+  if (layers > 0)
+    session->report->warnings.push_back(
+        StrCat(layers, layers == 1 ? " layer stays" : " layers stay",
+               " float for want of ranges, which '", session->target.name,
+               "' does not run in integers: calibrate on data that reaches ",
+               layers == 1 ? "it" : "them"));
+}
+
 }  // namespace
 
 bool NeedsData(const QuantPoint& point) {
@@ -61,6 +80,7 @@ Result<std::vector<std::string>> LeaveUntold(Session& session, const KnownRanges
     }
     if (decisions->untold.size() == before) {
       Drop(untold, placement);
+      if (!values.empty()) WarnOfFloatLayers(*placement, &session);
       return values;
     }
     ASSIGN_OR_RETURN(*placement,

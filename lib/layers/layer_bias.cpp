@@ -1,5 +1,6 @@
 #include "lib/layers/layer_bias.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace roundel::layers {
@@ -11,6 +12,13 @@ bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
   for (size_t c = 0; c < bias.size(); ++c)
     if (!(std::fabs(bias[c] / e.params[c % e.params.size()].scale) < 0x1p31 - 256)) return false;
   return true;
+}
+
+// Between codes that its neighbours have.
+bool ComputesInFloats(const Session& session, const graph::WeightedLayer& layer) {
+  if (!session.placement) return false;
+  const std::vector<std::string>& floats = session.placement->weights_alone;
+  return std::find(floats.begin(), floats.end(), layer.node->output(0)) != floats.end();
 }
 
 const std::string& BiasValue(const graph::Graph& graph, const graph::WeightedLayer& layer) {
@@ -57,10 +65,11 @@ std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vec
   const auto source = session.encodings.find(layer.input());
   const auto weight = session.encodings.find(layer.weight());
   const bool had_grid = session.encodings.contains(old_value);
+  const bool on_codes = had_grid || (old_value.empty() && !ComputesInFloats(session, layer));
   std::optional<Encoding> grid;
   if (session.target.quantize_bias && source != session.encodings.end() &&
       weight != session.encodings.end() && !source->second.grid.is_float() &&
-      !weight->second.grid.is_float() && !layer.bias_add && (had_grid || old_value.empty())) {
+      !weight->second.grid.is_float() && !layer.bias_add && on_codes) {
     grid = BiasEncoding(source->second.params[0].scale * layer.weight_factor, weight->second,
                         layer.out_channels(), decided_by);
     if (!FitsGrid(*grid, bias)) return "the corrected bias would not fit int32";

@@ -1,14 +1,26 @@
 #include "lib/targets/export.h"
 
+#include <algorithm>
+
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
 #include "lib/graph/rounded_products.h"
 #include "lib/targets/graph_edit.h"
+#include "lib/targets/kept_float.h"
 #include "lib/targets/layer_forms.h"
 #include "lib/targets/narrow.h"
 
 namespace roundel::target {
+namespace {
+
+bool HasActivations(const quant::EncodingTable& table) {
+  return std::any_of(table.begin(), table.end(), [](const auto& entry) {
+    return entry.second.role == quant::Role::kActivation;
+  });
+}
+
+}  // namespace
 
 ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
   const auto rank = profile.max_channel_rank.find("MatMul");
@@ -48,6 +60,7 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // else RestoreBodies does
   graph::RestoreBodies(bodies, &out);
   RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));
+  NoteKeptFloat(HasActivations(encodings) ? options.kept_float : std::set<std::string>(), &out);
   out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
   if (options.rounds_product_inputs && CountLayerForms(out).products > 0)
     out.SetMetadata(graph::kRoundsProductInputs, "true");

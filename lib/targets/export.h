@@ -1,6 +1,7 @@
 #pragma once
 // From a float model and its encodings to what a runtime loads.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct ExportOptions {
   std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
   bool rounds_product_inputs = false;  // Profile::rounds_product_inputs, noted in the metadata
   int64_t accuracy_level = 0;  // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
+  std::set<std::string> kept_float = {};         // Placement::kept_float
   FloatTypes types = {};       // of the values in the file, where the model has been widened
   NarrowOptions narrow = {};
 };

@@ -5,12 +5,12 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
-#include "lib/targets/fused_adds.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/grid_check.h"
 #include "lib/targets/grid_name.h"
 #include "lib/targets/lint_codes.h"
 #include "lib/targets/lint_packed.h"
+#include "lib/targets/lint_placement.h"
 #include "lib/targets/op_facts.h"
 #include "lib/targets/qdq.h"
 
@@ -72,7 +72,7 @@ class Linter {
           StrCat(profile_.name, " takes activations as ", ListText(profile_.modes)),
           "quantize weights only (activations: float)");
     else
-      RETURN_IF_ERROR(CheckPlacement(floats));
+      RETURN_IF_ERROR(LintPlacement(model_, floats, profile_, placed_, &result_.violations));
     return std::move(result_);
   }
 
@@ -110,11 +110,14 @@ class Linter {
 
   void CheckNode(const Node& node) {
     if (node.domain == graph::kBodyDomain) return;
-    const std::string domain = node.domain.empty() ? "ai.onnx" : node.domain;
-    if (!profile_.domains.empty() && !node.domain.empty() && !profile_.domains.contains(domain))
-      Add(node.DisplayName(), StrCat("operator of ", Printable(domain)),
-          StrCat(profile_.name, " knows ", ListText(profile_.domains), " only"),
-          "write QuantizeLinear/DequantizeLinear of ONNX's own domain");
+    if (!KnowsOperator(profile_, node)) {
+      const bool pair = IsQuantizeNode(node) || IsDequantizeNode(node);
+      Add(node.DisplayName(),
+          StrCat("operator ", Printable(node.op_type), " of ", Printable(node.domain)),
+          StrCat(profile_.name, " does not know it"),
+          pair ? "write QuantizeLinear/DequantizeLinear of ONNX's own domain"
+               : "export the model without it, or teach it to the runtime as a custom operator");
+    }
     CheckFormat(node);
     LintPacked(*model_.graph, node, profile_, &result_.violations);
     LintCodes(model_, node, &result_.violations);
@@ -235,170 +238,6 @@ class Linter {
         break;
       }
     }
-  }
-
-  // ---- where quantizers stand
-
-  Status CheckPlacement(const FloatModel& floats) {
-    Placement usual;
-    if (!placed_) {
-      ASSIGN_OR_RETURN(usual, PlaceLike(floats));
-    }
-    const Placement& placement = placed_ ? *placed_ : usual;
-    const Graph& g = *floats.model.graph;
-    if (profile_.fused_adds)
-      for (const auto& node : g.nodes())
-        if (node->Is("Add")) CheckFusedAdd(g, floats.encodings, *node);
-    std::set<std::string> wanted;
-    std::map<int, std::string> first_of_group;
-    for (const QuantPoint& point : placement.points) {
-      wanted.insert(point.value);
-      const auto e = floats.encodings.find(point.value);
-      if (e == floats.encodings.end()) {
-        CheckMissing(g, floats.encodings, point);
-        continue;
-      }
-      if (point.role == Role::kActivation) CheckRange(floats.encodings, point, first_of_group);
-    }
-    for (const auto& [value, e] : floats.encodings)
-      if (e.role == Role::kActivation && !wanted.contains(value)) CheckExtra(g, value);
-    return OkStatus();
-  }
-
-  // The target's placement, with the parts of a Concat sharing a range as far as they do in this
-  // model, for whether they can follows from data; and around the layers that it leaves float.
-  Result<Placement> PlaceLike(const FloatModel& floats) const {
-    RangeDecisions decisions;
-    for (;;) {
-      ASSIGN_OR_RETURN(Placement placement,
-                       Place(floats.model, profile_, DefaultChoice(profile_), decisions));
-      const bool joins = SeeJoins(placement, floats.encodings, &decisions);
-      if (!SeeFloatLayers(placement, floats, &decisions) && !joins) return placement;
-    }
-  }
-
-  // Whether the layer's activations are float on purpose: its weight is float as well, or has codes
-  // beside a float bias where integer sums would want codes of that, too.
-  bool IsLeftFloat(const FloatModel& floats, const Node* layer) const {
-    const Graph& g = *floats.model.graph;
-    if (!layer || !graph::IsLayerOp(*layer) || !g.Constant(layer->input(1))) return false;
-    const std::string bias = layer->input(2);
-    return !floats.encodings.contains(layer->input(1)) ||
-           (profile_.quantize_bias && g.Constant(bias) && !floats.encodings.contains(bias));
-  }
-
-  // What has no quantizer beside such layers; whether something was added.
-  bool SeeFloatLayers(const Placement& placement, const FloatModel& floats,
-                      RangeDecisions* decisions) const {
-    const Graph& g = *floats.model.graph;
-    const size_t before = decisions->untold.size();
-    for (const QuantPoint& point : placement.points) {
-      if (point.role != Role::kActivation || floats.encodings.contains(point.value)) continue;
-      const Node* source = g.Producer(point.value);
-      while (source && FindClamp(g, *source)) source = g.Producer(source->input(0));
-      const auto& uses = g.Uses(point.value);
-      if (IsLeftFloat(floats, source) ||
-          std::any_of(uses.begin(), uses.end(),
-                      [&](const graph::Use& use) { return IsLeftFloat(floats, use.node); }))
-        decisions->untold.insert(point.value);
-    }
-    return decisions->untold.size() > before;
-  }
-
-  // Whether something was added.
-  static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
-                       RangeDecisions* joins) {
-    const size_t before = joins->floats.size() + joins->apart.size();
-    for (const ValueJoin& join : placement.joins) {
-      const auto output = table.find(join.output);
-      if (output == table.end()) joins->floats.emplace(join.output, "it has no quantizer");
-      for (const ValueJoin::Part& part : join.parts) {
-        const auto own = table.find(part.value);
-        if (output != table.end() && own != table.end() &&
-            own->second.params != output->second.params)
-          joins->apart.emplace(join.output, part.value);
-      }
-    }
-    return joins->floats.size() + joins->apart.size() > before;
-  }
-
-  // An Add that runs as part of the layer in front of it.
-  void CheckFusedAdd(const Graph& g, const quant::EncodingTable& table, const Node& add) {
-    const auto has = [&](size_t i) {
-      return !g.Constant(add.input(i)) && table.contains(add.input(i));
-    };
-    for (const size_t i : {size_t{0}, size_t{1}}) {
-      const Node* layer = g.Producer(add.input(i));
-      if (!g.Constant(add.input(1 - i)) || !has(i) || !layer || !graph::IsLayerOp(*layer)) continue;
-      Add(Named(add.input(i)), StrCat("a quantizer between ", layer->op_type, " and its bias"),
-          "it keeps the two from running as one", "leave this output float");
-    }
-    if (FusedOperand(g, add) && has(0) && has(1))
-      Add(add.DisplayName(), "quantizers on both branches of a residual sum",
-          "the layer that ends one of them cannot take the sum into itself",
-          StrCat("leave '", Printable(add.input(*FusedOperand(g, add))), "' float"));
-  }
-
-  // A missing quantizer matters where its node is quantized otherwise.
-  void CheckMissing(const Graph& g, const quant::EncodingTable& table, const QuantPoint& point) {
-    if (point.role != Role::kActivation) return;
-    const auto has = [&table](const std::string& value) {
-      const auto e = table.find(value);
-      return e != table.end() && e->second.role == Role::kActivation;
-    };
-    const Node* producer = g.Producer(point.value);
-    // Where layers leave floats behind them, averages must not.
-    const bool average = profile_.fused_adds && producer &&
-                         (producer->Is("AveragePool") || producer->Is("GlobalAveragePool"));
-    const bool gives_floats = producer && profile_.float_results.contains(producer->op_type);
-    const bool half = producer && !gives_floats && (producer->inputs.size() > 1 || average) &&
-                      has(producer->input(0));
-    if (half)
-      return Add(producer->DisplayName(), "its output has no quantizer",
-                 "without one the node runs in float, on dequantized inputs",
-                 StrCat("quantize '", Printable(point.value), "'"));
-    for (const graph::Use& use : g.Uses(point.value)) {
-      const Node& node = *use.node;
-      const bool two_sided = node.inputs.size() > 1 && has(node.output(0));
-      if (!two_sided || use.index < 0) continue;
-      return Add(node.DisplayName(),
-                 StrCat("its input '", Printable(point.value), "' has no quantizer"),
-                 "without one the node runs in float", "quantize all its inputs");
-    }
-  }
-
-  void CheckRange(const quant::EncodingTable& table, const QuantPoint& point,
-                  std::map<int, std::string>& first_of_group) {
-    const Encoding& e = table.at(point.value);
-    const auto [first, fresh] = first_of_group.try_emplace(point.group, point.value);
-    const Encoding& other = table.at(first->second);
-    if (!fresh && (e.params != other.params || e.grid.bits != other.grid.bits))
-      Add(Named(point.value),
-          StrCat("scale ", e.params[0].scale, ", '", Printable(first->second), "' has ",
-                 other.params[0].scale),
-          "both hold the same values and share one range here",
-          "give them the same scale and zero point");
-    if (!point.fixed_range) return;
-    const quant::QParams fixed = quant::ParamsFromRange(point.range_min, point.range_max, e.grid);
-    if (std::fabs(e.params[0].scale - fixed.scale) <= 0.01 * fixed.scale) return;
-    Add(Named(point.value), StrCat("scale ", e.params[0].scale),
-        StrCat("the op's range is [", point.range_min, ", ", point.range_max, "] by definition"),
-        StrCat("use scale ", fixed.scale, " and zero point ", fixed.zero_point));
-  }
-
-  void CheckExtra(const Graph& g, const std::string& value) {
-    const Node* producer = g.Producer(value);
-    const Node* reader = g.OnlyConsumer(value);
-    if (!producer) return;
-    const bool clamp = reader && FindClamp(g, *reader) && graph::IsLayerOp(*producer);
-    const bool inputs_only = profile_.float_outputs.contains(producer->op_type);
-    if (clamp)
-      Add(Named(value), StrCat("a quantizer between ", producer->op_type, " and ", reader->op_type),
-          "it keeps the two from running as one, and rounds twice",
-          "quantize behind the activation only");
-    else if (inputs_only)
-      Add(Named(value), StrCat("a quantizer behind ", producer->op_type),
-          StrCat(profile_.name, " wants quantizers where layers read"), "leave this output float");
   }
 
   const graph::Model& model_;

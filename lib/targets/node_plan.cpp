@@ -75,6 +75,7 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
 
 NodePlan NodeSorter::SortWithoutRanges(const Node& node, const GridRule* rule,
                                        const std::string& why) {
+  if (!profile_.modes.empty() && !profile_.modes.contains("float")) return {Kind::kFloat, why};
   NodePlan plan = SortWeights(node, rule, ActivationMode::kFloat);
   if (plan.kind != Kind::kWeights) plan = {Kind::kFloat, why};
   return plan;

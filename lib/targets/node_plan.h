@@ -38,7 +38,7 @@ class NodeSorter {
   // `rule`: the recipe's for this node, or nullptr.
   NodePlan Sort(const graph::Node& node, const GridRule* rule);
   // Of a node that Sort() would have quantized but for the ranges of its tensors: its weights
-  // alone, where that is possible.
+  // alone, where that is possible and the target runs such layers.
   NodePlan SortWithoutRanges(const graph::Node& node, const GridRule* rule, const std::string& why);
   bool IsFloat32(const std::string& value) const { return TypeOf(value) == DType::kFloat; }
   std::vector<std::string> UnmatchedExcludes() const;

@@ -62,6 +62,7 @@ class Placer {
     weights_.Emit();
     biases_.Emit();
     EmitFloatNodes();
+    EmitKeptFloat();
     RETURN_IF_ERROR(p_.problem);
     p_.placement.unmatched_excludes = p_.sorter.UnmatchedExcludes();
     p_.placement.unmatched_rules = p_.rules.Unmatched();
@@ -76,7 +77,10 @@ class Placer {
       weights_.Add(node, slots.weight);
       all &= weights_.Find(node.input(slots.weight)) != nullptr;
     }
-    if (p_.plans[&node].dynamic && all) p_.placement.dynamic_layers.push_back(MainOutput(node));
+    if (!p_.plans[&node].dynamic)
+      p_.placement.weights_alone.push_back(MainOutput(node));
+    else if (all)
+      p_.placement.dynamic_layers.push_back(MainOutput(node));
   }
 
   // A look-up in a table is happy with the codes of a layer that has the same matrix.
@@ -94,6 +98,17 @@ class Placer {
       if (plan.kind == Kind::kFloat)
         p_.placement.float_nodes.push_back({node->DisplayName(), node->op_type, plan.reason});
     }
+  }
+
+  void EmitKeptFloat() {
+    p_.placement.kept_float = p_.joins.untold;
+    for (const auto& node : p_.g.nodes()) {
+      const GridRule* rule = p_.rules.OfNode(*node);
+      if (p_.plans[node.get()].reason.starts_with("excluded") ||
+          (rule && rule->mode && rule->mode != ActivationMode::kStatic))
+        p_.placement.kept_float.insert(node->outputs.begin(), node->outputs.end());
+    }
+    p_.placement.kept_float.erase("");
   }
 
   Placing p_;

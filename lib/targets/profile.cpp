@@ -298,6 +298,12 @@ Result<Profile> ParseProfile(const std::string& yaml, const std::string& source)
   return Reader(source).Read(root);
 }
 
+bool KnowsOperator(const Profile& profile, const graph::Node& node) {
+  return profile.domains.empty() || node.domain.empty() || node.domain == "ai.onnx" ||
+         profile.domains.contains(node.domain) ||
+         profile.domains.contains(node.domain + "." + node.op_type);
+}
+
 Result<Profile> LoadProfile(const std::string& name_or_file) {
   for (const auto& [name, text] : EmbeddedFiles())
     if (name == name_or_file) return ParseProfile(std::string(text), StrCat(name, ".yaml"));

@@ -78,7 +78,9 @@ struct Profile {
   // Activations whose range is narrower get one of this width, upwards: the runtime refuses such
   // small scales. 0: none is too narrow.
   double min_real_range = 0;
-  std::set<std::string> domains;  // of nodes besides ONNX's own; empty: any
+  // Of nodes besides ONNX's own: whole domains and single operators ("com.microsoft.Gelu"). Empty:
+  // any.
+  std::set<std::string> domains;
   // The runtime quantizes float weights and biases of Conv, ConvTranspose and Gemm by itself where it
   // finds the node between pairs, with one scale a tensor: export keeps it from that.
   bool quantizes_between_pairs = false;
@@ -86,6 +88,9 @@ struct Profile {
   // (lib/graph/rounded_products.h).
   bool rounds_product_inputs = false;
 };
+
+// Whether the runtime has the operator, as far as its domain tells.
+bool KnowsOperator(const Profile& profile, const graph::Node& node);
 
 // A profile by name ("ort-cpu") or from a YAML file, or an AIMET configuration from a JSON file;
 // kUsage with the nearest name if there is none.
@@ -113,7 +118,7 @@ struct QuantPoint {
   // Its rarest values count, for they reach an output as they are: the range is what was seen,
   // whatever the method.
   bool whole_range = false;
-  // They reach an output through layers, too, but through no average (lib/target/output_paths.h).
+  // They reach an output through layers, too, but through no average (lib/targets/output_paths.h).
   bool rare_values_count = false;
   // Set if the range is known without data.
   bool fixed_range = false;
@@ -164,6 +169,9 @@ struct Placement {
   std::vector<ValueJoin> joins;                 // in execution order
   std::vector<ConstantUse> constant_uses;       // of constants that somebody wants quantized
   std::vector<FloatNode> overruled;             // weights whose granularity the target cannot take
+  std::vector<std::string> weights_alone;       // outputs of layers that compute in floats
+  // Values without a quantizer for want of a range, or because the recipe says so (kept_float.h).
+  std::set<std::string> kept_float;
 };
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern

@@ -19,6 +19,7 @@
 #include "lib/targets/export.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/grid_name.h"
+#include "lib/targets/kept_float.h"
 #include "lib/targets/qdq.h"
 #include "lib/targets/restore_clamps.h"
 
@@ -558,6 +559,7 @@ Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>
   ASSIGN_OR_RETURN(out.model.graph, Importer(&out, kept, values).Run());
   std::erase_if(out.model.metadata,
                 [](const auto& entry) { return entry.first == "roundel.format"; });
+  NoteKeptFloat({}, &out.model);
   for (auto& [name, e] : out.encodings) e.decided_by = "import";
   RestoreClamps(out.encodings, &out.model);
   graph::RestoreBodies(bodies, &out.model);

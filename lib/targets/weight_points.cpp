@@ -69,6 +69,10 @@ void WeightPoints::Check(const Node& node, const Choice& c) {
   const ActivationMode mode = plan.kind != Kind::kWeights ? ActivationMode::kStatic
                               : plan.dynamic              ? ActivationMode::kDynamic
                                                           : ActivationMode::kFloat;
+  const std::string name = kActivationModes[static_cast<int>(mode)];
+  if (!p_.profile.modes.empty() && !p_.profile.modes.contains(name))
+    p_.Require(UsageError(StrCat(what, ": target '", p_.profile.name, "' has no layers whose ",
+                                 "activations are ", name)));
   p_.Require(CheckGrid(p_.profile, what, c.grid, AllowedWeights(p_.profile, node.op_type, mode)));
   if (c.grid.scales == quant::ScaleKind::kSigned && mode != ActivationMode::kFloat)
     p_.Require(UsageError(StrCat(what, ": scales with a sign are for layers with float inputs")));

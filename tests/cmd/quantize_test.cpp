@@ -319,6 +319,21 @@ TEST_CASE("wrong settings are usage errors that name the key") {
   CHECK(set("weights.block_size=32").find("needs granularity block") != std::string::npos);
   CHECK(set("activations.bits=3").find("has no uint3 activations; it takes ") !=
         std::string::npos);
+  // What the message says to give is taken.
+  const std::vector<std::string> middle = {"--target", "qnn-htp", "--set", "weights.bits=4", "--set",
+                                           "weights.symmetric=false"};
+  CHECK(Fails(bench.folder, bench.Args(middle), 2).find(": give --set weights.symmetric=true\n") !=
+        std::string::npos);
+  const std::vector<std::string> wide = {"--target", "openvino", "--bits", "4"};
+  CHECK(Fails(bench.folder, bench.Args(wide), 2).find(": give --set weights.bits=8\n") !=
+        std::string::npos);
+  for (std::vector<std::string> given : {middle, wide}) {
+    given.back() = given.back() == "4" ? "8" : "weights.symmetric=true";
+    const TempFolder other;
+    std::vector<std::string> args = bench.Args(given);
+    args[5] = other / "out.onnx";
+    CHECK(Cli(args).code == 0);
+  }
   CHECK(Fails(bench.folder,
               bench.Args({"--set", "weights.signed=false", "--set", "weights.narrow_range=true"}),
               2)
@@ -377,7 +392,9 @@ graph main (float32[N,32] x) => (float32[N,8] y) {
   for (const auto& node : quantized->graph->nodes()) ops.push_back(node->op_type);
   CHECK(ops == std::vector<std::string>{"Frobnicate", "MatMulNBits"});
   // The target's own rule on domains is still said.
-  CHECK(Contents(folder / "q.report.json").find("operator of my.ops") != std::string::npos);
+  CHECK(Contents(folder / "q.report.json").find("the model itself breaks rules of target 'llm-matmulnbits' in 1 place: operator "
+            "Frobnicate of my.ops (llm-matmulnbits does not know it): export the model without it") !=
+        std::string::npos);
 }
 
 TEST_CASE("bad data exits with 4") {

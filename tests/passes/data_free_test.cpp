@@ -176,6 +176,20 @@ TEST_CASE("means of layers' inputs are those of clipped normal values") {
   CHECK(warnings[0].find("set input_range") != std::string::npos);
 }
 
+TEST_CASE("a layer without ranges keeps its weights where the target has none with float inputs") {
+  const std::map<std::string, std::string> settings = {{"data_free", "true"},
+                                                       {"input_range", "-3,3"}};
+  const auto told = Calibrated(kNet, nullptr, settings, {"bias_correct"}, "qnn-htp");
+  REQUIRE(told->status.ok());
+  // QNN's layers have an encoding for each of their tensors, or none.
+  CHECK_FALSE(told->session.encodings.contains("w2"));
+  CHECK(told->session.placement->kept_float.contains("d"));
+  size_t said = 0;
+  for (const std::string& warning : told->report.passes[1].warnings)
+    said += warning.starts_with("1 layer stays float for want of ranges, which 'qnn-htp' does not");
+  CHECK(said == 1);
+}
+
 TEST_CASE("biases are corrected by the means that nobody measured") {
   const std::map<std::string, std::string> settings = {{"data_free", "true"},
                                                        {"input_range", "-3,3"}};
@@ -191,6 +205,8 @@ TEST_CASE("biases are corrected by the means that nobody measured") {
     if (node->input(1) == "w2") layer = node.get();
   const Tensor* bias = graph.Constant(layer->input(2));
   REQUIRE(bias);
+  // The layer reads codes and has codes for its weight, but gives floats: so does its bias.
+  CHECK_FALSE(after->session.encodings.contains(layer->input(2)));
   for (int64_t o = 0; o < 3; ++o) {
     double shift = 0;
     for (int64_t i = 0; i < 2; ++i)

@@ -4,6 +4,7 @@
 
 #include "lib/graph/text.h"
 #include "lib/targets/aimet_config.h"
+#include "lib/targets/kept_float.h"
 #include "lib/targets/lint.h"
 #include "lib/targets/qdq.h"
 #include "tests/support/catch.h"
@@ -92,8 +93,8 @@ graph g (float32[N,16] x) => (float32[N,1] y) {
   float32[1,1] s = ones
   y = com.microsoft.MatMulNBits<K=16, N=1, bits=4, block_size=16>(x, b, s)
 })",
-                             "openvino");
-  CHECK(Names(packed, "operator of com.microsoft"));
+                             "tensorrt");
+  CHECK(Names(packed, "operator MatMulNBits of com.microsoft"));
   CHECK(Names(packed, "MatMulNBits, format matmulnbits"));
 }
 
@@ -217,6 +218,35 @@ TEST_CASE("layers that were left float need no quantizers beside them") {
     // What joins its floats has no integer neighbour on that side, and runs in float as well.
     CHECK(Faults(HalfPairs("p = " + left, "\n  d = Add(p, cd)"), "ort-cpu").empty());
   }
+}
+
+TEST_CASE("values that a model names as kept float are not taken for forgotten") {
+  auto model = graph::Parse(HalfPairs("d = Conv(cd, v)"));
+  REQUIRE(model.ok());
+  const Profile profile = LoadProfile("ort-cpu").value();
+  NoteKeptFloat({"d", "another"}, &*model);
+  CHECK(KeptFloat(*model) == std::set<std::string>{"d", "another"});
+  CHECK(Lint(*model, profile)->violations.empty());
+  NoteKeptFloat({"another"}, &*model);
+  CHECK(Names(Lint(*model, profile)->violations, "its output has no quantizer"));
+  NoteKeptFloat({}, &*model);
+  CHECK(model->metadata.empty());
+}
+
+TEST_CASE("targets know whole domains, or single operators of them") {
+  const auto knows = [](const char* target, const std::string& domain, const std::string& op) {
+    return KnowsOperator(LoadProfile(target).value(), {.op_type = op, .domain = domain});
+  };
+  for (const std::string& target : ProfileNames()) CHECK(knows(target.c_str(), "", "Relu"));
+  CHECK(knows("ort-cpu", "my.ops", "Frobnicate"));
+  CHECK(knows("qnn-htp", "ai.onnx.ml", "Scaler"));
+  CHECK_FALSE(knows("qnn-htp", "my.ops", "Frobnicate"));
+  // As OpenVINO's table of supported ONNX operators has them.
+  CHECK(knows("openvino", "com.microsoft", "GroupQueryAttention"));
+  CHECK(knows("openvino", "ai.onnx.ml", "Normalizer"));
+  CHECK_FALSE(knows("openvino", "com.microsoft", "MoE"));
+  CHECK_FALSE(knows("openvino", "ai.onnx.ml", "Scaler"));
+  CHECK_FALSE(knows("tensorrt", "com.microsoft", "GroupQueryAttention"));
 }
 
 TEST_CASE("kernels that give floats need no quantizer behind them") {

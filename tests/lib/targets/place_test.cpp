@@ -506,6 +506,17 @@ TEST_CASE("grids that the target does not have are usage errors") {
         "weights: blocks need a block size of at least 1");
 }
 
+TEST_CASE("a rule cannot ask for layers that the target does not run") {
+  Setup setup;
+  setup.profile = LoadProfile("qnn-htp").value();
+  setup.choice = DefaultChoice(setup.profile);
+  setup.choice.rules = {{.op = "Conv", .mode = ActivationMode::kFloat}};
+  const Status error = PlaceError(kConvRelu, setup);
+  CHECK(error.kind() == ErrorKind::kUsage);
+  CHECK(error.message().find("target 'qnn-htp' has no layers whose activations are float") !=
+        std::string::npos);
+}
+
 TEST_CASE("float grids: no integer bias, no absorbed Relu; formats bring their blocks") {
   const auto named = [](const char* name) { return ParseGridName(name).value(); };
   Setup setup{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
