@@ -76,22 +76,26 @@ bool Flag(const Params& params, const char* name, bool automatic) {
 }
 
 // The setting that makes of an integer grid the nearest one that is allowed: with the zero point in
-// the middle, or with more bits. "" if there is none.
+// the middle, with the other sign, or with more bits. "" if there is none.
 std::string NearestGrid(quant::Grid grid, const std::string& what,
                         const std::set<std::string>& allowed) {
   if (grid.kind != quant::GridKind::kInteger) return "";
   constexpr int kMost = 16;
-  const bool symmetric = grid.symmetric;
-  for (const int asked = grid.bits; grid.bits <= kMost; ++grid.bits) {
-    const std::string bits =
-        grid.bits == asked ? "" : StrCat(" --set ", what, ".bits=", grid.bits);
-    for (const bool middle : {symmetric, true}) {
-      grid.symmetric = middle;
-      if (target::GridAllowed(grid, allowed))
-        return StrCat(": give", bits,
-                      middle == symmetric ? "" : StrCat(" --set ", what, ".symmetric=true"));
-    }
-  }
+  const quant::Grid asked = grid;
+  const auto flag = [&](const char* key, bool value, bool before) {
+    return value == before ? "" : StrCat(" --set ", what, ".", key, value ? "=true" : "=false");
+  };
+  for (; grid.bits <= kMost; ++grid.bits)
+    for (const bool is_signed : {asked.is_signed, !asked.is_signed})
+      for (const bool symmetric : {asked.symmetric, true}) {
+        grid.is_signed = is_signed;
+        grid.symmetric = symmetric;
+        if (!target::GridAllowed(grid, allowed)) continue;
+        const std::string bits =
+            grid.bits == asked.bits ? "" : StrCat(" --set ", what, ".bits=", grid.bits);
+        return StrCat(": give", bits, flag("signed", is_signed, asked.is_signed),
+                      flag("symmetric", symmetric, asked.symmetric));
+      }
   return "";
 }
 

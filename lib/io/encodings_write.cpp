@@ -265,7 +265,10 @@ Status CheckEncodingForm(const std::string& value, const Encoding& e, const std:
       BitWidth(e.grid.storage_type()) != e.grid.bits)
     return Unsupported(version, StrCat("a grid of ", e.grid.bits, " bits"));
   const auto shape = FindShape(graph, value);
-  return shape ? CheckAssumedAxis(value, e, *shape, version, graph) : OkStatus();
+  if (!shape) return OkStatus();
+  if (version == "1.0.0" && e.granularity == Granularity::kBlock && !e.grid.is_float())
+    RETURN_IF_ERROR(BlockOrder(e, ScaleShape(e, *shape)).status());
+  return CheckAssumedAxis(value, e, *shape, version, graph);
 }
 
 }  // namespace roundel::io

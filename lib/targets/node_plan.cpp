@@ -5,6 +5,8 @@
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/value_types.h"
+#include "lib/targets/grid_check.h"
+#include "lib/targets/grid_name.h"
 #include "lib/targets/log_spectra.h"
 #include "lib/targets/op_facts.h"
 
@@ -153,6 +155,10 @@ std::string NodeSorter::WeightsProblem(const Node& node, bool dynamic) const {
   if (dynamic && !node.Is("MatMul") && !node.Is("Gemm") && !node.Is("Conv") && !IsFloatLayer(node))
     return node.op_type + " has no form that quantizes at run time";
   if (dynamic && node.Is("Gemm") && node.Int("transA", 0) != 0) return "its input is transposed";
+  if (dynamic && node.Is("Conv") &&
+      !GridAllowed({.bits = 8, .symmetric = true},
+                   AllowedWeights(profile_, node.op_type, ActivationMode::kDynamic)))
+    return "ConvInteger takes unsigned weights, which the target does not";
   for (const graph::LayerSlots& slots : graph::FindWeightSlots(g_, node, 2)) {
     const Tensor* weight = g_.Constant(node.input(slots.weight));
     if (weight && dynamic && slots.weight == 0) return "its weight is on the left";

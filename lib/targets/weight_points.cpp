@@ -2,6 +2,7 @@
 
 #include "lib/base/text.h"
 #include "lib/targets/grid_check.h"
+#include "lib/targets/grid_name.h"
 #include "lib/targets/op_facts.h"
 
 namespace roundel::target {
@@ -50,8 +51,12 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
       !c.grid.symmetric)
     c.grid = {.bits = c.grid.bits, .is_signed = true, .symmetric = true};
   // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
-  if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger)
+  if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger) {
     c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};
+    // Fewer bits are for signed weights, whose sums saturate on some processors.
+    if (!GridAllowed(c.grid, AllowedWeights(p_.profile, node.op_type, ActivationMode::kDynamic)))
+      c.grid.bits = 8;
+  }
   return c;
 }
 

@@ -198,6 +198,21 @@ TEST_CASE("encodings that a version cannot hold are found before any work") {
   }
 }
 
+TEST_CASE("blocks of kernels are written in a version that holds them") {
+  TempFolder folder;
+  const std::string model = WriteModel(folder, "model.onnx", R"(opset 17
+    graph g (float32[N,32,9,9] x) => (float32[N,8,7,7] y) {
+      float32[8,32,3,3] w = random(1)
+      y = Conv(x, w)
+    })");
+  const CliResult result = Cli({"quantize", model, "-o", folder / "q.onnx", "--recipe", "w4_llm",
+                                "--target", "ort-cpu"});
+  INFO(result.err);
+  REQUIRE(result.code == 0);
+  const Json written = Json::parse(std::ifstream(folder / "q.encodings.json"));
+  CHECK(written["version"] == "2.0.0");
+}
+
 TEST_CASE("export to float and back gives a model that computes the same") {
   const Bench bench;
   const std::string plain = bench.folder / "plain.onnx", back = bench.folder / "back.onnx";

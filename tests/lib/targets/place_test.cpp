@@ -74,6 +74,23 @@ weight u: int8 symmetric narrow, per channel of axis 1
   CHECK(PlaceText(text, setup) == of_gru + stays_float("LSTM", "a"));
 }
 
+TEST_CASE("dynamic convolutions have the unsigned weights that a target takes, or stay float") {
+  const auto place = [](const char* target) {
+    Setup setup;
+    setup.profile = LoadProfile(target).value();
+    setup.choice = DefaultChoice(setup.profile);
+    setup.choice.mode = ActivationMode::kDynamic;
+    return PlaceText("opset 13\ngraph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {\n"
+                     "  float32[4,3,1,1] w = ones\n  y = Conv(x, w)\n}",
+                     setup);
+  };
+  const std::string quantized = "weight w: uint8 symmetric, per channel of axis 0\ndynamic y\n";
+  CHECK(place("ort-cpu") == quantized);
+  CHECK(place("ort-cpu-avx2") == quantized);  // 7 bits are for signed ones
+  CHECK(place("ort-mobile-xnnpack") ==
+        "float Conv producing 'y': ConvInteger takes unsigned weights, which the target does not\n");
+}
+
 TEST_CASE("fused operators with weights inside that have no form as codes are named") {
   const std::string expected =
       "float EmbedLayerNormalization producing 'y': op com.microsoft.EmbedLayerNormalization has no "
