@@ -273,7 +273,7 @@ TEST_CASE("weights that both branches have, by name or twice, are stored once") 
                                            {.dynamic_layers = session->placement->dynamic_layers});
       REQUIRE(exported.ok());
       CHECK(WeightBytes(*exported) < 64 * 64 + 1500);  // one set of codes, and scales
-      if (!e2e::OrtAvailable()) continue;
+      if (e2e::SkippedWithoutOrt()) continue;
       const e2e::ScratchFolder scratch("bodies");
       const std::string file = scratch.File("model.onnx");
       REQUIRE(io::WriteOnnx(*exported, file).ok());

@@ -10,17 +10,14 @@
 #include "tests/e2e/calibrated.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 
 namespace roundel {
 namespace {
 
 bool CanCompare() {
-  if (e2e::SkippedWithoutOrt()) return false;
-  if (!engine::HasExactDotProduct()) {
-    WARN("skipped: this machine has no exact dot product of bytes");
-    return false;
-  }
-  return true;
+  return !e2e::SkippedWithoutOrt() &&
+         !support::SkippedWithoutByteDots(engine::HasExactDotProduct());
 }
 
 int64_t Differences(const Tensor& a, const Tensor& b) {

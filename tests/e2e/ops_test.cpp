@@ -4,6 +4,7 @@
 #include "lib/fast/integer/linear.h"
 #include "tests/e2e/op_cases.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"
@@ -40,10 +41,7 @@ TEST_CASE("weights of few bits are used as in ONNX Runtime") {
 }
 
 TEST_CASE("integer operators of com.microsoft give ONNX Runtime's codes") {
-  if (!engine::HasExactDotProduct()) {
-    WARN("skipped: this machine has no exact dot product of bytes");
-    return;
-  }
+  if (support::SkippedWithoutByteDots(engine::HasExactDotProduct())) return;
   CheckOps("contrib-integer", op_cases::kContribInteger);
   CheckOps("contrib-products", op_cases::kContribProducts);
 }

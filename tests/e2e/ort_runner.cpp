@@ -10,6 +10,7 @@
 
 #include "lib/base/text.h"
 #include "lib/io/npy.h"
+#include "tests/support/needs.h"
 
 namespace roundel::e2e {
 namespace {
@@ -45,16 +46,12 @@ Result<nlohmann::json> WriteJob(const OrtJob& job, const std::string& folder) {
 
 }  // namespace
 
-bool OrtAvailable() {
+bool SkippedWithoutOrt() {
   static const bool available = fs::exists(kFolder / "node_modules/onnxruntime-node") &&
                                 !Capture("node --version 2>/dev/null").empty();
-  return available;
-}
-
-bool SkippedWithoutOrt() {
-  if (OrtAvailable()) return false;
-  WARN("skipped: needs node and tests/e2e/node_modules (scripts/test.sh installs them)");
-  return true;
+  return support::SkippedWithout(
+      "e2e", available,
+      "node or tests/e2e/node_modules is missing (scripts/test.sh installs both)");
 }
 
 Result<std::vector<std::vector<Tensor>>> RunOrt(const std::vector<OrtJob>& jobs,

@@ -9,9 +9,7 @@
 
 namespace roundel::e2e {
 
-// False where node or the package is missing; tests then skip and say so.
-bool OrtAvailable();
-// True, with a warning in the running test, where it is false.
+// Whether node or the package is missing, so that the test has to return (tests/support/needs.h).
 bool SkippedWithoutOrt();
 
 struct OrtJob {

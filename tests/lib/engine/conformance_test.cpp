@@ -14,6 +14,7 @@
 #include "lib/engine/executor.h"
 #include "lib/io/onnx.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 
 namespace roundel::engine {
 namespace {
@@ -139,10 +140,7 @@ Status RunFolder(const fs::path& folder, bool fast_kernels) {
 }
 
 void RunGroup(const std::string& group) {
-  if (!fs::is_directory(kSuite / group)) {
-    WARN("libonnx-testdata is not installed: the operator suite is skipped");
-    return;
-  }
+  if (support::SkippedWithoutOperatorSuite()) return;
   const auto exceptions = ReadExceptions();
   std::set<std::string> names;
   for (const auto& entry : fs::directory_iterator(kSuite / group))

@@ -3,6 +3,7 @@
 #include "lib/fast/integer/linear.h"
 #include "tests/lib/engine/engine_test_support.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 
 namespace roundel::engine {
 namespace {
@@ -144,7 +145,7 @@ graph g (float32[2,8,7,6] c) => (uint8 q, float32 s, uint8 z) {
 }
 
 TEST_CASE("operators on codes run as the pairs that they stand for") {
-  if (!HasExactDotProduct()) return;
+  if (support::SkippedWithoutByteDots(HasExactDotProduct())) return;
   graph::Model model = ParseModel(R"(opset 17, com.microsoft 1
 graph g (float32[2,4,9,9] x) => (float32 y) {
   float32[] sx = {0.021}

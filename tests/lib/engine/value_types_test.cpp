@@ -10,6 +10,7 @@
 #include "lib/io/onnx.h"
 #include "lib/ops/op.h"
 #include "tests/support/catch.h"
+#include "tests/support/needs.h"
 #include "tests/support/op_cases/attention.h"
 #include "tests/support/op_cases/contrib_attention.h"
 #include "tests/support/op_cases/contrib_float.h"
@@ -62,10 +63,7 @@ TEST_CASE("inferred types are those that the kernels make") {
 
 TEST_CASE("inferred types are those that the operator suite declares", "[conformance]") {
   const std::filesystem::path suite = "/usr/share/libonnx-testdata/data/node";
-  if (!std::filesystem::is_directory(suite)) {
-    WARN("libonnx-testdata is not installed: skipped");
-    return;
-  }
+  if (support::SkippedWithoutOperatorSuite()) return;
   int compared = 0;
   std::vector<std::string> wrong;
   for (const auto& entry : std::filesystem::directory_iterator(suite)) {

@@ -1,0 +1,24 @@
+#pragma once
+// What some tests need and not every machine has. Without it a test says that it is skipped; where
+// the environment variable ROUNDEL_REQUIRE names the need ("e2e,conformance"), it fails instead.
+
+#include <string>
+
+namespace roundel::support {
+
+// The words of ROUNDEL_REQUIRE, separated by commas:
+//   e2e          node and the npm package of ONNX Runtime
+//   conformance  the test folders of the operator suite (libonnx-testdata)
+//   vnni         a processor with exact dot products of bytes
+bool IsRequired(const std::string& list, const std::string& need);
+// The first word of `list` that is not one of them, which would require nothing; "" if all are.
+std::string UnknownNeed(const std::string& list);
+
+// Called in a test, which returns at once if this is true. `missing` says what is not there.
+bool SkippedWithout(const std::string& need, bool present, const std::string& missing);
+
+// Of tests in several folders.
+bool SkippedWithoutOperatorSuite();
+bool SkippedWithoutByteDots(bool has_byte_dots);
+
+}  // namespace roundel::support
