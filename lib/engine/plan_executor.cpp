@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "lib/base/parallel.h"
@@ -9,23 +11,41 @@
 #include "lib/engine/plan_builder.h"
 #include "lib/engine/plan_runner.h"
 #include "lib/engine/sample_axis.h"
+#include "lib/graph/value_types.h"
 #include "lib/graph/widen.h"
 
 namespace roundel::engine {
 namespace {
 
+// The types of the outputs as the operators make them. A declaration that contradicts them changes
+// nothing where the model is run as it stands, and so must not here.
+std::unordered_map<std::string, DType> OutputTypes(const graph::Model& model) {
+  graph::Model undeclared = graph::Clone(model);
+  for (graph::ValueInfo& output : undeclared.graph->outputs) output.dtype = DType::kUndefined;
+  undeclared.graph->value_info.clear();
+  const auto made = graph::InferValueTypes(undeclared);
+  std::unordered_map<std::string, DType> types;
+  for (const graph::ValueInfo& output : model.graph->outputs) {
+    const auto it = made.find(output.name);
+    types[output.name] = it == made.end() ? output.dtype : it->second;
+  }
+  return types;
+}
+
 class PlanExecutor : public Executor {
  public:
-  // `model`: as its user knows it; the plan may be that of the same model in float32.
-  PlanExecutor(Plan plan, const graph::Model& model, bool profile)
+  // `model`: as its user knows it; `widened`: the plan is that of the same model in float32.
+  PlanExecutor(Plan plan, const graph::Model& model, bool widened, bool profile)
       : inside_(plan.tapped_inside), runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
     for (graph::ValueInfo& input : inputs_)
       for (const graph::ValueInfo& declared : model.graph->inputs)
         if (declared.name == input.name) input.dtype = declared.dtype;
-    for (const std::string& name : plan_.output_names) {
-      output_types_.push_back(DType::kUndefined);
-      for (const graph::ValueInfo& declared : model.graph->outputs)
-        if (declared.name == name && graph::IsHalf(declared.dtype)) output_types_.back() = declared.dtype;
+    output_types_.assign(plan_.output_names.size(), DType::kUndefined);
+    if (!widened) return;
+    const auto types = OutputTypes(model);
+    for (size_t i = 0; i < output_types_.size(); ++i) {
+      const auto it = types.find(plan_.output_names[i]);
+      if (it != types.end() && graph::IsHalf(it->second)) output_types_[i] = it->second;
     }
   }
 
@@ -103,7 +123,7 @@ Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
   ASSIGN_OR_RETURN(Plan plan, BuildPlan(wide ? *wide : model, options));
   if (samples_are_independent) *samples_are_independent = JudgeSamples(plan).independent;
   return std::unique_ptr<Executor>(
-      std::make_unique<PlanExecutor>(std::move(plan), model, options.profile));
+      std::make_unique<PlanExecutor>(std::move(plan), model, wide.has_value(), options.profile));
 }
 
 }  // namespace roundel::engine

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "lib/base/check.h"
 #include "lib/base/text.h"
 #include "lib/engine/plain_run.h"
 #include "lib/fast/integer/codes.h"
@@ -180,6 +181,7 @@ class RunState::Context : public FastContext {
     return static_cast<float*>(state_.arena_.Data(output()->block));
   }
   void* OutputOf(size_t i, DType type, const Shape& shape, Layout layout) override {
+    INVARIANT(i < outputs_.size(), "the kernel makes a result that its node does not have");
     Result<Value> made = state_.NewValue(type, shape, layout);
     if (!made.ok()) return nullptr;
     outputs_[i] = std::move(*made);

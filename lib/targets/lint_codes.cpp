@@ -1,5 +1,7 @@
 #include "lib/targets/lint_codes.h"
 
+#include <algorithm>
+
 #include "lib/base/text.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/grid_name.h"
@@ -109,11 +111,13 @@ class CodesLinter {
     if (!weight || weight->rank() == 0) return;
     CheckList(4, "scales", weight->dim(0));
     CheckList(5, "zero points", weight->dim(0));
-    if (zero_point && zero_point->size() > 1)
-      for (const int64_t zero : zero_point->ToInt64s())
-        if (zero != zero_point->ToInt64s()[0])
-          return Add("zero points that differ by channel", "QLinearConv wants them equal",
-                     "quantize the weights symmetrically");
+    if (zero_point && !IsInteger(zero_point->dtype()))
+      return Add("a zero point of " + DTypeName(zero_point->dtype()),
+                 "QLinearConv takes int8 or uint8");
+    const std::vector<int64_t> zeros = zero_point ? zero_point->ToInt64s() : std::vector<int64_t>();
+    if (std::ranges::any_of(zeros, [&](int64_t zero) { return zero != zeros[0]; }))
+      return Add("zero points that differ by channel", "QLinearConv wants them equal",
+                 "quantize the weights symmetrically");
     if (bias && (bias->dtype() != DType::kInt32 || bias->size() != weight->dim(0)))
       Add(StrCat("a bias of ", DTypeName(bias->dtype()), ShapeString(bias->shape())),
           StrCat("int32[", weight->dim(0), "] is needed"));

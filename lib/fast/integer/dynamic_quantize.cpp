@@ -1,6 +1,10 @@
 // DynamicQuantizeLinear, in whatever layout its input has.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "lib/base/parallel.h"
 #include "lib/base/vectorize.h"
 #include "lib/fast/integer/codes.h"
@@ -67,7 +71,9 @@ class DynamicQuantize : public FastKernel {
 
 }  // namespace
 
-std::unique_ptr<FastKernel> MakeDynamicQuantize(const KernelSpec&) {
+std::unique_ptr<FastKernel> MakeDynamicQuantize(const KernelSpec& spec) {
+  const std::vector<std::string>& outputs = spec.main->outputs;
+  if (outputs.size() != 3 || std::count(outputs.begin(), outputs.end(), "") > 0) return nullptr;
   return std::make_unique<DynamicQuantize>();
 }
 

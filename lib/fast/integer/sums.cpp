@@ -60,9 +60,12 @@ ROUNDEL_VECTORIZE void ShiftSums(Sum* sums, int64_t rows, int64_t channels, cons
           static_cast<int32_t>(static_cast<uint32_t>(sums[c]) - static_cast<uint32_t>(shift[c]));
 }
 
-// The weights without their zero points, as int8; undefined if they do not fit.
+bool AreCodes(const Tensor& x) { return x.dtype() == DType::kInt8 || x.dtype() == DType::kUint8; }
+
+// The weights without their zero points, as int8; undefined if they do not fit. The plain kernels
+// say what is wrong with operands that no model may have.
 Tensor WithoutZeroPoint(const Tensor& codes, const Tensor* zero, int64_t channel_axis) {
-  if (codes.dtype() != DType::kInt8 && codes.dtype() != DType::kUint8) return {};
+  if (!AreCodes(codes) || codes.rank() <= channel_axis || (zero && !AreCodes(*zero))) return {};
   std::vector<int64_t> points = zero ? zero->ToInt64s() : std::vector<int64_t>{0};
   if (points.size() != 1 && std::ssize(points) != codes.dim(channel_axis)) return {};
   if (codes.dtype() == DType::kInt8 &&

@@ -86,7 +86,7 @@ class BlockProduct : public FastKernel {
 std::unique_ptr<FastKernel> MakeBlockProduct(const KernelSpec& spec) {
   const auto& inputs = spec.constants;
   const std::vector<std::string>& names = spec.main->inputs;
-  if (inputs.size() < 3 || inputs[0]) return nullptr;
+  if (inputs.size() < 3 || inputs[0] || !inputs[1] || !inputs[2]) return nullptr;
   for (size_t i = 1; i < names.size(); ++i)
     if (!names[i].empty() && !inputs[i]) return nullptr;
   const auto at = [&](size_t i) { return i < inputs.size() ? inputs[i] : nullptr; };

@@ -338,6 +338,28 @@ TEST_CASE("Inputs are checked against the model") {
   CHECK_THAT(message({RandomTensor({3, 8, 8}, 1)}), Catch::Contains("[3, 8, 8]"));
 }
 
+// The numbers are exact in all of the types, and so is what the operators make of them.
+TEST_CASE("Outputs have the type that operators make, whatever is declared") {
+  for (const char* half : {"float16", "bfloat16"})
+    for (const char* declared : {"float16", "bfloat16", "float32", "int32", "?"}) {
+      INFO(half << " declared as " << declared);
+      const graph::Model model = ParseModel(
+          StrCat("opset 17\ngraph g (", half, "[3] x) => (", declared, " y, ", declared, R"( z) {
+  y = Neg(x)
+  w = Abs(x)
+  z = Cast<to=1>(w)
+})"));
+      const Tensor x =
+          Tensor::FromVector<float>({3}, {0.375f, -2.0f, 1.5f}).FromFloatTo(ParseDType(half));
+      for (const bool fast : {false, true}) {
+        const auto outputs = MustRun(*MustCreate(model, {.fast_kernels = fast}), {x});
+        CHECK(outputs[0].dtype() == ParseDType(half));
+        CHECK(outputs[0].ToFloat() == Tensor::FromVector<float>({3}, {-0.375f, 2.0f, -1.5f}));
+        CHECK(outputs[1] == Tensor::FromVector<float>({3}, {0.375f, 2.0f, 1.5f}));
+      }
+    }
+}
+
 TEST_CASE("Shapes that do not fit are reported with node, operator and shapes") {
   for (const bool fast : {true, false}) {
     const Status status = RunError(R"(opset 14

@@ -113,6 +113,25 @@ graph g (uint8[2,6,5,5] x) => (int32 y, float32 t) {
   }
 }
 
+TEST_CASE("weights and zero points that no product of codes may have are errors of the model") {
+  for (const char* constants :
+       {"uint8[] w = {157} uint8[] v = {3}", "uint8[5] w = zeros uint8[] v = {3}",
+        "int8[2,3] w = zeros float32[] v = {0.5}", "int8[4,2,1,1] w = zeros float32[] v = {0.5}",
+        "int8[4,2,1,1] w = zeros string[] v = {\"a\"}", "int8[4,2,1,1] w = zeros int8[0] v = {}"})
+    for (const char* op : {"ConvInteger", "MatMulInteger"})
+      for (const bool fast : {false, true}) {
+        INFO(op << " " << constants << (fast ? " fast" : " plain"));
+        const graph::Model model = ParseModel(
+            StrCat("opset 17\ngraph g (uint8[3,2,4,4] x) => (int32 y) { uint8[] u = {7} ",
+                   constants, " y = ", op, "(x, w, u, v) }"));
+        const auto executor = Executor::Create(model, {.fast_kernels = fast});
+        REQUIRE(executor.ok());
+        const auto result = (*executor)->Run({RandomBytes(DType::kUint8, {3, 2, 4, 4}, 1)});
+        REQUIRE_FALSE(result.ok());
+        CHECK(result.status().kind() == ErrorKind::kModel);
+      }
+}
+
 TEST_CASE("a range found at run time crosses layouts") {
   for (const double scale : {0.0, 1.0, 300.0}) {
     graph::Model model = ParseModel(R"(opset 17

@@ -271,6 +271,25 @@ graph g (float32[N,1] x) => (float32 y) {
   }
 }
 
+TEST_CASE("zero points of QLinearConv are one value of 8 bits") {
+  const auto faults = [](const std::string& zero) {
+    return Faults(R"(opset 13
+graph g (uint8[N,1,2,2] x) => (uint8[N,2,2,2] y) {
+  float32[] s = {0.5}
+  uint8[] z = {0}
+  int8[2,1,1,1] w = {100, 90}
+  )" + zero + R"(
+  y = QLinearConv(x, s, z, w, s, v, s, z)
+})",
+                  "ort-cpu");
+  };
+  CHECK(faults("int8[] v = {0}").empty());
+  CHECK(faults("int8[2] v = {3, 3}").empty());
+  CHECK(Names(faults("int8[2] v = {3, 4}"), "zero points that differ by channel"));
+  CHECK(Names(faults("float32[2] v = {0, 0.5}"), "a zero point of float32"));
+  CHECK(Names(faults("string[2] v = {\"a\", \"b\"}"), "a zero point of string"));
+}
+
 TEST_CASE("an AIMET configuration is a target") {
   const char* const config = R"({
     "defaults": {"ops": {"is_output_quantized": "True", "is_symmetric": "False"},
