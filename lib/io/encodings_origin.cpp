@@ -45,8 +45,9 @@ Result<EncodingsOrigin> Read(const Json& entry) {
 }  // namespace
 
 Result<EncodingsOrigin> ParseEncodingsOrigin(const std::string& json, const std::string& source) {
-  const Json root = Json::parse(json, nullptr, false);
   // The reader of the encodings says what is wrong with the file itself.
+  if (NestedTooDeep(json)) return EncodingsOrigin();
+  const Json root = Json::parse(json, nullptr, false);
   if (!root.is_object() || !root.contains("roundel")) return EncodingsOrigin();
   auto origin = Read(root["roundel"]);
   if (!origin.ok()) return std::move(origin).status().At(StrCat("'", source, "': 'roundel'"));

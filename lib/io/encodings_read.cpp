@@ -225,6 +225,8 @@ class Reader {
 
 Result<EncodingTable> ParseEncodingsJson(const std::string& json, const std::string& source,
                                          const graph::Graph& graph) {
+  if (NestedTooDeep(json))
+    return UsageError(StrCat("'", source, "': nested deeper than ", kMaxNesting, " levels"));
   try {
     return Reader(source, graph).Read(Json::parse(json));
   } catch (const nlohmann::json::parse_error& error) {

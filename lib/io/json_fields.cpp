@@ -36,6 +36,22 @@ Json NestedFrom(const Shape& shape, const std::vector<Json>& flat, size_t axis, 
 
 }  // namespace
 
+// Brackets count outside of texts only. What follows a syntax error may be counted wrongly, but
+// then is not parsed either.
+bool NestedTooDeep(const std::string& json) {
+  int depth = 0;
+  bool in_text = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    const char c = json[i];
+    if (in_text && c == '\\') ++i;
+    if (c == '"') in_text = !in_text;
+    if (in_text) continue;
+    depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    if (depth > kMaxNesting) return true;
+  }
+  return false;
+}
+
 // Never a list or object, which may be nested arbitrarily deep.
 std::string Shown(const Json& value) {
   if (value.is_structured()) return value.is_array() ? "a list" : "an object";

@@ -14,6 +14,12 @@ namespace roundel::io {
 
 using Json = nlohmann::ordered_json;  // keys in the order of the specification's examples
 
+// Whether lists and objects are nested deeper than any file needs. Asked before the text is parsed:
+// the values of an object are copied, level by level on the stack, when a further key makes it
+// grow.
+bool NestedTooDeep(const std::string& json);
+inline constexpr int kMaxNesting = 64;
+
 // The value as messages show it.
 std::string Shown(const Json& value);
 

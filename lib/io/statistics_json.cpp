@@ -8,11 +8,11 @@
 
 #include "lib/base/input_file.h"
 #include "lib/base/text.h"
+#include "lib/io/json_fields.h"
 
 namespace roundel::io {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using quant::CalibrationStatistics;
 using quant::Histogram;
 using quant::InputMean;
@@ -241,6 +241,8 @@ std::string StatisticsJson(const CalibrationStatistics& statistics) {
 
 Result<CalibrationStatistics> ParseStatistics(const std::string& text, const std::string& source) {
   const std::string file = StrCat("'", Printable(source), "' ");
+  if (NestedTooDeep(text))
+    return DataError(StrCat(file, "is nested deeper than ", kMaxNesting, " levels"));
   const Json json = Json::parse(text, nullptr, false);
   if (json.is_discarded()) return DataError(file + "is not JSON");
   Reader reader(json, file);

@@ -123,7 +123,13 @@ const WE_ARE_LENIENT = /is not a graph input, initializer|Indices tensor must ha
 // And where it takes less: axes that are given twice or out of range of what is empty, a window that exceeds
 // its padded input, operands that only one of the two may broadcast, what nobody reads.
 const WE_ARE_STRICT = new RegExp(['is given twice', 'is out of range for', 'exceeds the padded input', 'does not fit the normalised axes', 'does not fit x',
-  'or the bias do not fit input', 'is empty$', 'batch index', 'is needed for x'].join('|'));
+  'or the bias do not fit input', 'is empty$', 'batch index', 'is needed for x', 'time_axis \\d+, batch_axis -?\\d+', 'length -\\d+ of axis'].join('|'));
+
+// In graphs that were made wrong: shapes that ONNX Runtime folds from a declaration, without the operator that cannot have them.
+const FOLDED_AWAY = /do not broadcast/;
+
+// ONNX Runtime keeps a negative axis when it reduces several axes of an empty tensor.
+const reducesNothing = g => g.nodes.some(n => n.op.startsWith('Reduce')) && [...g.inputs, ...g.initializers].some(t => t.shape.includes(0));
 
 // The verdict on the graph with these outputs: {kind, detail}, kind 'agree' or what is wrong.
 async function judge(g, outputs, mutated = false) {
@@ -148,11 +154,12 @@ async function judge(g, outputs, mutated = false) {
   }
   const theirs = await askOrt(g, files.model);
   if (theirs.error && /died|too long/.test(theirs.error)) return {kind: 'they die', detail: theirs.error};
-  if (ours.plain) return theirs.error ? {kind: 'agree', refused: true} : {kind: WE_ARE_STRICT.test(ours.plain) ? 'we are strict' : 'WE REFUSE', detail: ours.plain};
+  if (ours.plain) return theirs.error ? {kind: 'agree', refused: true} : {kind: WE_ARE_STRICT.test(ours.plain) || (mutated && FOLDED_AWAY.test(ours.plain)) ? 'we are strict' : 'WE REFUSE', detail: ours.plain};
   if (theirs.error)
     return {kind: THEY_CANNOT.test(theirs.error) ? 'they cannot' : WE_ARE_LENIENT.test(theirs.error) || (mutated && !strict) ? 'we are lenient' : 'WE ACCEPT', detail: theirs.error};
   const difference = disagreement(results('fast'), theirs.outputs, g.float);
   if (difference && difference.nan) return {kind: 'nan here or there', detail: difference.text};
+  if (difference && difference.size === Infinity && reducesNothing(g)) return {kind: 'nothing has two shapes', detail: difference.text};
   if (difference && !(await fragile(g, outputs, difference, theirs.outputs))) return {kind: 'VALUES DIFFER', detail: difference.text};
   return {kind: difference ? 'fragile' : 'agree'};
 }
@@ -164,21 +171,31 @@ function askOrt(g, model) {
 // True if rounding the graph's own numbers a little differently changes its result about as much:
 // such a graph tells nothing.
 async function fragile(g, outputs, difference, before = undefined) {
-  const shaken = {...g, values: g.values, nodes: g.nodes};
-  const step = g.float === 'float16' ? 1e-3 : 1e-6;
-  const shake = t => (isFloat(t.type) ? {...t, data: t.data.map((v, i) => v * (1 + (i % 2 ? 2 : -3) * step))} : t);
-  shaken.inputs = g.inputs.map(shake);
-  shaken.initializers = g.initializers.map(shake);
-  const model = path.join(scratch, 'shaken.onnx'), text = path.join(scratch, 'shaken.txt');
   const original = before || (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
-  fs.writeFileSync(text, toText(shaken, outputs));
   const again = (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
   if (before && again && disagreement(again, before, g.float, 0)) return true;  // they waver
-  await runner.run({text, model, inputs: [], outputs: scratch});
-  const after = (await askOrt(shaken, model)).outputs;
+  const after = await shakenOutputs(g, outputs);
   if (!original || !after || !original[difference.index]) return false;
   const change = disagreement([after[difference.index]], [original[difference.index]], g.float, 0);
   return Boolean(change) && change.size * 100 >= difference.size;
+}
+
+// What ONNX Runtime makes of the graph with floats that are a little larger or smaller. The factors of
+// Resize stay exact, and all constants where it still refuses the graph.
+async function shakenOutputs(g, outputs) {
+  const step = g.float === 'float16' ? 1e-3 : 1e-6;
+  const shake = t => (isFloat(t.type) ? {...t, data: t.data.map((v, i) => v * (1 + (i % 2 ? 2 : -3) * step))} : t);
+  const exact = new Set(g.nodes.filter(n => n.op === 'Resize').flatMap(n => n.inputs.slice(1)));
+  const shakeOthers = t => (exact.has(t.name) ? t : shake(t));
+  const model = path.join(scratch, 'shaken.onnx'), text = path.join(scratch, 'shaken.txt');
+  for (const initializers of [g.initializers.map(shakeOthers), g.initializers]) {
+    const shaken = {...g, inputs: g.inputs.map(shake), initializers};
+    fs.writeFileSync(text, toText(shaken, outputs));
+    await runner.run({text, model, inputs: [], outputs: scratch});
+    const after = (await askOrt(shaken, model)).outputs;
+    if (after) return after;
+  }
+  return null;
 }
 
 // The first value of the graph that shows the same trouble, with the nodes that it needs.

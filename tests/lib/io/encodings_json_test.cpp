@@ -481,6 +481,22 @@ TEST_CASE("deeply nested JSON is an error, not a crash") {
           closed + "}]}",
       "file", graph);
   CHECK(nested.status().kind() == ErrorKind::kUsage);
+  // A further key makes the object around the deep value grow. No reader asks for the value.
+  std::string objects;
+  for (int i = 0; i < 200'000; ++i) objects += "{\"a\":";
+  const std::string grown = "{\"roundel\":" + objects + "1" + std::string(200'000, '}') +
+                            ", \"version\": \"2.0.0\", \"encodings\": []}";
+  const auto table = ParseEncodingsJson(grown, "file", graph);
+  CHECK(table.status().kind() == ErrorKind::kUsage);
+  CHECK(table.status().message() == "'file': nested deeper than 64 levels");
+  CHECK(ParseEncodingsOrigin(grown, "file")->model.empty());
+}
+
+TEST_CASE("brackets in names do not count as nesting") {
+  const std::string name = std::string(300, '[') + "\\\"" + std::string(300, '{');
+  const std::string json = R"({"version": "2.0.0", "encodings": [], ")" + name + "\": [" +
+                           std::string(60, '[') + std::string(60, ']') + "]}";
+  CHECK(ParseEncodingsJson(json, "file", Graph()).ok());
 }
 
 }  // namespace roundel::io

@@ -125,6 +125,10 @@ TEST_CASE("statistics written by hand are read; what is wrong in them is named")
         "'s.json' input mean 'x': 'shape' has less than two axes, or one of absurd length");
   CHECK(ErrorOf(Edited("[0.5, 1]", "[0.5, \"1\"]")) ==
         "'s.json' input mean 'x': 'mean' holds what is not a number");
+  std::string objects;
+  for (int i = 0; i < 200'000; ++i) objects += "{\"a\":";
+  CHECK(ErrorOf("{\"data\":" + objects + "1" + std::string(200'000, '}') +
+                ", \"b\": 1, \"c\": 2}") == "'s.json' is nested deeper than 64 levels");
 }
 
 }  // namespace roundel::io
