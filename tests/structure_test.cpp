@@ -190,6 +190,23 @@ TEST_CASE("folders of lib/fast include one another one way only") {
   }
 }
 
+// What several rooms know of an operator is a row of lib/graph/operators.cpp. Patterns and adapters name
+// operators, too; a new place that does should ask for a fact instead, or be one fewer elsewhere.
+TEST_CASE("names of operators are spelled in few places") {
+  const std::map<std::string, size_t> most = {{"MatMul", 30}, {"Softmax", 11}, {"LeakyRelu", 8}};
+  const std::vector<Source> sources = Sources({"lib", "passes", "cmd"});
+  for (const auto& [name, limit] : most) {
+    size_t files = 0;
+    for (const Source& source : sources)
+      files += std::any_of(source.lines.begin(), source.lines.end(), [&](const std::string& line) {
+        return line.find("\"" + name + "\"") != std::string::npos;
+      });
+    INFO(name << " in " << files << " files");
+    CHECK(files >= 3);
+    CHECK(files <= limit);
+  }
+}
+
 TEST_CASE("a pass includes no other pass") {
   for (const std::string& pass : PassesInDef())
     CHECK_FALSE(fs::exists(kRoot / "passes" / (pass + ".h")));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/text.h"
+#include "lib/graph/operators.h"
 #include "lib/targets/own_constants.h"
 
 namespace roundel::calibration {
@@ -45,9 +46,7 @@ void WarnOfFloatLayers(const target::Placement& placement, Session* session) {
   if (modes.empty() || modes.contains("float")) return;
   const auto layers = std::count_if(
       placement.float_nodes.begin(), placement.float_nodes.end(), [](const target::FloatNode& node) {
-        const bool layer = node.op_type == "Conv" || node.op_type == "ConvTranspose" ||
-                           node.op_type == "Gemm" || node.op_type == "MatMul";
-        return layer && node.reason.starts_with("the range of its");
+        return graph::Has(node.op_type, graph::Fact::kLayer) && node.reason.starts_with("the range of its");
       });
   if (layers > 0)
     session->report->warnings.push_back(

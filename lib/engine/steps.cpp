@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "lib/engine/fusion.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::engine {
 namespace {
@@ -20,7 +21,7 @@ bool TakesPostOps(const graph::Node& node) {
 }
 
 bool IsLinear(const graph::Node& node) {
-  return node.Is("Conv") || node.Is("ConvTranspose") || node.Is("Gemm") || node.Is("MatMul");
+  return graph::Has(node, graph::Fact::kLayer);
 }
 
 bool IsIntegerProduct(const graph::Node& node) {

@@ -93,7 +93,7 @@ size_t WeightIndex(const Graph& graph, const Node& layer) {
 }
 
 bool IsConvolution(const WeightedLayer& layer) {
-  return layer.node->Is("Conv") || layer.node->Is("ConvTranspose");
+  return !Has(*layer.node, Fact::kMatrix);
 }
 
 std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::string* why) {
@@ -214,7 +214,7 @@ void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& va
 
 bool InputShiftIsUniform(const WeightedLayer& layer) {
   const Node& node = *layer.node;
-  if (node.Is("Gemm") || node.Is("MatMul")) return true;
+  if (Has(node, Fact::kMatrix)) return true;
   const std::string auto_pad = node.String("auto_pad", "NOTSET");
   if (node.Is("ConvTranspose")) {
     // With one tap per output every position gets the same sum; strides leave positions without

@@ -55,7 +55,7 @@ const OperatorRow kOnnx[] = {
     {"GatherElements", kKeepsRank | kMoves | kSteered},
     {"GatherND", kMoves},
     {"Gelu", kPointwise | kOrders | kSampled, {0}, kApart},
-    {"Gemm", kLayer | kOneType},
+    {"Gemm", kLayer | kMatrix | kOneType},
     {"GlobalAveragePool", kKeepsRank | kSampledAsIs, {0}, kApart},
     {"GlobalMaxPool", kKeepsRank | kOrders, {0}, kApart},
     {"Greater", kBroadcasts | kOrders | kMaskOperand, {kBool}},
@@ -82,7 +82,7 @@ const OperatorRow kOnnx[] = {
     {"Loop", kHasBodies},
     {"LpNormalization", kKeepsRank | kNormalises},
     {"LpPool", 0, {0}, kApart},
-    {"MatMul", kLayer | kOneType},
+    {"MatMul", kLayer | kMatrix | kOneType},
     {"MatMulInteger", 0, {kInt32}},
     {"Max", kBroadcasts | kOrders | kBounds | kLinear | kOneType | kMaskOperand | kComputesSizes |
       kSampled},
@@ -235,9 +235,16 @@ const OperatorRow* FindOperator(const std::string& domain, const std::string& op
   return found == index->end() ? nullptr : found->second;
 }
 
+namespace {
+bool HasOneOf(const OperatorRow* row, uint32_t facts) { return row && (row->facts & facts) != 0; }
+}  // namespace
+
 bool Has(const Node& node, uint32_t facts) {
-  const OperatorRow* row = FindOperator(node.domain, node.op_type);
-  return row && (row->facts & facts) != 0;
+  return HasOneOf(FindOperator(node.domain, node.op_type), facts);
+}
+
+bool Has(const std::string& op_type, uint32_t facts) {
+  return HasOneOf(FindOperator("", op_type), facts);
 }
 
 }  // namespace roundel::graph

@@ -40,7 +40,8 @@ struct Fact {
     kSampledFlat = 1u << 18,
     // ---- layers
     kLayer = 1u << 19,      // sums of products with a weight: Conv, ConvTranspose, Gemm, MatMul
-    kRecurrent = 1u << 20,  // LSTM and its kin
+    kMatrix = 1u << 20,     // those of matrices: Gemm, MatMul
+    kRecurrent = 1u << 21,  // LSTM and its kin
   };
 };
 
@@ -65,5 +66,7 @@ const OperatorRow* FindOperator(const std::string& domain, const std::string& op
 
 // Whether the node has one of the facts.
 bool Has(const Node& node, uint32_t facts);
+// The same of an operator of ONNX.
+bool Has(const std::string& op_type, uint32_t facts);
 
 }  // namespace roundel::graph

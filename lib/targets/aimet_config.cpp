@@ -17,6 +17,7 @@
 #include <charconv>
 
 #include "lib/base/text.h"
+#include "lib/graph/operators.h"
 #include "lib/recipe/yaml.h"
 
 namespace roundel::target {
@@ -138,7 +139,7 @@ class Reader {
   void SetPolicy(const std::string& op, bool input, bool output) {
     const auto known = profile_.ops.find(op);
     const bool follows = known != profile_.ops.end() && known->second == OpPolicy::kPassThrough;
-    const bool layer = op == "Conv" || op == "ConvTranspose" || op == "Gemm" || op == "MatMul";
+    const bool layer = graph::Has(op, graph::Fact::kLayer);
     if (output) {
       if (!follows) profile_.ops[op] = OpPolicy::kQuantize;
     } else if (input || layer) {

@@ -20,13 +20,13 @@ bool KeepsRareValues(const graph::Node& node) {
 // A layer over all places at once.
 bool MixesPlaces(const graph::Graph& graph, const graph::Node& node) {
   const graph::Node* producer = graph.Producer(node.input(0));
-  return (node.Is("Gemm") || node.Is("MatMul")) && producer && producer->Is("Flatten");
+  return graph::Has(node, Fact::kMatrix) && producer && producer->Is("Flatten");
 }
 
 // What a layer makes of a value lies at the value's place. A product of two activations mixes
 // places with weights of its own, as an average does.
 bool IsLocalLayer(const graph::Graph& graph, const graph::Node& node) {
-  if (node.Is("MatMul") || node.Is("Gemm"))
+  if (graph::Has(node, Fact::kMatrix))
     return !MixesPlaces(graph, node) &&
            (graph.Constant(node.input(0)) || graph.Constant(node.input(1)));
   return graph::Has(node, Fact::kLocal);

@@ -16,6 +16,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
+#include "lib/graph/operators.h"
 #include "lib/targets/export.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/op_facts.h"
@@ -161,7 +162,7 @@ class Packer {
  private:
   bool Pack(const Node& node, Graph* made) {
     const auto slots = graph::FindLayerSlots(g_, node, 2);
-    const bool matrix = node.Is("MatMul") || node.Is("Gemm");
+    const bool matrix = graph::Has(node, graph::Fact::kMatrix);
     if (!slots || (!matrix && !node.Is("Gather")) || (matrix && slots->weight == 0)) return false;
     const std::string& value = node.input(slots->weight);
     const auto entry = table_.find(value);
