@@ -54,7 +54,8 @@ void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
       ->option_text("N")
       ->group("Common");
   CLI::Option* quiet =
-      app.add_flag("-q,--quiet", flags->quiet, "Only warnings, errors and the results asked for")->group("Common");
+      app.add_flag("-q,--quiet", flags->quiet, "Only warnings, errors and the results asked for")
+          ->group("Common");
   app.add_flag("-v,--verbose", flags->verbose, "Also what happens inside")
       ->excludes(quiet)
       ->group("Common");

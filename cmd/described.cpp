@@ -45,9 +45,9 @@ Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model, target::F
   RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
   *types = target::WidenTypes(model);
   if (!origin.passes.empty()) {
-    ASSIGN_OR_RETURN(const recipe::Recipe recipe,
-                     recipe::ParseRecipe(origin.passes, "passes of the encodings",
-                                         FullRecipeSpec()));
+    ASSIGN_OR_RETURN(
+        const recipe::Recipe recipe,
+        recipe::ParseRecipe(origin.passes, "passes of the encodings", FullRecipeSpec()));
     Session session;
     session.model = std::move(*model);
     ASSIGN_OR_RETURN(session.target,
@@ -78,8 +78,8 @@ Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedMode
   graph::Model model = graph::Clone(given.model);
   if (Status status = Prepare(origin, &model, types); !status.ok())
     return UsageError(StrCat("'", encodings_path, "' describes '", given.path,
-                             "' after passes that cannot be run again (", status.message(), "): ",
-                             kRemedy));
+                             "' after passes that cannot be run again (", status.message(),
+                             "): ", kRemedy));
   if (!origin.later.empty())
     LogWarning(StrCat("weights and biases are those before ", Join(origin.later),
                       "; to have them as quantize left them, ", kRemedy));
@@ -92,19 +92,20 @@ Result<Described> LoadDescribed(const LoadedModel& given, const std::string& enc
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(encodings_path));
   Described described;
   ASSIGN_OR_RETURN(described.origin, io::ParseEncodingsOrigin(text, encodings_path));
-  ASSIGN_OR_RETURN(described.model, ModelOf(described.origin, given, encodings_path, &described.types));
+  ASSIGN_OR_RETURN(described.model,
+                   ModelOf(described.origin, given, encodings_path, &described.types));
   if (described.types.empty()) described.types = target::WidenTypes(&described.model);
   auto encodings = ReadEncodings(text, encodings_path, &described.model);
   const io::EncodingsOrigin& origin = described.origin;
   const bool other = !origin.model.empty() && given.hash != origin.model &&
                      IdentityOf(given.model) != origin.float_model;
   if (!encodings.ok() && other)
-    return UsageError(StrCat(encodings.status().message(), "; of the model that they were made of, ",
-                             kRemedy));
+    return UsageError(
+        StrCat(encodings.status().message(), "; of the model that they were made of, ", kRemedy));
   RETURN_IF_ERROR(encodings.status());
   if (other)
-    LogWarning(StrCat("'", encodings_path, "' was written for another model than '", given.path,
-                      "'"));
+    LogWarning(
+        StrCat("'", encodings_path, "' was written for another model than '", given.path, "'"));
   described.encodings = *std::move(encodings);
   return described;
 }
@@ -124,8 +125,8 @@ io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recip
     const passes::PassInfo& pass = *passes::FindPass(recipe.steps[i].pass);
     if (pass.float_equivalent) before.steps.push_back(recipe.steps[i]);
     const bool later = pass.rounds_weights || pass.needs_input_means;
-    if (later && std::find(origin.later.begin(), origin.later.end(), pass.name) ==
-                     origin.later.end())
+    if (later &&
+        std::find(origin.later.begin(), origin.later.end(), pass.name) == origin.later.end())
       origin.later.push_back(pass.name);
   }
   if (!before.steps.empty()) {

@@ -44,8 +44,7 @@ bool HasEncoding(const Node& node, const quant::EncodingTable& table) {
          std::any_of(node.outputs.begin(), node.outputs.end(), encoded);
 }
 
-std::vector<Suspect> FindSuspects(const Session& session,
-                                  const std::vector<std::string>& outputs,
+std::vector<Suspect> FindSuspects(const Session& session, const std::vector<std::string>& outputs,
                                   const std::vector<ValuePair>& pairs) {
   const Graph& graph = *session.model.graph;
   std::map<std::string, double> sqnr;

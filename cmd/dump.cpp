@@ -251,8 +251,7 @@ Status RunDump(const Options& options, Console& console) {
                        2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
                 << "\n";
   else if (!console.quiet)
-    console.out << (facts.feeding.empty() ? ""
-                                          : StrCat("samples ", Printable(facts.feeding), "\n"))
+    console.out << (facts.feeding.empty() ? "" : StrCat("samples ", Printable(facts.feeding), "\n"))
                 << "wrote " << Join(written, "\n      ") << "\n";
   return OkStatus();
 }

@@ -60,8 +60,8 @@ Result<Models> LoadModels(const Options& options) {
   } else if (!options.encodings.empty()) {
     ASSIGN_OR_RETURN(const Described described,
                      LoadDescribed(models.first_model, options.encodings));
-    ASSIGN_OR_RETURN(models.second, engine::Executor::Create(
-                                        described.model, {.simulate = &described.encodings}));
+    ASSIGN_OR_RETURN(models.second,
+                     engine::Executor::Create(described.model, {.simulate = &described.encodings}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }
   ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
@@ -101,8 +101,7 @@ Json ToJson(const Models& models, const eval::Evaluation& result, const data::Da
                   {"max_error", output.error.MaxError()},
                   {"not_finite", output.error.not_finite()},
                   {"differing_shapes", output.differing_shapes}};
-    if (output.rows > 0)
-      entry["top1_agreement_percent"] = output.AgreePercent();
+    if (output.rows > 0) entry["top1_agreement_percent"] = output.AgreePercent();
     json["outputs"].push_back(std::move(entry));
   }
   return json;
@@ -141,9 +140,7 @@ void Print(const Models& models, const eval::Evaluation& result, const data::Dat
   for (const eval::OutputResult& output : result.outputs)
     rows.push_back({Printable(output.name), StrFormat("%.2f", output.error.Sqnr()),
                     StrFormat("%.6f", output.error.Cosine()), StrCat(output.error.MaxError()),
-                    output.rows == 0
-                        ? "-"
-                        : StrFormat("%.2f", output.AgreePercent())});
+                    output.rows == 0 ? "-" : StrFormat("%.2f", output.AgreePercent())});
   out << "\n" << report::TextTable(rows);
   for (const eval::OutputResult& output : result.outputs) {
     if (output.differing_shapes > 0)

@@ -88,8 +88,8 @@ Status CheckRules(const graph::Model& quantized, const target::Profile& profile)
   ASSIGN_OR_RETURN(const target::LintResult lint, target::Lint(quantized, profile));
   if (!lint.violations.empty())
     LogWarning(StrCat("the encodings break ", lint.violations.size(), " rules of target '",
-                      profile.name, "': ", lint.violations[0].where, ": ",
-                      lint.violations[0].what, "; roundel lint shows all"));
+                      profile.name, "': ", lint.violations[0].where, ": ", lint.violations[0].what,
+                      "; roundel lint shows all"));
   return OkStatus();
 }
 
@@ -136,8 +136,8 @@ Result<Written> WriteFloat(const Options& options) {
     return ModelError(
         StrCat("'", options.model, "' has no QuantizeLinear/DequantizeLinear to take out"));
   OutputSet files;
-  RETURN_IF_ERROR(files.StageEncodings(result.encodings, *graph::WithBodies(result.model), options.output,
-                                       options.versions));
+  RETURN_IF_ERROR(files.StageEncodings(result.encodings, *graph::WithBodies(result.model),
+                                       options.output, options.versions));
   RETURN_IF_ERROR(target::NarrowTypes(result.types, {}, &result.model));
   RETURN_IF_ERROR(
       files.Commit({{result.model, options.output}}, {.external_data = options.external_data}));

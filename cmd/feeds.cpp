@@ -39,7 +39,8 @@ Result<std::vector<Tensor>> ReadFeeds(const graph::Graph& graph,
   for (const std::string& name : RequiredInputs(graph)) {
     const auto file = files.find(name);
     if (file == files.end())
-      return UsageError(StrCat("input '", name, "' has no value: give ", flag, " ", name, "=FILE.npy"));
+      return UsageError(
+          StrCat("input '", name, "' has no value: give ", flag, " ", name, "=FILE.npy"));
     ASSIGN_OR_RETURN(Tensor tensor, io::ReadNpy(file->second));
     feeds.push_back(std::move(tensor));
   }

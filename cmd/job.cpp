@@ -236,9 +236,9 @@ class Job {
     report_.Fact("quantized_activations", counts[0]);
     report_.Fact("quantized_weights", counts[1]);
     report_.Fact("quantized_biases", counts[2]);
-    if (!session_.types.empty())
-      report_.Fact("float_types", target::TypesText(session_.types));
-    if (session_.encodings.empty() && !converts) Warn("nothing was quantized: the result is the float model");
+    if (!session_.types.empty()) report_.Fact("float_types", target::TypesText(session_.types));
+    if (session_.encodings.empty() && !converts)
+      Warn("nothing was quantized: the result is the float model");
     return OkStatus();
   }
 
@@ -325,8 +325,8 @@ class Job {
     const size_t before = report_.warnings.size();
     ASSIGN_OR_RETURN(const std::string format, FormatOf(recipe_, session_.target));
     const graph::Model quantized = target::InFloat32(quantized_, session_.types);
-    RETURN_IF_ERROR(SelfCheck(recipe_.Section("check"),
-                              {original_, session_, quantized, format}, &report_));
+    RETURN_IF_ERROR(
+        SelfCheck(recipe_.Section("check"), {original_, session_, quantized, format}, &report_));
     for (size_t i = before; i < report_.warnings.size(); ++i) LogWarning(report_.warnings[i]);
     return OkStatus();
   }
@@ -345,8 +345,8 @@ class Job {
     ASSIGN_OR_RETURN(const auto data,
                      OpenData(params, {&original.model, &quantized_}, "eval.path", &facts));
     ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
-    ASSIGN_OR_RETURN(const auto second, engine::Executor::Create(
-                                            target::InFloat32(quantized_, session_.types)));
+    ASSIGN_OR_RETURN(const auto second,
+                     engine::Executor::Create(target::InFloat32(quantized_, session_.types)));
     ASSIGN_OR_RETURN(const eval::Evaluation result, eval::Evaluate(*first, second.get(), *data));
     report_.Fact("eval_data_hash", facts.hash);
     report_.Fact("eval_samples", result.samples);
@@ -371,8 +371,8 @@ class Job {
     for (const auto& [path, contents] : statistics_) RETURN_IF_ERROR(files.Stage(path, contents));
     std::vector<OutputSet::ModelFile> models = {{quantized_, names.model}};
     if (!names.float_model.empty()) {
-      RETURN_IF_ERROR(target::NarrowTypes(
-          session_.types, target::NarrowOptionsOf(session_.target), &session_.model));
+      RETURN_IF_ERROR(target::NarrowTypes(session_.types, target::NarrowOptionsOf(session_.target),
+                                          &session_.model));
       models.push_back({session_.model, names.float_model});
     }
     RETURN_IF_ERROR(files.Commit(models, {.external_data = names.external_data}));
@@ -426,14 +426,14 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
   RETURN_IF_ERROR(FormatOf(recipe, inputs.profile).status());
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
   ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
-  if (!top.Bool("requantize"))
-    RETURN_IF_ERROR(CheckFloat(inputs.loaded.model, inputs.loaded.path));
+  if (!top.Bool("requantize")) RETURN_IF_ERROR(CheckFloat(inputs.loaded.model, inputs.loaded.path));
   const Status runnable = CheckRunnable(inputs.loaded.model, inputs.loaded.path);
   inputs.runnable = runnable.ok();
   if (!runnable.ok() && runs && NeedsEngine(recipe, inputs.grids))
-    return ModelError(StrCat(runnable.message(),
-                             "; recipes that run nothing go without: --recipe int8_dynamic, w4_llm, "
-                             "data_free_int8, or any with 'activations: float'"));
+    return ModelError(
+        StrCat(runnable.message(),
+               "; recipes that run nothing go without: --recipe int8_dynamic, w4_llm, "
+               "data_free_int8, or any with 'activations: float'"));
   ASSIGN_OR_RETURN(
       inputs.warnings,
       engine::MakeNormalForm(&inputs.loaded.model,
@@ -446,8 +446,8 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
   graph::Model placed = graph::Clone(inputs.loaded.model);
   ASSIGN_OR_RETURN(const target::Placement placement,
                    target::PlaceSeparately(&placed, inputs.profile, inputs.grids));
-  ASSIGN_OR_RETURN(inputs.encodings_versions, EncodingsVersions(recipe, *graph::WithBodies(placed), placement,
-                                                                &inputs.encodings_note));
+  ASSIGN_OR_RETURN(inputs.encodings_versions, EncodingsVersions(recipe, *graph::WithBodies(placed),
+                                                                placement, &inputs.encodings_note));
   return inputs;
 }
 

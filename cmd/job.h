@@ -18,9 +18,10 @@ namespace roundel::cmd {
 struct JobFlags {
   bool dry_run = false, print_recipe = false;
   bool keep_initializer_inputs = false, requantize = false;  // set these keys of the recipe
-  std::vector<std::string> shorthands;  // as --set would say what --bits, --method and the like mean
-  std::vector<std::string> overrides;   // --set
-  std::vector<std::string> stats_in;    // --stats-in, --stats-out: of every calibrate step
+  std::vector<std::string>
+      shorthands;                      // as --set would say what --bits, --method and the like mean
+  std::vector<std::string> overrides;  // --set
+  std::vector<std::string> stats_in;   // --stats-in, --stats-out: of every calibrate step
   std::string stats_out;
   // Keep what passes solve layer by layer, and go on from what is there: in `store`, or if that is ""
   // and `resume` is given beside the output.

@@ -20,12 +20,9 @@ struct Options {
 
 Json ToJson(const Options& options, const target::Profile& profile,
             const target::LintResult& result, bool quantized) {
-  Json json = {{"model", options.model},
-               {"target", profile.name},
-               {"quantized", quantized},
-               {"activations", result.activations},
-               {"weights", result.weights},
-               {"biases", result.biases},
+  Json json = {{"model", options.model},     {"target", profile.name},
+               {"quantized", quantized},     {"activations", result.activations},
+               {"weights", result.weights},  {"biases", result.biases},
                {"violations", Json::array()}};
   for (const target::Violation& v : result.violations)
     json["violations"].push_back(
@@ -51,10 +48,9 @@ Status RunLint(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const target::LintResult result, target::Lint(loaded.model, profile));
   const bool quantized = !target::QuantizedOperator(loaded.model).empty();
   if (console.json)
-    console.out
-        << ToJson(options, profile, result, quantized)
-               .dump(2, ' ', false, Json::error_handler_t::replace)
-        << "\n";
+    console.out << ToJson(options, profile, result, quantized)
+                       .dump(2, ' ', false, Json::error_handler_t::replace)
+                << "\n";
   else
     Print(profile, result, quantized, console.out);
   if (result.violations.empty()) return OkStatus();

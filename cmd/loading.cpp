@@ -5,8 +5,8 @@
 #include <set>
 
 #include "cmd/options.h"
-#include "lib/base/input_file.h"
 #include "lib/base/hash.h"
+#include "lib/base/input_file.h"
 #include "lib/base/limits.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
@@ -105,11 +105,12 @@ Status CheckFloat(const graph::Model& model, const std::string& path) {
   const bool pairs_alone = std::all_of(ops.begin(), ops.end(), [](const std::string& op) {
     return op == "QuantizeLinear" || op == "DequantizeLinear";
   });
-  return ModelError(StrCat(
-      "'", path, "' is quantized already (", Join(ops, ", ", kShown), "): quantize the float model ",
-      pairs_alone ? StrCat("that 'roundel export ", path, " --to float -o FLOAT.onnx' takes out of it")
-                  : "that it was made from",
-      ", or insist with --requantize"));
+  return ModelError(StrCat("'", path, "' is quantized already (", Join(ops, ", ", kShown),
+                           "): quantize the float model ",
+                           pairs_alone ? StrCat("that 'roundel export ", path,
+                                                " --to float -o FLOAT.onnx' takes out of it")
+                                       : "that it was made from",
+                           ", or insist with --requantize"));
 }
 
 Status CheckRunnable(const graph::Model& model, const std::string& path) {
@@ -139,10 +140,9 @@ Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::s
 }
 
 Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
-                                                     const std::vector<const graph::Model*>& models,
-                                                     const std::string& flag,
-                                                     data::DatasetFacts* facts,
-                                                     const std::string& mixing) {
+                                             const std::vector<const graph::Model*>& models,
+                                             const std::string& flag, data::DatasetFacts* facts,
+                                             const std::string& mixing) {
   if (params.String("path").empty()) return UsageError(StrCat("no data: give ", flag));
   const graph::Model& model = *models.front();
   std::vector<data::InputInfo> inputs;

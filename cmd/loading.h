@@ -39,9 +39,8 @@ Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::s
 // whether samples share batches. `mixing`: what else will mix them. kUsage if the section has no
 // path; `flag` is named then.
 Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
-                                                     const std::vector<const graph::Model*>& models,
-                                                     const std::string& flag,
-                                                     data::DatasetFacts* facts,
-                                                     const std::string& mixing = "");
+                                             const std::vector<const graph::Model*>& models,
+                                             const std::string& flag, data::DatasetFacts* facts,
+                                             const std::string& mixing = "");
 
 }  // namespace roundel::cmd

@@ -102,8 +102,9 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
   app.add_option("--store", flags->store,
                  "The folder for --resume: several outputs can share one (implies --resume)")
       ->option_text("DIR");
-  app.add_flag("--keep-initializer-inputs", flags->keep_initializer_inputs,
-               "Initializers that are listed as graph inputs stay inputs, because callers feed them");
+  app.add_flag(
+      "--keep-initializer-inputs", flags->keep_initializer_inputs,
+      "Initializers that are listed as graph inputs stay inputs, because callers feed them");
   app.add_flag("--requantize", flags->requantize,
                "Quantize a model that is quantized already, on top of what it has");
   app.add_flag("--dry-run", flags->dry_run,

@@ -26,10 +26,10 @@ Status CheckPair(const std::string& first, const std::string& second) {
   };
   std::error_code error;
   if (place(first) != place(second) && !fs::equivalent(first, second, error)) return OkStatus();
-  return UsageError(first == second
-                        ? StrCat("two outputs are called '", first, "'; choose another name for one")
-                        : StrCat("outputs '", first, "' and '", second,
-                                 "' are the same file; choose another name for one"));
+  return UsageError(
+      first == second ? StrCat("two outputs are called '", first, "'; choose another name for one")
+                      : StrCat("outputs '", first, "' and '", second,
+                               "' are the same file; choose another name for one"));
 }
 
 Status CheckOutput(const std::string& path, const std::vector<std::string>& inputs) {

@@ -65,8 +65,8 @@ Result<Plan> MakePlan(const recipe::Recipe& recipe, Session* session) {
     const Tensor* value = graph::ConstantInBodies(*session->model.graph, point.value);
     if (value == nullptr) continue;
     const auto type = session->types.find(point.value);
-    const int64_t bytes = type == session->types.end() ? value->byte_size()
-                                                       : ByteSize(type->second, value->size());
+    const int64_t bytes =
+        type == session->types.end() ? value->byte_size() : ByteSize(type->second, value->size());
     plan.bytes_after += QuantizedBytes(point, *value) - bytes;
   }
   return plan;

@@ -22,8 +22,9 @@ ParamSpecs GridParams() {
   return {
       {.name = "grid",
        .default_value = std::string(kAuto),
-       .help = "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
-               "mxfp4, nvfp4; the keys below must agree with it"},
+       .help =
+           "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
+           "mxfp4, nvfp4; the keys below must agree with it"},
       {.name = "bits",
        .default_value = std::string(kAuto),
        .help = "width of the integers",
@@ -111,8 +112,9 @@ ParamSpecs TopLevelParams() {
        .help = "nodes that stay float: node names, op types, or re:regex on either"},
       {.name = "keep_initializer_inputs",
        .default_value = false,
-       .help = "initializers that are listed as graph inputs stay inputs, because callers feed them; "
-               "they are not quantized then"},
+       .help =
+           "initializers that are listed as graph inputs stay inputs, because callers feed them; "
+           "they are not quantized then"},
       {.name = "requantize",
        .default_value = false,
        .help = "quantize a model that holds quantizers already, on top of them"},
@@ -186,7 +188,8 @@ const recipe::RecipeSpec& FullRecipeSpec() {
          "mode"},
         {"weights", "Grid of weights; auto = as the target wants", WeightParams()},
         {"export", "What is written", ExportParams()},
-        {"check", "The last step: float against quantized on some calibration samples", CheckParams()},
+        {"check", "The last step: float against quantized on some calibration samples",
+         CheckParams()},
         {"gate", "Least quality, measured on the eval data", GateParams()},
     };
     s.rules = RuleParams();

@@ -153,10 +153,10 @@ std::optional<target::ActivationMode> ModeOf(const std::string& name) {
 }
 
 Result<target::GridRule> RuleOf(const Params& params) {
-  target::GridRule rule{.op = params.String("op"),
-                        .node = params.String("node"),
-                        .tensor = params.String("tensor")};
-  const std::string &weights = params.String("weights"), &activations = params.String("activations");
+  target::GridRule rule{
+      .op = params.String("op"), .node = params.String("node"), .tensor = params.String("tensor")};
+  const std::string &weights = params.String("weights"),
+                    &activations = params.String("activations");
   rule.float_weights = weights == "float";
   if (!rule.float_weights && weights != kAuto) {
     ASSIGN_OR_RETURN(rule.weights, GridByName(weights, "weights"));
@@ -265,18 +265,17 @@ Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Prof
   const Params& activations = recipe.Section("activations");
   choice.mode = ModeOf(activations.String("mode")).value_or(choice.mode);
   const bool is_static = choice.mode == target::ActivationMode::kStatic;
-  ASSIGN_OR_RETURN(choice.activations,
-                   GridOf(activations, "activations", choice.activations,
-                          is_static ? profile.activation_grids : std::set<std::string>(),
-                          profile.name));
+  ASSIGN_OR_RETURN(
+      choice.activations,
+      GridOf(activations, "activations", choice.activations,
+             is_static ? profile.activation_grids : std::set<std::string>(), profile.name));
   const Params& weights = recipe.Section("weights");
   const bool weight_only = choice.mode == target::ActivationMode::kFloat;
-  ASSIGN_OR_RETURN(choice.weights,
-                   GridOf(weights, "weights", choice.weights,
-                          weight_only && !profile.weight_only_grids.empty()
-                              ? profile.weight_only_grids
-                              : profile.weight_grids,
-                          profile.name));
+  ASSIGN_OR_RETURN(choice.weights, GridOf(weights, "weights", choice.weights,
+                                          weight_only && !profile.weight_only_grids.empty()
+                                              ? profile.weight_only_grids
+                                              : profile.weight_grids,
+                                          profile.name));
   const auto granularity = GranularityOf(weights.String("granularity"));
   if (const int64_t own = choice.weights.block_size(); own > 0) {
     RETURN_IF_ERROR(CheckOwnBlocks(choice.weights, granularity, weights.Int("block_size")));
@@ -288,8 +287,8 @@ Result<target::GridChoice> GridChoiceOf(const Recipe& recipe, const target::Prof
   choice.weight_granularity = granularity.value_or(choice.weight_granularity);
   const bool block = choice.weight_granularity == Granularity::kBlock;
   if (granularity || weights.Int("block_size") > 0)
-    choice.block_size = weights.Int("block_size") > 0 || !block ? weights.Int("block_size")
-                                                                : profile.block_size;
+    choice.block_size =
+        weights.Int("block_size") > 0 || !block ? weights.Int("block_size") : profile.block_size;
   if (block != (choice.block_size > 0))
     return UsageError(block ? "weights: granularity block needs a block_size"
                             : "weights: block_size needs granularity block");

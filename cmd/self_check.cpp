@@ -140,7 +140,8 @@ class Checker {
     for (const auto& executor : made) RETURN_IF_ERROR(executor->status());
     evaluate.sides = &sides;
     FirstSamples data(*subject_.session.data, samples_);
-    ASSIGN_OR_RETURN(found_.evaluation, eval::Evaluate(***made[0], (**made[1]).get(), data, evaluate));
+    ASSIGN_OR_RETURN(found_.evaluation,
+                     eval::Evaluate(***made[0], (**made[1]).get(), data, evaluate));
     return OkStatus();
   }
 

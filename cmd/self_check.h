@@ -18,10 +18,10 @@ namespace roundel::cmd {
 recipe::ParamSpecs CheckParams();
 
 struct CheckSubject {
-  const graph::Model& original;    // as it was before the passes
-  const Session& session;  // as the passes left it
-  const graph::Model& quantized;   // as it will be written
-  std::string format;              // of `quantized`: ExportOptions::format
+  const graph::Model& original;   // as it was before the passes
+  const Session& session;         // as the passes left it
+  const graph::Model& quantized;  // as it will be written
+  std::string format;             // of `quantized`: ExportOptions::format
 };
 
 // Adds facts ("check_samples", "check_sqnr_db NAME", "check_agreement_percent NAME") and warnings

@@ -76,9 +76,8 @@ std::string CheckLine(const report::Report& report) {
     if (!name.starts_with(kSqnr)) continue;
     const std::string output = name.substr(kSqnr.size());
     const double sqnr = std::get<double>(value);
-    std::string text = StrCat(Printable(output), std::isinf(sqnr) && sqnr > 0
-                                                     ? " exact"
-                                                     : StrFormat(" %.1f dB", sqnr));
+    std::string text = StrCat(
+        Printable(output), std::isinf(sqnr) && sqnr > 0 ? " exact" : StrFormat(" %.1f dB", sqnr));
     if (const auto* agree = Find(report.facts, "check_agreement_percent " + output))
       text += StrFormat(", top-1 agrees %.0f %%", std::get<double>(*agree));
     outputs.emplace_back(sqnr, std::move(text));
@@ -103,7 +102,8 @@ std::string SpeedLine(const report::Report& report) {
   add("layers_dequantized", " in float on weights dequantized in every run (slower)");
   add("layers_float", " in float");
   add("layers_rounded_inputs",
-      " of them on inputs that ONNX Runtime rounds to 8 bits by blocks, as the check does (its option "
+      " of them on inputs that ONNX Runtime rounds to 8 bits by blocks, as the check does (its "
+      "option "
       "session.qdq_matmulnbits_accuracy_level=1 prevents it)");
   return parts.empty() ? "" : StrCat("layers     ", Join(parts), "\n");
 }

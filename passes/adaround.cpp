@@ -22,8 +22,8 @@
 
 #include "lib/base/interrupt.h"
 #include "lib/layers/adaround_samples.h"
-#include "passes/layerwise_pass.h"
 #include "lib/solver/scales.h"
+#include "passes/layerwise_pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -41,15 +41,17 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   options.needs_inputs = sampled;
   const bool search = params.String("scales") == "seq_mse";
   const int64_t batch = params.Int("batch");
-  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
-    const solver::GridSpec& spec = task.layer.spec;
-    const solver::Params scales = search ? solver::SeqMseScales(task.problems, spec) : task.params;
-    if (sampled && !task.layer.transposed())
-      return layers::AdaRoundOnSamples(session, task, scales, learn, batch);
-    solver::Solution solution = solver::AdaRound(task.problems, spec, scales, learn);
-    if (Interrupted()) return InterruptedError();
-    return solution;
-  });
+  return layers::SolveLayers(
+      session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
+        const solver::GridSpec& spec = task.layer.spec;
+        const solver::Params scales =
+            search ? solver::SeqMseScales(task.problems, spec) : task.params;
+        if (sampled && !task.layer.transposed())
+          return layers::AdaRoundOnSamples(session, task, scales, learn, batch);
+        solver::Solution solution = solver::AdaRound(task.problems, spec, scales, learn);
+        if (Interrupted()) return InterruptedError();
+        return solution;
+      });
 }
 
 }  // namespace

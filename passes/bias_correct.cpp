@@ -42,9 +42,9 @@ Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& w
       share /= static_cast<double>(stride);
     return std::vector<double>(static_cast<size_t>(NumElements(kernel)), share);
   }
-  ASSIGN_OR_RETURN(const engine::Window window,
-                   engine::ResolveWindow(*layer.node, Shape(input.begin() + 2, input.end()), kernel,
-                                         false));
+  ASSIGN_OR_RETURN(
+      const engine::Window window,
+      engine::ResolveWindow(*layer.node, Shape(input.begin() + 2, input.end()), kernel, false));
   std::vector<double> shares = {1};
   for (size_t d = 0; d < kernel.size(); ++d) {
     std::vector<double> next;
@@ -52,8 +52,7 @@ Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& w
       for (int64_t k = 0; k < kernel[d]; ++k) {
         int64_t inside = 0;
         for (int64_t o = 0; o < window.output[d]; ++o) {
-          const int64_t at =
-              o * window.strides[d] - window.pads_begin[d] + k * window.dilations[d];
+          const int64_t at = o * window.strides[d] - window.pads_begin[d] + k * window.dilations[d];
           inside += at >= 0 && at < window.input[d];
         }
         next.push_back(outer * static_cast<double>(inside) /
@@ -103,7 +102,8 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   const std::vector<double> shift = MeanShift(layer, error, input.mean, shares);
   std::vector<double> bias = graph::ReadBias(graph, layer);
   for (size_t c = 0; c < bias.size(); ++c) bias[c] -= shift[c];
-  if (std::string why = layers::SetBias(session, layer, bias, "bias_correct"); !why.empty()) return why;
+  if (std::string why = layers::SetBias(session, layer, bias, "bias_correct"); !why.empty())
+    return why;
   session.corrected_biases.insert(layer.output());
   double largest = 0;
   for (double s : shift) largest = std::max(largest, std::fabs(s));

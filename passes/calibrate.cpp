@@ -96,7 +96,8 @@ class GridMaker {
         return ModelError(StrCat("frozen encoding of '", value, "' has no scale"));
       table_[value] = e;
     }
-    ASSIGN_OR_RETURN(samples_, calibration::MakeActivationGrids(session_, params_, &placement, &table_));
+    ASSIGN_OR_RETURN(samples_,
+                     calibration::MakeActivationGrids(session_, params_, &placement, &table_));
     for (const QuantPoint& point : placement.points)
       if (point.role == Role::kWeight && point.group < 0) RETURN_IF_ERROR(MakeWeight(point));
     for (const QuantPoint& point : placement.points)
@@ -121,8 +122,8 @@ class GridMaker {
   Status MakeWeight(const QuantPoint& point) {
     if (table_.contains(point.value)) return OkStatus();  // frozen
     Encoding e = calibration::MakeEncoding(point, {});
-    auto ranges =
-        quant::TensorRanges(calibration::ConstantOf(session_, point.value), e, WeightsMethod(point.grid));
+    auto ranges = quant::TensorRanges(calibration::ConstantOf(session_, point.value), e,
+                                      WeightsMethod(point.grid));
     if (!ranges.ok()) return std::move(ranges).status().At(StrCat("weight '", point.value, "'"));
     const auto magnitude = [](const quant::Range& r) { return std::max(-r.min, r.max); };
     float largest = 0;
@@ -217,9 +218,9 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
 
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const size_t copies = session.copies.size();
-  ASSIGN_OR_RETURN(target::Placement placement,
-                   target::PlaceSeparately(&session.model, session.target, session.grids,
-                                           &session.copies));
+  ASSIGN_OR_RETURN(
+      target::Placement placement,
+      target::PlaceSeparately(&session.model, session.target, session.grids, &session.copies));
   for (size_t i = copies; i < session.copies.size(); ++i)
     session.report->Add(session.copies[i].value, "copied",
                         StrCat("as '", session.copies[i].copy, "' for the node that writes '",

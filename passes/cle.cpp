@@ -253,9 +253,9 @@ bool WeightFits(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
                                     : std::vector<float>(factors.in.begin(), factors.in.end());
   std::vector<double> largest;
   for (int64_t o = 0; o < l.out_channels(); ++o)
-    largest.push_back(double{graph::LargestProduct(layer.extremes.data<float>() + o * l.in_per_group,
-                                                   in.data() + o / l.out_per_group * l.in_per_group,
-                                                   l.in_per_group)} *
+    largest.push_back(double{graph::LargestProduct(
+                          layer.extremes.data<float>() + o * l.in_per_group,
+                          in.data() + o / l.out_per_group * l.in_per_group, l.in_per_group)} *
                       (factors.out.empty() ? 1 : factors.out[static_cast<size_t>(o)]));
   return graph::FitsWeightType(graph, l, largest);
 }
@@ -467,7 +467,8 @@ Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer*
     session->report->Add(name, "equalised",
                          StrCat("with ", Join(readers, ", ", 4), ", scales ", *low, " to ", *high));
     const DType type = graph->Constant(groups[g].producers.front().weight())->dtype();
-    for (Node* clip : groups[g].clips) ReplaceClip(graph, clip, type, scales, !applied.drops_bounds);
+    for (Node* clip : groups[g].clips)
+      ReplaceClip(graph, clip, type, scales, !applied.drops_bounds);
     for (Node* min : groups[g].bounds) ScaleBound(graph, min, scales);
     ScaleStatistics(session, groups[g], scales);
   }

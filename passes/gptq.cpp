@@ -13,8 +13,8 @@
 //
 // Scales and codes are frozen. Cost: one sweep, N n^2 + n^3/3 + m n^2 a layer.
 
-#include "passes/layerwise_pass.h"
 #include "lib/solver/ldlq.h"
+#include "passes/layerwise_pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -30,11 +30,12 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   options.solve.problem.ridge_min = options.solve.problem.ridge_max = params.Float("damping");
   const solver::Order order = OrderNamed(params.String("order"));
   const bool search = params.String("scales") == "searched";
-  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
-    const solver::GridSpec& spec = task.layer.spec;
-    return search ? solver::LdlqWithScales(task.problems, spec, {.order = order})
-                  : solver::Ldlq(task.problems, spec, task.params, {.order = order});
-  });
+  return layers::SolveLayers(
+      session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
+        const solver::GridSpec& spec = task.layer.spec;
+        return search ? solver::LdlqWithScales(task.problems, spec, {.order = order})
+                      : solver::Ldlq(task.problems, spec, task.params, {.order = order});
+      });
 }
 
 }  // namespace

@@ -29,8 +29,8 @@
 // sums of a layer with n inputs and N columns, and some m n^2 for its m outputs.
 
 #include "lib/base/text.h"
-#include "passes/layerwise_pass.h"
 #include "lib/solver/optimal.h"
+#include "passes/layerwise_pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -39,13 +39,14 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   layers::LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
   options.solve.ridges = {0.1, 0.3, 1, 3, 10};
   const solver::OptimalOptions solver_options{.effort = static_cast<int>(params.Int("effort"))};
-  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
-    solver::OptimalResult result =
-        solver::Optimal(task.problems, task.layer.spec, solver_options, task.held_out);
-    if (result.kept_nearest > 0) task.note = StrCat(result.kept_nearest, " rows to nearest");
-    if (result.proven > 0) task.note = StrCat(result.proven, " rows proven optimal");
-    return std::move(result.solution);
-  });
+  return layers::SolveLayers(
+      session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
+        solver::OptimalResult result =
+            solver::Optimal(task.problems, task.layer.spec, solver_options, task.held_out);
+        if (result.kept_nearest > 0) task.note = StrCat(result.kept_nearest, " rows to nearest");
+        if (result.proven > 0) task.note = StrCat(result.proven, " rows proven optimal");
+        return std::move(result.solution);
+      });
 }
 
 }  // namespace

@@ -15,12 +15,12 @@ namespace roundel::passes {
 
 struct PassInfo {
   std::string name;
-  std::string summary;                   // one line
+  std::string summary;  // one line
   recipe::ParamSpecs params;
   bool needs_data = false;
   bool data_for_static_only = false;  // needs_data, but not where activations have no static grids
   std::vector<std::string> data_substitutes;  // parameters that, if given, make data unnecessary
-  bool needs_grids = false;  // comes after the pass that assigns grids (calibrate)
+  bool needs_grids = false;                   // comes after the pass that assigns grids (calibrate)
   bool needs_input_means = false;
   bool rounds_weights = false;  // fixes codes and sets the biases that go with them
   // The model computes the same function after it; the runner proves that on data.

@@ -69,9 +69,10 @@ Status CheckOutputsAreNumbers(const Batches& outputs, const graph::Graph& graph)
       const Tensor values = batch[i].ToFloat();
       const float* x = values.data<float>();
       if (std::any_of(x, x + values.size(), [](float v) { return std::isnan(v); }))
-        return ModelError(StrCat("the model's own output '", Printable(graph.outputs[i].name),
-                                 "' holds NaN on the first samples, before anything is changed: check "
-                                 "the model and the preprocessing of the data"));
+        return ModelError(
+            StrCat("the model's own output '", Printable(graph.outputs[i].name),
+                   "' holds NaN on the first samples, before anything is changed: check "
+                   "the model and the preprocessing of the data"));
     }
   }
   return OkStatus();
@@ -90,8 +91,7 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Outcome 
   RETURN_IF_ERROR(CheckOutputsAreNumbers(**outputs[0], *before.graph));
   const double difference = LargestDifference(**outputs[0], **outputs[1]);
   session->report->Metric("output_difference", difference);
-  if (outcome == Outcome::kApproximate || difference <= options.verify_tolerance)
-    return OkStatus();
+  if (outcome == Outcome::kApproximate || difference <= options.verify_tolerance) return OkStatus();
   return InternalError(StrCat("the pass changed the model's outputs by ", difference,
                               " of their range on the first samples (allowed: ",
                               options.verify_tolerance, "); please report this model"));
@@ -131,7 +131,8 @@ Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerO
   if (pass.needs_grids && session->encodings.empty() && !session->placement)
     return UsageError("works on grids, so it must come after calibrate");
   if (pass.float_equivalent && !session->encodings.empty())
-    return UsageError("changes the float model, so it must come before the passes that assign grids");
+    return UsageError(
+        "changes the float model, so it must come before the passes that assign grids");
   const bool verify =
       pass.float_equivalent && session->data != nullptr && options.verify_samples > 0;
   // Tensors are shared until the pass writes to them.
@@ -153,10 +154,11 @@ Status CheckOrder(const std::vector<recipe::Step>& steps) {
     const PassInfo* pass = FindPass(step.pass);
     INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
     if (pass->rounds_weights && !corrected.empty())
-      return UsageError(StrCat("pass ", step.pass, ": comes after ", corrected,
-                               ", whose biases belong to weights rounded to nearest: put it before, or "
-                               "leave ",
-                               corrected, " out"));
+      return UsageError(
+          StrCat("pass ", step.pass, ": comes after ", corrected,
+                 ", whose biases belong to weights rounded to nearest: put it before, or "
+                 "leave ",
+                 corrected, " out"));
     if (pass->needs_input_means) corrected = step.pass;
   }
   return OkStatus();

@@ -19,10 +19,10 @@
 // Cost: one sweep, N n^2 + 2 candidates m n^2 a layer.
 
 #include "lib/layers/absolute_error.h"
-#include "passes/layerwise_pass.h"
 #include "lib/session/session.h"
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
+#include "passes/layerwise_pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -38,16 +38,17 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const bool absolute = params.String("loss") == "l1";
   options.needs_inputs = absolute;
   options.statistics.seed = SeedOf(session);
-  return layers::SolveLayers(session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
-    const solver::GridSpec& spec = task.layer.spec;
-    if (!absolute || task.layer.transposed())
-      return solver::RoundNearest(task.problems, spec,
-                                  solver::SeqMseScales(task.problems, spec, candidates));
-    ASSIGN_OR_RETURN(
-        const solver::Params scales,
-        layers::LeastAbsoluteError(task, options.statistics, inputs == "asym", candidates));
-    return solver::RoundNearest(task.problems, spec, scales);
-  });
+  return layers::SolveLayers(
+      session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
+        const solver::GridSpec& spec = task.layer.spec;
+        if (!absolute || task.layer.transposed())
+          return solver::RoundNearest(task.problems, spec,
+                                      solver::SeqMseScales(task.problems, spec, candidates));
+        ASSIGN_OR_RETURN(
+            const solver::Params scales,
+            layers::LeastAbsoluteError(task, options.statistics, inputs == "asym", candidates));
+        return solver::RoundNearest(task.problems, spec, scales);
+      });
 }
 
 }  // namespace

@@ -164,10 +164,9 @@ class Chooser {
                                       [this](const std::string& v) { return IsFloat(v); });
       if (!floats || node->Is("Constant")) continue;
       bool guards = guarded.contains(node.get());
-      const std::string reason =
-          guards                          ? "an epsilon keeps its input from 0"
-          : angles.contains(node.get()) ? "angles made of positions"
-                                        : ReasonToKeep(g, *node, &guards);
+      const std::string reason = guards                        ? "an epsilon keeps its input from 0"
+                                 : angles.contains(node.get()) ? "angles made of positions"
+                                                               : ReasonToKeep(g, *node, &guards);
       if (reason.empty()) {
         ++narrow_;
         continue;

@@ -34,7 +34,8 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lib/recipe", {"lib/base"}},
     {"lib/targets", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/recipe"}},
     {"lib/report", {"lib/base", "lib/tensor", "lib/quant"}},
-    {"lib/session", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/targets", "lib/report"}},
+    {"lib/session",
+     {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/targets", "lib/report"}},
     {"lib/calibration",
      {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/ops", "lib/engine", "lib/walk",
       "lib/recipe", "lib/targets", "lib/report", "lib/session"}},
@@ -166,7 +167,8 @@ TEST_CASE("no unit of the engine's rooms needs itself through others") {
   std::map<std::string, std::set<std::string>> needs;
   for (const auto& [path, headers] : includes)
     for (const std::string& header : headers)
-      if (includes.contains(header) && unit(header) != unit(path)) needs[unit(path)].insert(unit(header));
+      if (includes.contains(header) && unit(header) != unit(path))
+        needs[unit(path)].insert(unit(header));
   CHECK(needs.size() > 100);
   for (const auto& [start, unused] : needs) {
     INFO(start);
@@ -182,7 +184,9 @@ TEST_CASE("folders of lib/fast include one another one way only") {
       if (header.starts_with("lib/fast/") && FolderOf(header) != FolderOf(path))
         edges.emplace(FolderOf(path), FolderOf(header));
   // lib/fast itself holds the contract, which all include, and the registry, which includes all.
-  std::erase_if(edges, [](const auto& edge) { return edge.first == "lib/fast" || edge.second == "lib/fast"; });
+  std::erase_if(edges, [](const auto& edge) {
+    return edge.first == "lib/fast" || edge.second == "lib/fast";
+  });
   CHECK(edges.size() >= 2);
   for (const auto& [from, to] : edges) {
     INFO(from << " -> " << to);

@@ -11,8 +11,8 @@ namespace roundel {
 
 }  // namespace roundel
 
-#define INVARIANT(condition, message)                                              \
-  do {                                                                         \
-    if (!(condition)) [[unlikely]]                                             \
-      ::roundel::CheckFailed(__FILE__, __LINE__, #condition, message);         \
+#define INVARIANT(condition, message)                                  \
+  do {                                                                 \
+    if (!(condition)) [[unlikely]]                                     \
+      ::roundel::CheckFailed(__FILE__, __LINE__, #condition, message); \
   } while (false)

@@ -11,7 +11,10 @@ namespace roundel {
 class Hasher {
  public:
   void Add(const void* data, size_t bytes);
-  void Add(std::string_view text) { Add(text.data(), text.size()); AddNumber(text.size()); }
+  void Add(std::string_view text) {
+    Add(text.data(), text.size());
+    AddNumber(text.size());
+  }
   void AddNumber(uint64_t value) { Add(&value, sizeof value); }
   uint64_t Digest() const;
   std::string Hex() const;  // 16 lower-case digits

@@ -29,8 +29,8 @@ class Lanes {
   std::mutex mutex_;
   std::condition_variable wake_, finished_;
   const std::function<void(int)>* work_ = nullptr;
-  int active_ = 0;          // lanes [0, active_) take part in this round
-  int pending_ = 0;         // of those, how many have not finished
+  int active_ = 0;   // lanes [0, active_) take part in this round
+  int pending_ = 0;  // of those, how many have not finished
   uint64_t round_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;

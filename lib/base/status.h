@@ -53,8 +53,8 @@ inline Status InterruptedError() { return {ErrorKind::kInterrupted, "interrupted
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}               // NOLINT: implicit on purpose
-  Result(Status status) : status_(std::move(status)) {        // NOLINT: implicit on purpose
+  Result(T value) : value_(std::move(value)) {}         // NOLINT: implicit on purpose
+  Result(Status status) : status_(std::move(status)) {  // NOLINT: implicit on purpose
     INVARIANT(!status_.ok(), "Result made from an ok Status");
   }
   bool ok() const { return status_.ok(); }
@@ -85,16 +85,16 @@ class [[nodiscard]] Result {
 }  // namespace roundel
 
 // The only two propagation macros.
-#define RETURN_IF_ERROR(expr)                         \
-  do {                                                \
-    ::roundel::Status status_macro_ = (expr);         \
-    if (!status_macro_.ok()) return status_macro_;    \
+#define RETURN_IF_ERROR(expr)                      \
+  do {                                             \
+    ::roundel::Status status_macro_ = (expr);      \
+    if (!status_macro_.ok()) return status_macro_; \
   } while (false)
 
 #define ROUNDEL_CONCAT_INNER_(a, b) a##b
 #define ROUNDEL_CONCAT_(a, b) ROUNDEL_CONCAT_INNER_(a, b)
-#define ASSIGN_OR_RETURN(lhs, expr)                                                  \
-  auto ROUNDEL_CONCAT_(result_macro_, __LINE__) = (expr);                            \
-  if (!ROUNDEL_CONCAT_(result_macro_, __LINE__).ok())                                \
-    return std::move(ROUNDEL_CONCAT_(result_macro_, __LINE__)).status();             \
+#define ASSIGN_OR_RETURN(lhs, expr)                                      \
+  auto ROUNDEL_CONCAT_(result_macro_, __LINE__) = (expr);                \
+  if (!ROUNDEL_CONCAT_(result_macro_, __LINE__).ok())                    \
+    return std::move(ROUNDEL_CONCAT_(result_macro_, __LINE__)).status(); \
   lhs = std::move(ROUNDEL_CONCAT_(result_macro_, __LINE__)).value()

@@ -45,8 +45,8 @@ Result<std::optional<std::string>> Store::Get(const std::string& key) const {
   if (!Has(key)) return std::optional<std::string>();
   ASSIGN_OR_RETURN(std::string text, ReadTextFile(PathOf(key)));
   const size_t header = magic_.size() + kHashDigits;
-  if (text.size() < header || text.compare(magic_.size(), kHashDigits,
-                                           HashOf(std::string_view(text).substr(header))) != 0)
+  if (text.size() < header ||
+      text.compare(magic_.size(), kHashDigits, HashOf(std::string_view(text).substr(header))) != 0)
     return InternalError(StrCat("'", PathOf(key), "' is damaged: delete it"));
   text.erase(0, header);
   return std::optional<std::string>(std::move(text));

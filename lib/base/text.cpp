@@ -91,10 +91,10 @@ size_t DecodeUtf8(std::string_view text, uint32_t* code) {
 // Characters beyond ASCII that end a line, turn the direction of what follows, or hide.
 bool MisleadsReaders(uint32_t code) {
   constexpr std::pair<uint32_t, uint32_t> kRanges[] = {
-      {0x80, 0x9f},       // C1 controls: some terminals obey them
-      {0x61c, 0x61c},     {0x200b, 0x200f}, {0x2028, 0x202e}, {0x2060, 0x206f}, {0xfeff, 0xfeff},
-      {0xfff9, 0xfffb},  // annotations
-      {0xe0000, 0xe007f},  // tags
+      {0x80, 0x9f},  // C1 controls: some terminals obey them
+      {0x61c, 0x61c},     {0x200b, 0x200f}, {0x2028, 0x202e},
+      {0x2060, 0x206f},   {0xfeff, 0xfeff}, {0xfff9, 0xfffb},  // annotations
+      {0xe0000, 0xe007f},                                      // tags
   };
   return std::any_of(std::begin(kRanges), std::end(kRanges), [&](const auto& range) {
     return code >= range.first && code <= range.second;
@@ -137,14 +137,16 @@ std::optional<int64_t> ParseBytes(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || !(value >= 0)) return std::nullopt;
-  std::string unit(Trim(std::string_view(end, static_cast<size_t>(text.data() + text.size() - end))));
+  std::string unit(
+      Trim(std::string_view(end, static_cast<size_t>(text.data() + text.size() - end))));
   const bool binary = unit.ends_with("iB");
   if (binary) unit.resize(unit.size() - 2);
   if (unit.ends_with('B')) unit.pop_back();
   static constexpr std::string_view kUnits = "KMGT";
   if (unit.size() > 1 || (binary && unit.empty())) return std::nullopt;
   if (!unit.empty()) {
-    const size_t power = kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
+    const size_t power =
+        kUnits.find(static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0]))));
     if (power == std::string_view::npos) return std::nullopt;
     for (size_t i = 0; i <= power; ++i) value *= binary ? 1024 : 1000;
   }

@@ -14,7 +14,7 @@ namespace text_internal {
 void Append(std::string& out, std::string_view s);
 void Append(std::string& out, double v);  // shortest of %.6g
 template <typename T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 void Append(std::string& out, T v) {
   if constexpr (std::is_same_v<T, char>) {
     out.push_back(v);

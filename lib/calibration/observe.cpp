@@ -115,7 +115,8 @@ class Observing {
               }
               const Status seen_well = statistics->Observe(data, parts);
               if (seen_well.ok()) return seen_well;
-              const bool nan = std::any_of(data.begin(), data.end(), [](float x) { return x != x; });
+              const bool nan =
+                  std::any_of(data.begin(), data.end(), [](float x) { return x != x; });
               return DataError(StrCat(Describe(view.name), ": ", seen_well.message(),
                                       nan ? "" : WayOut(view.name)));
             }};
@@ -131,7 +132,8 @@ class Observing {
 
   std::string Describe(const std::string& value) const {
     const graph::Node* producer = session_.model.graph->Producer(value);
-    return StrCat("value '", Printable(value), "'", producer ? " of " + producer->DisplayName() : "");
+    return StrCat("value '", Printable(value), "'",
+                  producer ? " of " + producer->DisplayName() : "");
   }
 
   // The nodes around a value, which leave it float if they are excluded.

@@ -44,16 +44,16 @@ void Drop(const std::set<int>& groups, target::Placement* placement) {
 void WarnOfFloatLayers(const target::Placement& placement, Session* session) {
   const std::set<std::string>& modes = session->target.modes;
   if (modes.empty() || modes.contains("float")) return;
-  const auto layers = std::count_if(
-      placement.float_nodes.begin(), placement.float_nodes.end(), [](const target::FloatNode& node) {
-        return graph::Has(node.op_type, graph::Fact::kLayer) && node.reason.starts_with("the range of its");
-      });
+  const auto layers = std::count_if(placement.float_nodes.begin(), placement.float_nodes.end(),
+                                    [](const target::FloatNode& node) {
+                                      return graph::Has(node.op_type, graph::Fact::kLayer) &&
+                                             node.reason.starts_with("the range of its");
+                                    });
   if (layers > 0)
-    session->report->warnings.push_back(
-        StrCat(layers, layers == 1 ? " layer stays" : " layers stay",
-               " float for want of ranges, which '", session->target.name,
-               "' does not run in integers: calibrate on data that reaches ",
-               layers == 1 ? "it" : "them"));
+    session->report->warnings.push_back(StrCat(
+        layers, layers == 1 ? " layer stays" : " layers stay", " float for want of ranges, which '",
+        session->target.name, "' does not run in integers: calibrate on data that reaches ",
+        layers == 1 ? "it" : "them"));
 }
 
 }  // namespace

@@ -104,47 +104,20 @@ Status Convert(const From* from, int64_t count, To* to, DType to_type) {
 template <typename With>
 bool Dispatch(DType type, const With& with) {
   switch (type) {
-    case DType::kFloat:
-      with(float{});
-      return true;
-    case DType::kDouble:
-      with(double{});
-      return true;
-    case DType::kFloat16:
-      with(Half{});
-      return true;
-    case DType::kBfloat16:
-      with(Bfloat{});
-      return true;
-    case DType::kBool:
-      with(bool{});
-      return true;
-    case DType::kUint8:
-      with(uint8_t{});
-      return true;
-    case DType::kInt8:
-      with(int8_t{});
-      return true;
-    case DType::kUint16:
-      with(uint16_t{});
-      return true;
-    case DType::kInt16:
-      with(int16_t{});
-      return true;
-    case DType::kUint32:
-      with(uint32_t{});
-      return true;
-    case DType::kInt32:
-      with(int32_t{});
-      return true;
-    case DType::kUint64:
-      with(uint64_t{});
-      return true;
-    case DType::kInt64:
-      with(int64_t{});
-      return true;
-    default:
-      return false;
+    case DType::kFloat: with(float{}); return true;
+    case DType::kDouble: with(double{}); return true;
+    case DType::kFloat16: with(Half{}); return true;
+    case DType::kBfloat16: with(Bfloat{}); return true;
+    case DType::kBool: with(bool{}); return true;
+    case DType::kUint8: with(uint8_t{}); return true;
+    case DType::kInt8: with(int8_t{}); return true;
+    case DType::kUint16: with(uint16_t{}); return true;
+    case DType::kInt16: with(int16_t{}); return true;
+    case DType::kUint32: with(uint32_t{}); return true;
+    case DType::kInt32: with(int32_t{}); return true;
+    case DType::kUint64: with(uint64_t{}); return true;
+    case DType::kInt64: with(int64_t{}); return true;
+    default: return false;
   }
 }
 

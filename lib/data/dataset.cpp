@@ -193,9 +193,8 @@ Result<DType> FedType(const Settings& settings, const InputInfo& input) {
 }
 
 Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
-                                                        const std::vector<InputInfo>& inputs,
-                                                        DatasetFacts* facts,
-                                                        const SampleRule& rule) {
+                                                const std::vector<InputInfo>& inputs,
+                                                DatasetFacts* facts, const SampleRule& rule) {
   ASSIGN_OR_RETURN(Settings settings, ResolveSettings(params));
   DatasetFacts ignored;
   if (facts == nullptr) facts = &ignored;

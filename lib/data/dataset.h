@@ -44,8 +44,7 @@ struct DatasetFacts {
 // unless the settings insist. kData for an empty folder, unknown labels, sizes that do not fit the
 // model's inputs; kUsage for settings that contradict each other.
 Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
-                                                        const std::vector<InputInfo>& inputs,
-                                                        DatasetFacts* facts,
-                                                        const SampleRule& rule = {});
+                                                const std::vector<InputInfo>& inputs,
+                                                DatasetFacts* facts, const SampleRule& rule = {});
 
 }  // namespace roundel::data

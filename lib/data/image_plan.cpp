@@ -55,14 +55,9 @@ Result<io::Image> ApplyResize(io::Image image, const Settings& settings, Size ta
   const SizeRule& rule = settings.resize;
   Size size;
   switch (rule.kind) {
-    case Kind::kNone:
-      return image;
-    case Kind::kExact:
-      size = {rule.height, rule.width};
-      break;
-    case Kind::kSide:
-      size = Cover(image, rule.height, rule.width);
-      break;
+    case Kind::kNone: return image;
+    case Kind::kExact: size = {rule.height, rule.width}; break;
+    case Kind::kSide: size = Cover(image, rule.height, rule.width); break;
     case Kind::kAuto: {
       if (target.height < 0 || target.width < 0 || Matches(image, target)) return image;
       // 0.875 = 224 / 256, the customary margin of ImageNet evaluation; without a crop there is no

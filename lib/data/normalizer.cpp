@@ -16,26 +16,16 @@ struct IntegerRange {
 
 std::optional<IntegerRange> RangeOf(DType type) {
   switch (type) {
-    case DType::kBool:
-      return IntegerRange{0, 1};
-    case DType::kUint8:
-      return IntegerRange{0, 255};
-    case DType::kInt8:
-      return IntegerRange{-128, 127};
-    case DType::kUint16:
-      return IntegerRange{0, 65535};
-    case DType::kInt16:
-      return IntegerRange{-32768, 32767};
-    case DType::kUint32:
-      return IntegerRange{0, 4294967295.0};
-    case DType::kInt32:
-      return IntegerRange{-2147483648.0, 2147483647.0};
-    case DType::kUint64:
-      return IntegerRange{0, 0x1p53};  // whole doubles
-    case DType::kInt64:
-      return IntegerRange{-0x1p53, 0x1p53};
-    default:
-      return std::nullopt;
+    case DType::kBool: return IntegerRange{0, 1};
+    case DType::kUint8: return IntegerRange{0, 255};
+    case DType::kInt8: return IntegerRange{-128, 127};
+    case DType::kUint16: return IntegerRange{0, 65535};
+    case DType::kInt16: return IntegerRange{-32768, 32767};
+    case DType::kUint32: return IntegerRange{0, 4294967295.0};
+    case DType::kInt32: return IntegerRange{-2147483648.0, 2147483647.0};
+    case DType::kUint64: return IntegerRange{0, 0x1p53};  // whole doubles
+    case DType::kInt64: return IntegerRange{-0x1p53, 0x1p53};
+    default: return std::nullopt;
   }
 }
 
@@ -115,17 +105,10 @@ void Normalizer::Apply(const uint8_t* from, Layout from_layout, int64_t pixels, 
     const uint64_t* values = values_.data() + 256 * c;
     const int64_t offset = out.channel * c;
     switch (width_) {
-      case 1:
-        Convert(source, in, static_cast<uint8_t*>(to) + offset, out, pixels, values);
-        break;
-      case 2:
-        Convert(source, in, static_cast<uint16_t*>(to) + offset, out, pixels, values);
-        break;
-      case 4:
-        Convert(source, in, static_cast<uint32_t*>(to) + offset, out, pixels, values);
-        break;
-      default:
-        Convert(source, in, static_cast<uint64_t*>(to) + offset, out, pixels, values);
+      case 1: Convert(source, in, static_cast<uint8_t*>(to) + offset, out, pixels, values); break;
+      case 2: Convert(source, in, static_cast<uint16_t*>(to) + offset, out, pixels, values); break;
+      case 4: Convert(source, in, static_cast<uint32_t*>(to) + offset, out, pixels, values); break;
+      default: Convert(source, in, static_cast<uint64_t*>(to) + offset, out, pixels, values);
     }
   }
 }

@@ -65,7 +65,8 @@ class SplitExecutor : public Executor {
     auto outputs = RunParts(inputs, samples, part, taps);
     // Shapes that only the whole batch fits, such as a Reshape over samples: those are taken at
     // their word. What observers saw cannot be taken back.
-    const bool again = !outputs.ok() && outputs.status().kind() == ErrorKind::kModel && taps.empty();
+    const bool again =
+        !outputs.ok() && outputs.status().kind() == ErrorKind::kModel && taps.empty();
     return again ? whole_->RunAny(inputs, taps) : std::move(outputs);
   }
 
@@ -121,9 +122,8 @@ class SplitExecutor : public Executor {
   int LanesFor(int64_t parts, const std::vector<Tap>& taps) const {
     if (!taps.empty() || options_.profile) return 1;
     const int64_t left = std::max<int64_t>(0, MemoryLimit() - MemoryInUse());
-    const int64_t fit =
-        1 + std::min(kSpareBytes / (2 * weight_bytes_ + 1),
-                     left / (2 * (weight_bytes_ + options_.part_bytes) + 1));
+    const int64_t fit = 1 + std::min(kSpareBytes / (2 * weight_bytes_ + 1),
+                                     left / (2 * (weight_bytes_ + options_.part_bytes) + 1));
     return static_cast<int>(std::min<int64_t>({parts, fit, Threads()}));
   }
 

@@ -141,8 +141,8 @@ std::optional<Sizes> MatMul(const Node& node, const Inputs& inputs) {
   if (!Given(inputs, 1) || inputs[0]->dims.size() < 2 || inputs[1]->dims.size() < 2)
     return std::nullopt;
   const Sizes &a = inputs[0]->dims, &b = inputs[1]->dims;
-  auto dims = Broadcast(node, {Common{Sizes(a.begin(), a.end() - 2), {}},
-                               Common{Sizes(b.begin(), b.end() - 2), {}}});
+  auto dims = Broadcast(
+      node, {Common{Sizes(a.begin(), a.end() - 2), {}}, Common{Sizes(b.begin(), b.end() - 2), {}}});
   dims->push_back(a[a.size() - 2]);
   dims->push_back(b.back());
   return dims;

@@ -91,8 +91,8 @@ class NormMatcher {
     const auto mean = OnlyReader(square);
     if (!mean || !IsLastAxisMean(mean->node)) return false;
     const auto sum = OnlyReader(mean->node);
-    const auto epsilon = sum ? ScalarOperand(plan_, node(sum->node), "Add", sum->input)
-                             : std::nullopt;
+    const auto epsilon =
+        sum ? ScalarOperand(plan_, node(sum->node), "Add", sum->input) : std::nullopt;
     if (!epsilon) return false;
     const auto root = OnlyReader(sum->node);
     if (!root || !node(root->node).node.Is("Sqrt")) return false;

@@ -37,7 +37,8 @@ Result<std::vector<std::string>> MakeNormalForm(graph::Model* model,
   graph::CollectNames(*model->graph, &names);
   graph::MakeConstantNodesInitializers(model->graph.get(), &names);
   RETURN_IF_ERROR(FoldConstants(model).status());
-  graph::UnfuseLayers(model);  // those inside of functions, and whose weights have just become constants
+  graph::UnfuseLayers(
+      model);  // those inside of functions, and whose weights have just become constants
   graph::RewriteActivationIdioms(model);
   graph::FlattenSoftmaxes(model);
   RETURN_IF_ERROR(graph::CheckModel(model));

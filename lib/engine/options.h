@@ -52,7 +52,7 @@ struct ExecutorOptions {
 
 // What one step of the plan took so far, over all runs.
 struct StepTime {
-  std::string ops;  // "Conv+Relu", what one kernel computes together
+  std::string ops;    // "Conv+Relu", what one kernel computes together
   bool fast = false;  // by a fast kernel, the last time at least
   double seconds = 0;
 };

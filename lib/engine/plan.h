@@ -73,9 +73,9 @@ struct Slot {
 // What runs at once: one node, or several that one fast kernel computes. If that kernel declines
 // the shapes it is given, the members run one by one.
 struct Unit {
-  std::vector<int> nodes;    // indices into Plan::nodes, in order
-  std::vector<int> inputs;   // slots; of one node: its inputs, by position
-  std::vector<int> outputs;  // slots of the last node's outputs
+  std::vector<int> nodes;                         // indices into Plan::nodes, in order
+  std::vector<int> inputs;                        // slots; of one node: its inputs, by position
+  std::vector<int> outputs;                       // slots of the last node's outputs
   std::vector<std::unique_ptr<FastKernel>> fast;  // tried in this order, then the plain kernel
 };
 struct Step {
@@ -92,7 +92,7 @@ struct Plan {
   std::vector<std::string> captured;     // of a sub-graph: values from outside, fed behind those
   std::vector<int> input_slots, output_slots;
   std::vector<std::string> input_names, output_names;
-  std::set<std::string> tapped_inside;  // values of sub-graphs that any run may tap
+  std::set<std::string> tapped_inside;           // values of sub-graphs that any run may tap
   std::unordered_map<std::string, int> slot_of;  // by name; of values that no fusion swallowed
 };
 

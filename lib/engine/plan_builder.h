@@ -9,8 +9,8 @@
 #include <unordered_set>
 #include <vector>
 
-#include "lib/engine/node_order.h"
 #include "lib/engine/flatten.h"
+#include "lib/engine/node_order.h"
 #include "lib/engine/options.h"
 #include "lib/engine/plan.h"
 

@@ -36,7 +36,10 @@ class PlanExecutor : public Executor {
  public:
   // `model`: as its user knows it; `widened`: the plan is that of the same model in float32.
   PlanExecutor(Plan plan, const graph::Model& model, bool widened, bool profile)
-      : inside_(plan.tapped_inside), runner_(std::move(plan), profile), plan_(runner_.plan()), inputs_(plan_.inputs) {
+      : inside_(plan.tapped_inside),
+        runner_(std::move(plan), profile),
+        plan_(runner_.plan()),
+        inputs_(plan_.inputs) {
     for (graph::ValueInfo& input : inputs_)
       for (const graph::ValueInfo& declared : model.graph->inputs)
         if (declared.name == input.name) input.dtype = declared.dtype;

@@ -54,7 +54,7 @@ class PlanRunner final : public NestedPlan {
   RunState state_;
   ShapeMemo memo_;
   std::vector<StepTime> profile_;  // by step, if wanted
-  std::string last_signature_;  // of nested runs
+  std::string last_signature_;     // of nested runs
   TapsBySlot nested_taps_;
 };
 

@@ -130,7 +130,8 @@ class PairTaker {
     if (!encoding || !kept) return;
     const auto producer = producer_.find(from);
     // A value has one grid: a pair behind a pair stays.
-    if (encodings_.contains(from) || (producer != producer_.end() && gone_.contains(producer->second)))
+    if (encodings_.contains(from) ||
+        (producer != producer_.end() && gone_.contains(producer->second)))
       return;
     std::string to = from;
     if (producer != producer_.end()) {

@@ -124,8 +124,7 @@ Result<Value> RunState::ToFloats(const Value& source) {
 }
 
 Result<Value> RunState::ToCodes(const Value& source, const quant::Encoding& encoding) {
-  ASSIGN_OR_RETURN(Value made,
-                   NewValue(encoding.grid.storage_type(), source.shape, source.layout));
+  ASSIGN_OR_RETURN(Value made, NewValue(encoding.grid.storage_type(), source.shape, source.layout));
   made.codes_of = &encoding;
   EncodeBytes(source.data.data<float>(), encoding, made.data.size(), arena_.Data(made.block));
   return made;
@@ -160,7 +159,8 @@ class RunState::Context : public FastContext {
   }
   const void* Bytes(size_t i, Layout layout) override {
     const Value* wanted = input(i);
-    if (!wanted || wanted->codes_of || BitWidth(wanted->dtype()) != 8 || !HasLayout(*wanted, layout))
+    if (!wanted || wanted->codes_of || BitWidth(wanted->dtype()) != 8 ||
+        !HasLayout(*wanted, layout))
       return nullptr;
     const Result<const Value*> found = state_.InForm(unit_.inputs[i], layout);
     return found.ok() ? (*found)->data.raw() : nullptr;
@@ -202,7 +202,7 @@ class RunState::Context : public FastContext {
   void OutputView(size_t i, const Shape& shape, Layout layout) override {
     const Value& source = *input(i);
     output() = Value{shape, layout, source.data.Reshaped(PhysicalShape(shape, layout)),
-                    source.block, source.codes_of};
+                     source.block, source.codes_of};
     if (source.block >= 0) state_.arena_.Retain(source.block);
   }
   void* Scratch(int64_t bytes) override {
@@ -317,8 +317,8 @@ Status RunState::Quantize(int slot) {
   const Value& current = *entries_[slot].value;
   const auto where = [&] { return StrCat("encoding of '", plan_slot.name, "'"); };
   if (current.dtype() != DType::kFloat)
-    return ModelError(StrCat(where(), ": holds ", DTypeName(current.dtype()),
-                             ", only float32 can be quantized"));
+    return ModelError(
+        StrCat(where(), ": holds ", DTypeName(current.dtype()), ", only float32 can be quantized"));
   Status fits = quant::CheckEncoding(encoding, current.shape);
   if (!fits.ok()) return std::move(fits).At(where());
   if (!plan_slot.as_codes) return QuantizeFloats(slot, encoding);
@@ -343,8 +343,8 @@ Status RunState::QuantizeFloats(int slot, const quant::Encoding& encoding) {
   if (in_place) {
     auto* block = static_cast<char*>(arena_.Data(current.block));
     auto* to = block + (reinterpret_cast<const char*>(from) - block);
-    quant::FakeQuantize(from, reinterpret_cast<float*>(to), current.data.size(),
-                        encoding.params[0], encoding.grid);
+    quant::FakeQuantize(from, reinterpret_cast<float*>(to), current.data.size(), encoding.params[0],
+                        encoding.grid);
     return OkStatus();
   }
   ASSIGN_OR_RETURN(Value made, NewValue(DType::kFloat, current.shape, current.layout));

@@ -113,14 +113,10 @@ class Judge {
     if (graph::Has(n.node, graph::Fact::kBroadcasts)) return Broadcast(n);
     const graph::OperatorRow* row = graph::FindOperator(n.node.domain, n.node.op_type);
     switch (row ? row->samples : graph::Samples::kOwnRule) {
-      case graph::Samples::kApart:
-        return Same(n);
-      case graph::Samples::kAxis:
-        return Axis(n);
-      case graph::Samples::kReduces:
-        return Reduce(n);
-      case graph::Samples::kOwnRule:
-        break;
+      case graph::Samples::kApart: return Same(n);
+      case graph::Samples::kAxis: return Axis(n);
+      case graph::Samples::kReduces: return Reduce(n);
+      case graph::Samples::kOwnRule: break;
     }
     const auto& rules = Rules();
     const auto rule =

@@ -36,7 +36,9 @@ std::optional<RankedSizes> Cut(const graph::Node& node, const Inputs& inputs) {
   const auto start = PlaceAt(node, "starts", inputs, 1), end = PlaceAt(node, "ends", inputs, 2);
   if (!start || !end) return std::nullopt;
   if (inputs.size() > 4 && (!inputs[4] || inputs[4]->numbers != Sizes{1})) return std::nullopt;
-  const auto place = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size); };
+  const auto place = [&](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + size : at, 0, size);
+  };
   const int64_t first = place(*start), last = std::max(first, place(*end));
   return RankedSizes{Sizes(from.begin() + first, from.begin() + last)};
 }
@@ -129,9 +131,9 @@ Rule RuleOf(const std::string& op) {
   if (op == "Mul") return Product;
   if (op == "Equal") return Equality;
   if (op == "Where") return Choice;
-  for (const char* known : {"Add", "Sub", "Div", "Mod", "Min", "Max", "Neg", "Floor", "Ceil",
-                            "Sqrt", "Less", "Greater", "LessOrEqual", "GreaterOrEqual", "Not",
-                            "And", "Or"})
+  for (const char* known :
+       {"Add", "Sub", "Div", "Mod", "Min", "Max", "Neg", "Floor", "Ceil", "Sqrt", "Less", "Greater",
+        "LessOrEqual", "GreaterOrEqual", "Not", "And", "Or"})
     if (op == known) return Unknown;
   return nullptr;
 }

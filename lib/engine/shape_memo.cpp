@@ -15,10 +15,10 @@ ShapeMemo::ShapeMemo(const Plan& plan) : plan_(plan), versions_(plan.slots.size(
     const graph::Node& node = plan.nodes[unit.nodes[0]].node;
     Memo& memo = steps[i];
     memo.reads_shape = node.domain.empty() && (node.op_type == "Shape" || node.op_type == "Size");
-    const bool derived =
-        graph::Has(node, graph::Fact::kComputesSizes) && std::all_of(unit.inputs.begin(), unit.inputs.end(), [&](int slot) {
-          return slot == kNoSlot || plan.slots[slot].constant || of_shapes[slot];
-        });
+    const bool derived = graph::Has(node, graph::Fact::kComputesSizes) &&
+                         std::all_of(unit.inputs.begin(), unit.inputs.end(), [&](int slot) {
+                           return slot == kNoSlot || plan.slots[slot].constant || of_shapes[slot];
+                         });
     const bool free = std::none_of(unit.outputs.begin(), unit.outputs.end(), [&](int slot) {
       return slot != kNoSlot && plan.slots[slot].encoding;
     });

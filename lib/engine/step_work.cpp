@@ -34,7 +34,8 @@ bool WorthThreads(const Plan& plan, const Step& step, const RunState& state) {
   if (first.size() < 2 || weights == 0 || node.op_type.find("Norm") != std::string::npos)
     return false;
   const bool convolution = node.op_type.find("Conv") != std::string::npos;
-  const auto channels = static_cast<double>(std::max<int64_t>(1, convolution ? first[1] : first.back()));
+  const auto channels =
+      static_cast<double>(std::max<int64_t>(1, convolution ? first[1] : first.back()));
   return elements * weights / channels >= kLeastProducts;
 }
 

@@ -20,9 +20,7 @@ bool TakesPostOps(const graph::Node& node) {
   return false;
 }
 
-bool IsLinear(const graph::Node& node) {
-  return graph::Has(node, graph::Fact::kLayer);
-}
+bool IsLinear(const graph::Node& node) { return graph::Has(node, graph::Fact::kLayer); }
 
 bool IsIntegerProduct(const graph::Node& node) {
   return node.Is("ConvInteger") || node.Is("MatMulInteger");
@@ -100,12 +98,10 @@ class Chainer {
 
  private:
   bool AddNorm(int start, std::vector<Chain>* chains) {
-    const auto norm =
-        MatchNorm(plan_, start, [this](int slot) { return Readers(slot); });
+    const auto norm = MatchNorm(plan_, start, [this](int slot) { return Readers(slot); });
     if (!norm) return false;
-    Chain chain{.nodes = norm->nodes,
-                .inputs = {norm->x},
-                .outputs = plan_.nodes[norm->last].outputs};
+    Chain chain{
+        .nodes = norm->nodes, .inputs = {norm->x}, .outputs = plan_.nodes[norm->last].outputs};
     // Units run one by one if the kernel declines: they, too, need what the nodes read.
     for (int node : norm->nodes) {
       taken_[node] = 1;
@@ -337,7 +333,7 @@ class Chainer {
 
   const Plan& plan_;
   std::vector<std::vector<Reader>> uses_;  // by slot
-  std::vector<char> taken_;             // by node
+  std::vector<char> taken_;                // by node
 };
 
 }  // namespace

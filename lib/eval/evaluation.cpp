@@ -124,8 +124,7 @@ class Evaluator {
     for (size_t i = 0; i < a.size(); ++i) result->agreeing += a[i] == b[i];
   }
 
-  Status AddLabels(const Batch& batch, const std::vector<Tensor>& a,
-                   const std::vector<Tensor>& b) {
+  Status AddLabels(const Batch& batch, const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
     for (size_t i = 0; i < a.size(); ++i) {
       const int64_t classes = ClassesOf(a[i], batch.size);
       if (classes == 0) continue;
@@ -166,8 +165,8 @@ Result<std::vector<size_t>> MatchNames(const std::vector<std::string>& wanted,
   return order;
 }
 
-Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second,
-                            DataSource& data, const EvaluateOptions& options) {
+Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, DataSource& data,
+                            const EvaluateOptions& options) {
   Evaluator evaluator(first, second, options);
   RETURN_IF_ERROR(evaluator.Prepare());
   RETURN_IF_ERROR(data.Rewind());

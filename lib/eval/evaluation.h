@@ -15,11 +15,11 @@ namespace roundel::eval {
 
 struct OutputResult {
   std::string name;
-  quant::ErrorSums error;          // of the second model against the first
+  quant::ErrorSums error;  // of the second model against the first
   bool is_float = false;
   // Rows of class scores, and those with the same top-1; of integers the elements, and equal ones.
   int64_t rows = 0, agreeing = 0;
-  int64_t differing_shapes = 0;    // batches left out because the shapes differ
+  int64_t differing_shapes = 0;  // batches left out because the shapes differ
 
   double AgreePercent() const {  // rows > 0
     return 100.0 * static_cast<double>(agreeing) / static_cast<double>(rows);
@@ -54,8 +54,8 @@ struct Evaluation {
 
 // `second` may be null. Its inputs and outputs are matched with the first's by name, or by position
 // where the counts agree and the names do not.
-Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second,
-                            DataSource& data, const EvaluateOptions& options = {});
+Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, DataSource& data,
+                            const EvaluateOptions& options = {});
 
 struct Gate {
   double min_sqnr = 0;    // dB, of every output; 0 = off

@@ -104,7 +104,7 @@ struct KernelSpec {
   // Of ConvInteger and MatMulInteger: the input of the unit that their sums, cast to float, are
   // multiplied with; `bias` is what is added then.
   int scale_input = -1;
-  bool folded = false;           // `weights` and `bias` hold more than the main node's own
+  bool folded = false;  // `weights` and `bias` hold more than the main node's own
   // By input of the unit, and of its result: the grid that the value lies on, nullptr if on none. A
   // constant's has its codes.
   std::vector<const quant::Encoding*> encodings;

@@ -24,9 +24,9 @@ struct Attribute {
                              std::vector<GraphPtr>>;
   std::string name;
   Value value;
-  std::string ref_name;    // inside functions: takes the value of the function's attribute
+  std::string ref_name;  // inside functions: takes the value of the function's attribute
   std::string doc_string;
-  std::string unknown;     // serialised remainder of the message (lib/io/onnx_read.cpp)
+  std::string unknown;  // serialised remainder of the message (lib/io/onnx_read.cpp)
 };
 
 }  // namespace roundel::graph

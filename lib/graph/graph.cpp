@@ -144,8 +144,7 @@ const Graph::Index& Graph::index() const {
     for (size_t i = 0; i < node->inputs.size(); ++i)
       if (!node->inputs[i].empty())
         made->uses[node->inputs[i]].push_back({node.get(), static_cast<int>(i)});
-    for (const std::string& name : OuterReads(*node))
-      made->uses[name].push_back({node.get(), -1});
+    for (const std::string& name : OuterReads(*node)) made->uses[name].push_back({node.get(), -1});
   }
   index_ = std::move(made);
   return *index_;
@@ -422,8 +421,10 @@ Model Clone(const Model& model) {
   copy.metadata = model.metadata;
   copy.graph = Clone(*model.graph);
   for (const Function& function : model.functions) {
-    Function made{function.name, function.domain, function.doc_string, function.unknown,
-                  function.inputs, function.outputs, function.attributes, function.defaults,
+    Function made{function.name,          function.domain,
+                  function.doc_string,    function.unknown,
+                  function.inputs,        function.outputs,
+                  function.attributes,    function.defaults,
                   function.opset_imports, {}};
     for (const NodePtr& node : function.nodes)
       made.nodes.push_back(std::make_unique<Node>(Clone(*node)));

@@ -18,14 +18,14 @@
 namespace roundel::graph {
 
 struct Node {
-  std::string name;      // may be empty; DisplayName() never is
+  std::string name;  // may be empty; DisplayName() never is
   std::string op_type;
-  std::string domain;    // "" is ai.onnx ("ai.onnx" is normalised to "" on reading)
+  std::string domain;                // "" is ai.onnx ("ai.onnx" is normalised to "" on reading)
   std::vector<std::string> inputs;   // "" = optional input left out
   std::vector<std::string> outputs;  // "" = output not wanted
   std::vector<Attribute> attributes;
   std::string doc_string;
-  std::string unknown;   // serialised fields that this struct does not model
+  std::string unknown;  // serialised fields that this struct does not model
 
   bool Is(const char* type, const char* in_domain = "") const {
     return op_type == type && domain == in_domain;
@@ -59,8 +59,8 @@ struct Dim {
 
 struct ValueInfo {
   std::string name;
-  DType dtype = DType::kUndefined;          // kUndefined: not a tensor, or not known
-  std::optional<std::vector<Dim>> shape;    // nullopt: rank not known
+  DType dtype = DType::kUndefined;        // kUndefined: not a tensor, or not known
+  std::optional<std::vector<Dim>> shape;  // nullopt: rank not known
   std::string doc_string;
   // For types other than plain tensors (sequence, optional, map): the serialised TypeProto, which
   // then holds the whole type. For plain tensors: fields that this struct does not model.
@@ -83,7 +83,7 @@ struct Use {
 
 struct Graph {
   std::string name, doc_string, unknown;
-  std::vector<ValueInfo> inputs;       // may include initializers with a default (IR < 4 style)
+  std::vector<ValueInfo> inputs;  // may include initializers with a default (IR < 4 style)
   std::vector<ValueInfo> outputs;
   std::vector<ValueInfo> value_info;
 
@@ -93,10 +93,10 @@ struct Graph {
 
   // ---- nodes, in execution order
   const std::vector<NodePtr>& nodes() const { return nodes_; }
-  Node* AddNode(Node node);                        // at the end
+  Node* AddNode(Node node);  // at the end
   Node* InsertBefore(const Node* place, Node node);
   Node* InsertAfter(const Node* place, Node node);
-  void RemoveNode(const Node* node);               // its outputs lose their producer
+  void RemoveNode(const Node* node);  // its outputs lose their producer
   void RemoveNodes(const std::function<bool(const Node&)>& should_remove);
   // All nodes at once, for whoever makes a new list of them.
   std::vector<NodePtr> TakeNodes();
@@ -117,7 +117,7 @@ struct Graph {
   void RemoveUnusedInitializers();
 
   // ---- values
-  Node* Producer(const std::string& value) const;             // nullptr: input, initializer, unknown
+  Node* Producer(const std::string& value) const;  // nullptr: input, initializer, unknown
   const std::vector<Use>& Uses(const std::string& value) const;
   bool IsInput(const std::string& value) const;
   bool IsOutput(const std::string& value) const;

@@ -82,9 +82,7 @@ bool AllAre(const std::vector<int64_t>& values, int64_t wanted) {
 
 }  // namespace
 
-bool IsLayerOp(const Node& node) {
-  return Has(node, Fact::kLayer);
-}
+bool IsLayerOp(const Node& node) { return Has(node, Fact::kLayer); }
 
 size_t WeightIndex(const Graph& graph, const Node& layer) {
   const bool left =
@@ -92,9 +90,7 @@ size_t WeightIndex(const Graph& graph, const Node& layer) {
   return left ? 0 : 1;
 }
 
-bool IsConvolution(const WeightedLayer& layer) {
-  return !Has(*layer.node, Fact::kMatrix);
-}
+bool IsConvolution(const WeightedLayer& layer) { return !Has(*layer.node, Fact::kMatrix); }
 
 std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::string* why) {
   if (!IsLayerOp(*node)) return Decline(why, "is not Conv, ConvTranspose, Gemm or MatMul");

@@ -27,8 +27,7 @@ std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, i
   return std::nullopt;
 }
 
-std::vector<LayerSlots> FindWeightSlots(const Graph& graph, const Node& node,
-                                        int64_t weight_rank) {
+std::vector<LayerSlots> FindWeightSlots(const Graph& graph, const Node& node, int64_t weight_rank) {
   if (node.Is("Attention", "com.microsoft")) return {LayerSlots{1, std::nullopt, 1, 0, 1}};
   if (Has(node, Fact::kRecurrent))
     return {LayerSlots{1, std::nullopt, 1, 2, 1}, LayerSlots{2, std::nullopt, 1, 2, 1}};

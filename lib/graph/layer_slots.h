@@ -20,12 +20,10 @@ struct LayerSlots {
 };
 // For Conv, ConvTranspose, Gemm, MatMul, and the table of a Gather; nullopt for other ops. The weight of a
 // MatMul stands on the right, unless the left side alone is constant.
-std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node,
-                                         int64_t weight_rank);
+std::optional<LayerSlots> FindLayerSlots(const Graph& graph, const Node& node, int64_t weight_rank);
 // The weights that may be codes where nothing else of the node is: that of FindLayerSlots, those of
 // LSTM, GRU and RNN ([directions, gates * hidden, inputs], and [.., hidden] of the recurrence), and
 // that of com.microsoft.Attention ([inputs, 3 * hidden]).
-std::vector<LayerSlots> FindWeightSlots(const Graph& graph, const Node& node,
-                                        int64_t weight_rank);
+std::vector<LayerSlots> FindWeightSlots(const Graph& graph, const Node& node, int64_t weight_rank);
 
 }  // namespace roundel::graph

@@ -18,18 +18,18 @@ struct Fact {
     kBroadcasts = 1u << 1,  // that of all inputs by numpy's rule, element by element
     kKeepsRank = 1u << 2,   // the rank of input 0 (that of pointwise operators follows)
     // ---- elements
-    kMoves = 1u << 3,       // elements of the inputs at other places, or some of them
-    kOrders = 1u << 4,      // keeps the order of elements, or selects by it
-    kNormalises = 1u << 5,  // each element from all of an axis in the same way
-    kHasBodies = 1u << 6,   // hands on what sub-graphs make
+    kMoves = 1u << 3,         // elements of the inputs at other places, or some of them
+    kOrders = 1u << 4,        // keeps the order of elements, or selects by it
+    kNormalises = 1u << 5,    // each element from all of an axis in the same way
+    kHasBodies = 1u << 6,     // hands on what sub-graphs make
     kKeepsRanking = 1u << 7,  // the largest element stays the largest along the last axis
-    kLocal = 1u << 8,       // a layer or norm whose result lies where its input does
-    kBounds = 1u << 9,      // limits its input by another
-    kLinear = 1u << 10,     // a sum, a selection or a mean: magnitudes in give magnitudes out
-    kMagnitude = 1u << 11,  // squares or absolute values
+    kLocal = 1u << 8,         // a layer or norm whose result lies where its input does
+    kBounds = 1u << 9,        // limits its input by another
+    kLinear = 1u << 10,       // a sum, a selection or a mean: magnitudes in give magnitudes out
+    kMagnitude = 1u << 11,    // squares or absolute values
     // ---- inputs
-    kSteered = 1u << 12,     // inputs past the first are parameters or stay float in runtimes
-    kOneType = 1u << 13,     // all inputs and the first output have one type
+    kSteered = 1u << 12,      // inputs past the first are parameters or stay float in runtimes
+    kOneType = 1u << 13,      // all inputs and the first output have one type
     kMaskOperand = 1u << 14,  // an operand may be a number that stands for infinity
     // ---- who computes them
     kComputesSizes = 1u << 15,  // pure, and exporters compute sizes with it

@@ -8,9 +8,7 @@
 
 namespace roundel::graph {
 
-std::string OpsetRewriter::FreshName(const std::string& base) {
-  return UniqueName(base, &names_);
-}
+std::string OpsetRewriter::FreshName(const std::string& base) { return UniqueName(base, &names_); }
 
 void OpsetRewriter::SetConstantInput(Node* node, size_t index, const std::string& what,
                                      Tensor value) {

@@ -29,7 +29,9 @@ int64_t BlockOfScales(const Node& dequantize, const Shape& weight, const Shape& 
 
 // Gemm that computes what MatMul with a bias does.
 bool IsPlainGemm(const Node& node, const ProductScope& scope, int64_t columns) {
-  const auto is_one = [&](const char* name) { return std::abs(node.Float(name, 1.0f) - 1) <= 1e-6f; };
+  const auto is_one = [&](const char* name) {
+    return std::abs(node.Float(name, 1.0f) - 1) <= 1e-6f;
+  };
   if (!is_one("alpha") || node.Int("transA", 0) != 0 || node.Int("transB", 0) != 0) return false;
   const std::string& bias = node.input(2);
   if (bias.empty()) return true;

@@ -40,8 +40,8 @@ int64_t ClearSilentChannels(Graph* graph, const ChannelGroup& group) {
   std::vector<bool> silent(bias.size());
   const double factor = kLargestInput * std::fabs(producer.weight_factor);
   for (size_t c = 0; c < bias.size(); ++c)  // even the largest inputs leave the output below zero
-    silent[c] = bias[c] < 0 && !MagnitudesReach(*graph, producer, static_cast<int64_t>(c),
-                                                -bias[c] / factor);
+    silent[c] = bias[c] < 0 &&
+                !MagnitudesReach(*graph, producer, static_cast<int64_t>(c), -bias[c] / factor);
   const int64_t count = std::count(silent.begin(), silent.end(), true);
   if (count == 0) return 0;
   std::vector<double> weight = ReadWeight(*graph, producer);

@@ -81,38 +81,24 @@ bool FillPacked(const std::vector<std::string>& literals, DType type, Tensor* ou
 
 bool Fill(const std::vector<std::string>& literals, DType type, Tensor* out) {
   switch (type) {
-    case DType::kFloat:
-      return FillFrom<float>(literals, out);
-    case DType::kDouble:
-      return FillFrom<double>(literals, out);
+    case DType::kFloat: return FillFrom<float>(literals, out);
+    case DType::kDouble: return FillFrom<double>(literals, out);
     case DType::kFloat16:
-    case DType::kBfloat16:
-      return FillHalf(literals, type, out);
-    case DType::kUint8:
-      return FillFrom<uint8_t>(literals, out);
-    case DType::kInt8:
-      return FillFrom<int8_t>(literals, out);
-    case DType::kUint16:
-      return FillFrom<uint16_t>(literals, out);
-    case DType::kInt16:
-      return FillFrom<int16_t>(literals, out);
-    case DType::kUint32:
-      return FillFrom<uint32_t>(literals, out);
-    case DType::kInt32:
-      return FillFrom<int32_t>(literals, out);
-    case DType::kUint64:
-      return FillFrom<uint64_t>(literals, out);
-    case DType::kInt64:
-      return FillFrom<int64_t>(literals, out);
-    case DType::kBool:
-      return FillBool(literals, out);
+    case DType::kBfloat16: return FillHalf(literals, type, out);
+    case DType::kUint8: return FillFrom<uint8_t>(literals, out);
+    case DType::kInt8: return FillFrom<int8_t>(literals, out);
+    case DType::kUint16: return FillFrom<uint16_t>(literals, out);
+    case DType::kInt16: return FillFrom<int16_t>(literals, out);
+    case DType::kUint32: return FillFrom<uint32_t>(literals, out);
+    case DType::kInt32: return FillFrom<int32_t>(literals, out);
+    case DType::kUint64: return FillFrom<uint64_t>(literals, out);
+    case DType::kInt64: return FillFrom<int64_t>(literals, out);
+    case DType::kBool: return FillBool(literals, out);
     case DType::kInt4:
     case DType::kUint4:
     case DType::kInt2:
-    case DType::kUint2:
-      return FillPacked(literals, type, out);
-    default:
-      return false;
+    case DType::kUint2: return FillPacked(literals, type, out);
+    default: return false;
   }
 }
 

@@ -192,8 +192,8 @@ Result<Json> EntryOf(const std::string& name, const Encoding& e, const std::stri
     ASSIGN_OR_RETURN(Json entry, EntryOf(name, PositiveScales(e), version, graph));
     // The grid that was asked for: the offsets say which side has the one code more. If all of them do on the
     // upper side, readers would take it for a symmetric grid without that code.
-    const bool mixed = std::any_of(e.params.begin(), e.params.end(),
-                                   [](const QParams& p) { return p.scale > 0; });
+    const bool mixed =
+        std::any_of(e.params.begin(), e.params.end(), [](const QParams& p) { return p.scale > 0; });
     if (entry.is_object() && entry.contains("is_sym") && mixed) entry["is_sym"] = e.grid.symmetric;
     return entry;
   }
@@ -261,8 +261,7 @@ Status CheckEncodingForm(const std::string& value, const Encoding& e, const std:
                          const graph::Graph& graph) {
   if (version == "0.6.1" && e.granularity == Granularity::kBlock && !e.grid.is_float())
     return Unsupported(version, "blocks");
-  if (IsVersion2(version) && e.grid.has_scale() &&
-      BitWidth(e.grid.storage_type()) != e.grid.bits)
+  if (IsVersion2(version) && e.grid.has_scale() && BitWidth(e.grid.storage_type()) != e.grid.bits)
     return Unsupported(version, StrCat("a grid of ", e.grid.bits, " bits"));
   const auto shape = FindShape(graph, value);
   if (!shape) return OkStatus();

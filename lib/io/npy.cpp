@@ -12,32 +12,19 @@ namespace {
 
 const char* NpyType(DType type) {
   switch (type) {
-    case DType::kFloat16:
-      return "<f2";
-    case DType::kFloat:
-      return "<f4";
-    case DType::kDouble:
-      return "<f8";
-    case DType::kInt8:
-      return "|i1";
-    case DType::kInt16:
-      return "<i2";
-    case DType::kInt32:
-      return "<i4";
-    case DType::kInt64:
-      return "<i8";
-    case DType::kUint8:
-      return "|u1";
-    case DType::kUint16:
-      return "<u2";
-    case DType::kUint32:
-      return "<u4";
-    case DType::kUint64:
-      return "<u8";
-    case DType::kBool:
-      return "|b1";
-    default:
-      return nullptr;
+    case DType::kFloat16: return "<f2";
+    case DType::kFloat: return "<f4";
+    case DType::kDouble: return "<f8";
+    case DType::kInt8: return "|i1";
+    case DType::kInt16: return "<i2";
+    case DType::kInt32: return "<i4";
+    case DType::kInt64: return "<i8";
+    case DType::kUint8: return "|u1";
+    case DType::kUint16: return "<u2";
+    case DType::kUint32: return "<u4";
+    case DType::kUint64: return "<u8";
+    case DType::kBool: return "|b1";
+    default: return nullptr;
   }
 }
 

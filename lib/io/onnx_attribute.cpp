@@ -128,21 +128,16 @@ Status TakeValue(Type kind, AttributeProto* proto, ReadContext* context,
       attribute->value = std::vector<std::string>(proto->strings().begin(), proto->strings().end());
       proto->clear_strings();
       return OkStatus();
-    case AttributeProto::TENSOR:
-      return TakeTensorValue(proto, context, attribute);
-    case AttributeProto::TENSORS:
-      return TakeTensorValues(proto, context, attribute);
-    case AttributeProto::GRAPHS:
-      return TakeGraphValues(proto, context, attribute);
+    case AttributeProto::TENSOR: return TakeTensorValue(proto, context, attribute);
+    case AttributeProto::TENSORS: return TakeTensorValues(proto, context, attribute);
+    case AttributeProto::GRAPHS: return TakeGraphValues(proto, context, attribute);
     case AttributeProto::GRAPH: {
       if (!proto->has_g()) return ModelError("no graph");
       ASSIGN_OR_RETURN(attribute->value, TakeSubgraph(proto->mutable_g(), context));
       proto->clear_g();
       return OkStatus();
     }
-    default:
-      INVARIANT(false, "attribute kind");
-      return OkStatus();
+    default: INVARIANT(false, "attribute kind"); return OkStatus();
   }
 }
 

@@ -35,8 +35,7 @@ const Child* ChildOf(Kind message, uint32_t field) {
       kNodeOf{Kind::kNode, true}, kAttributeOf{Kind::kAttribute, true},
       kValueOf{Kind::kTensor, false}, kRawDataOf{Kind::kRawData, false};
   switch (message) {
-    case Kind::kModel:
-      return field == onnx::ModelProto::kGraphFieldNumber ? &kGraphOf : nullptr;
+    case Kind::kModel: return field == onnx::ModelProto::kGraphFieldNumber ? &kGraphOf : nullptr;
     case Kind::kGraph:
       return field == onnx::GraphProto::kInitializerFieldNumber ? &kTensorOf
              : field == onnx::GraphProto::kNodeFieldNumber      ? &kNodeOf
@@ -47,8 +46,7 @@ const Child* ChildOf(Kind message, uint32_t field) {
       return field == onnx::AttributeProto::kTFieldNumber ? &kValueOf : nullptr;
     case Kind::kTensor:
       return field == onnx::TensorProto::kRawDataFieldNumber ? &kRawDataOf : nullptr;
-    case Kind::kRawData:
-      return nullptr;
+    case Kind::kRawData: return nullptr;
   }
   return nullptr;
 }
@@ -92,17 +90,12 @@ bool TakeField(Bytes* bytes, Field* field) {
       if (!TakeVarint(bytes, kMaxValue, &length)) return false;
       length = 0;
       break;
-    case kFixed64:
-      length = 8;
-      break;
-    case kFixed32:
-      length = 4;
-      break;
+    case kFixed64: length = 8; break;
+    case kFixed32: length = 4; break;
     case kBytes:
       if (!TakeVarint(bytes, kMaxLength, &length)) return false;
       break;
-    default:
-      return false;
+    default: return false;
   }
   if (length > bytes->size()) return false;
   field->payload = bytes->first(static_cast<size_t>(length));
@@ -200,12 +193,11 @@ int SubgraphDepth(Bytes model) {
     const auto at = [&](int number) { return field == static_cast<uint32_t>(number); };
     if (message == Message::kModel && at(onnx::ModelProto::kGraphFieldNumber))
       return Message::kGraph;
-    if (message == Message::kGraph && at(onnx::GraphProto::kNodeFieldNumber))
-      return Message::kNode;
+    if (message == Message::kGraph && at(onnx::GraphProto::kNodeFieldNumber)) return Message::kNode;
     if (message == Message::kNode && at(onnx::NodeProto::kAttributeFieldNumber))
       return Message::kAttribute;
-    if (message == Message::kAttribute && (at(onnx::AttributeProto::kGFieldNumber) ||
-                                           at(onnx::AttributeProto::kGraphsFieldNumber)))
+    if (message == Message::kAttribute &&
+        (at(onnx::AttributeProto::kGFieldNumber) || at(onnx::AttributeProto::kGraphsFieldNumber)))
       return Message::kGraph;
     return std::nullopt;
   };
@@ -222,7 +214,8 @@ int SubgraphDepth(Bytes model) {
       open.emplace_back(*next, field.payload);
     }
   }
-  return std::max(0, (static_cast<int>(deepest) - 2) / 3);  // model, graph, then three for each level
+  return std::max(0,
+                  (static_cast<int>(deepest) - 2) / 3);  // model, graph, then three for each level
 }
 
 bool ParseCut(const CutMessage& message, onnx::ModelProto* proto) {

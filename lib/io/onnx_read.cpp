@@ -5,8 +5,8 @@
 #include <climits>
 #include <unordered_map>
 
-#include "lib/base/input_file.h"
 #include "lib/base/file.h"
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/graph/check.h"
 #include "lib/graph/forms.h"
@@ -298,8 +298,7 @@ Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string
   if (!parses && SubgraphDepth({static_cast<const std::byte*>(data), bytes}) > kMaxSubgraphDepth)
     return ModelError(StrCat("sub-graphs are nested more than ", kMaxSubgraphDepth,
                              " levels deep, which protobuf does not read"));
-  if (!parses)
-    return ModelError("not an ONNX model, or truncated: it does not parse as protobuf");
+  if (!parses) return ModelError("not an ONNX model, or truncated: it does not parse as protobuf");
   return TakeModel(&proto, TensorFiles(folder));
 }
 
@@ -319,7 +318,8 @@ Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& fi
 }
 
 Result<graph::Model> ReadOnnx(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file, OpenInput(path, ErrorKind::kModel));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const MappedFile> file,
+                   OpenInput(path, ErrorKind::kModel));
   auto model = ParseMappedOnnx(file, FolderOf(path));
   if (!model.ok()) return std::move(model).status().At(StrCat("'", path, "'"));
   return model;

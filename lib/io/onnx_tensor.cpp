@@ -34,18 +34,13 @@ enum class Field { kFloat, kInt32, kInt64, kDouble, kUint64 };
 Field FieldOf(DType type) {
   switch (type) {
     case DType::kFloat:
-    case DType::kComplex64:
-      return Field::kFloat;
+    case DType::kComplex64: return Field::kFloat;
     case DType::kDouble:
-    case DType::kComplex128:
-      return Field::kDouble;
-    case DType::kInt64:
-      return Field::kInt64;
+    case DType::kComplex128: return Field::kDouble;
+    case DType::kInt64: return Field::kInt64;
     case DType::kUint32:
-    case DType::kUint64:
-      return Field::kUint64;
-    default:
-      return Field::kInt32;  // everything of up to 16 bits, and int32
+    case DType::kUint64: return Field::kUint64;
+    default: return Field::kInt32;  // everything of up to 16 bits, and int32
   }
 }
 
@@ -96,15 +91,11 @@ Result<Tensor> TakeTyped(DType type, const Shape& shape, int64_t count, onnx::Te
   };
   Status status;
   switch (FieldOf(type)) {
-    case Field::kFloat:
-      status = take(float{}, proto->mutable_float_data(), "float_data");
-      break;
+    case Field::kFloat: status = take(float{}, proto->mutable_float_data(), "float_data"); break;
     case Field::kDouble:
       status = take(double{}, proto->mutable_double_data(), "double_data");
       break;
-    case Field::kInt64:
-      status = take(int64_t{}, proto->mutable_int64_data(), "int64_data");
-      break;
+    case Field::kInt64: status = take(int64_t{}, proto->mutable_int64_data(), "int64_data"); break;
     case Field::kUint64:
       status = type == DType::kUint64
                    ? take(uint64_t{}, proto->mutable_uint64_data(), "uint64_data")
@@ -235,28 +226,20 @@ void Widen(const Tensor& value, Field* field) {
 
 void PutTyped(const Tensor& value, onnx::TensorProto* proto) {
   switch (FieldOf(value.dtype())) {
-    case Field::kFloat:
-      return Widen<float>(value, proto->mutable_float_data());
-    case Field::kDouble:
-      return Widen<double>(value, proto->mutable_double_data());
-    case Field::kInt64:
-      return Widen<int64_t>(value, proto->mutable_int64_data());
+    case Field::kFloat: return Widen<float>(value, proto->mutable_float_data());
+    case Field::kDouble: return Widen<double>(value, proto->mutable_double_data());
+    case Field::kInt64: return Widen<int64_t>(value, proto->mutable_int64_data());
     case Field::kUint64:
       return value.dtype() == DType::kUint64 ? Widen<uint64_t>(value, proto->mutable_uint64_data())
                                              : Widen<uint32_t>(value, proto->mutable_uint64_data());
-    case Field::kInt32:
-      break;
+    case Field::kInt32: break;
   }
   auto* field = proto->mutable_int32_data();
   switch (value.dtype()) {
-    case DType::kInt32:
-      return Widen<int32_t>(value, field);
-    case DType::kInt16:
-      return Widen<int16_t>(value, field);
-    case DType::kInt8:
-      return Widen<int8_t>(value, field);
-    default:
-      break;
+    case DType::kInt32: return Widen<int32_t>(value, field);
+    case DType::kInt16: return Widen<int16_t>(value, field);
+    case DType::kInt8: return Widen<int8_t>(value, field);
+    default: break;
   }
   return EntryBytes(value.dtype()) == 2 ? Widen<uint16_t>(value, field)
                                         : Widen<uint8_t>(value, field);
@@ -290,8 +273,7 @@ bool PutTensor(const Tensor& value, RawData raw, onnx::TensorProto* proto) {
     PutTyped(value, proto);
     return false;
   }
-  if (raw == RawData::kSet)
-    proto->set_raw_data(value.bytes().data(), value.bytes().size());
+  if (raw == RawData::kSet) proto->set_raw_data(value.bytes().data(), value.bytes().size());
   return true;
 }
 
@@ -306,8 +288,7 @@ bool TakeSparseMark(onnx::TensorProto* proto) {
   return note == kSparse;
 }
 
-Result<Tensor> Densify(const onnx::SparseTensorProto& proto, TensorFiles* files,
-                       int64_t* budget) {
+Result<Tensor> Densify(const onnx::SparseTensorProto& proto, TensorFiles* files, int64_t* budget) {
   onnx::TensorProto values_proto = proto.values(), indices_proto = proto.indices();
   ASSIGN_OR_RETURN(const Tensor values, TakeTensor(&values_proto, files));
   ASSIGN_OR_RETURN(const Tensor indices, TakeTensor(&indices_proto, files));

@@ -336,8 +336,8 @@ Status WriteData(const graph::Graph& graph, const std::vector<Place>& places, At
     const Tensor& value = graph.initializers()[i].value;
     RETURN_IF_ERROR(file->PadTo(value.byte_size() >= kPageFrom ? kPage : kCacheLine));
     INVARIANT(file->position() == places[i].offset, "external data out of place");
-    RETURN_IF_ERROR(PutBytes(
-        value, [&](const void* data, size_t bytes) { return file->Write(data, bytes); }));
+    RETURN_IF_ERROR(
+        PutBytes(value, [&](const void* data, size_t bytes) { return file->Write(data, bytes); }));
   }
   return OkStatus();
 }

@@ -10,11 +10,13 @@ namespace {
 std::optional<graph::LayerSlots> SlotsOf(const graph::Graph& graph, const graph::Use& use,
                                          int64_t rank) {
   const graph::Node& node = *use.node;
-  if (rank < 2 || (node.Is("Gather") && (node.Int("axis", 0) != 0 || rank != 2))) return std::nullopt;
+  if (rank < 2 || (node.Is("Gather") && (node.Int("axis", 0) != 0 || rank != 2)))
+    return std::nullopt;
   // Whoever reads such a file takes the weight of a MatMul to stand on the right.
   if (node.Is("MatMul") && use.index == 0) return std::nullopt;
   for (const graph::LayerSlots& slots : graph::FindWeightSlots(graph, node, rank))
-    if (use.index == static_cast<int>(slots.weight) && std::max(slots.channel_axis, slots.reduce_axis) < rank)
+    if (use.index == static_cast<int>(slots.weight) &&
+        std::max(slots.channel_axis, slots.reduce_axis) < rank)
       return slots;
   return std::nullopt;
 }
@@ -36,7 +38,8 @@ quant::Role FindRole(const graph::Graph& graph, const std::string& name, int bit
   constexpr int64_t kAnyRank = 2;  // of the weight; the place of the bias does not depend on it
   for (const graph::Use& use : graph.Uses(name)) {
     const auto slots = graph::FindLayerSlots(graph, *use.node, kAnyRank);
-    if (slots && slots->bias && use.index == static_cast<int>(*slots->bias)) return quant::Role::kBias;
+    if (slots && slots->bias && use.index == static_cast<int>(*slots->bias))
+      return quant::Role::kBias;
   }
   return quant::Role::kWeight;
 }

@@ -98,7 +98,8 @@ void Put(const report::LayerOutcome& o, ByteWriter* out) {
 report::LayerOutcome ReadOutcome(ByteReader* in) {
   report::LayerOutcome o;
   for (std::string* text : {&o.node, &o.shared_with, &o.note}) *text = in->Text();
-  for (double* number : {&o.error_before, &o.error_after, &o.seconds}) *number = in->Number<double>();
+  for (double* number : {&o.error_before, &o.error_after, &o.seconds})
+    *number = in->Number<double>();
   for (auto* number : {&o.held_out_before, &o.held_out_after, &o.bound}) *number = ReadOptional(in);
   o.columns = in->Number<int64_t>();
   o.inputs = in->Number<int64_t>();
@@ -140,8 +141,10 @@ LayerStore::Keys LayerStore::NextLayer(const Session& session, const UnfoldedLay
   statistics.Add(layer.layer.weight());
   statistics.AddNumber(layer.tap_major());
   // Whether the sums fit, and if not how many columns are kept instead.
-  statistics.AddNumber(SolvingBytes(layer, false) <= memory_bytes_ ? 0 : static_cast<uint64_t>(memory_bytes_));
-  for (const std::string& value : {layer.layer.weight(), layer.layer.input(), layer.layer.node->input(2)})
+  statistics.AddNumber(
+      SolvingBytes(layer, false) <= memory_bytes_ ? 0 : static_cast<uint64_t>(memory_bytes_));
+  for (const std::string& value :
+       {layer.layer.weight(), layer.layer.input(), layer.layer.node->input(2)})
     AddEncoding(session, value, &chain_);
   Hasher solution = chain_;
   solution.Add("solution");

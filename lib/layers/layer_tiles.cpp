@@ -229,9 +229,9 @@ class Tiler {
     std::vector<float> y(weights_.empty() ? 0 : static_cast<size_t>(rows * m_));
     if (!weights_.empty())
       Multiply(rows, reference.data(), weights_[static_cast<size_t>(g)].data(), y.data());
-    const bool same = options_.reference_inputs || std::all_of(pieces.begin(), pieces.end(), [](auto& p) {
-      return p.quantized.empty();
-    });
+    const bool same =
+        options_.reference_inputs ||
+        std::all_of(pieces.begin(), pieces.end(), [](auto& p) { return p.quantized.empty(); });
     if (!same) gather(true, &quantized);
     f_({g, side == 1, rows, same ? reference : quantized, reference, y});
   }

@@ -184,13 +184,13 @@ class Layerwise {
       }
     if (nodes.empty()) return OkStatus();
     const quant::EncodingTable none;
-    return walk::WalkLayers(
-        session_.model, none, nodes, *session_.data, Walk(),
-        [&](size_t i, const walk::LayerInputs* inputs) -> Result<std::string> {
-          ASSIGN_OR_RETURN(LayerStatistics gathered, GatherOf(*sharers[i], *inputs));
-          AddStatistics(std::move(gathered), &of_sharers_[*sharers[i]->first]);
-          return nodes[i]->DisplayName();
-        });
+    return walk::WalkLayers(session_.model, none, nodes, *session_.data, Walk(),
+                            [&](size_t i, const walk::LayerInputs* inputs) -> Result<std::string> {
+                              ASSIGN_OR_RETURN(LayerStatistics gathered,
+                                               GatherOf(*sharers[i], *inputs));
+                              AddStatistics(std::move(gathered), &of_sharers_[*sharers[i]->first]);
+                              return nodes[i]->DisplayName();
+                            });
   }
 
   static void AddStatistics(LayerStatistics more, LayerStatistics* sum) {

@@ -253,7 +253,8 @@ Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer
     if (step < layer.m) account.note.clear();  // of the last rows alone
   }
   solved.outcome = OutcomeOf(account, layer, statistics);
-  solved.outcome.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  solved.outcome.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return solved;
 }
 

@@ -32,22 +32,26 @@ void ForEachRun(const Shape& shape, const Encoding& e, const Body& body) {
   const int64_t blocks = blocked ? Blocks(length, e.block_size) : length;
   ParallelFor(outer * length, std::max<int64_t>(1, kGrain / std::max<int64_t>(1, inner)),
               [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t o = row / length, c = row % length;
-      if (!blocked) {
-        body(row * inner, (row + 1) * inner, c);
-        continue;
-      }
-      const int64_t first = (o * blocks + c / e.block_size) * inner;
-      for (int64_t i = 0; i < inner; ++i) body(row * inner + i, row * inner + i + 1, first + i);
-    }
-  });
+                for (int64_t row = begin; row < end; ++row) {
+                  const int64_t o = row / length, c = row % length;
+                  if (!blocked) {
+                    body(row * inner, (row + 1) * inner, c);
+                    continue;
+                  }
+                  const int64_t first = (o * blocks + c / e.block_size) * inner;
+                  for (int64_t i = 0; i < inner; ++i)
+                    body(row * inner + i, row * inner + i + 1, first + i);
+                }
+              });
 }
 
 DType UnpackedType(const Grid& grid) {
   switch (grid.storage_type()) {
-    case DType::kInt2: case DType::kInt4: return DType::kInt8;
-    case DType::kUint2: case DType::kUint4: case DType::kFloat4E2M1: return DType::kUint8;
+    case DType::kInt2:
+    case DType::kInt4: return DType::kInt8;
+    case DType::kUint2:
+    case DType::kUint4:
+    case DType::kFloat4E2M1: return DType::kUint8;
     default: return grid.storage_type();
   }
 }
@@ -114,8 +118,8 @@ Status CheckEncoding(const Encoding& e, const Shape& shape) {
     return ModelError(StrCat("block size ", e.block_size, " is not positive"));
   const int64_t expected = NumElements(ScaleShape(e, shape));
   if (static_cast<int64_t>(e.params.size()) != expected)
-    return ModelError(StrCat(e.params.size(), " scales for shape ", ShapeString(shape),
-                             " where ", expected, " are needed"));
+    return ModelError(StrCat(e.params.size(), " scales for shape ", ShapeString(shape), " where ",
+                             expected, " are needed"));
   return OkStatus();
 }
 
@@ -179,8 +183,8 @@ Tensor PackCodes(const Tensor& codes, DType storage_type) {
   const auto* in = static_cast<const uint8_t*>(codes.raw());  // int8 and uint8 share their low bits
   const int per_byte = 8 / bits, mask = (1 << bits) - 1;
   for (int64_t i = 0, n = codes.size(); i < n; ++i)
-    out[i / per_byte] = static_cast<uint8_t>(out[i / per_byte] |
-                                             (in[i] & mask) << (i % per_byte * bits));
+    out[i / per_byte] =
+        static_cast<uint8_t>(out[i / per_byte] | (in[i] & mask) << (i % per_byte * bits));
   return packed;
 }
 

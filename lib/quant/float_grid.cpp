@@ -65,18 +65,12 @@ const FloatFormat& FormatOf(DType type) {
   static constexpr FloatFormat kE5M2FNUZ{2, -15, 57344, 0x80, 0x80, 0x80, false};
   static constexpr FloatFormat kE2M1{1, 0, 6, 0x8, 7, 7, true};
   switch (type) {
-    case DType::kFloat8E4M3FN:
-      return kE4M3FN;
-    case DType::kFloat8E4M3FNUZ:
-      return kE4M3FNUZ;
-    case DType::kFloat8E5M2:
-      return kE5M2;
-    case DType::kFloat8E5M2FNUZ:
-      return kE5M2FNUZ;
-    case DType::kFloat4E2M1:
-      return kE2M1;
-    default:
-      INVARIANT(false, "no small float: " + DTypeName(type));
+    case DType::kFloat8E4M3FN: return kE4M3FN;
+    case DType::kFloat8E4M3FNUZ: return kE4M3FNUZ;
+    case DType::kFloat8E5M2: return kE5M2;
+    case DType::kFloat8E5M2FNUZ: return kE5M2FNUZ;
+    case DType::kFloat4E2M1: return kE2M1;
+    default: INVARIANT(false, "no small float: " + DTypeName(type));
   }
 }
 
@@ -100,18 +94,12 @@ int EncodeFloat(const FloatFormat& format, float value, bool saturate) {
 
 DType FloatType(GridKind kind) {
   switch (kind) {
-    case GridKind::kFloat8E4M3FN:
-      return DType::kFloat8E4M3FN;
-    case GridKind::kFloat8E5M2:
-      return DType::kFloat8E5M2;
-    case GridKind::kFloat4E2M1:
-      return DType::kFloat4E2M1;
-    case GridKind::kFloat16:
-      return DType::kFloat16;
-    case GridKind::kBfloat16:
-      return DType::kBfloat16;
-    default:
-      INVARIANT(false, "no grid of floats");
+    case GridKind::kFloat8E4M3FN: return DType::kFloat8E4M3FN;
+    case GridKind::kFloat8E5M2: return DType::kFloat8E5M2;
+    case GridKind::kFloat4E2M1: return DType::kFloat4E2M1;
+    case GridKind::kFloat16: return DType::kFloat16;
+    case GridKind::kBfloat16: return DType::kBfloat16;
+    default: INVARIANT(false, "no grid of floats");
   }
 }
 
@@ -145,16 +133,11 @@ const std::vector<float>& GridLevels(const Grid& grid) {
                                   kE5M2 = numbers(GridKind::kFloat8E5M2),
                                   kE2M1 = numbers(GridKind::kFloat4E2M1), kSigns = {-1, 1};
   switch (grid.kind) {
-    case GridKind::kFloat8E4M3FN:
-      return kE4M3;
-    case GridKind::kFloat8E5M2:
-      return kE5M2;
-    case GridKind::kFloat4E2M1:
-      return kE2M1;
-    case GridKind::kBinary:
-      return kSigns;
-    default:
-      INVARIANT(false, "levels of " + grid.Name());
+    case GridKind::kFloat8E4M3FN: return kE4M3;
+    case GridKind::kFloat8E5M2: return kE5M2;
+    case GridKind::kFloat4E2M1: return kE2M1;
+    case GridKind::kBinary: return kSigns;
+    default: INVARIANT(false, "levels of " + grid.Name());
   }
 }
 

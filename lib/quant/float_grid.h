@@ -19,8 +19,8 @@ namespace roundel::quant {
 struct FloatFormat {
   int mantissa_bits, min_exponent;
   float max;
-  int sign_bit;        // of the code
-  int nan, overflow;   // codes; `overflow` without its sign, where there is no saturation
+  int sign_bit;       // of the code
+  int nan, overflow;  // codes; `overflow` without its sign, where there is no saturation
   bool negative_zero;
 };
 // float8e4m3fn, float8e4m3fnuz, float8e5m2, float8e5m2fnuz or float4e2m1.

@@ -117,8 +117,7 @@ inline float Dequantize(int32_t q, QParams p) {
 void QuantizeRun(const float* from, int8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 void QuantizeRun(const float* from, uint8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 void QuantizeRun(const float* from, int16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
-void QuantizeRun(const float* from, uint16_t* to, int64_t n, QParams p, int32_t qmin,
-                 int32_t qmax);
+void QuantizeRun(const float* from, uint16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 // data[i] = Dequantize(Quantize(data[i])), vectorised over and in parallel. In place when to == from.
 void FakeQuantize(const float* from, float* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 // The same on any grid.

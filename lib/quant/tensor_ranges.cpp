@@ -110,15 +110,9 @@ Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& lay
   std::vector<Scan> scans;
   const Layout l = SplitAt(value.shape(), layout.axis);
   switch (layout.granularity) {
-    case Granularity::kTensor:
-      scans = {*all};
-      break;
-    case Granularity::kChannel:
-      scans = ScanChannels(x, l);
-      break;
-    case Granularity::kBlock:
-      scans = ScanBlocks(x, l, layout.block_size);
-      break;
+    case Granularity::kTensor: scans = {*all}; break;
+    case Granularity::kChannel: scans = ScanChannels(x, l); break;
+    case Granularity::kBlock: scans = ScanBlocks(x, l, layout.block_size); break;
   }
   std::vector<Range> ranges;
   for (const Scan& scan : scans)

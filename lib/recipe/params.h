@@ -13,17 +13,17 @@
 
 namespace roundel::recipe {
 
-using ParamValue = std::variant<bool, int64_t, double, std::string, std::vector<double>,
-                                std::vector<std::string>>;
+using ParamValue =
+    std::variant<bool, int64_t, double, std::string, std::vector<double>, std::vector<std::string>>;
 
 struct ParamSpec {
   std::string name;
-  ParamValue default_value;           // its alternative is the parameter's type
-  std::string help;                   // one line, no full stop
+  ParamValue default_value;                               // its alternative is the parameter's type
+  std::string help;                                       // one line, no full stop
   double min = -std::numeric_limits<double>::infinity();  // of numbers and list elements
   double max = std::numeric_limits<double>::infinity();
-  std::vector<std::string> choices;   // of strings and string lists; empty = any
-  std::string unit;                   // "images", "bits"; "" = none
+  std::vector<std::string> choices;  // of strings and string lists; empty = any
+  std::string unit;                  // "images", "bits"; "" = none
 };
 using ParamSpecs = std::vector<ParamSpec>;
 

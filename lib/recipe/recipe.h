@@ -48,10 +48,10 @@ struct Rule {
 };
 
 struct Recipe {
-  std::string source;                       // file name for messages
-  std::map<std::string, Params> sections;   // every section of the spec, defaults filled in
+  std::string source;                      // file name for messages
+  std::map<std::string, Params> sections;  // every section of the spec, defaults filled in
   std::vector<Step> steps;
-  std::vector<Rule> rules;                  // in file order
+  std::vector<Rule> rules;  // in file order
 
   const Params& Section(const std::string& name) const;
 };

@@ -184,14 +184,10 @@ const YamlNode* YamlNode::Find(const std::string& key) const {
 
 const char* YamlNode::KindName() const {
   switch (kind) {
-    case Kind::kNull:
-      return "nothing";
-    case Kind::kScalar:
-      return "a single value";
-    case Kind::kList:
-      return "a list";
-    case Kind::kMap:
-      return "a map (key: value)";
+    case Kind::kNull: return "nothing";
+    case Kind::kScalar: return "a single value";
+    case Kind::kList: return "a list";
+    case Kind::kMap: return "a map (key: value)";
   }
   return "";
 }

@@ -12,10 +12,10 @@ namespace roundel::report {
 
 // One thing that a pass did or declined to do, and why.
 struct Record {
-  std::string subject;   // node or value
-  std::string action;    // "folded", "declined", "replaced", ...
-  std::string reason;    // or detail
-  double seconds = 0;    // that it took, if that is worth telling
+  std::string subject;  // node or value
+  std::string action;   // "folded", "declined", "replaced", ...
+  std::string reason;   // or detail
+  double seconds = 0;   // that it took, if that is worth telling
 };
 
 // What rounding the weights of one layer came to. Errors are those of the layer's output, relative to
@@ -26,9 +26,9 @@ struct LayerOutcome {
   std::optional<double> held_out_before, held_out_after;
   std::optional<double> bound;  // no codes reach less
   int64_t columns = 0, inputs = 0;
-  bool on_columns = false;   // solved in the space of its columns, of which there are few
-  std::string shared_with;   // the layer that was solved for both; then nothing else is known here
-  std::string note;          // of the method
+  bool on_columns = false;  // solved in the space of its columns, of which there are few
+  std::string shared_with;  // the layer that was solved for both; then nothing else is known here
+  std::string note;         // of the method
   double seconds = 0;
 
   bool starved() const { return shared_with.empty() && columns < inputs; }
@@ -40,7 +40,7 @@ using MetricValue = std::variant<double, int64_t, bool, std::string>;
 
 struct PassReport {
   std::string name;
-  std::string outcome;   // "changed", "unchanged"
+  std::string outcome;  // "changed", "unchanged"
   double seconds = 0;
   int64_t peak_rss_bytes = 0;
   int64_t resumed = 0;  // layers whose solution an earlier run had left
@@ -62,7 +62,8 @@ struct Report {
   std::vector<PassReport> passes;
   std::vector<Record> float_nodes;  // nodes that stay float: name, op type, why
   std::vector<std::string> warnings;
-  std::vector<std::pair<std::string, MetricValue>> timing;  // seconds, bytes of memory: differ per run
+  std::vector<std::pair<std::string, MetricValue>>
+      timing;  // seconds, bytes of memory: differ per run
 
   void Fact(std::string name, MetricValue value) {
     facts.emplace_back(std::move(name), std::move(value));
@@ -74,6 +75,6 @@ std::string TextTable(const std::vector<std::vector<std::string>>& rows);
 // One object, keys in a fixed order: facts, passes, float_nodes, warnings, timing. Whatever differs between two
 // runs of the same recipe stands under "timing". Numbers that are not finite become null.
 std::string ReportJson(const Report& report);
-int64_t PeakRssBytes();                        // of this process so far
+int64_t PeakRssBytes();  // of this process so far
 
 }  // namespace roundel::report

@@ -38,16 +38,16 @@ struct StatisticsFiles {
 
 // What is known of the model.
 struct ModelState {
-  graph::Model model;                          // float32
+  graph::Model model;  // float32
   // The model's graph as it runs, while a pass sees it with the bodies of control flow laid out;
   // nullptr: model.graph.
   std::shared_ptr<graph::Graph> running_graph;
-  target::FloatTypes types;                    // what its values have in the file
+  target::FloatTypes types;  // what its values have in the file
   quant::EncodingTable encodings;
   target::Profile target;
   target::GridChoice grids;
-  std::optional<target::Placement> placement;  // set by the pass that assigns grids
-  std::vector<target::ConstantCopy> copies;    // that it made of the model's constants
+  std::optional<target::Placement> placement;           // set by the pass that assigns grids
+  std::vector<target::ConstantCopy> copies;             // that it made of the model's constants
   std::map<std::string, OutputMoments> output_moments;  // by the layer's output value
   std::map<std::string, quant::InputMean> input_means;  // by value; of layers with weights
   std::set<std::string> corrected_biases;               // by the layer's output value

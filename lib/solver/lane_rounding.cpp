@@ -76,8 +76,7 @@ void LaneBatch::BeginLowRank(int64_t begin, int64_t end) {
   const int64_t c = factor_.columns, size = end - begin;
   sums_.resize(static_cast<size_t>(c * kLanes));
   // sums += u^T error over the positions rounded since
-  AddProduct(c, kLanes, begin - summed_, 1.0f,
-             Strided<float>{factor_.u.data() + summed_ * c, c, 1},
+  AddProduct(c, kLanes, begin - summed_, 1.0f, Strided<float>{factor_.u.data() + summed_ * c, c, 1},
              error_.data() + summed_ * kLanes, kLanes, sums_.data(), kLanes);
   summed_ = begin;
   std::vector<float> v(static_cast<size_t>(c * size));  // [c, size]
@@ -99,8 +98,7 @@ void LaneBatch::Try(const LaneLevels& levels, float* loss) {
     RoundPosition(levels, factor_.T[p], feedback_, trial_.data() + (p - begin_) * kLanes,
                   target_.data() + p * kLanes, trial_error_.data(), trial_levels_.data(), loss);
     for (int64_t i = p + 1; i < end_; ++i)
-      AddFeedback(Feedback(p, i), trial_error_.data(),
-                  trial_.data() + (i - begin_) * kLanes);
+      AddFeedback(Feedback(p, i), trial_error_.data(), trial_.data() + (i - begin_) * kLanes);
   }
 }
 

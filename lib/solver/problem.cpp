@@ -20,7 +20,6 @@ constexpr double kDeadShare = 1e-3;
 // With fewer columns than inputs H is singular: a ridge of this share, at least, tells its inverse.
 constexpr double kLeastRidge = 1e-6;
 
-
 // [n] inputs whose mean is all that they have; their weights have no part in the centred errors.
 std::vector<bool> Constants(const Gram& gram) {
   std::vector<bool> constant(static_cast<size_t>(gram.n));
@@ -231,8 +230,8 @@ bool SetRidge(const Objective& objective, double ridge, Problem* problem) {
   if (objective.low_rank.used()) {
     problem->low_rank = objective.low_rank;
     for (int64_t i = 0; i < n; ++i)
-      problem->low_rank.ridge[i] = static_cast<float>(
-          std::max(ridge, kLeastRidge) * (Diagonal(objective, i) + kDeadShare * mean));
+      problem->low_rank.ridge[i] = static_cast<float>(std::max(ridge, kLeastRidge) *
+                                                      (Diagonal(objective, i) + kDeadShare * mean));
     return true;
   }
   problem->H = objective.H;

@@ -46,9 +46,9 @@ Status CheckSpec(Layer layer, const GridSpec& spec) {
   for (const Problem& p : layer) {
     const auto m = static_cast<size_t>(p.m), n = static_cast<size_t>(p.n);
     const LowRank& low = p.low_rank;
-    const bool fits = low.used() ? low.ridge.size() == n &&
-                                       low.u.size() == n * static_cast<size_t>(low.columns)
-                                 : p.H.size() == n * n;
+    const bool fits =
+        low.used() ? low.ridge.size() == n && low.u.size() == n * static_cast<size_t>(low.columns)
+                   : p.H.size() == n * n;
     if (p.m != layer[0].m || p.n != layer[0].n || !fits || p.target.size() != m * n ||
         p.w.size() != m * n)
       return UsageError("the groups of a layer differ in size");

@@ -52,7 +52,7 @@ class DynamicWriter {
     for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
     for (const auto& node : g_.nodes())
       if (!layers_.contains(MainOutput(*node)) ||
-          !(node->Is("LSTM")                            ? WriteLstm(*node)
+          !(node->Is("LSTM")                        ? WriteLstm(*node)
             : node->Is("Attention", kContribDomain) ? WriteAttention(*node)
                                                     : Write(*node)))
         made_->AddNode(Node(*node));
@@ -158,15 +158,15 @@ class DynamicWriter {
     for (const quant::QParams& p : e.params) scales.push_back(p.scale);
     const Shape shape = by_column ? Shape{std::ssize(scales)} : Shape{};
     const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(*weight, e);
-    Node made{.name = names_.Fresh(node.NameOrOutput() + "_quant"),
-              .op_type = "QAttention",
-              .domain = kContribDomain,
-              .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), node.input(2),
-                         x.scale,
-                         AddConstant(value + kScaleSuffix, Tensor::FromVector(shape, scales)),
-                         node.input(3), x.zero_point, ZeroPoint(value, e, false), node.input(4)},
-              .outputs = node.outputs,
-              .attributes = node.attributes};
+    Node made{
+        .name = names_.Fresh(node.NameOrOutput() + "_quant"),
+        .op_type = "QAttention",
+        .domain = kContribDomain,
+        .inputs = {x.codes, AddConstant(value + kQuantizedSuffix, codes), node.input(2), x.scale,
+                   AddConstant(value + kScaleSuffix, Tensor::FromVector(shape, scales)),
+                   node.input(3), x.zero_point, ZeroPoint(value, e, false), node.input(4)},
+        .outputs = node.outputs,
+        .attributes = node.attributes};
     while (made.inputs.back().empty()) made.inputs.pop_back();
     made_->AddNode(std::move(made));
     written_.insert(value);
@@ -209,8 +209,8 @@ class DynamicWriter {
     });
     if (!transposed || alone) {
       const Tensor codes = e.codes ? *e.codes : quant::QuantizeTensor(weight, e);
-      return known->second = AddConstant(value + kQuantizedSuffix,
-                                         transposed ? Transposed(codes) : codes);
+      return known->second =
+                 AddConstant(value + kQuantizedSuffix, transposed ? Transposed(codes) : codes);
     }
     const auto [plain, first] = codes_.try_emplace({value, false});
     if (first)
@@ -249,11 +249,11 @@ class DynamicWriter {
     const bool conv = node.Is("Conv");
     const std::string& output = node.output(0);
     const std::string sum = names_.Fresh(output + "_quantized_sum");
-    Node product{.name = names_.Fresh(node.NameOrOutput() + "_quant"),
-                 .op_type = conv ? "ConvInteger" : "MatMulInteger",
-                 .inputs = {x.codes, Codes(node, value, e), x.zero_point,
-                            ZeroPoint(value, e, conv)},
-                 .outputs = {sum}};
+    Node product{
+        .name = names_.Fresh(node.NameOrOutput() + "_quant"),
+        .op_type = conv ? "ConvInteger" : "MatMulInteger",
+        .inputs = {x.codes, Codes(node, value, e), x.zero_point, ZeroPoint(value, e, conv)},
+        .outputs = {sum}};
     if (conv) product.attributes = node.attributes;
     made_->AddNode(std::move(product));
     const std::string cast = names_.Fresh(output + "_sum");

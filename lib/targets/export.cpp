@@ -29,8 +29,7 @@ ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
                   .contrib_qdq = profile.contrib_qdq,
                   .e8m0_scales = profile.e8m0_scales,
                   .quantizes_between_pairs = profile.quantizes_between_pairs,
-                  .matmul_channel_rank =
-                      rank == profile.max_channel_rank.end() ? 0 : rank->second,
+                  .matmul_channel_rank = rank == profile.max_channel_rank.end() ? 0 : rank->second,
                   .min_opset = profile.min_opset},
           .rounds_product_inputs = profile.rounds_product_inputs,
           .accuracy_level = profile.accuracy_level,

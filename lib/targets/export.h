@@ -21,9 +21,9 @@ struct ExportOptions {
   QdqOptions qdq;
   std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
   bool rounds_product_inputs = false;  // Profile::rounds_product_inputs, noted in the metadata
-  int64_t accuracy_level = 0;  // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
-  std::set<std::string> kept_float = {};         // Placement::kept_float
-  FloatTypes types = {};       // of the values in the file, where the model has been widened
+  int64_t accuracy_level = 0;          // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
+  std::set<std::string> kept_float = {};  // Placement::kept_float
+  FloatTypes types = {};  // of the values in the file, where the model has been widened
   NarrowOptions narrow = {};
 };
 

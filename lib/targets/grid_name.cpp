@@ -57,24 +57,17 @@ bool GridAllowed(const quant::Grid& grid, const std::set<std::string>& allowed) 
 int64_t QuantizeOpset(DType type) {
   switch (type) {
     case DType::kInt2:
-    case DType::kUint2:
-      return 25;
-    case DType::kFloat8E8M0:
-      return 24;
-    case DType::kFloat4E2M1:
-      return 23;
+    case DType::kUint2: return 25;
+    case DType::kFloat8E8M0: return 24;
+    case DType::kFloat4E2M1: return 23;
     case DType::kInt4:
     case DType::kUint4:
     case DType::kInt16:
-    case DType::kUint16:
-      return 21;
+    case DType::kUint16: return 21;
     case DType::kFloat8E4M3FN:
-    case DType::kFloat8E5M2:
-      return 19;
-    case DType::kBfloat16:
-      return 13;  // of Cast
-    default:
-      return 10;
+    case DType::kFloat8E5M2: return 19;
+    case DType::kBfloat16: return 13;  // of Cast
+    default: return 10;
   }
 }
 

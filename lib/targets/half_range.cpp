@@ -49,7 +49,8 @@ HalfFit FitOf(const Node& node, const Tensor& value, DType type) {
     }
     vanishes |= x != 0 && Rounded(x, type) == 0;
   }
-  if (beyond) return graph::Has(node, graph::Fact::kMaskOperand) ? HalfFit::kClamps : HalfFit::kTooLarge;
+  if (beyond)
+    return graph::Has(node, graph::Fact::kMaskOperand) ? HalfFit::kClamps : HalfFit::kTooLarge;
   return vanishes && value.size() <= kFew ? HalfFit::kVanishes : HalfFit::kFits;
 }
 

@@ -13,8 +13,8 @@ struct LayerForms {
   int64_t dynamic = 0;      // on integers that are made at run time
   int64_t packed = 0;       // MatMulNBits: weights are unpacked inside of the kernel
   int64_t dequantized = 0;  // in floats, from weights that are dequantized in every run
-  int64_t products = 0;     // of these, whose input ONNX Runtime rounds (lib/graph/rounded_products.h)
-  int64_t floats = 0;       // with float weights, or between activations
+  int64_t products = 0;  // of these, whose input ONNX Runtime rounds (lib/graph/rounded_products.h)
+  int64_t floats = 0;    // with float weights, or between activations
 };
 
 LayerForms CountLayerForms(const graph::Model& model);

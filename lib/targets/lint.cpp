@@ -168,7 +168,8 @@ class Linter {
                    const Encoding& e) {
     const Tensor* constant = g.Constant(value);
     for (const graph::Use& use : g.Uses(value)) {
-      const auto slots = constant ? graph::FindLayerSlots(g, *use.node, constant->rank()) : std::nullopt;
+      const auto slots =
+          constant ? graph::FindLayerSlots(g, *use.node, constant->rank()) : std::nullopt;
       if (!slots || use.index != static_cast<int>(slots->weight)) continue;
       const bool weight_only = IsWeightOnly(table, *use.node, *slots);
       if (use.node->Is("MatMul") && slots->weight == 0 && !weight_only) continue;  // an operand

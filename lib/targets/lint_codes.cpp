@@ -44,9 +44,9 @@ class CodesLinter {
   void CheckQuantizer() {
     const Tensor *data = Constant(0), *scale = Constant(1), *zero_point = Constant(2);
     const bool contrib = !node_.domain.empty();
-    const DType type = zero_point                            ? zero_point->dtype()
-                       : data && IsDequantizeNode(node_)     ? data->dtype()
-                                                             : DType::kUndefined;
+    const DType type = zero_point                        ? zero_point->dtype()
+                       : data && IsDequantizeNode(node_) ? data->dtype()
+                                                         : DType::kUndefined;
     if (type != DType::kUndefined) CheckType(type, contrib);
     if (data && IsDequantizeNode(node_) && zero_point && data->dtype() != zero_point->dtype())
       Add(StrCat("codes of ", DTypeName(data->dtype()), ", a zero point of ",
@@ -87,7 +87,8 @@ class CodesLinter {
     Shape wanted = {data->dim(axis)};
     if (block > 0) {
       wanted = data->shape();
-      wanted[static_cast<size_t>(axis)] = data->dim(axis) == 0 ? 0 : (data->dim(axis) - 1) / block + 1;
+      wanted[static_cast<size_t>(axis)] =
+          data->dim(axis) == 0 ? 0 : (data->dim(axis) - 1) / block + 1;
     }
     if (scale.shape() != wanted)
       Add(StrCat("scales of shape ", ShapeString(scale.shape())),
@@ -141,8 +142,8 @@ class CodesLinter {
       const Tensor* p = Constant(i);
       if (!b || !p || p->size() == 1) continue;
       const bool list = b->rank() == 2 && p->rank() == 1 && p->dim(0) == b->dim(1);
-      const bool whole = b->rank() >= 2 && p->rank() == b->rank() &&
-                         p->dim(p->rank() - 2) == 1 && p->dim(p->rank() - 1) == b->dim(b->rank() - 1);
+      const bool whole = b->rank() >= 2 && p->rank() == b->rank() && p->dim(p->rank() - 2) == 1 &&
+                         p->dim(p->rank() - 1) == b->dim(b->rank() - 1);
       if (!list && !whole)
         Add(StrCat("scales or zero points of shape ", ShapeString(p->shape())),
             StrCat("a weight of shape ", ShapeString(b->shape()), " cannot have these"),

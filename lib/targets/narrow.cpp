@@ -215,12 +215,9 @@ class Narrower {
         !IsFloat32Only(node, context_.opset))
       return nodes_.Wanted(node.inputs[i]);  // nothing is known of it: as it was
     switch (InputSlot(node, i, context_.opset)) {
-      case FloatSlot::kFloat32:
-        return DType::kFloat;
-      case FloatSlot::kFree:
-        return DType::kUndefined;
-      default:
-        return type;
+      case FloatSlot::kFloat32: return DType::kFloat;
+      case FloatSlot::kFree: return DType::kUndefined;
+      default: return type;
     }
   }
 

@@ -54,7 +54,8 @@ bool NodeSorter::HasFloats(const Node& node) const {
 NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   if (node.domain == graph::kBodyDomain) return {};
   for (Exclude& exclude : excludes_) {
-    const bool hit = exclude.pattern.Matches(node.NameOrOutput()) || exclude.pattern.Matches(node.op_type);
+    const bool hit =
+        exclude.pattern.Matches(node.NameOrOutput()) || exclude.pattern.Matches(node.op_type);
     if (!hit) continue;
     exclude.matched = true;
     if (!HasFloats(node)) return {};
@@ -121,7 +122,8 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   if (rule && rule->tensor.empty() && rule->float_weights)
     return {Kind::kFloat, "a rule leaves it float"};
   const std::string op = node.domain.empty() ? node.op_type : node.domain + "." + node.op_type;
-  const bool known = profile_.weight_only_ops.contains(op) && !graph::FindWeightSlots(g_, node, 2).empty();
+  const bool known =
+      profile_.weight_only_ops.contains(op) && !graph::FindWeightSlots(g_, node, 2).empty();
   if (!known && HoldsWeights(node))
     return {Kind::kFloat, StrCat("op ", op, " has no form with its weights as codes")};
   if (!known) return {Kind::kFloat, "activations stay float"};

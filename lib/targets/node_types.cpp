@@ -30,8 +30,7 @@ bool IsIntegerSum(const Node* node) {
 bool CrashesRuntime(const Graph& g, const Node& node) {
   if (!node.Is("Transpose")) return false;
   const std::vector<int64_t> perm = node.Ints("perm");
-  if (perm.size() < 3 || perm.front() == 0 ||
-      perm.back() != static_cast<int64_t>(perm.size()) - 1)
+  if (perm.size() < 3 || perm.front() == 0 || perm.back() != static_cast<int64_t>(perm.size()) - 1)
     return false;
   const std::vector<graph::Use>& uses = g.Uses(node.output(0));
   return std::any_of(uses.begin(), uses.end(),

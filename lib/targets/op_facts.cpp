@@ -31,9 +31,7 @@ std::vector<size_t> DataInputs(const Node& node) {
   return all;
 }
 
-bool IsRecurrent(const Node& node) {
-  return graph::Has(node, graph::Fact::kRecurrent);
-}
+bool IsRecurrent(const Node& node) { return graph::Has(node, graph::Fact::kRecurrent); }
 
 bool IsFloatLayer(const Node& node) {
   return IsRecurrent(node) || node.Is("Attention", "com.microsoft");

@@ -199,13 +199,12 @@ class Packer {
     const int64_t block_bytes = rows.block * rows.bits / 8;
     Tensor packed = PackedCodes(rows, codes, rows.blocks() * rows.block);
     packed = packed.Reshaped({rows.n, rows.blocks(), block_bytes});
-    Node made_node{
-        .name = names_.Fresh(node.NameOrOutput() + suffix),
-        .op_type = "MatMulNBits",
-        .domain = kContribDomain,
-        .inputs = {node.input(0), Constant(value, suffix, packed, made),
-                   Constant(value, suffix + "_scales", ScaleRows(rows), made)},
-        .outputs = node.outputs};
+    Node made_node{.name = names_.Fresh(node.NameOrOutput() + suffix),
+                   .op_type = "MatMulNBits",
+                   .domain = kContribDomain,
+                   .inputs = {node.input(0), Constant(value, suffix, packed, made),
+                              Constant(value, suffix + "_scales", ScaleRows(rows), made)},
+                   .outputs = node.outputs};
     if (!HasMiddleZeroPoints(rows))
       made_node.inputs.push_back(
           Constant(value, suffix + "_zero_points", PackedZeroPoints(rows), made));

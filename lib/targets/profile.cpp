@@ -49,9 +49,8 @@ class Reader {
   }
 
   Status ReadKey(const std::string& key, const YamlNode& node) {
-    const std::map<std::string, std::string*> texts = {{"name", &profile_.name},
-                                                       {"summary", &profile_.summary},
-                                                       {"format", &profile_.format}};
+    const std::map<std::string, std::string*> texts = {
+        {"name", &profile_.name}, {"summary", &profile_.summary}, {"format", &profile_.format}};
     const std::map<std::string, bool*> flags = {
         {"per_channel", &profile_.per_channel},
         {"quantize_bias", &profile_.quantize_bias},
@@ -73,11 +72,16 @@ class Reader {
         {"op_activation_grids", &profile_.op_activation_grids},
         {"op_weight_grids", &profile_.op_weight_grids}};
     const std::map<std::string, std::set<std::string>*> lists = {
-        {"per_tensor_ops", &profile_.per_tensor_ops},   {"block_ops", &profile_.block_ops},
-        {"weight_only_ops", &profile_.weight_only_ops}, {"float_outputs", &profile_.float_outputs},
-        {"modes", &profile_.modes},                     {"formats", &profile_.formats},
-        {"domains", &profile_.domains},                 {"anchors", &profile_.anchors},
-        {"island_ends", &profile_.island_ends},         {"float_results", &profile_.float_results}};
+        {"per_tensor_ops", &profile_.per_tensor_ops},
+        {"block_ops", &profile_.block_ops},
+        {"weight_only_ops", &profile_.weight_only_ops},
+        {"float_outputs", &profile_.float_outputs},
+        {"modes", &profile_.modes},
+        {"formats", &profile_.formats},
+        {"domains", &profile_.domains},
+        {"anchors", &profile_.anchors},
+        {"island_ends", &profile_.island_ends},
+        {"float_results", &profile_.float_results}};
     const std::map<std::string, int64_t*> numbers = {{"min_opset", &profile_.min_opset},
                                                      {"max_opset", &profile_.max_opset},
                                                      {"block_size", &profile_.block_size},
@@ -93,7 +97,8 @@ class Reader {
     if (const auto it = grids.find(key); it != grids.end()) return ReadGrid(node, it->second);
     if (const auto it = sets.find(key); it != sets.end()) return ReadGridTypes(node, it->second);
     if (const auto it = policies.find(key); it != policies.end()) return ReadOps(node, it->second);
-    if (const auto it = op_sets.find(key); it != op_sets.end()) return ReadOpGrids(node, it->second);
+    if (const auto it = op_sets.find(key); it != op_sets.end())
+      return ReadOpGrids(node, it->second);
     if (const auto it = lists.find(key); it != lists.end()) return ReadSet(node, it->second);
     if (const auto it = types.find(key); it != types.end()) return ReadFloatTypes(node, it->second);
     if (const auto it = numbers.find(key); it != numbers.end())
@@ -105,8 +110,12 @@ class Reader {
     if (key == "fixed_output_ranges") return ReadRanges(node, &profile_.fixed_output_ranges);
     if (key == "fixed_output_ranges_16") return ReadRanges(node, &profile_.fixed_output_ranges_16);
 
-    std::vector<std::string> known = {"base", "mode", "block_sizes", "max_channel_rank",
-                                      "min_real_range", "fixed_output_ranges",
+    std::vector<std::string> known = {"base",
+                                      "mode",
+                                      "block_sizes",
+                                      "max_channel_rank",
+                                      "min_real_range",
+                                      "fixed_output_ranges",
                                       "fixed_output_ranges_16"};
     const auto add_keys = [&known](const auto& table) {
       for (const auto& [name, unused] : table) known.push_back(name);
@@ -146,7 +155,9 @@ class Reader {
 
   Status ReadGrid(const YamlNode& node, quant::Grid* out) const {
     const auto grid = node.IsScalar() ? ParseGridName(node.scalar) : std::nullopt;
-    if (!grid) return Error(node, "expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'");
+    if (!grid)
+      return Error(node,
+                   "expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'");
     *out = *grid;
     return OkStatus();
   }
@@ -193,7 +204,8 @@ class Reader {
     for (const std::string& name : names) {
       const DType type = ParseDType(name);
       if (!graph::IsHalf(type) && type != DType::kDouble)
-        return Error(node, StrCat("'", ForMessage(name), "' is none of float16, bfloat16, float64"));
+        return Error(node,
+                     StrCat("'", ForMessage(name), "' is none of float16, bfloat16, float64"));
       out->insert(type);
     }
     return OkStatus();
@@ -257,7 +269,8 @@ class Reader {
 
   Status ReadWidth(const YamlNode& node, double* out) const {
     const auto width = node.IsScalar() ? ToReal(node.scalar) : std::nullopt;
-    if (!width || !(*width >= 0 && *width < 1e30)) return Error(node, "expected a width of a range");
+    if (!width || !(*width >= 0 && *width < 1e30))
+      return Error(node, "expected a width of a range");
     *out = *width;
     return OkStatus();
   }

@@ -50,9 +50,9 @@ struct Profile {
   // Where inputs are quantized, weights of these ops have a scale per channel up to this rank only:
   // operators on codes (QLinearMatMul, MatMulInteger) take a list of scales for matrices alone.
   std::map<std::string, int64_t> max_channel_rank = {{"MatMul", 2}};
-  std::set<std::string> block_ops;       // only their weights may have blocks; empty: all
-  int64_t block_size = 0;                // default granularity: blocks of so many; 0: channels
-  std::set<int64_t> block_sizes;         // allowed; empty: any
+  std::set<std::string> block_ops;  // only their weights may have blocks; empty: all
+  int64_t block_size = 0;           // default granularity: blocks of so many; 0: channels
+  std::set<int64_t> block_sizes;    // allowed; empty: any
   // Layers whose weights may be quantized while their inputs stay float.
   std::set<std::string> weight_only_ops = {"Conv", "ConvTranspose", "Gather", "Gemm", "MatMul"};
   std::set<std::string> float_outputs;  // ops that are quantized on their inputs only
@@ -66,8 +66,8 @@ struct Profile {
   // Chains of op types without branches that run as one: only what leaves the last is quantized.
   std::vector<std::vector<std::string>> supergroups;
   ActivationMode mode = ActivationMode::kStatic;
-  std::set<std::string> modes;  // allowed ("static", "dynamic", "float"); empty: any
-  std::string format = "qdq";   // what export writes
+  std::set<std::string> modes;    // allowed ("static", "dynamic", "float"); empty: any
+  std::string format = "qdq";     // what export writes
   std::set<std::string> formats;  // allowed; empty: any
   int64_t accuracy_level = 0;     // of MatMulNBits: 4 = activations in int8
   int64_t max_opset = 0;          // 0: any
@@ -143,9 +143,10 @@ struct ValueJoin {
 
 // What was found out from ranges; without it all parts of a join share one with the output.
 struct RangeDecisions {
-  std::map<std::string, std::string> floats;              // output -> why it takes no grid
+  std::map<std::string, std::string> floats;            // output -> why it takes no grid
   std::set<std::pair<std::string, std::string>> apart;  // output and part: each has its own grid
-  std::set<std::string> untold;  // of which no range is known: operators beside them are not quantized
+  std::set<std::string>
+      untold;  // of which no range is known: operators beside them are not quantized
 };
 
 // What one reader wants of a constant. Equal forms can be served by one tensor; "": floats; kAnyForm:
@@ -176,7 +177,7 @@ struct Placement {
 
 // kUsage for a choice that the profile does not allow or that contradicts itself, and for a pattern
 // that is no regular expression. Models whose tensors are not float32 get no points, but reasons.
-Result<Placement> Place(const graph::Model& model, const Profile& profile,
-                        const GridChoice& choice, const RangeDecisions& joins = {});
+Result<Placement> Place(const graph::Model& model, const Profile& profile, const GridChoice& choice,
+                        const RangeDecisions& joins = {});
 
 }  // namespace roundel::target

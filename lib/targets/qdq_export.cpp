@@ -42,9 +42,9 @@ Status CheckParams(const Encoding& e) {
     const float size = e.grid.scales == quant::ScaleKind::kSigned ? std::fabs(p.scale) : p.scale;
     if (!(std::isfinite(size) && size > 0))
       return ModelError(StrCat("scale ", p.scale, " is not a positive number"));
-    const bool inside = e.grid.is_float() ? p.zero_point == 0
-                                          : p.zero_point >= e.grid.qmin() &&
-                                                p.zero_point <= e.grid.qmax();
+    const bool inside = e.grid.is_float()
+                            ? p.zero_point == 0
+                            : p.zero_point >= e.grid.qmin() && p.zero_point <= e.grid.qmax();
     if (!inside)
       return ModelError(StrCat("zero point ", p.zero_point, " lies outside of ", e.grid.Name()));
   }
@@ -118,8 +118,8 @@ DType StorageType(const Graph& g, const quant::EncodingTable& table, const std::
 }
 
 // The table of gates is that of the QuantizeLinear and DequantizeLinear specifications.
-OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table,
-                      const QdqOptions& options, int least_bits) {
+OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table, const QdqOptions& options,
+                      int least_bits) {
   OpsetNeed need;
   const auto raise = [&need](int64_t version, const std::string& why) {
     if (version <= need.version) return;
@@ -135,8 +135,7 @@ OpsetNeed NeededOpset(const Graph& g, const quant::EncodingTable& table,
     raise(QuantizeOpset(type), DTypeName(type) + " quantization");
     if (HasPowerScales(e, options)) raise(QuantizeOpset(DType::kFloat8E8M0), "float8e8m0 scales");
     if (e.granularity == Granularity::kBlock) raise(21, "block-wise scales");
-    need.contrib_works &=
-        e.granularity != Granularity::kBlock && width != 2 && !e.grid.is_float();
+    need.contrib_works &= e.granularity != Granularity::kBlock && width != 2 && !e.grid.is_float();
   }
   return need;
 }
@@ -149,18 +148,13 @@ Tensor IntegerTensor(const std::vector<int32_t>& values, const Shape& shape, DTy
     return Tensor::FromVector(shape, std::vector<T>(values.begin(), values.end()));
   };
   switch (type) {
-    case DType::kInt32:
-      return as(int32_t{});
-    case DType::kInt16:
-      return as(int16_t{});
-    case DType::kUint16:
-      return as(uint16_t{});
+    case DType::kInt32: return as(int32_t{});
+    case DType::kInt16: return as(int16_t{});
+    case DType::kUint16: return as(uint16_t{});
     case DType::kInt8:
     case DType::kInt4:
-    case DType::kInt2:
-      return quant::PackCodes(as(int8_t{}), type);
-    default:
-      return quant::PackCodes(as(uint8_t{}), type);
+    case DType::kInt2: return quant::PackCodes(as(int8_t{}), type);
+    default: return quant::PackCodes(as(uint8_t{}), type);
   }
 }
 
@@ -237,10 +231,9 @@ class Exporter {
         const Node* before = g_.Producer(input);
         // An input on the same grid is clamped by its own quantizer already.
         const auto own = table_.find(input);
-        const bool free = own == table_.end() ||
-                          (own->second.grid == e.grid && own->second.params == e.params);
-        const bool alone =
-            before && g_.OnlyConsumer(input) == node && free && !g_.IsInput(input);
+        const bool free =
+            own == table_.end() || (own->second.grid == e.grid && own->second.params == e.params);
+        const bool alone = before && g_.OnlyConsumer(input) == node && free && !g_.IsInput(input);
         if (!clamp || !alone || !ClampsAlike(e, *clamp)) break;
         dropped_.insert(node);
         absorbed_into_[input] = value;
@@ -325,10 +318,9 @@ class Exporter {
     const std::string zero_point = names_.Fresh(base + kZeroPointSuffix);
     if (!AddCodedScales(scale, e, value_shape))
       out_->AddInitializer({.name = scale, .value = Tensor::FromVector(shape, scales)});
-    out_->AddInitializer(
-        {.name = zero_point,
-         .value = e.grid.is_float() ? Tensor::Zeros(type, shape)
-                                    : IntegerTensor(zero_points, shape, type)});
+    out_->AddInitializer({.name = zero_point,
+                          .value = e.grid.is_float() ? Tensor::Zeros(type, shape)
+                                                     : IntegerTensor(zero_points, shape, type)});
     return {scale, zero_point};
   }
 
@@ -422,8 +414,8 @@ class Exporter {
     const std::string& source = FillsStorage(e->grid) ? WriteName(value) : AddClip(value, *e);
     const auto [scale, zero_point] = AddParams(value, *e, e->grid.storage_type(), {});
     const std::string codes = names_.Fresh(value + kQuantizeOutputSuffix);
-    out_->AddNode(MakeNode(value, "QuantizeLinear", kQuantizeSuffix,
-                           {source, scale, zero_point}, codes, *e));
+    out_->AddNode(
+        MakeNode(value, "QuantizeLinear", kQuantizeSuffix, {source, scale, zero_point}, codes, *e));
     AddDequantize(value, {codes, scale, zero_point}, ReadName(value), *e);
   }
 
@@ -475,8 +467,7 @@ Result<TypeChoice> RaiseForTable(const quant::EncodingTable& table, const QdqOpt
     if (options.contrib_qdq && need.contrib_works) return TypeChoice{true, least_bits};
     if (problem.ok())
       problem = std::move(raised).At(StrCat(need.why, " needs opset ", need.version,
-                                            ", the model has ", current,
-                                            " and cannot be raised"));
+                                            ", the model has ", current, " and cannot be raised"));
   }
   return problem;
 }

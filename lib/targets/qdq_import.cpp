@@ -46,10 +46,8 @@ bool IsCodeStorage(DType type) {
     case DType::kUint8:
     case DType::kInt16:
     case DType::kUint16:
-    case DType::kInt32:
-      return true;
-    default:
-      return false;
+    case DType::kInt32: return true;
+    default: return false;
   }
 }
 
@@ -244,9 +242,8 @@ class Importer {
 
   void CopyNode(const Node& node) {
     // One that stays needs its scale.
-    const Node* scale = IsDequantizeNode(node) || IsQuantizeNode(node)
-                            ? g_.Producer(node.input(1))
-                            : nullptr;
+    const Node* scale =
+        IsDequantizeNode(node) || IsQuantizeNode(node) ? g_.Producer(node.input(1)) : nullptr;
     if (scale && scale_nodes_.erase(scale) > 0) CopyNode(*scale);
     Node copy = node;
     RenameReads(reads_, &copy);
@@ -304,7 +301,8 @@ class Importer {
     const auto grid = ParseGridName(dq.doc_string);
     const bool narrower = grid && e.codes && e.role != Role::kBias && !grid->is_float() &&
                           grid->is_signed == e.grid.is_signed && !e.grid.is_float() &&
-                          BitWidth(grid->storage_type()) < 8 && BitWidth(e.grid.storage_type()) <= 8;
+                          BitWidth(grid->storage_type()) < 8 &&
+                          BitWidth(e.grid.storage_type()) <= 8;
     if (!grid || (grid->storage_type() != e.grid.storage_type() && !narrower)) return std::nullopt;
     if (e.grid.scales == quant::ScaleKind::kSigned && grid->scales != e.grid.scales)
       return std::nullopt;
@@ -474,8 +472,7 @@ class Importer {
       e->grid = *declared;
       return;
     }
-    if (!e->grid.symmetric || e->role == Role::kBias ||
-        e->grid.scales == quant::ScaleKind::kSigned)
+    if (!e->grid.symmetric || e->role == Role::kBias || e->grid.scales == quant::ScaleKind::kSigned)
       return;
     quant::Grid narrow = e->grid;
     narrow.narrow_range = true;
@@ -507,8 +504,8 @@ class Importer {
 
   // The float constant that the codes stand for, as an initializer.
   void AddConstant(const std::string& name, const Node& dq, const Shape& shape, Encoding e) {
-    made_->SetInitializer(name, e.codes ? quant::DequantizeTensor(*e.codes, e)
-                                        : Tensor::Empty(DType::kFloat, shape));
+    made_->SetInitializer(
+        name, e.codes ? quant::DequantizeTensor(*e.codes, e) : Tensor::Empty(DType::kFloat, shape));
     if (name != dq.output(0)) reads_[dq.output(0)] = name;
     encodings_[name] = std::move(e);
   }

@@ -16,8 +16,7 @@ bool IsUnbounded(const graph::Node& node) {
 
 bool BeginsAtZero(const Encoding& e) {
   return e.role == quant::Role::kActivation && e.granularity == quant::Granularity::kTensor &&
-         e.grid.is_plain() && !e.grid.symmetric &&
-         e.params.at(0).zero_point == e.grid.qmin();
+         e.grid.is_plain() && !e.grid.symmetric && e.params.at(0).zero_point == e.grid.qmin();
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ using graph::Use;
 using Path = ScoreValues::Path;
 
 // Zero, or out of the running, for whatever lies far enough below the others.
-const std::unordered_set<std::string> kExponentials = {"Softmax", "LogSoftmax", "Hardmax", "Exp",
-                                                       "ReduceLogSumExp", "ArgMax"};
+const std::unordered_set<std::string> kExponentials = {"Softmax", "LogSoftmax",      "Hardmax",
+                                                       "Exp",     "ReduceLogSumExp", "ArgMax"};
 const std::unordered_set<std::string> kMaxima = {"ReduceMax"};
 // Of their first input, or of all of them.
 const std::unordered_set<std::string> kMoves = {

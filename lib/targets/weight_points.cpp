@@ -14,7 +14,8 @@ using Kind = NodePlan::Kind;
 void WeightPoints::CollectAxes() {
   for (const auto& node : p_.g.nodes()) {
     const Kind kind = p_.plans[node.get()].kind;
-    const bool layer = kind == Kind::kWeights || (kind == Kind::kQuantized && graph::IsLayerOp(*node));
+    const bool layer =
+        kind == Kind::kWeights || (kind == Kind::kQuantized && graph::IsLayerOp(*node));
     if (!layer) continue;
     for (const graph::LayerSlots& place : graph::FindWeightSlots(p_.g, *node, 2)) {
       const std::string& value = node->input(place.weight);
@@ -47,8 +48,7 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
     c.granularity = Granularity::kTensor;
   if (!c.grid.has_scale()) c.granularity = Granularity::kTensor;
   // DynamicQuantizeLSTM takes one zero point for all channels.
-  if (dynamic && IsRecurrent(node) && c.grid.kind == quant::GridKind::kInteger &&
-      !c.grid.symmetric)
+  if (dynamic && IsRecurrent(node) && c.grid.kind == quant::GridKind::kInteger && !c.grid.symmetric)
     c.grid = {.bits = c.grid.bits, .is_signed = true, .symmetric = true};
   // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
   if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger) {

@@ -53,27 +53,49 @@ bool IsInteger(DType type);   // (u)int 2..64
 template <typename T>
 struct DTypeOf;
 template <>
-struct DTypeOf<float> { static constexpr DType value = DType::kFloat; };
+struct DTypeOf<float> {
+  static constexpr DType value = DType::kFloat;
+};
 template <>
-struct DTypeOf<double> { static constexpr DType value = DType::kDouble; };
+struct DTypeOf<double> {
+  static constexpr DType value = DType::kDouble;
+};
 template <>
-struct DTypeOf<uint8_t> { static constexpr DType value = DType::kUint8; };
+struct DTypeOf<uint8_t> {
+  static constexpr DType value = DType::kUint8;
+};
 template <>
-struct DTypeOf<int8_t> { static constexpr DType value = DType::kInt8; };
+struct DTypeOf<int8_t> {
+  static constexpr DType value = DType::kInt8;
+};
 template <>
-struct DTypeOf<uint16_t> { static constexpr DType value = DType::kUint16; };
+struct DTypeOf<uint16_t> {
+  static constexpr DType value = DType::kUint16;
+};
 template <>
-struct DTypeOf<int16_t> { static constexpr DType value = DType::kInt16; };
+struct DTypeOf<int16_t> {
+  static constexpr DType value = DType::kInt16;
+};
 template <>
-struct DTypeOf<uint32_t> { static constexpr DType value = DType::kUint32; };
+struct DTypeOf<uint32_t> {
+  static constexpr DType value = DType::kUint32;
+};
 template <>
-struct DTypeOf<int32_t> { static constexpr DType value = DType::kInt32; };
+struct DTypeOf<int32_t> {
+  static constexpr DType value = DType::kInt32;
+};
 template <>
-struct DTypeOf<uint64_t> { static constexpr DType value = DType::kUint64; };
+struct DTypeOf<uint64_t> {
+  static constexpr DType value = DType::kUint64;
+};
 template <>
-struct DTypeOf<int64_t> { static constexpr DType value = DType::kInt64; };
+struct DTypeOf<int64_t> {
+  static constexpr DType value = DType::kInt64;
+};
 template <>
-struct DTypeOf<bool> { static constexpr DType value = DType::kBool; };
+struct DTypeOf<bool> {
+  static constexpr DType value = DType::kBool;
+};
 
 // Conversions of single values; rounding is to nearest even.
 float HalfToFloat(uint16_t half);

@@ -21,11 +21,11 @@ struct Tensor::Storage {
   // copied.
   std::atomic<std::byte*> data = nullptr;
   bool owned = false;
-  int64_t counted = 0;                         // bytes booked as memory in use
-  std::shared_ptr<const MappedFile> file;      // keeps a mapping alive
-  int64_t offset = 0, mapped_size = 0;         // in `file`
+  int64_t counted = 0;                     // bytes booked as memory in use
+  std::shared_ptr<const MappedFile> file;  // keeps a mapping alive
+  int64_t offset = 0, mapped_size = 0;     // in `file`
   std::mutex copying;
-  std::string bytes;                           // what FromBytes took over
+  std::string bytes;  // what FromBytes took over
   std::vector<std::string> strings;
 
   Storage() = default;
@@ -116,7 +116,7 @@ Tensor Tensor::Mapped(DType type, const Shape& shape, std::shared_ptr<const Mapp
   t.dtype_ = type;
   t.shape_ = shape;
   INVARIANT(offset >= 0 && offset + t.byte_size() <= static_cast<int64_t>(file->bytes().size()),
-        "mapped tensor outside of its file");
+            "mapped tensor outside of its file");
   if (t.byte_size() == 0) return Empty(type, shape);
   t.storage_ = std::make_shared<Storage>();
   t.storage_->offset = offset;
@@ -245,8 +245,8 @@ float SmallFloat(int code, int exponent_bits, int mantissa_bits, int bias) {
   const int exponent = (code >> mantissa_bits) & ((1 << exponent_bits) - 1);
   const bool negative = (code >> (exponent_bits + mantissa_bits)) & 1;
   const float fraction = static_cast<float>(mantissa) / static_cast<float>(1 << mantissa_bits);
-  const float magnitude = exponent == 0 ? std::ldexp(fraction, 1 - bias)
-                                        : std::ldexp(1 + fraction, exponent - bias);
+  const float magnitude =
+      exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
   return negative ? -magnitude : magnitude;
 }
 
@@ -254,16 +254,13 @@ float DecodeFloat8(DType type, uint8_t code) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   constexpr float kInf = std::numeric_limits<float>::infinity();
   switch (type) {
-    case DType::kFloat8E4M3FN:
-      return (code & 0x7f) == 0x7f ? kNan : SmallFloat(code, 4, 3, 7);
-    case DType::kFloat8E4M3FNUZ:
-      return code == 0x80 ? kNan : SmallFloat(code, 4, 3, 8);
+    case DType::kFloat8E4M3FN: return (code & 0x7f) == 0x7f ? kNan : SmallFloat(code, 4, 3, 7);
+    case DType::kFloat8E4M3FNUZ: return code == 0x80 ? kNan : SmallFloat(code, 4, 3, 8);
     case DType::kFloat8E5M2:
       if ((code & 0x7f) > 0x7c) return kNan;
       if ((code & 0x7f) == 0x7c) return code & 0x80 ? -kInf : kInf;
       return SmallFloat(code, 5, 2, 15);
-    case DType::kFloat8E5M2FNUZ:
-      return code == 0x80 ? kNan : SmallFloat(code, 5, 2, 16);
+    case DType::kFloat8E5M2FNUZ: return code == 0x80 ? kNan : SmallFloat(code, 5, 2, 16);
     default:  // kFloat8E8M0: a power of two
       return code == 0xff ? kNan : std::ldexp(1.0f, code - 127);
   }
@@ -281,7 +278,8 @@ Tensor Tensor::ToFloat() const {
   const auto* bytes = static_cast<const uint8_t*>(from);
   switch (dtype_) {
     case DType::kDouble: CopyAs<double>(from, to, n); break;
-    case DType::kUint8: case DType::kBool: CopyAs<uint8_t>(from, to, n); break;
+    case DType::kUint8:
+    case DType::kBool: CopyAs<uint8_t>(from, to, n); break;
     case DType::kInt8: CopyAs<int8_t>(from, to, n); break;
     case DType::kUint16: CopyAs<uint16_t>(from, to, n); break;
     case DType::kInt16: CopyAs<int16_t>(from, to, n); break;
@@ -290,15 +288,23 @@ Tensor Tensor::ToFloat() const {
     case DType::kUint64: CopyAs<uint64_t>(from, to, n); break;
     case DType::kInt64: CopyAs<int64_t>(from, to, n); break;
     case DType::kFloat16: HalvesToFloats(half, n, to); break;
-    case DType::kBfloat16: for (int64_t i = 0; i < n; ++i) to[i] = Bfloat16ToFloat(half[i]); break;
+    case DType::kBfloat16:
+      for (int64_t i = 0; i < n; ++i) to[i] = Bfloat16ToFloat(half[i]);
+      break;
     case DType::kFloat4E2M1:
       for (int64_t i = 0; i < n; ++i) to[i] = SmallFloat(PackedCode(bytes, i, 4), 2, 1, 1);
       break;
-    case DType::kInt4: case DType::kUint4: case DType::kInt2: case DType::kUint2:
+    case DType::kInt4:
+    case DType::kUint4:
+    case DType::kInt2:
+    case DType::kUint2:
       for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(PackedInteger(from, i, dtype_));
       break;
-    case DType::kFloat8E4M3FN: case DType::kFloat8E4M3FNUZ: case DType::kFloat8E5M2:
-    case DType::kFloat8E5M2FNUZ: case DType::kFloat8E8M0:
+    case DType::kFloat8E4M3FN:
+    case DType::kFloat8E4M3FNUZ:
+    case DType::kFloat8E5M2:
+    case DType::kFloat8E5M2FNUZ:
+    case DType::kFloat8E8M0:
       for (int64_t i = 0; i < n; ++i) to[i] = DecodeFloat8(dtype_, bytes[i]);
       break;
     default: INVARIANT(false, "no float value of a " + DTypeName(dtype_));
@@ -321,8 +327,12 @@ std::vector<int64_t> Tensor::ToInt64s() const {
     case DType::kUint64: copy(uint64_t{}); break;
     case DType::kUint32: copy(uint32_t{}); break;
     case DType::kUint16: copy(uint16_t{}); break;
-    case DType::kUint8: case DType::kBool: copy(uint8_t{}); break;
-    case DType::kInt4: case DType::kUint4: case DType::kInt2: case DType::kUint2:
+    case DType::kUint8:
+    case DType::kBool: copy(uint8_t{}); break;
+    case DType::kInt4:
+    case DType::kUint4:
+    case DType::kInt2:
+    case DType::kUint2:
       for (int64_t i = 0; i < n; ++i) out[i] = PackedInteger(raw(), i, dtype_);
       break;
     default: INVARIANT(false, "no integer value of a " + DTypeName(dtype_));
@@ -340,7 +350,8 @@ Tensor Tensor::FromFloatTo(DType type) const {
     for (int64_t i = 0; i < n; ++i) to[i] = from[i];
     return out;
   }
-  INVARIANT(type == DType::kFloat16 || type == DType::kBfloat16, "cannot store floats as " + DTypeName(type));
+  INVARIANT(type == DType::kFloat16 || type == DType::kBfloat16,
+            "cannot store floats as " + DTypeName(type));
   auto* to = static_cast<uint16_t*>(out.mutable_raw());
   if (type == DType::kFloat16)
     FloatsToHalves(from, n, to);

@@ -41,7 +41,9 @@ class Tensor {
     return t;
   }
   template <typename T>
-  static Tensor Scalar(T value) { return FromVector<T>({}, {value}); }
+  static Tensor Scalar(T value) {
+    return FromVector<T>({}, {value});
+  }
   // Bytes of a mapped file, not read until used. `offset` and the size have been checked against
   // the file. Data need not be aligned: raw() and data<T>() make an aligned copy, once, if it is not.
   static Tensor Mapped(DType type, const Shape& shape, std::shared_ptr<const MappedFile> file,
@@ -78,7 +80,9 @@ class Tensor {
     return static_cast<T*>(mutable_raw());
   }
   template <typename T>
-  std::span<const T> span() const { return {data<T>(), static_cast<size_t>(size())}; }
+  std::span<const T> span() const {
+    return {data<T>(), static_cast<size_t>(size())};
+  }
   const std::vector<std::string>& strings() const;
 
   // The same values for a single reading: should an unaligned file demand a copy, it goes with the

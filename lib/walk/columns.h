@@ -42,10 +42,10 @@ class Columns {
     int64_t input, weight;
   };
   std::vector<Pair> pairs_;
-  int64_t rows_ = 0;     // of one matrix of the input
+  int64_t rows_ = 0;           // of one matrix of the input
   std::vector<int64_t> taps_;  // pixels from the first tap of a window to each
-  bool window_ = false;  // Conv
-  engine::Window geometry_;      // of it
+  bool window_ = false;        // Conv
+  engine::Window geometry_;    // of it
 };
 
 }  // namespace roundel::walk

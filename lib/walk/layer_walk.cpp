@@ -224,7 +224,8 @@ class Walker {
     return OkStatus();
   }
 
-  Status RunStream(const Stretches::Part& part, engine::Executor& executor, size_t batch, Stream* stream) {
+  Status RunStream(const Stretches::Part& part, engine::Executor& executor, size_t batch,
+                   Stream* stream) {
     std::vector<Tensor> inputs;
     for (const std::string& input : part.inputs) {
       ASSIGN_OR_RETURN(Tensor value, stream->at(input)[batch]->Load());

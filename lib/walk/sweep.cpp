@@ -58,8 +58,7 @@ class Sweeper {
       if (lane == 0) RunNext(lane);
     });
     if (!lanes_[0].executor) return;
-    const int64_t count =
-        std::min(wanted, LanesThatFit(lanes_[0].executor->activation_bytes()));
+    const int64_t count = std::min(wanted, LanesThatFit(lanes_[0].executor->activation_bytes()));
     lanes_.resize(static_cast<size_t>(count));
     lanes.Run(static_cast<int>(count), [this](int lane) {
       while (RunNext(lane)) {

@@ -84,9 +84,9 @@ TEST_CASE("encodings work with the model that was given, though passes changed i
   const std::string quantized = folder / "q.onnx", encodings = folder / "q.encodings.json";
   // Without bias_correct nothing of the data is in the model.
   std::ofstream(folder / "recipe.yaml") << "passes:\n  - bn_fold\n  - calibrate\n";
-  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--recipe",
-               folder / "recipe.yaml"})
-              .code == 0);
+  REQUIRE(
+      Cli({"quantize", model, "--calib", data, "-o", quantized, "--recipe", folder / "recipe.yaml"})
+          .code == 0);
   const auto sqnr = [&](const std::vector<std::string>& second) {
     std::vector<std::string> args = {"eval", quantized};
     args.insert(args.end(), second.begin(), second.end());
@@ -105,9 +105,9 @@ TEST_CASE("encodings work with the model that was given, though passes changed i
   CHECK(Cli({"compare", model, "--encodings", encodings, "--data", data}).code == 0);
 
   // The float model that was written beside them is taken, also with what bias_correct did.
-  REQUIRE(Cli({"quantize", model, "--calib", data, "-o", quantized, "--set",
-               "export.float_model=true"})
-              .code == 0);
+  REQUIRE(
+      Cli({"quantize", model, "--calib", data, "-o", quantized, "--set", "export.float_model=true"})
+          .code == 0);
   REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
   CHECK(sqnr({again}) == HUGE_VAL);
   // What cannot be had is told with the way out.
@@ -181,8 +181,8 @@ TEST_CASE("encodings that a version cannot hold are found before any work") {
     })");
   const std::string out = folder / "q.onnx";
   std::ofstream(folder / "recipe.yaml") << "activations: float\npasses:\n  - calibrate\n";
-  const std::vector<std::string> run = {"quantize", model, "-o", out, "--recipe",
-                                        folder / "recipe.yaml"};
+  const std::vector<std::string> run = {"quantize", model,      "-o",
+                                        out,        "--recipe", folder / "recipe.yaml"};
   // The choice is open: a version that can.
   REQUIRE(Cli(run).code == 0);
   CHECK(Contents(folder / "q.report.json").find("encodings are written in version 2.0.0") !=
@@ -205,8 +205,8 @@ TEST_CASE("blocks of kernels are written in a version that holds them") {
       float32[8,32,3,3] w = random(1)
       y = Conv(x, w)
     })");
-  const CliResult result = Cli({"quantize", model, "-o", folder / "q.onnx", "--recipe", "w4_llm",
-                                "--target", "ort-cpu"});
+  const CliResult result = Cli(
+      {"quantize", model, "-o", folder / "q.onnx", "--recipe", "w4_llm", "--target", "ort-cpu"});
   INFO(result.err);
   REQUIRE(result.code == 0);
   const Json written = Json::parse(std::ifstream(folder / "q.encodings.json"));

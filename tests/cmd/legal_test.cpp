@@ -65,11 +65,8 @@ class Net {
   void Block(int kind) {
     const std::string before = last_;
     switch (kind) {
-      case 0:
-        return Layer(false);
-      case 1:
-        last_ = Op("Relu(" + last_ + ")");
-        return Layer(true);
+      case 0: return Layer(false);
+      case 1: last_ = Op("Relu(" + last_ + ")"); return Layer(true);
       case 2:  // a bound per channel, as equalisation leaves it
         last_ = Op("Min(" + Op("Relu(" + last_ + ")") + ", " +
                    Constant("[1,4,1,1]", "{1, 2, 3, 4}") + ")");
@@ -96,15 +93,11 @@ class Net {
         last_ = Op("Conv(" + last_ + ", " + Random("[4,8,1,1]") + ")");
         return;
       }
-      case 7:
-        last_ = Op("Mul(" + last_ + ", " + Op("Sigmoid(" + last_ + ")") + ")");
-        return;
+      case 7: last_ = Op("Mul(" + last_ + ", " + Op("Sigmoid(" + last_ + ")") + ")"); return;
       case 8:
         last_ = Op("LayerNormalization<axis=-1>(" + last_ + ", " + Random("[4]") + ")");
         return;
-      case 9:
-        last_ = Op("MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(" + last_ + ")");
-        return;
+      case 9: last_ = Op("MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(" + last_ + ")"); return;
       default: {  // attention over places
         const std::string weights =
             Op("Softmax<axis=-1>(" + Op("MatMul(" + last_ + ", " + last_ + ")") + ")");

@@ -19,7 +19,8 @@ graph g (float32[N,1000] x) => (float32[N,1000] y) {
   a = Relu(x)
   y = Tanh(a)
 })");
-  const CliResult small = Cli({"bench", model, "--batch", "1000", "--runs", "1", "--max-memory", "6M"});
+  const CliResult small =
+      Cli({"bench", model, "--batch", "1000", "--runs", "1", "--max-memory", "6M"});
   CHECK(small.code == 3);
   CHECK_THAT(small.err, Catch::Contains("out of memory") && Catch::Contains("of 6.0 MB"));
   CHECK(Cli({"bench", model, "--batch", "1000", "--runs", "1", "--max-memory", "50MB"}).code == 0);

@@ -317,11 +317,10 @@ TEST_CASE("wrong settings are usage errors that name the key") {
   CHECK(set("weights.bits=40").find("'bits' must be one of auto, 2, ") != std::string::npos);
   CHECK(set("weights.granularity=block").find("needs a block_size") != std::string::npos);
   CHECK(set("weights.block_size=32").find("needs granularity block") != std::string::npos);
-  CHECK(set("activations.bits=3").find("has no uint3 activations; it takes ") !=
-        std::string::npos);
+  CHECK(set("activations.bits=3").find("has no uint3 activations; it takes ") != std::string::npos);
   // What the message says to give is taken.
-  const std::vector<std::string> middle = {"--target", "qnn-htp", "--set", "weights.bits=4", "--set",
-                                           "weights.symmetric=false"};
+  const std::vector<std::string> middle = {"--target",       "qnn-htp", "--set",
+                                           "weights.bits=4", "--set",   "weights.symmetric=false"};
   CHECK(Fails(bench.folder, bench.Args(middle), 2).find(": give --set weights.symmetric=true\n") !=
         std::string::npos);
   const std::vector<std::string> wide = {"--target", "openvino", "--bits", "4"};
@@ -392,9 +391,10 @@ graph main (float32[N,32] x) => (float32[N,8] y) {
   for (const auto& node : quantized->graph->nodes()) ops.push_back(node->op_type);
   CHECK(ops == std::vector<std::string>{"Frobnicate", "MatMulNBits"});
   // The target's own rule on domains is still said.
-  CHECK(Contents(folder / "q.report.json").find("the model itself breaks rules of target 'llm-matmulnbits' in 1 place: operator "
-            "Frobnicate of my.ops (llm-matmulnbits does not know it): export the model without it") !=
-        std::string::npos);
+  CHECK(Contents(folder / "q.report.json")
+            .find("the model itself breaks rules of target 'llm-matmulnbits' in 1 place: operator "
+                  "Frobnicate of my.ops (llm-matmulnbits does not know it): export the model "
+                  "without it") != std::string::npos);
 }
 
 TEST_CASE("bad data exits with 4") {

@@ -82,13 +82,13 @@ TEST_CASE(
 
 TEST_CASE("a rule cannot give other blocks to a grid that has its own") {
   const Bench bench;
-  for (const auto& [blocks, fits] : std::vector<std::pair<std::string, bool>>{
-           {"granularity: block, block_size: 16", false},
-           {"granularity: channel", false},
-           {"granularity: block, block_size: 32", true}}) {
+  for (const auto& [blocks, fits] :
+       std::vector<std::pair<std::string, bool>>{{"granularity: block, block_size: 16", false},
+                                                 {"granularity: channel", false},
+                                                 {"granularity: block, block_size: 32", true}}) {
     INFO(blocks);
-    const std::string recipe = bench.Recipe(
-        "rule.yaml", "rules:\n  - {op: MatMul, weights: mxfp4, " + blocks + "}\n");
+    const std::string recipe =
+        bench.Recipe("rule.yaml", "rules:\n  - {op: MatMul, weights: mxfp4, " + blocks + "}\n");
     const std::string grid = bench.WeightGrid({"--recipe", recipe});
     CHECK((grid == "mxfp4") == fits);
     CHECK((grid.find("rule.yaml:2: weights: mxfp4 has blocks of 32 elements") !=
@@ -157,7 +157,8 @@ TEST_CASE("method entropy is what kl is") {
   CHECK(tables[0] != tables[2]);
 }
 
-TEST_CASE("with -q a command prints nothing where all goes well, and what is asked for all the same") {
+TEST_CASE(
+    "with -q a command prints nothing where all goes well, and what is asked for all the same") {
   const Bench bench;
   const auto is_quiet = [](std::vector<std::string> args) {
     args.push_back("-q");
@@ -221,14 +222,14 @@ TEST_CASE("two outputs of one name are refused before any work") {
 TEST_CASE("what is read is not replaced by what is written") {
   const Bench bench;
   CHECK(Cli({"quantize", bench.model, "--calib", bench.data, "-o", bench.out, "--store", bench.out})
-            .err == "error: --store '" + bench.out + "' is the name of an output; choose another\n");
+            .err ==
+        "error: --store '" + bench.out + "' is the name of an output; choose another\n");
   CHECK_FALSE(fs::exists(bench.out));
 
   const std::string folder = bench.folder / "dumped";
   REQUIRE(Cli({"dump", bench.model, "--data", bench.data, "--inputs", "-o", folder}).code == 0);
   const std::string fed = folder + "/input.x.npy", before = Contents(fed);
-  const CliResult same =
-      Cli({"dump", bench.model, "--data", fed, "--inputs", "-o", folder});
+  const CliResult same = Cli({"dump", bench.model, "--data", fed, "--inputs", "-o", folder});
   CHECK(same.code == 2);
   CHECK(same.err.find("is the same file as input") != std::string::npos);
   CHECK(Contents(fed) == before);
@@ -237,8 +238,7 @@ TEST_CASE("what is read is not replaced by what is written") {
   const std::string outside = bench.folder / "outside.onnx";
   REQUIRE(io::WriteOnnx(model, outside, {.external_data = true}).ok());
   const std::string weights = Contents(outside + ".data");
-  const CliResult over =
-      Cli({"quantize", outside, "--calib", bench.data, "-o", outside + ".data"});
+  const CliResult over = Cli({"quantize", outside, "--calib", bench.data, "-o", outside + ".data"});
   CHECK(over.code == 2);
   CHECK(over.err.find("is the same file as input") != std::string::npos);
   CHECK(Contents(outside + ".data") == weights);

@@ -184,8 +184,7 @@ const Mode kModes[] = {{"static", target::ActivationMode::kStatic, 5e-3, true},
                        {"dynamic", target::ActivationMode::kDynamic, 1e-5, true},
                        {"weights", target::ActivationMode::kFloat, 1e-5, false}};
 
-std::unique_ptr<Session> QuantizedForm(const Form& form, const Layer& layer,
-                                               const Mode& mode) {
+std::unique_ptr<Session> QuantizedForm(const Form& form, const Layer& layer, const Mode& mode) {
   auto parsed = graph::Parse(ModelText(form, layer));
   INFO((parsed.ok() ? "" : parsed.status().message()));
   REQUIRE(parsed.ok());

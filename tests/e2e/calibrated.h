@@ -15,8 +15,8 @@ using AdjustGrids = std::function<void(target::GridChoice&)>;
 
 // Fails the test if the text does not parse or calibration does not run.
 inline std::unique_ptr<Session> Calibrated(const char* text, const Shape& input,
-                                                   const char* target = "ort-cpu",
-                                                   const AdjustGrids& adjust = {}) {
+                                           const char* target = "ort-cpu",
+                                           const AdjustGrids& adjust = {}) {
   auto parsed = graph::Parse(text);
   INFO((parsed.ok() ? "" : parsed.status().message()));
   REQUIRE(parsed.ok());

@@ -80,7 +80,8 @@ void CheckAll(const std::vector<Case>& cases) {
 }
 
 TEST_CASE("If: convolutions in branches, values captured in channels-last, nested") {
-  CheckAll({{"conv", R"(opset 16
+  CheckAll({{"conv",
+             R"(opset 16
 graph g (float32[1,4,9,9] x, bool[] deep, bool[] wide) => (float32[1,?,?,?] y) {
   float32[8,4,3,3] w = random(1)
   float32[8,8,3,3] w2 = random(2)
@@ -106,7 +107,9 @@ graph g (float32[1,4,9,9] x, bool[] deep, bool[] wide) => (float32[1,?,?,?] y) {
 }
 
 TEST_CASE("Loop: growing states, collected results, no iteration at all") {
-  CheckAll({{"grow", R"(opset 16
+  CheckAll(
+      {{"grow",
+        R"(opset 16
 graph g (int64[] n, float32[?,3] x) => (float32[?,?] grown, float32[?,?] rows, int64[?] counts) {
   float32[3,3] w = random(1)
   int64[1] one = {1}
@@ -127,8 +130,9 @@ graph g (int64[] n, float32[?,3] x) => (float32[?,?] grown, float32[?,?] rows, i
     count = Add(count0, i)
   }>(n, go, x, first)
 })",
-             {{Int(5), Floats({2, 3}, 1)}, {Int(1), Floats({4, 3}, 2)}, {Int(0), Floats({1, 3}, 3)}}},
-            {"while", R"(opset 13
+        {{Int(5), Floats({2, 3}, 1)}, {Int(1), Floats({4, 3}, 2)}, {Int(0), Floats({1, 3}, 3)}}},
+       {"while",
+        R"(opset 13
 graph g (float32[] x, float32[] limit) => (float32[] y, float32[?] seen) {
   bool[] go = {1}
   float32[] factor = {1.5}
@@ -138,12 +142,13 @@ graph g (float32[] x, float32[] limit) => (float32[] y, float32[?] seen) {
     c2 = Less(s, limit)
   }>("", go, x)
 })",
-             {{Tensor::Scalar<float>(1), Tensor::Scalar<float>(20)},
-              {Tensor::Scalar<float>(1), Tensor::Scalar<float>(0)}}}});
+        {{Tensor::Scalar<float>(1), Tensor::Scalar<float>(20)},
+         {Tensor::Scalar<float>(1), Tensor::Scalar<float>(0)}}}});
 }
 
 TEST_CASE("Scan: axes, directions, several states") {
-  CheckAll({{"axes", R"(opset 16
+  CheckAll({{"axes",
+             R"(opset 16
 graph g (float32[2] s, float32[2,5] x, float32[5,3] z) => (float32[2] last, float32[2,5] a, float32[3,?] b) {
   last, a, b = Scan<num_scan_inputs=2, scan_input_axes=[1,0], scan_input_directions=[1,0],
                     scan_output_axes=[-1,1], scan_output_directions=[0,1],
@@ -159,7 +164,8 @@ graph g (float32[2] s, float32[2,5] x, float32[5,3] z) => (float32[2] last, floa
 }
 
 TEST_CASE("Functions hold sub-graphs that read their values and attributes") {
-  CheckAll({{"function", R"(opset 16, e 1
+  CheckAll({{"function",
+             R"(opset 16, e 1
 function e.Step<alpha>(a, n) => (b) {
   opset 16
   t = Relu(a)
@@ -178,7 +184,8 @@ graph g (float32[3] x, int64[] n) => (float32[3] y) {
 }
 
 TEST_CASE("Sequences: split, carried through a loop, joined") {
-  CheckAll({{"split", R"(opset 16
+  CheckAll({{"split",
+             R"(opset 16
 graph g (float32[7,3] x, int64[] n) => (float32[?,3] y, int64[] count, float32[?,?] z) {
   int64[] two = {2}
   int64[] zero = {0}
@@ -200,7 +207,8 @@ graph g (float32[7,3] x, int64[] n) => (float32[?,3] y, int64[] count, float32[?
 }
 
 TEST_CASE("Quantizer pairs whose values a sub-graph reads stay where they are") {
-  CheckAll({{"pairs", R"(opset 16
+  CheckAll({{"pairs",
+             R"(opset 16
 graph g (float32[2,8] x, bool[] c) => (float32[2,8] y) {
   float32[] s = {0.03}
   uint8[] z = {120}

@@ -166,9 +166,7 @@ const Case kCases[] = {
         })",
      {4, 32},
      "ort-cpu",
-     [](target::GridChoice& choice) {
-       choice.weights = target::ParseGridName("ternary").value();
-     }},
+     [](target::GridChoice& choice) { choice.weights = target::ParseGridName("ternary").value(); }},
     {"per_tensor_opset_9",
      R"(opset 9
         graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
@@ -202,8 +200,8 @@ void CheckAgainstOrt(const Case& test) {
 
   const Tensor input = support::RandomSource(test.input, 1, 99).Next().value()->inputs[0];
   const std::string input_name = session.model.graph->inputs[0].name;
-  auto ort = e2e::RunOrt({{file, false, {{input_name, input}}}, {file, true, {{input_name, input}}}},
-                         scratch.path());
+  auto ort = e2e::RunOrt(
+      {{file, false, {{input_name, input}}}, {file, true, {{input_name, input}}}}, scratch.path());
   INFO((ort.ok() ? "" : ort.status().message()));
   REQUIRE(ort.ok());
 

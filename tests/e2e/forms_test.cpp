@@ -38,7 +38,8 @@ Form ConvForm(const std::string& op, int rank, int group, const std::string& bia
               const std::string& tail) {
   constexpr int64_t kChannels = 8;
   const auto spatial = static_cast<size_t>(rank);
-  Shape weight = {kChannels, kChannels / group}, input = {2, kChannels}, point = {kChannels, kChannels};
+  Shape weight = {kChannels, kChannels / group}, input = {2, kChannels},
+        point = {kChannels, kChannels};
   weight.insert(weight.end(), spatial, 3);
   input.insert(input.end(), spatial, 5);
   point.insert(point.end(), spatial, 1);
@@ -55,17 +56,17 @@ Form ConvForm(const std::string& op, int rank, int group, const std::string& bia
   // The grid is one of whole steps from zero, and ends a little further out than one of these.
   if (tail == "clip_uneven") text += "  float32[] low = {-0.2}\n  float32[] high = {0.5}\n";
   const std::string shared = bias == "shared" ? ", b" : "";
-  text += StrCat("  [first] a = Conv<kernel_shape=[", ones, "]>(x, w0", shared, ")\n  p = Relu(a)\n",
-                 "  [layer] t = ", op, "<kernel_shape=[", threes, "], pads=[", pads,
-                 "], group=", group, ">(p, w", bias.empty() ? "" : ", b", ")\n");
+  text += StrCat("  [first] a = Conv<kernel_shape=[", ones, "]>(x, w0", shared,
+                 ")\n  p = Relu(a)\n", "  [layer] t = ", op, "<kernel_shape=[", threes, "], pads=[",
+                 pads, "], group=", group, ">(p, w", bias.empty() ? "" : ", b", ")\n");
   if (tail == "relu") text += "  u = Relu(t)\n";
   if (tail.starts_with("clip")) text += "  u = Clip(t, low, high)\n";
   if (tail == "add" || tail == "output") text += "  u = Add(t, p)\n";
   if (tail == "add_relu") text += "  s = Add(t, p)\n  u = Relu(s)\n";
   text += StrCat("  [last] y = Conv<kernel_shape=[", ones, "]>(", tail.empty() ? "t" : "u", ", w1",
                  shared, ")\n}");
-  return {StrCat(op, rank, "d group ", group, " bias ", bias, " tail ", tail),
-          "opset 17\n" + text, input};
+  return {StrCat(op, rank, "d group ", group, " bias ", bias, " tail ", tail), "opset 17\n" + text,
+          input};
 }
 
 Form ProductForm(const std::string& name, const Shape& weight, const Shape& input, bool left) {
@@ -88,7 +89,8 @@ Form GemmForm(const std::string& name, const std::string& attributes, const std:
 
 std::vector<Form> Forms() {
   std::vector<Form> forms;
-  for (const char* tail : {"", "relu", "clip", "clip_below", "clip_uneven", "add", "add_relu", "output"})
+  for (const char* tail :
+       {"", "relu", "clip", "clip_below", "clip_uneven", "add", "add_relu", "output"})
     forms.push_back(ConvForm("Conv", 2, 1, "own", tail));
   for (const char* bias : {"", "shared"})
     for (const int group : {1, 2, 8}) forms.push_back(ConvForm("Conv", 2, group, bias, "relu"));
@@ -142,8 +144,7 @@ const Setting kSettings[] = {
 };
 
 std::string Name(const Setting& s) {
-  return StrCat(s.target, " ", s.format, " ",
-                target::kActivationModes[static_cast<int>(s.mode)],
+  return StrCat(s.target, " ", s.format, " ", target::kActivationModes[static_cast<int>(s.mode)],
                 s.per_tensor ? " per tensor" : "", s.weight_bits ? " 4 bits" : "");
 }
 
@@ -269,7 +270,9 @@ void CheckSetting(const Setting& setting) {
 
 TEST_CASE("all forms of layers on all targets load in ONNX Runtime and agree with the simulation") {
   if (e2e::SkippedWithoutOrt()) return;
-  for (const Setting& setting : kSettings) DYNAMIC_SECTION(Name(setting)) { CheckSetting(setting); }
+  for (const Setting& setting : kSettings) DYNAMIC_SECTION(Name(setting)) {
+      CheckSetting(setting);
+    }
 }
 
 TEST_CASE("what is written for a target breaks none of its rules") {

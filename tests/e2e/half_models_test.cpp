@@ -173,9 +173,8 @@ TEST_CASE("a quantized float16 model becomes a float16 model again") {
 
 TEST_CASE("float16 models are quantized like any other") {
   if (e2e::SkippedWithoutOrt()) return;
-  for (const Net& net :
-       {e2e::kConvNet, e2e::kTransformer, e2e::kBranches, e2e::kLoop, e2e::kRecurrent,
-        e2e::kTransposed})
+  for (const Net& net : {e2e::kConvNet, e2e::kTransformer, e2e::kBranches, e2e::kLoop,
+                         e2e::kRecurrent, e2e::kTransposed})
     for (const Way& way : kWays) {
       INFO(net.name << " " << way.target << " mode " << static_cast<int>(way.mode) << " bits "
                     << way.bits);
@@ -202,10 +201,9 @@ TEST_CASE("float32 models in float16 give ONNX Runtime's results in float32") {
       report::PassReport report;
       session.report = &report;
       REQUIRE(pass.run(session, params).ok());
-      const auto written =
-          target::Export(session.model, {},
-                         {.types = session.types,
-                          .narrow = target::NarrowOptionsOf(session.target)});
+      const auto written = target::Export(
+          session.model, {},
+          {.types = session.types, .narrow = target::NarrowOptionsOf(session.target)});
       REQUIRE(written.ok());
       CHECK(WeightBytes(*written) < 0.7 * static_cast<double>(WeightBytes(model)));
       Random random(3);
@@ -214,8 +212,8 @@ TEST_CASE("float32 models in float16 give ONNX Runtime's results in float32") {
       const Tensor expected = RunInOrt(model, x, true, scratch);
       for (const bool optimize : {true, false}) {
         const e2e::ScratchFolder second("to-float16-written");
-        const Tensor y = RunInOrt(*written, keep_io ? x : x.FromFloatTo(DType::kFloat16),
-                                  optimize, second);
+        const Tensor y =
+            RunInOrt(*written, keep_io ? x : x.FromFloatTo(DType::kFloat16), optimize, second);
         CHECK(y.dtype() == (keep_io ? DType::kFloat : DType::kFloat16));
         CHECK(Distance(y, expected) < 8 * 0x1p-11);
       }

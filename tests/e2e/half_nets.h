@@ -11,7 +11,8 @@ struct Net {
   Shape input;
 };
 
-inline const Net kConvNet = {"conv", R"(opset 17
+inline const Net kConvNet = {"conv",
+                             R"(opset 17
 graph g (float32[N,3,17,15] x) => (float32[N,10] y) {
   float32[16,3,3,3] w1 = random(1)
   float32[16] b1 = random(2)
@@ -42,10 +43,12 @@ graph g (float32[N,3,17,15] x) => (float32[N,10] y) {
   m = GlobalAveragePool(p)
   f = Flatten(m)
   y = Gemm(f, w5, b5)
-})", {2, 3, 17, 15}};
+})",
+                             {2, 3, 17, 15}};
 
 // One layer of an encoder, its normalisation as an operator and its Gelu written out.
-inline const Net kTransformer = {"transformer", R"(opset 17
+inline const Net kTransformer = {"transformer",
+                                 R"(opset 17
 graph g (float32[N,7,32] x) => (float32[N,7,32] y) {
   float32[32] g1 = random(1, 0.5, 1.5)
   float32[32] b1 = random(2)
@@ -90,10 +93,12 @@ graph g (float32[N,7,32] x) => (float32[N,7,32] y) {
   e = Mul(e3, half)
   f = MatMul(e, wf)
   y = Add(h, f)
-})", {2, 7, 32}};
+})",
+                                 {2, 7, 32}};
 
 // A product before, inside of and behind an If, with a constant that both branches capture.
-inline const Net kBranches = {"branches", R"(opset 17
+inline const Net kBranches = {"branches",
+                              R"(opset 17
 graph g (float32[N,24] x) => (float32[N,16] y) {
   float32[24,32] w1 = random(1, -0.3, 0.3)
   float32[32,32] w2 = random(2, -0.3, 0.3)
@@ -112,10 +117,12 @@ graph g (float32[N,24] x) => (float32[N,16] y) {
   }>(c)
   f = Relu(z)
   y = MatMul(f, w3)
-})", {3, 24}};
+})",
+                              {3, 24}};
 
 // A state that a Loop carries.
-inline const Net kLoop = {"loop", R"(opset 17
+inline const Net kLoop = {"loop",
+                          R"(opset 17
 graph g (float32[N,16] x) => (float32[N,8] y) {
   float32[16,16] w = random(1, -0.3, 0.3)
   float32[16,8] v = random(2, -0.4, 0.4)
@@ -132,10 +139,12 @@ graph g (float32[N,16] x) => (float32[N,8] y) {
   int64[1] axes = {0}
   a = Add(state, t)
   y = MatMul(a, v)
-})", {2, 16}};
+})",
+                          {2, 16}};
 
 // Products behind a Transpose of the first axis.
-inline const Net kTransposed = {"transposed", R"(opset 17
+inline const Net kTransposed = {"transposed",
+                                R"(opset 17
 graph g (float32[5,N,12] x) => (float32[5,N,6] y) {
   float32[12,16] w = random(1, -0.4, 0.4)
   float32[16,6] v = random(2, -0.4, 0.4)
@@ -144,10 +153,12 @@ graph g (float32[5,N,12] x) => (float32[5,N,6] y) {
   r = Relu(h)
   u = Transpose<perm=[1,0,2]>(r)
   y = MatMul(u, v)
-})", {5, 2, 12}};
+})",
+                                {5, 2, 12}};
 
 // Recurrent layers, which have no grids, between products that have.
-inline const Net kRecurrent = {"recurrent", R"(opset 17
+inline const Net kRecurrent = {"recurrent",
+                               R"(opset 17
 graph g (float32[5,N,12] x) => (float32[5,N,6] y) {
   float32[12,16] w = random(1, -0.4, 0.4)
   float32[1,48,16] gw = random(2, -0.3, 0.3)
@@ -159,6 +170,7 @@ graph g (float32[5,N,12] x) => (float32[5,N,6] y) {
   g, last = GRU<hidden_size=16, linear_before_reset=1>(h, gw, gr, gb)
   s = Squeeze(g, axis)
   y = MatMul(s, v)
-})", {5, 2, 12}};
+})",
+                               {5, 2, 12}};
 
 }  // namespace roundel::e2e

@@ -83,7 +83,8 @@ TEST_CASE("float16 models give ONNX Runtime's results within the type's precisio
   }
 }
 
-TEST_CASE("bfloat16 models give the results of their weights in float32, within the type's precision") {
+TEST_CASE(
+    "bfloat16 models give the results of their weights in float32, within the type's precision") {
   if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {kConvNet, kTransformer}) {
     INFO(net.name);
@@ -91,11 +92,12 @@ TEST_CASE("bfloat16 models give the results of their weights in float32, within 
     Random random(3);
     const graph::Model wide = Parse(net), model = Retyped(wide, DType::kBfloat16);
     const Tensor x = support::RandomTensor(net.input, random).FromFloatTo(DType::kBfloat16);
-    const Tensor theirs = RunInOrt(support::RoundedWeights(wide, DType::kBfloat16), x.ToFloat(), scratch);
+    const Tensor theirs =
+        RunInOrt(support::RoundedWeights(wide, DType::kBfloat16), x.ToFloat(), scratch);
     const Tensor fast = Run(model, x, true), plain = Run(model, x, false);
     CHECK(fast.dtype() == DType::kBfloat16);
     CHECK(plain.dtype() == DType::kBfloat16);
-    CHECK(Distance(fast, theirs) < 0x1p-8);      // rounded once, at the end
+    CHECK(Distance(fast, theirs) < 0x1p-8);       // rounded once, at the end
     CHECK(Distance(plain, theirs) < 6 * 0x1p-8);  // rounded after every node
   }
 }

@@ -58,7 +58,8 @@ TEST_CASE("masked scores come out of ONNX Runtime as they do in float") {
   REQUIRE(outputs.ok());
   for (size_t i = 0; i < jobs.size(); ++i) {
     INFO(labels[i] << (jobs[i].optimize ? ", optimised" : ""));
-    CHECK(support::MaskError(judged, factors[i], outputs->at(i).at(0)) < (factors[i] == 1 ? 0.08 : 0.12));
+    CHECK(support::MaskError(judged, factors[i], outputs->at(i).at(0)) <
+          (factors[i] == 1 ? 0.08 : 0.12));
   }
 }
 

@@ -95,7 +95,7 @@ TEST_CASE("MatMulNBits rounds its input where ONNX Runtime does") {
 
 // A product of x [.., 80] with dequantized codes.
 struct Form {
-  std::string product;      // reads x, w and perhaps bias; makes y
+  std::string product;  // reads x, w and perhaps bias; makes y
   DType codes = DType::kInt8;
   std::string attributes = "";  // of DequantizeLinear
   Shape scale = {kColumns};
@@ -107,10 +107,12 @@ struct Form {
 graph::Model QdqProduct(const Form& form) {
   Shape y = form.x;
   y.back() = kColumns;
-  auto model = graph::Parse(StrCat("ir_version 12 opset 25\ngraph g (float32", ShapeString(form.x),
-                                   " x) => (float32", ShapeString(y),
-                                   " y) {\n float32[24] bias = random(3)\n float32[1,24] row = random(4)\n float32[1] one = {1}\n w = DequantizeLinear",
-                                   form.attributes, "(codes, scale, zero)\n ", form.product, "\n}"));
+  auto model =
+      graph::Parse(StrCat("ir_version 12 opset 25\ngraph g (float32", ShapeString(form.x),
+                          " x) => (float32", ShapeString(y),
+                          " y) {\n float32[24] bias = random(3)\n float32[1,24] row = random(4)\n "
+                          "float32[1] one = {1}\n w = DequantizeLinear",
+                          form.attributes, "(codes, scale, zero)\n ", form.product, "\n}"));
   INFO((model.ok() ? "" : model.status().message()));
   REQUIRE(model.ok());
   Random random(7);
@@ -122,19 +124,23 @@ graph::Model QdqProduct(const Form& form) {
   };
   model->graph->AddInitializer({.name = "codes", .value = drawn(form.weight)});
   model->graph->AddInitializer({.name = "zero", .value = drawn(form.scale)});
-  model->graph->AddInitializer({.name = "scale", .value = support::RandomTensor(form.scale, random)});
+  model->graph->AddInitializer(
+      {.name = "scale", .value = support::RandomTensor(form.scale, random)});
   model->SetMetadata(graph::kRoundsProductInputs, "true");
   return std::move(*model);
 }
 
 std::vector<Form> Forms() {
   std::vector<Form> forms;
-  for (const DType codes : {DType::kInt2, DType::kUint2, DType::kInt4, DType::kUint4, DType::kInt8, DType::kUint8}) {
+  for (const DType codes :
+       {DType::kInt2, DType::kUint2, DType::kInt4, DType::kUint4, DType::kInt8, DType::kUint8}) {
     forms.push_back({"y = MatMul(x, w)", codes});
     forms.push_back({"y = MatMul(x, w)", codes, "", {}});
     forms.push_back({"y = MatMul(x, w)", codes, "", {1}});
     for (const int64_t block : {8, 16, 32, 64, 128, 256, 512})
-      forms.push_back({"y = MatMul(x, w)", codes, StrCat("<axis=0, block_size=", block, ">"),
+      forms.push_back({"y = MatMul(x, w)",
+                       codes,
+                       StrCat("<axis=0, block_size=", block, ">"),
                        {(80 + block - 1) / block, kColumns}});
   }
   for (const char* product :
@@ -143,7 +149,8 @@ std::vector<Form> Forms() {
         "m = MatMul(x, w)\n y = Add(row, m)", "m = MatMul(x, w)\n y = Add(m, one)",
         "m = MatMul(x, w)\n n = MatMul(x, w)\n y = Add(m, n)", "m = Relu(x)\n y = MatMul(m, w)"})
     forms.push_back({product});
-  for (const char* product : {"m = MatMul(x, w)\n y = Add(row, m)", "m = MatMul(x, w)\n n = Relu(m)\n y = Add(m, n)"})
+  for (const char* product :
+       {"m = MatMul(x, w)\n y = Add(row, m)", "m = MatMul(x, w)\n n = Relu(m)\n y = Add(m, n)"})
     forms.push_back({product, DType::kInt8, "", {24}, {2, 3, 80}});
   forms.push_back({"y = MatMul(x, w)", DType::kInt8, "<axis=-1>"});
   forms.push_back({"y = Gemm<transB=1>(x, w)", DType::kInt8, "<axis=0>", {24}, {5, 80}, {24, 80}});

@@ -37,7 +37,9 @@ Result<nlohmann::json> WriteJob(const OrtJob& job, const std::string& folder) {
     inputs[job.inputs[i].first] = file;
   }
   nlohmann::json json{{"model", job.model},
-                      {"optimize", !job.level.empty() ? job.level : job.optimize ? "all" : "disabled"},
+                      {"optimize", !job.level.empty() ? job.level
+                                   : job.optimize     ? "all"
+                                                      : "disabled"},
                       {"inputs", inputs},
                       {"outputs", folder}};
   if (!job.optimized.empty()) json["fused"] = job.optimized;
@@ -63,7 +65,8 @@ Result<std::vector<std::vector<Tensor>>> RunOrt(const std::vector<OrtJob>& jobs,
   }
   const std::string job_file = scratch_folder + "/jobs.json";
   RETURN_IF_ERROR(WriteFileAtomically(job_file, list.dump()));
-  const std::string text = Capture(StrCat("node '", (kFolder / "ort.js").string(), "' '", job_file, "'"));
+  const std::string text =
+      Capture(StrCat("node '", (kFolder / "ort.js").string(), "' '", job_file, "'"));
   const std::vector<std::string> lines = Split(Trim(text), '\n');
   if (lines.size() != jobs.size()) return InternalError("ONNX Runtime did not run: " + text);
   std::vector<std::vector<Tensor>> results;
@@ -73,7 +76,8 @@ Result<std::vector<std::vector<Tensor>>> RunOrt(const std::vector<OrtJob>& jobs,
       return ModelError(StrCat(jobs[i].model, ": ", answer["error"].get<std::string>()));
     std::vector<Tensor> outputs;
     for (size_t k = 0; k < answer["outputs"].size(); ++k) {
-      ASSIGN_OR_RETURN(Tensor output, io::ReadNpy(StrCat(scratch_folder, "/ort", i, "/", k, ".npy")));
+      ASSIGN_OR_RETURN(Tensor output,
+                       io::ReadNpy(StrCat(scratch_folder, "/ort", i, "/", k, ".npy")));
       outputs.push_back(std::move(output));
     }
     results.push_back(std::move(outputs));

@@ -13,11 +13,11 @@ namespace roundel::e2e {
 bool SkippedWithoutOrt();
 
 struct OrtJob {
-  std::string model;      // file
-  bool optimize = true;   // graph optimisations: what users get by default
+  std::string model;     // file
+  bool optimize = true;  // graph optimisations: what users get by default
   std::vector<std::pair<std::string, Tensor>> inputs;
   std::string optimized = {};  // where to leave the model that the optimisations made; "": nowhere
-  std::string level = {};  // "disabled", "basic", "extended", "all"; "": as `optimize` says
+  std::string level = {};      // "disabled", "basic", "extended", "all"; "": as `optimize` says
 };
 
 // The outputs of each job in the model's order; kModel with the runtime's words if it refuses one.

@@ -46,7 +46,8 @@ Status RunMode(const graph::Model& model, const Json& job, bool fast) {
     SetThreads(threads);
     ASSIGN_OR_RETURN(const std::vector<Tensor> again, executor->Run(inputs));
     SetThreads(1);
-    if (!Same(first, again)) return InternalError(StrCat("another run gives other values (", threads, " threads)"));
+    if (!Same(first, again))
+      return InternalError(StrCat("another run gives other values (", threads, " threads)"));
   }
   for (size_t i = 0; i < first.size(); ++i)
     RETURN_IF_ERROR(io::WriteNpy(first[i], StrCat(job["outputs"].get<std::string>(), "/",
@@ -78,5 +79,7 @@ Json RunJob(const Json& job) {
 int main() {
   roundel::SetThreads(1);
   for (std::string line; std::getline(std::cin, line);)
-    std::cout << roundel::RunJob(nlohmann::json::parse(line)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    std::cout << roundel::RunJob(nlohmann::json::parse(line))
+                     .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+              << std::endl;
 }

@@ -174,9 +174,9 @@ TEST_CASE("a bias is corrected once, and what has none is declined") {
   Session session;
   session.model = ParseModel(gemm);
   report::Report report;
-  const Status early = RunSteps(
-      {{"bias_correct", recipe::Params(FindPass("bias_correct")->params), 0}}, {}, &session,
-      &report);
+  const Status early =
+      RunSteps({{"bias_correct", recipe::Params(FindPass("bias_correct")->params), 0}}, {},
+               &session, &report);
   CHECK(early.kind() == ErrorKind::kUsage);
   CHECK(early.message().find("after calibrate") != std::string::npos);
 }

@@ -152,7 +152,8 @@ graph g (float32[1,2,4,4] x) => (? y) {
   // c is x + b, and x reaches from -2 to 3: without its least value the bias is 2, for both channels.
   std::vector<float> values(32, 3.0f);
   values[0] = values[16] = -2;
-  const auto ran = Run(text, {"high_bias_absorb"}, {Tensor::FromVector<float>({1, 2, 4, 4}, values)});
+  const auto ran =
+      Run(text, {"high_bias_absorb"}, {Tensor::FromVector<float>({1, 2, 4, 4}, values)});
   CHECK(ran->Reason("Conv", "absorbed") != "(none)");
   const Tensor* bias = graph::ConstantInBodies(*ran->session.model.graph, "b");
   REQUIRE(bias);

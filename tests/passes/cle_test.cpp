@@ -59,10 +59,10 @@ std::vector<double> Ranges(const Tensor& weight, int axis) {
 }
 
 TEST_CASE("a dry run leaves the same records as a real one") {
-  const std::string text = Model("float32[N,3,8,8] x",
-                                 Conv("a", "[4,3,3,3]", "x") + "ra = Relu(a)\n" +
-                                     Conv("b", "[5,4,1,1]", "ra") + "rb = Relu(b)\n" +
-                                     Conv("c", "[4,5,3,3]", "rb", "", "y"));
+  const std::string text =
+      Model("float32[N,3,8,8] x", Conv("a", "[4,3,3,3]", "x") + "ra = Relu(a)\n" +
+                                      Conv("b", "[5,4,1,1]", "ra") + "rb = Relu(b)\n" +
+                                      Conv("c", "[4,5,3,3]", "rb", "", "y"));
   const auto records = [&](bool dry) {
     auto model = graph::Parse(text);
     REQUIRE(model.ok());

@@ -22,7 +22,8 @@ Matrix Inverse(Matrix a) {
     for (size_t i = 0; i < n; ++i) {
       const double factor = a[i][k];
       if (i == k) continue;
-      for (size_t j = 0; j < n; ++j) a[i][j] -= factor * a[k][j], inverse[i][j] -= factor * inverse[k][j];
+      for (size_t j = 0; j < n; ++j)
+        a[i][j] -= factor * a[k][j], inverse[i][j] -= factor * inverse[k][j];
     }
   }
   return inverse;
@@ -95,13 +96,15 @@ TEST_CASE("gptq beats nearest on a layer of each kind, in every order") {
     graph g (float32[N,4,6,6] x) => (float32[N,8,6,6] y) {
       float32[8,4,3,3] w = random(1)
       y = Conv<pads=[1,1,1,1]>(x, w)
-    })", {16, 4, 6, 6});
+    })",
+        {16, 4, 6, 6});
   check(R"(opset 13
     graph g (float32[N,12] x) => (float32[N,6] y) {
       float32[6,12] w = random(1)
       float32[6] b = random(2)
       y = Gemm<transB=1>(x, w, b)
-    })", {64, 12});
+    })",
+        {64, 12});
 }
 
 }  // namespace

@@ -265,7 +265,8 @@ TEST_CASE("a layer with far fewer columns than inputs is solved in the space of 
   CHECK(passes == 4);
 }
 
-TEST_CASE("rows of a wide layer are solved some at a time where memory is short, to the same codes") {
+TEST_CASE(
+    "rows of a wide layer are solved some at a time where memory is short, to the same codes") {
   VectorSource data = CorrelatedSource({16, 36, 8, 8}, 4, 3);
   const auto whole = Round(kWide, "optimal_rounding", &data);
   const auto pieces = Round(kWide, "optimal_rounding", &data, {.params = {{"memory", "22"}}});
@@ -303,7 +304,9 @@ TEST_CASE("a wide layer's columns are kept and taken up again") {
   CHECK(solved >= 4);
 }
 
-TEST_CASE("sums that do not fit into the default memory are replaced or the layer is rounded to nearest") {
+TEST_CASE(
+    "sums that do not fit into the default memory are replaced or the layer is rounded to "
+    "nearest") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
   // Too little for anything: what was not asked for gives way, with a warning that names the parameter.
   const Run none(&data, nullptr, -1, {.memory_bytes = 1000});

@@ -179,9 +179,7 @@ TEST_CASE("the same for four bits in blocks, symmetric activations and 16 bits")
 TEST_CASE("the same for small floats, two and three levels, and scales that are codes") {
   target::GridChoice choice = target::DefaultChoice(target::LoadProfile("generic").value());
   const auto named = [](const char* name) { return target::ParseGridName(name).value(); };
-  SECTION("float8") {
-    choice.activations = choice.weights = named("float8e4m3fn");
-  }
+  SECTION("float8") { choice.activations = choice.weights = named("float8e4m3fn"); }
   SECTION("float8 of the other kind, weights per tensor") {
     choice.activations = choice.weights = named("float8e5m2");
     choice.weight_granularity = Granularity::kTensor;

@@ -27,7 +27,8 @@ std::string Net(int opset) {
       float32[] zero = {0}
       float32[] six = {6}
       c = Conv(x, w1)
-      )" + clip + R"(
+      )" +
+         clip + R"(
       d = Conv(a, w2)
       s = Add(d, x)
       y = Relu(s)
@@ -53,10 +54,13 @@ TEST_CASE("clamps that quantizers had taken in are back in the float model") {
     };
     const Tensor expected = run(model), actual = run(back.model);
     for (int64_t i = 0; i < expected.size(); ++i)
-      CHECK(actual.data<float>()[i] == Approx(std::min(expected.data<float>()[i], 25.5f)).margin(1e-4));
+      CHECK(actual.data<float>()[i] ==
+            Approx(std::min(expected.data<float>()[i], 25.5f)).margin(1e-4));
     // Exported again it is what it was.
-    CHECK(ExportQdq(back.model, back.encodings, {.absorb_relu = true}).value().graph->nodes().size() ==
-          exported.graph->nodes().size());
+    CHECK(ExportQdq(back.model, back.encodings, {.absorb_relu = true})
+              .value()
+              .graph->nodes()
+              .size() == exported.graph->nodes().size());
   }
 }
 
@@ -69,8 +73,10 @@ TEST_CASE("values of either sign, and those in front of a clamp that is there, a
       r = Relu(h)
       y = MatMul(r, b)
     })");
-  CHECK(RestoreClamps({{"x", Grid(0.1f, 0)}, {"h", Grid(0.1f, 0)}, {"r", Grid(0.1f, 0)}, {"y", Grid(0.1f, 3)}},
-                      &model) == 0);
+  CHECK(
+      RestoreClamps(
+          {{"x", Grid(0.1f, 0)}, {"h", Grid(0.1f, 0)}, {"r", Grid(0.1f, 0)}, {"y", Grid(0.1f, 3)}},
+          &model) == 0);
   CHECK(RestoreClamps({{"y", Grid(0.1f, 0)}}, &model) == 1);
   CHECK(model.graph->Producer("y")->op_type == "Clip");
 }

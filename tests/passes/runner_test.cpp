@@ -130,7 +130,8 @@ TEST_CASE("a pass that changes the float model is refused once grids are assigne
   report::Report report;
   const Status status = RunSteps({StepOf("bn_fold")}, {}, &session, &report);
   CHECK(status.kind() == ErrorKind::kUsage);
-  CHECK(status.message().find("pass bn_fold: changes the float model, so it must come before") == 0);
+  CHECK(status.message().find("pass bn_fold: changes the float model, so it must come before") ==
+        0);
 }
 
 }  // namespace roundel::passes

@@ -68,9 +68,9 @@ TEST_CASE("the candidate with the least output error is chosen") {
               Approx(BestScale(&data, w, {o, o + 1, 3 * block, std::min<int64_t>(7, 3 * block + 3)},
                                power))
                   .epsilon(1e-5));
-    const auto whole =
-        Round(kLayer, "seq_mse", &data,
-              {.granularity = quant::Granularity::kTensor, .params = {{"held_out", "0"}, {"loss", loss}}});
+    const auto whole = Round(kLayer, "seq_mse", &data,
+                             {.granularity = quant::Granularity::kTensor,
+                              .params = {{"held_out", "0"}, {"loss", loss}}});
     CHECK(whole->Weight("w").params[0].scale ==
           Approx(BestScale(&data, w, {0, 5, 0, 7}, power)).epsilon(1e-5));
   }

@@ -26,8 +26,9 @@ graph::Model ParseModel(const std::string& text) {
 }
 
 // min_max encoding of a constant.
-Encoding WeightEncoding(const graph::Model& model, const std::string& value, const quant::Grid& grid,
-                        Granularity granularity, int64_t axis, int64_t block_size = 0) {
+Encoding WeightEncoding(const graph::Model& model, const std::string& value,
+                        const quant::Grid& grid, Granularity granularity, int64_t axis,
+                        int64_t block_size = 0) {
   Encoding e{.role = quant::Role::kWeight,
              .grid = grid,
              .granularity = granularity,
@@ -54,8 +55,7 @@ Tensor Noise(const Shape& shape) {
 
 std::vector<Tensor> RunPlain(const graph::Model& model, const Tensor& x,
                              const quant::EncodingTable* simulate = nullptr) {
-  auto executor =
-      engine::Executor::Create(model, {.simulate = simulate, .fast_kernels = false});
+  auto executor = engine::Executor::Create(model, {.simulate = simulate, .fast_kernels = false});
   INFO((executor.ok() ? "" : executor.status().message()));
   REQUIRE(executor.ok());
   auto outputs = (*executor)->Run({x});
@@ -109,8 +109,7 @@ graph g (float32[2,2048] x) => (float32[2,3] y) {
     CHECK(packed[0]->Int("block_size", 0) == std::min<int64_t>(block, 256));
     CHECK(Lint(*written, LoadProfile("llm-matmulnbits").value())->violations.empty());
     const Tensor x = Noise({2, 2048});
-    CHECK(Difference(RunPlain(*written, x)[0], RunPlain(model, x, &table)[0]) <
-          1e-5);
+    CHECK(Difference(RunPlain(*written, x)[0], RunPlain(model, x, &table)[0]) < 1e-5);
   }
   // 24 divides into nothing that the operator has.
   const quant::EncodingTable odd = {
@@ -212,13 +211,11 @@ graph g (float32[2,3,4] x) => (float32[2,3,5] y) {
   const Tensor x = Noise({2, 3, 4});
   for (const char* format : {"qdq", "qoperator"}) {
     INFO(format);
-    const auto written =
-        Export(model, table, OptionsFor(LoadProfile("generic").value(), format));
+    const auto written = Export(model, table, OptionsFor(LoadProfile("generic").value(), format));
     REQUIRE(written.ok());
     CHECK(NodesOf(*written, "QLinearMatMul").empty());
     REQUIRE(NodesOf(*written, "MatMul").size() == 1);
-    const graph::Node* weight =
-        written->graph->Producer(NodesOf(*written, "MatMul")[0]->input(1));
+    const graph::Node* weight = written->graph->Producer(NodesOf(*written, "MatMul")[0]->input(1));
     REQUIRE(weight);
     CHECK(weight->op_type == "Max");
     CHECK(Difference(RunPlain(*written, x)[0], RunPlain(model, x, &table)[0]) < 1e-2);

@@ -19,7 +19,9 @@ struct Rounded {
   Session session;
   report::Report report;
   graph::Model before;
-  const quant::Encoding& Weight(const std::string& name) const { return session.encodings.at(name); }
+  const quant::Encoding& Weight(const std::string& name) const {
+    return session.encodings.at(name);
+  }
   // Code `i` of a weight of up to 8 bits.
   int Code(const std::string& name, int64_t i) const {
     return static_cast<int>(Weight(name).codes->ToInt64s()[static_cast<size_t>(i)]);
@@ -69,8 +71,8 @@ inline std::unique_ptr<Rounded> Round(const std::string& text, const std::string
 // Mean squared difference of the outputs from the float model's, by plain kernels.
 inline double OutputError(const Rounded& r, VectorSource* data) {
   auto exact = engine::Executor::Create(r.before, {.fast_kernels = false}).value();
-  auto rounded = engine::Executor::Create(r.session.model, {.simulate = &r.session.encodings,
-                                                            .fast_kernels = false})
+  auto rounded = engine::Executor::Create(r.session.model,
+                                          {.simulate = &r.session.encodings, .fast_kernels = false})
                      .value();
   REQUIRE(data->Rewind().ok());
   double sum = 0;

@@ -1,5 +1,5 @@
-#include "tests/support/catch.h"
 #include "tests/support/pass_harness.h"
+#include "tests/support/catch.h"
 
 #include <algorithm>
 #include <cmath>
@@ -118,8 +118,7 @@ PassRun RunPass(const std::string& pass, graph::Model model, const PassOptions& 
   run.outcome = *outcome;
   CheckValid(&run.session.model);
   const std::string text = graph::Print(run.session.model, kAllElements);
-  CHECK((text != graph::Print(run.before, kAllElements)) ==
-        (run.outcome != Outcome::kUnchanged));
+  CHECK((text != graph::Print(run.before, kAllElements)) == (run.outcome != Outcome::kUnchanged));
   report::PassReport second;
   run.session.report = &second;
   const auto again = prepared.info->run(run.session, prepared.params);

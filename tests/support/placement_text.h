@@ -12,10 +12,8 @@ using quant::Role;
 
 inline std::string GranularityText(const QuantPoint& point) {
   switch (point.granularity) {
-    case Granularity::kTensor:
-      return "";
-    case Granularity::kChannel:
-      return StrCat(", per channel of axis ", point.axis);
+    case Granularity::kTensor: return "";
+    case Granularity::kChannel: return StrCat(", per channel of axis ", point.axis);
     case Granularity::kBlock:
       return StrCat(", blocks of ", point.block_size, " along axis ", point.axis);
   }

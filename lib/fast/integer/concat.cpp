@@ -16,7 +16,8 @@ using Table = std::array<uint8_t, 256>;
 
 class IntegerConcat : public FastKernel {
  public:
-  IntegerConcat(const KernelSpec& spec, int64_t axis) : axis_(axis), result_(*spec.output_encoding) {
+  IntegerConcat(const KernelSpec& spec, int64_t axis)
+      : axis_(axis), result_(*spec.output_encoding) {
     for (const quant::Encoding* from : spec.encodings) {
       same_.push_back(from->grid == result_.grid && from->params == result_.params);
       Table bytes, table;

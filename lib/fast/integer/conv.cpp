@@ -28,8 +28,8 @@ class IntegerConv : public FastKernel {
     const Shape source = x->shape;
     const auto conv = ResolveConv(node_, groups_, source, linear_.weights.shape());
     if (!conv) return false;
-    PreparedConv& prepared =
-        cache_.Get(ShapeKey({&source}), [&] { return Prepare(source, conv->result, conv->window); });
+    PreparedConv& prepared = cache_.Get(
+        ShapeKey({&source}), [&] { return Prepare(source, conv->result, conv->window); });
     return prepared.weights.defined() && Run(context, prepared, source, *conv);
   }
 
@@ -41,8 +41,8 @@ class IntegerConv : public FastKernel {
   PreparedConv Prepare(const Shape& x, const Shape& y, const Window& window) {
     // With codes as results the primitive rounds sum * multiplier as we do, and stores saturated.
     const Requantizer& r = linear_.requantizer;
-    const bool direct = linear_.exact_in_float && r.zero_point == 0 && !r.is_signed && r.low == 0 &&
-                        r.high == 255;
+    const bool direct =
+        linear_.exact_in_float && r.zero_point == 0 && !r.is_signed && r.low == 0 && r.high == 255;
     for (const bool codes : {direct, false}) {
       PreparedConv prepared;
       prepared.direct = codes;
@@ -68,8 +68,8 @@ class IntegerConv : public FastKernel {
          DescOf(y, Layout::kChannelsLast, result)},
         {window.strides, window.dilations, window.pads_begin, ExactEndPads(window)}, epilogue);
     if (!out->primitive) return false;
-    out->weights = packed_.Get(DescOf(grouped, Layout::kPlain, DType::kInt8), linear_.weights,
-                               out->primitive);
+    out->weights =
+        packed_.Get(DescOf(grouped, Layout::kPlain, DType::kInt8), linear_.weights, out->primitive);
     return out->weights.defined();
   }
 

@@ -16,8 +16,7 @@ constexpr int64_t kMaxTerms = 1 << 16;
 
 // The codes of the bias if they count in units of source scale * weight scale, as runtimes assume.
 bool ReadBias(const KernelSpec& spec, const std::vector<float>& unit, std::vector<int32_t>* bias) {
-  if (spec.encodings.size() < 3 || !spec.constants[2])
-    return spec.constants.size() < 3;
+  if (spec.encodings.size() < 3 || !spec.constants[2]) return spec.constants.size() < 3;
   const quant::Encoding* e = spec.encodings[2];
   if (!e || !e->codes || e->codes->dtype() != DType::kInt32 || e->codes->rank() != 1 ||
       e->codes->size() != static_cast<int64_t>(bias->size()))
@@ -99,8 +98,7 @@ std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t c
   std::vector<int64_t> sum(unit.size()), magnitude(unit.size());
   SumCodes(linear.weights, channel_axis, &sum, &magnitude);
   const auto range = BoundedCodes(spec.post_ops, *linear.result);
-  if (!range ||
-      !ReadBias(spec, unit, &linear.requantizer.bias) ||
+  if (!range || !ReadBias(spec, unit, &linear.requantizer.bias) ||
       !MoveZeroPointToBias(sum, magnitude, &linear))
     return std::nullopt;
   linear.requantizer.low = range->low;

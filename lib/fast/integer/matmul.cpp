@@ -40,11 +40,11 @@ class IntegerMatMul : public FastKernel {
     const std::vector<int64_t> strides =
         transposed_ ? std::vector<int64_t>{x[1], 1} : std::vector<int64_t>{1, columns};
     PreparedProduct prepared;
-    prepared.primitive = MakeInnerProduct(
-        {DescOf(x, Layout::kPlain, linear_.source->grid.storage_type()),
-         AnyDesc(dims, DType::kInt8),
-         {},
-         DescOf({x[0], columns}, Layout::kPlain, DType::kInt32)});
+    prepared.primitive =
+        MakeInnerProduct({DescOf(x, Layout::kPlain, linear_.source->grid.storage_type()),
+                          AnyDesc(dims, DType::kInt8),
+                          {},
+                          DescOf({x[0], columns}, Layout::kPlain, DType::kInt32)});
     if (prepared.primitive)
       prepared.weights = packed_.Get(StridedDesc(dims, strides, DType::kInt8), linear_.weights,
                                      prepared.primitive);

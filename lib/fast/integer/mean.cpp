@@ -37,9 +37,8 @@ class IntegerMean : public FastKernel {
     shape[1] = channels;
     const uint8_t* from = context.Codes(0, Layout::kChannelsLast);
     auto* sums = static_cast<int32_t*>(context.Scratch(batch * channels * 4));
-    uint8_t* to = from && sums
-                      ? context.OutputCodes(shape, Layout::kChannelsLast, result_)
-                      : nullptr;
+    uint8_t* to =
+        from && sums ? context.OutputCodes(shape, Layout::kChannelsLast, result_) : nullptr;
     if (!to) return false;
     ParallelFor(batch, 1, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {

@@ -22,16 +22,11 @@ std::unique_ptr<FastKernel> MakeIntegerKernel(const KernelSpec& spec) {
     Maker make;
   };
   static constexpr Row kRows[] = {
-      {"Add", &MakeIntegerBinary},
-      {"AveragePool", &MakeIntegerAveragePool},
-      {"Concat", &MakeIntegerConcat},
-      {"Conv", &MakeIntegerConv},
-      {"Gemm", &MakeIntegerMatMul},
-      {"GlobalAveragePool", &MakeIntegerMean},
-      {"MatMul", &MakeIntegerMatMul},
-      {"MaxPool", &MakeMaxPool},
-      {"Min", &MakeIntegerMin},
-      {"Mul", &MakeIntegerBinary},
+      {"Add", &MakeIntegerBinary},      {"AveragePool", &MakeIntegerAveragePool},
+      {"Concat", &MakeIntegerConcat},   {"Conv", &MakeIntegerConv},
+      {"Gemm", &MakeIntegerMatMul},     {"GlobalAveragePool", &MakeIntegerMean},
+      {"MatMul", &MakeIntegerMatMul},   {"MaxPool", &MakeMaxPool},
+      {"Min", &MakeIntegerMin},         {"Mul", &MakeIntegerBinary},
       {"Softmax", &MakeIntegerSoftmax},
   };
   for (const Row& row : kRows)

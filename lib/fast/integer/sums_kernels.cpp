@@ -124,11 +124,10 @@ class ProductSums : public FastKernel {
   Prepared Make(const Shape& x, int64_t columns, const SumsInput& input) {
     const Shape dims = {columns, x[1]};
     Prepared made;
-    made.primitive =
-        MakeInnerProduct({DescOf(x, Layout::kPlain, SourceType(sums_, input)),
-                          AnyDesc(dims, WeightType(sums_)),
-                          {},
-                          DescOf({x[0], columns}, Layout::kPlain, SumType(sums_))});
+    made.primitive = MakeInnerProduct({DescOf(x, Layout::kPlain, SourceType(sums_, input)),
+                                       AnyDesc(dims, WeightType(sums_)),
+                                       {},
+                                       DescOf({x[0], columns}, Layout::kPlain, SumType(sums_))});
     if (made.primitive)
       made.weights = packed_.Get(StridedDesc(dims, {1, columns}, WeightType(sums_)),
                                  sums_.weights(), made.primitive);

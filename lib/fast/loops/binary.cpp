@@ -42,18 +42,12 @@ inline __attribute__((always_inline)) void Rows(const float* a, int64_t a_step, 
 ROUNDEL_VECTORIZE void Combine(BinaryOp op, const float* a, int64_t a_step, const float* b,
                                int64_t b_step, float* to, int64_t n) {
   switch (op) {
-    case BinaryOp::kAdd:
-      return Rows<BinaryOp::kAdd>(a, a_step, b, b_step, to, n);
-    case BinaryOp::kSub:
-      return Rows<BinaryOp::kSub>(a, a_step, b, b_step, to, n);
-    case BinaryOp::kMul:
-      return Rows<BinaryOp::kMul>(a, a_step, b, b_step, to, n);
-    case BinaryOp::kDiv:
-      return Rows<BinaryOp::kDiv>(a, a_step, b, b_step, to, n);
-    case BinaryOp::kMin:
-      return Rows<BinaryOp::kMin>(a, a_step, b, b_step, to, n);
-    case BinaryOp::kMax:
-      return Rows<BinaryOp::kMax>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kAdd: return Rows<BinaryOp::kAdd>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kSub: return Rows<BinaryOp::kSub>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kMul: return Rows<BinaryOp::kMul>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kDiv: return Rows<BinaryOp::kDiv>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kMin: return Rows<BinaryOp::kMin>(a, a_step, b, b_step, to, n);
+    case BinaryOp::kMax: return Rows<BinaryOp::kMax>(a, a_step, b, b_step, to, n);
   }
 }
 

@@ -23,10 +23,8 @@ bool IsSimple(PostOpKind kind) {
     case PostOpKind::kAbs:
     case PostOpKind::kSqrt:
     case PostOpKind::kErf:
-    case PostOpKind::kAdd:
-      return true;
-    default:
-      return false;
+    case PostOpKind::kAdd: return true;
+    default: return false;
   }
 }
 
@@ -69,39 +67,25 @@ ROUNDEL_VECTORIZE void Add(const float* from, const float* other, float* to, int
 // What oneDNN does faster; here for sizes that it does not take.
 float Transcendental(const PostOp& op, float x) {
   switch (op.kind) {
-    case PostOpKind::kSigmoid:
-      return 1 / (1 + std::exp(-x));
-    case PostOpKind::kTanh:
-      return std::tanh(x);
-    case PostOpKind::kElu:
-      return x > 0 ? x : op.alpha * std::expm1(x);
-    case PostOpKind::kSwish:
-      return x / (1 + std::exp(-op.alpha * x));
-    case PostOpKind::kGelu:
-      return 0.5f * x * (1 + std::erf(x * 0.70710678f));
-    default:
-      return std::exp(x);
+    case PostOpKind::kSigmoid: return 1 / (1 + std::exp(-x));
+    case PostOpKind::kTanh: return std::tanh(x);
+    case PostOpKind::kElu: return x > 0 ? x : op.alpha * std::expm1(x);
+    case PostOpKind::kSwish: return x / (1 + std::exp(-op.alpha * x));
+    case PostOpKind::kGelu: return 0.5f * x * (1 + std::erf(x * 0.70710678f));
+    default: return std::exp(x);
   }
 }
 
 void RunSimple(const PostOp& op, const float* from, float* to, int64_t n, const float* addend) {
   switch (op.kind) {
-    case PostOpKind::kRelu:
-      return Relu(from, to, n, op.alpha);
-    case PostOpKind::kClip:
-      return Clip(from, to, n, op.alpha, op.beta);
-    case PostOpKind::kLinear:
-      return Linear(from, to, n, op.alpha, op.beta);
-    case PostOpKind::kHardSwish:
-      return HardSwish(from, to, n);
-    case PostOpKind::kAbs:
-      return Abs(from, to, n);
-    case PostOpKind::kSqrt:
-      return Sqrt(from, to, n);
-    case PostOpKind::kErf:
-      return Erf(from, to, n);
-    default:
-      return Add(from, addend, to, n);
+    case PostOpKind::kRelu: return Relu(from, to, n, op.alpha);
+    case PostOpKind::kClip: return Clip(from, to, n, op.alpha, op.beta);
+    case PostOpKind::kLinear: return Linear(from, to, n, op.alpha, op.beta);
+    case PostOpKind::kHardSwish: return HardSwish(from, to, n);
+    case PostOpKind::kAbs: return Abs(from, to, n);
+    case PostOpKind::kSqrt: return Sqrt(from, to, n);
+    case PostOpKind::kErf: return Erf(from, to, n);
+    default: return Add(from, addend, to, n);
   }
 }
 

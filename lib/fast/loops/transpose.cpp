@@ -15,8 +15,7 @@ class TransposeKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->dtype() != DType::kFloat || x->shape.size() != permutation_.size())
-      return false;
+    if (!x || x->dtype() != DType::kFloat || x->shape.size() != permutation_.size()) return false;
     Shape shape;
     for (int64_t axis : permutation_) shape.push_back(x->shape[axis]);
     if (x->layout == Layout::kChannelsLast && permutation_ == ToLast())

@@ -69,8 +69,8 @@ class BlockProduct : public FastKernel {
     void* scratch = nullptr;
     if (!source || !TakeScratch(context, prepared.primitive, &scratch)) return false;
     float* to = context.Output(shape, Layout::kPlain);
-    return to && prepared.primitive.Run({source, nullptr, prepared.weights, prepared.bias, to},
-                                        scratch);
+    return to &&
+           prepared.primitive.Run({source, nullptr, prepared.weights, prepared.bias, to}, scratch);
   }
 
   const int64_t k_, n_, rounded_;

@@ -94,10 +94,10 @@ class ConvTransposeKernel : public FastKernel {
       dims.push_back(w[i]);
       strides.push_back(step);
     }
-    out->primitive = MakeDeconvolution({DescOf(x, Layout::kChannelsLast), AnyDesc(dims),
-                                        BiasDesc(bias_), DescOf(y, Layout::kChannelsLast)},
-                                       {g.strides, g.dilations, g.pads_begin, g.pads_end},
-                                       epilogue);
+    out->primitive =
+        MakeDeconvolution({DescOf(x, Layout::kChannelsLast), AnyDesc(dims), BiasDesc(bias_),
+                           DescOf(y, Layout::kChannelsLast)},
+                          {g.strides, g.dilations, g.pads_begin, g.pads_end}, epilogue);
     if (!out->primitive) return false;
     out->weights = packed_.Get(StridedDesc(dims, strides), weights_, out->primitive);
     out->bias = BiasData(bias_);

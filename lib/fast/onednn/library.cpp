@@ -21,33 +21,20 @@ bool IsFast(const char* implementation) { return std::strstr(implementation, "re
 dnnl::algorithm AlgorithmOf(PostOpKind kind) {
   using dnnl::algorithm;
   switch (kind) {
-    case PostOpKind::kRelu:
-      return algorithm::eltwise_relu;
-    case PostOpKind::kClip:
-      return algorithm::eltwise_clip;
-    case PostOpKind::kLinear:
-      return algorithm::eltwise_linear;
-    case PostOpKind::kSigmoid:
-      return algorithm::eltwise_logistic;
-    case PostOpKind::kTanh:
-      return algorithm::eltwise_tanh;
-    case PostOpKind::kElu:
-      return algorithm::eltwise_elu;
-    case PostOpKind::kHardSwish:
-      return algorithm::eltwise_hardswish;
-    case PostOpKind::kSwish:
-      return algorithm::eltwise_swish;
-    case PostOpKind::kGelu:
-      return algorithm::eltwise_gelu_erf;
-    case PostOpKind::kExp:
-      return algorithm::eltwise_exp;
-    case PostOpKind::kAbs:
-      return algorithm::eltwise_abs;
-    case PostOpKind::kSqrt:
-      return algorithm::eltwise_sqrt;
+    case PostOpKind::kRelu: return algorithm::eltwise_relu;
+    case PostOpKind::kClip: return algorithm::eltwise_clip;
+    case PostOpKind::kLinear: return algorithm::eltwise_linear;
+    case PostOpKind::kSigmoid: return algorithm::eltwise_logistic;
+    case PostOpKind::kTanh: return algorithm::eltwise_tanh;
+    case PostOpKind::kElu: return algorithm::eltwise_elu;
+    case PostOpKind::kHardSwish: return algorithm::eltwise_hardswish;
+    case PostOpKind::kSwish: return algorithm::eltwise_swish;
+    case PostOpKind::kGelu: return algorithm::eltwise_gelu_erf;
+    case PostOpKind::kExp: return algorithm::eltwise_exp;
+    case PostOpKind::kAbs: return algorithm::eltwise_abs;
+    case PostOpKind::kSqrt: return algorithm::eltwise_sqrt;
     case PostOpKind::kErf:
-    case PostOpKind::kAdd:
-      return algorithm::undef;
+    case PostOpKind::kAdd: return algorithm::undef;
   }
   return algorithm::undef;
 }
@@ -60,21 +47,16 @@ static_assert(kMaxPrimitiveRank == DNNL_MAX_NDIMS);
 
 dnnl::memory::data_type TypeOf(DType type) {
   switch (type) {
-    case DType::kInt32:
-      return dnnl::memory::data_type::s32;
-    case DType::kInt8:
-      return dnnl::memory::data_type::s8;
-    case DType::kUint8:
-      return dnnl::memory::data_type::u8;
-    default:
-      return dnnl::memory::data_type::f32;
+    case DType::kInt32: return dnnl::memory::data_type::s32;
+    case DType::kInt8: return dnnl::memory::data_type::s8;
+    case DType::kUint8: return dnnl::memory::data_type::u8;
+    default: return dnnl::memory::data_type::f32;
   }
 }
 
 dnnl::memory::desc Translate(const TensorDesc& desc) {
   if (!desc.defined()) return {};
-  if (desc.strides.empty())
-    return {desc.shape, TypeOf(desc.type), dnnl::memory::format_tag::any};
+  if (desc.strides.empty()) return {desc.shape, TypeOf(desc.type), dnnl::memory::format_tag::any};
   return {desc.shape, TypeOf(desc.type), desc.strides};
 }
 
@@ -245,7 +227,8 @@ bool CanAppend(const PostOp& op) {
 Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,
                           const Epilogue& epilogue) {
   return MakeLinear<dnnl::convolution_forward>(
-      desc, epilogue, [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
+      desc, epilogue,
+      [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
         return onednn::Convolution(operands, Translate(geometry), attributes);
       });
 }
@@ -253,7 +236,8 @@ Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,
 Primitive MakeDeconvolution(const LinearDesc& desc, const ConvGeometry& geometry,
                             const Epilogue& epilogue) {
   return MakeLinear<dnnl::deconvolution_forward>(
-      desc, epilogue, [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
+      desc, epilogue,
+      [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
         return onednn::Deconvolution(operands, Translate(geometry), attributes);
       });
 }
@@ -268,16 +252,17 @@ Primitive MakeMatrixProduct(const LinearDesc& desc, const Epilogue& epilogue) {
 
 Primitive MakePooling(PoolKind kind, const TensorDesc& source, const TensorDesc& destination,
                       const Window& window) {
-  const auto algorithm = kind == PoolKind::kMax       ? dnnl::algorithm::pooling_max
-                         : kind == PoolKind::kAverage ? dnnl::algorithm::pooling_avg_exclude_padding
-                                                      : dnnl::algorithm::pooling_avg_include_padding;
-  onednn::Window translated = Translate(
-      ConvGeometry{window.strides, window.dilations, window.pads_begin, window.pads_end});
+  const auto algorithm = kind == PoolKind::kMax ? dnnl::algorithm::pooling_max
+                         : kind == PoolKind::kAverage
+                             ? dnnl::algorithm::pooling_avg_exclude_padding
+                             : dnnl::algorithm::pooling_avg_include_padding;
+  onednn::Window translated =
+      Translate(ConvGeometry{window.strides, window.dilations, window.pads_begin, window.pads_end});
   translated.kernel = window.kernel;
   return Made([&](Primitive::State* state) {
-    return onednn::Pooling(
-        algorithm, {.source = Translate(source), .destination = Translate(destination)}, translated,
-        Attributes({}, 0, state), state);
+    return onednn::Pooling(algorithm,
+                           {.source = Translate(source), .destination = Translate(destination)},
+                           translated, Attributes({}, 0, state), state);
   });
 }
 

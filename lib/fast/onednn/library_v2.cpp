@@ -29,8 +29,8 @@ dnnl::convolution_forward::primitive_desc Convolution(const Operands& o, const W
 
 dnnl::deconvolution_forward::primitive_desc Deconvolution(const Operands& o, const Window& w,
                                                           const dnnl::primitive_attr& attributes) {
-  return {{prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, o.source,
-           o.weights, o.bias, o.destination, w.strides, w.gaps, w.pads_begin, w.pads_end},
+  return {{prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, o.source, o.weights,
+           o.bias, o.destination, w.strides, w.gaps, w.pads_begin, w.pads_end},
           attributes,
           Engine()};
 }

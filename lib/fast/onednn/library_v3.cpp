@@ -41,21 +41,39 @@ void AskForDeterminism(dnnl::primitive_attr* attributes) {
 
 dnnl::convolution_forward::primitive_desc Convolution(const Operands& o, const Window& w,
                                                       const dnnl::primitive_attr& attributes) {
-  return {Engine(), prop_kind::forward_inference, dnnl::algorithm::convolution_direct,
-          o.source, o.weights, o.bias, o.destination, w.strides, w.gaps, w.pads_begin,
-          w.pads_end, attributes};
+  return {Engine(),
+          prop_kind::forward_inference,
+          dnnl::algorithm::convolution_direct,
+          o.source,
+          o.weights,
+          o.bias,
+          o.destination,
+          w.strides,
+          w.gaps,
+          w.pads_begin,
+          w.pads_end,
+          attributes};
 }
 
 dnnl::deconvolution_forward::primitive_desc Deconvolution(const Operands& o, const Window& w,
                                                           const dnnl::primitive_attr& attributes) {
-  return {Engine(), prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct,
-          o.source, o.weights, o.bias, o.destination, w.strides, w.gaps, w.pads_begin,
-          w.pads_end, attributes};
+  return {Engine(),
+          prop_kind::forward_inference,
+          dnnl::algorithm::deconvolution_direct,
+          o.source,
+          o.weights,
+          o.bias,
+          o.destination,
+          w.strides,
+          w.gaps,
+          w.pads_begin,
+          w.pads_end,
+          attributes};
 }
 
 dnnl::inner_product_forward::primitive_desc InnerProduct(const Operands& o,
                                                          const dnnl::primitive_attr& attributes) {
-  return {Engine(), prop_kind::forward_inference, o.source, o.weights, o.bias, o.destination,
+  return {Engine(),  prop_kind::forward_inference, o.source, o.weights, o.bias, o.destination,
           attributes};
 }
 
@@ -73,18 +91,17 @@ dnnl::eltwise_forward::primitive_desc Elementwise(const PostOp& op,
 bool Pooling(dnnl::algorithm algorithm, const Operands& o, const Window& w,
              const dnnl::primitive_attr& attributes, Primitive::State* state) {
   using Pool = dnnl::pooling_forward;
-  return Take<Pool>(
-      Pool::primitive_desc(Engine(), prop_kind::forward_inference, algorithm, o.source,
-                           o.destination, w.strides, w.kernel, w.gaps, w.pads_begin, w.pads_end,
-                           attributes),
-      state);
+  return Take<Pool>(Pool::primitive_desc(Engine(), prop_kind::forward_inference, algorithm,
+                                         o.source, o.destination, w.strides, w.kernel, w.gaps,
+                                         w.pads_begin, w.pads_end, attributes),
+                    state);
 }
 
 bool Softmax(dnnl::algorithm algorithm, const dnnl::memory::desc& desc, Primitive::State* state) {
   using Softmax = dnnl::softmax_forward;
-  return Take<Softmax>(Softmax::primitive_desc(Engine(), prop_kind::forward_inference, algorithm,
-                                               desc, desc, 1),
-                       state);
+  return Take<Softmax>(
+      Softmax::primitive_desc(Engine(), prop_kind::forward_inference, algorithm, desc, desc, 1),
+      state);
 }
 
 }  // namespace roundel::engine::onednn

@@ -35,8 +35,7 @@ class InnerProductKernel : public FastKernel {
     });
     Shape shape = x->shape;
     shape.back() = columns;
-    const bool done =
-        RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
+    const bool done = RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
     if (borrows_) weights_.ReleasePages();
     return done;
   }
@@ -71,7 +70,7 @@ class InnerProductKernel : public FastKernel {
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;
-  Tensor plain_;  // the weights where they are borrowed
+  Tensor plain_;          // the weights where they are borrowed
   bool borrows_ = false;  // for want of memory
   PreparedCache<PreparedLinear> cache_;
 };
@@ -83,8 +82,7 @@ class MatMulKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value *a = context.input(0), *b = context.input(1);
-    if (!a || !b || a->dtype() != DType::kFloat || b->dtype() != DType::kFloat)
-      return false;
+    if (!a || !b || a->dtype() != DType::kFloat || b->dtype() != DType::kFloat) return false;
     const size_t rank = std::max(a->shape.size(), b->shape.size());
     if (a->shape.size() < 2 || b->shape.size() < 2 || rank > kMaxPrimitiveRank ||
         min_rank_ > static_cast<int64_t>(rank))
@@ -111,8 +109,10 @@ class MatMulKernel : public FastKernel {
  private:
   static bool Make(const Shape& left, const Shape& right, const Shape& shape,
                    const Epilogue& epilogue, PreparedLinear* out) {
-    out->primitive = MakeMatrixProduct({DescOf(left, Layout::kPlain), DescOf(right, Layout::kPlain),
-                                        {}, DescOf(shape, Layout::kPlain)},
+    out->primitive = MakeMatrixProduct({DescOf(left, Layout::kPlain),
+                                        DescOf(right, Layout::kPlain),
+                                        {},
+                                        DescOf(shape, Layout::kPlain)},
                                        epilogue);
     return static_cast<bool>(out->primitive);
   }

@@ -85,16 +85,14 @@ class PoolKernel : public FastKernel {
   }
 
   bool Execute(FastContext& context, const Primitive& primitive, const Shape& shape) const {
-    const void* source = codes_
-                             ? static_cast<const void*>(context.Codes(0, Layout::kChannelsLast))
-                             : context.Data(0, Layout::kChannelsLast);
+    const void* source = codes_ ? static_cast<const void*>(context.Codes(0, Layout::kChannelsLast))
+                                : context.Data(0, Layout::kChannelsLast);
     void* scratch = nullptr;
     if (!source || !TakeScratch(context, primitive, &scratch)) return false;
     const Layout layout = shape.size() < 3 ? Layout::kPlain : Layout::kChannelsLast;
     void* destination = codes_ ? static_cast<void*>(context.OutputCodes(shape, layout, *codes_))
                                : context.Output(shape, layout);
-    return destination &&
-           primitive.Run({.source = source, .destination = destination}, scratch);
+    return destination && primitive.Run({.source = source, .destination = destination}, scratch);
   }
 
   const graph::Node node_;

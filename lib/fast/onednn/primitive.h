@@ -95,7 +95,8 @@ struct LinearDesc {
   TensorDesc source, weights, bias, destination;
 };
 struct ConvGeometry {
-  std::vector<int64_t> strides, dilations, pads_begin, pads_end;  // dilations as ONNX counts: from 1
+  std::vector<int64_t> strides, dilations, pads_begin,
+      pads_end;  // dilations as ONNX counts: from 1
 };
 // Weights [M, C, k...] or [groups, M / groups, C / groups, k...], for both.
 Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,

@@ -16,8 +16,7 @@ class SoftmaxKernel : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || x->dtype() != DType::kFloat || x->shape.empty() || !DimsFit(x->shape))
-      return false;
+    if (!x || x->dtype() != DType::kFloat || x->shape.empty() || !DimsFit(x->shape)) return false;
     const auto rank = static_cast<int64_t>(x->shape.size());
     const int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
     if (axis < 0 || axis >= rank) return false;
@@ -29,8 +28,7 @@ class SoftmaxKernel : public FastKernel {
     if (!primitive) return false;
     const float* source = context.Data(0, Layout::kPlain);
     float* destination = source ? context.Output(x->shape, Layout::kPlain) : nullptr;
-    return destination &&
-           primitive.Run({.source = source, .destination = destination}, nullptr);
+    return destination && primitive.Run({.source = source, .destination = destination}, nullptr);
   }
 
  private:

@@ -55,7 +55,7 @@ inline __attribute__((always_inline)) void Steps(const Terms& t, CodeRun p, Code
 
 // Fused where the source says so, and nowhere else.
 ROUNDEL_VECTORIZE_FUSED void Combine(BinaryCodeOp op, bool is_signed, const Terms& t, CodeRun p,
-                               CodeRun q, int64_t n, void* y) {
+                                     CodeRun q, int64_t n, void* y) {
   if (op == BinaryCodeOp::kAdd)
     is_signed ? Steps<Sum, int8_t>(t, p, q, n, y) : Steps<Sum, uint8_t>(t, p, q, n, y);
   else

@@ -27,20 +27,13 @@ Status MatMul(OpContext& context) {
     return ModelError(StrCat("operands of different types ", DTypeName(type), " and ",
                              DTypeName(context.input(1)->dtype())));
   switch (type) {
-    case DType::kFloat:
-      return MatMulTyped<float>(context);
-    case DType::kDouble:
-      return MatMulTyped<double>(context);
-    case DType::kInt32:
-      return MatMulTyped<int32_t>(context);
-    case DType::kUint32:
-      return MatMulTyped<uint32_t>(context);
-    case DType::kInt64:
-      return MatMulTyped<int64_t>(context);
-    case DType::kUint64:
-      return MatMulTyped<uint64_t>(context);
-    default:
-      return UnsupportedType(type);
+    case DType::kFloat: return MatMulTyped<float>(context);
+    case DType::kDouble: return MatMulTyped<double>(context);
+    case DType::kInt32: return MatMulTyped<int32_t>(context);
+    case DType::kUint32: return MatMulTyped<uint32_t>(context);
+    case DType::kInt64: return MatMulTyped<int64_t>(context);
+    case DType::kUint64: return MatMulTyped<uint64_t>(context);
+    default: return UnsupportedType(type);
   }
 }
 

@@ -128,14 +128,10 @@ Status MaxPoolTyped(OpContext& context) {
 Status MaxPool(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   switch (context.input(0)->dtype()) {
-    case DType::kFloat:
-      return MaxPoolTyped<float>(context);
-    case DType::kInt8:
-      return MaxPoolTyped<int8_t>(context);
-    case DType::kUint8:
-      return MaxPoolTyped<uint8_t>(context);
-    default:
-      return UnsupportedType(context.input(0)->dtype());
+    case DType::kFloat: return MaxPoolTyped<float>(context);
+    case DType::kInt8: return MaxPoolTyped<int8_t>(context);
+    case DType::kUint8: return MaxPoolTyped<uint8_t>(context);
+    default: return UnsupportedType(context.input(0)->dtype());
   }
 }
 

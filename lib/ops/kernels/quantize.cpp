@@ -159,18 +159,13 @@ Result<Tensor> QuantizeAs(DType type, const Tensor& x, const ScaleLayout& layout
   switch (type) {
     case DType::kInt8:
     case DType::kInt4:
-    case DType::kInt2:
-      return QuantizeTo<int8_t>(x, layout, scales, points, type);
+    case DType::kInt2: return QuantizeTo<int8_t>(x, layout, scales, points, type);
     case DType::kUint8:
     case DType::kUint4:
-    case DType::kUint2:
-      return QuantizeTo<uint8_t>(x, layout, scales, points, type);
-    case DType::kInt16:
-      return QuantizeTo<int16_t>(x, layout, scales, points, type);
-    case DType::kUint16:
-      return QuantizeTo<uint16_t>(x, layout, scales, points, type);
-    default:
-      return QuantizeToFloat(x, layout, scales, type, saturate);
+    case DType::kUint2: return QuantizeTo<uint8_t>(x, layout, scales, points, type);
+    case DType::kInt16: return QuantizeTo<int16_t>(x, layout, scales, points, type);
+    case DType::kUint16: return QuantizeTo<uint16_t>(x, layout, scales, points, type);
+    default: return QuantizeToFloat(x, layout, scales, type, saturate);
   }
 }
 
@@ -215,20 +210,13 @@ Tensor DequantizeFrom(const Tensor& codes, const ScaleLayout& layout, const floa
 Result<Tensor> DequantizeAny(const Tensor& codes, const ScaleLayout& layout, const float* scales,
                              const std::vector<int32_t>& points) {
   switch (codes.dtype()) {
-    case DType::kInt8:
-      return DequantizeFrom<int8_t>(codes, layout, scales, points);
-    case DType::kUint8:
-      return DequantizeFrom<uint8_t>(codes, layout, scales, points);
-    case DType::kInt16:
-      return DequantizeFrom<int16_t>(codes, layout, scales, points);
-    case DType::kUint16:
-      return DequantizeFrom<uint16_t>(codes, layout, scales, points);
-    case DType::kInt32:
-      return DequantizeFrom<int32_t>(codes, layout, scales, points);
-    case DType::kFloat:
-      return DequantizeFrom<float>(codes, layout, scales, points);
-    default:
-      return UnsupportedType(codes.dtype());
+    case DType::kInt8: return DequantizeFrom<int8_t>(codes, layout, scales, points);
+    case DType::kUint8: return DequantizeFrom<uint8_t>(codes, layout, scales, points);
+    case DType::kInt16: return DequantizeFrom<int16_t>(codes, layout, scales, points);
+    case DType::kUint16: return DequantizeFrom<uint16_t>(codes, layout, scales, points);
+    case DType::kInt32: return DequantizeFrom<int32_t>(codes, layout, scales, points);
+    case DType::kFloat: return DequantizeFrom<float>(codes, layout, scales, points);
+    default: return UnsupportedType(codes.dtype());
   }
 }
 

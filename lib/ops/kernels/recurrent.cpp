@@ -322,7 +322,8 @@ Status Gru(OpContext& context) {
           for (int64_t i = 0; i < size; ++i) candidate[i] *= reset[i];
         } else {
           for (int64_t i = 0; i < size; ++i) kept[i] = reset[i] * h[i];
-          DotRows(dir.recurrent + 2 * size * size, size, size, kept.data(), 1, false, candidate, size);
+          DotRows(dir.recurrent + 2 * size * size, size, size, kept.data(), 1, false, candidate,
+                  size);
           for (int64_t i = 0; i < size; ++i) candidate[i] += dir.bias[2 * size + i];
         }
         for (int64_t i = 0; i < size; ++i) candidate[i] += in[2 * size + i];

@@ -60,20 +60,13 @@ void CopyRows(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t 
               int64_t columns) {
   const size_t bytes = static_cast<size_t>(columns) * sizeof(T);
   switch (bytes) {
-    case 4:
-      return CopyShortRows<4>(from, step_from, to, step_to, rows);
-    case 8:
-      return CopyShortRows<8>(from, step_from, to, step_to, rows);
-    case 16:
-      return CopyShortRows<16>(from, step_from, to, step_to, rows);
-    case 32:
-      return CopyShortRows<32>(from, step_from, to, step_to, rows);
-    case 64:
-      return CopyShortRows<64>(from, step_from, to, step_to, rows);
-    case 128:
-      return CopyShortRows<128>(from, step_from, to, step_to, rows);
-    case 256:
-      return CopyShortRows<256>(from, step_from, to, step_to, rows);
+    case 4: return CopyShortRows<4>(from, step_from, to, step_to, rows);
+    case 8: return CopyShortRows<8>(from, step_from, to, step_to, rows);
+    case 16: return CopyShortRows<16>(from, step_from, to, step_to, rows);
+    case 32: return CopyShortRows<32>(from, step_from, to, step_to, rows);
+    case 64: return CopyShortRows<64>(from, step_from, to, step_to, rows);
+    case 128: return CopyShortRows<128>(from, step_from, to, step_to, rows);
+    case 256: return CopyShortRows<256>(from, step_from, to, step_to, rows);
   }
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * step_to, from + i * step_from, bytes);
 }

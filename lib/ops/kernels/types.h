@@ -69,40 +69,26 @@ inline Status UnsupportedType(DType type) {
 template <typename F>
 Status VisitFloat(DType type, const F& f) {
   switch (type) {
-    case DType::kFloat:
-      return f(TypeTag<float>{});
-    case DType::kDouble:
-      return f(TypeTag<double>{});
-    case DType::kFloat16:
-      return f(TypeTag<Half>{});
-    case DType::kBfloat16:
-      return f(TypeTag<Bfloat16>{});
-    default:
-      return UnsupportedType(type);
+    case DType::kFloat: return f(TypeTag<float>{});
+    case DType::kDouble: return f(TypeTag<double>{});
+    case DType::kFloat16: return f(TypeTag<Half>{});
+    case DType::kBfloat16: return f(TypeTag<Bfloat16>{});
+    default: return UnsupportedType(type);
   }
 }
 
 template <typename F>
 Status VisitInteger(DType type, const F& f) {
   switch (type) {
-    case DType::kInt8:
-      return f(TypeTag<int8_t>{});
-    case DType::kUint8:
-      return f(TypeTag<uint8_t>{});
-    case DType::kInt16:
-      return f(TypeTag<int16_t>{});
-    case DType::kUint16:
-      return f(TypeTag<uint16_t>{});
-    case DType::kInt32:
-      return f(TypeTag<int32_t>{});
-    case DType::kUint32:
-      return f(TypeTag<uint32_t>{});
-    case DType::kInt64:
-      return f(TypeTag<int64_t>{});
-    case DType::kUint64:
-      return f(TypeTag<uint64_t>{});
-    default:
-      return UnsupportedType(type);
+    case DType::kInt8: return f(TypeTag<int8_t>{});
+    case DType::kUint8: return f(TypeTag<uint8_t>{});
+    case DType::kInt16: return f(TypeTag<int16_t>{});
+    case DType::kUint16: return f(TypeTag<uint16_t>{});
+    case DType::kInt32: return f(TypeTag<int32_t>{});
+    case DType::kUint32: return f(TypeTag<uint32_t>{});
+    case DType::kInt64: return f(TypeTag<int64_t>{});
+    case DType::kUint64: return f(TypeTag<uint64_t>{});
+    default: return UnsupportedType(type);
   }
 }
 
@@ -121,16 +107,11 @@ Status VisitNumericOrBool(DType type, const F& f) {
 template <typename F>
 Status VisitBytes(DType type, const F& f) {
   switch (BitWidth(type)) {
-    case 8:
-      return f(TypeTag<uint8_t>{});
-    case 16:
-      return f(TypeTag<uint16_t>{});
-    case 32:
-      return f(TypeTag<uint32_t>{});
-    case 64:
-      return f(TypeTag<uint64_t>{});
-    default:
-      return UnsupportedType(type);
+    case 8: return f(TypeTag<uint8_t>{});
+    case 16: return f(TypeTag<uint16_t>{});
+    case 32: return f(TypeTag<uint32_t>{});
+    case 64: return f(TypeTag<uint64_t>{});
+    default: return UnsupportedType(type);
   }
 }
 

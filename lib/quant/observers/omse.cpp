@@ -45,7 +45,8 @@ class Omse : public Observer {
 
   Range Compute(const Evidence& evidence, const Grid& grid) const override {
     const Range start = LeastSquaredError(evidence, grid);
-    if (!grid.is_plain() || grid.bits > kMaxBits || (start.min == 0 && start.max == 0)) return start;
+    if (!grid.is_plain() || grid.bits > kMaxBits || (start.min == 0 && start.max == 0))
+      return start;
     const QParams params = ParamsFromRange(start.min, start.max, grid);
     double least = ErrorOf(evidence.values, params, grid).total();
     QParams best = params;

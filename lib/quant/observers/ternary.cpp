@@ -76,8 +76,7 @@ class FewLevels : public Observer {
 }  // namespace
 
 Range LeastSquaresFewLevels(const Distribution& values, const Grid& grid) {
-  const double scale =
-      grid.kind == GridKind::kBinary ? AbsMean(values) : LeastSquaresScale(values);
+  const double scale = grid.kind == GridKind::kBinary ? AbsMean(values) : LeastSquaresScale(values);
   return {-scale, scale};
 }
 

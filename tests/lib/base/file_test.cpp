@@ -178,8 +178,8 @@ TEST_CASE("a bus error elsewhere stays one") {
   const int code = InChild([&] {
     InstallSignalHandlers();
     const int fd = open(path.c_str(), O_RDONLY);
-    const auto* bytes = static_cast<const volatile char*>(
-        mmap(nullptr, 100'000, PROT_READ, MAP_PRIVATE, fd, 0));
+    const auto* bytes =
+        static_cast<const volatile char*>(mmap(nullptr, 100'000, PROT_READ, MAP_PRIVATE, fd, 0));
     truncate(path.c_str(), 10);
     return int{bytes[99'999]};
   });

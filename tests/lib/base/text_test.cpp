@@ -49,22 +49,23 @@ TEST_CASE("names from files are safe to show") {
 }
 
 TEST_CASE("characters that mislead readers or terminals are shown by number") {
-  CHECK(Printable("a\xc2\x9b\x33\x31m") == "a\\u009b31m");              // C1: the short form of ESC [
-  CHECK(Printable("a\xe2\x80\xaelmth.b") == "a\\u202elmth.b");        // text from right to left
+  CHECK(Printable("a\xc2\x9b\x33\x31m") == "a\\u009b31m");      // C1: the short form of ESC [
+  CHECK(Printable("a\xe2\x80\xaelmth.b") == "a\\u202elmth.b");  // text from right to left
   CHECK(Printable("\xe2\x81\xa6x\xe2\x81\xa9") == "\\u2066x\\u2069");  // isolates
   CHECK(Printable("\xd8\x9c\xe2\x80\x8f") == "\\u061c\\u200f");
-  CHECK(Printable("a\xe2\x80\xa8" "b\xe2\x80\xa9") == "a\\u2028b\\u2029");  // line separators
+  CHECK(Printable("a\xe2\x80\xa8"
+                  "b\xe2\x80\xa9") == "a\\u2028b\\u2029");  // line separators
   CHECK(Printable("\xef\xbb\xbfx") == "\\ufeffx");
-  CHECK(Printable("\xf3\xa0\x81\x81") == "\\U000e0041");  // a tag
+  CHECK(Printable("\xf3\xa0\x81\x81") == "\\U000e0041");                                 // a tag
   CHECK(Printable("\xf0\x9f\x90\x88 \xe4\xb8\xad") == "\xf0\x9f\x90\x88 \xe4\xb8\xad");  // stay
 }
 
 TEST_CASE("bytes that are no UTF-8 are shown by number") {
   CHECK(Printable("a\xff\x80z") == "a\\xff\\x80z");
-  CHECK(Printable("\xc3") == "\\xc3");              // cut off
-  CHECK(Printable("\xc0\xaf") == "\\xc0\\xaf");    // longer than need be
+  CHECK(Printable("\xc3") == "\\xc3");           // cut off
+  CHECK(Printable("\xc0\xaf") == "\\xc0\\xaf");  // longer than need be
   CHECK(Printable("\xe0\x80\xaf") == "\\xe0\\x80\\xaf");
-  CHECK(Printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");  // half of a surrogate pair
+  CHECK(Printable("\xed\xa0\x80") == "\\xed\\xa0\\x80");           // half of a surrogate pair
   CHECK(Printable("\xf4\x90\x80\x80") == "\\xf4\\x90\\x80\\x80");  // beyond the last one
 }
 

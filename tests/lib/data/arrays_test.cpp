@@ -45,7 +45,7 @@ std::string SaveNpz(const TempFolder& folder, const std::string& name,
 }
 
 std::vector<Batch> LoadAll(const std::vector<Setting>& settings,
-                                   const std::vector<InputInfo>& inputs) {
+                           const std::vector<InputInfo>& inputs) {
   auto batches = Load(settings, inputs);
   INFO(batches.status().message());
   REQUIRE(batches.ok());
@@ -211,7 +211,8 @@ TEST_CASE("arrays: samples that a model may mix are fed one at a time, unless th
   CHECK(alone.description.find(alone.feeding) != std::string::npos);
   CHECK(alone.hash == facts.hash);  // the same samples in the same order
   CHECK(sizes({{"path", path}, {"batch", "4"}}, mixes, &facts) == Counts{1, 1, 1, 1, 1, 1});
-  CHECK(sizes({{"path", path}, {"batch", "4"}, {"sample", "stack"}}, mixes, &facts) == Counts{4, 2});
+  CHECK(sizes({{"path", path}, {"batch", "4"}, {"sample", "stack"}}, mixes, &facts) ==
+        Counts{4, 2});
   CHECK(facts.feeding.starts_with("stacked although node 'r'"));
   CHECK(facts.hash != alone.hash);
   // Where nothing changes nothing is said.
@@ -241,7 +242,8 @@ TEST_CASE("arrays: a file is one sample where the first axis is no batch") {
     CHECK((*batches)[0].size == 1);
     CHECK(Names(*batches) == std::vector<std::string>{"0.npy", "1.npy"});
   }
-  auto rows = OpenDataset(MakeParams({{"path", folder / "d"}, {"sample", "row"}}), inputs, &facts, walks);
+  auto rows =
+      OpenDataset(MakeParams({{"path", folder / "d"}, {"sample", "row"}}), inputs, &facts, walks);
   REQUIRE(rows.ok());
   CHECK((*rows)->size() == 7);
   // Samples along an axis of their own, in front.
@@ -258,11 +260,10 @@ TEST_CASE("arrays: a file is one sample where the first axis is no batch") {
 
 TEST_CASE("arrays: a state whose first axis counts layers makes a file one sample") {
   const TempFolder folder;
-  const std::string path =
-      SaveNpz(folder, "a.npz",
-              {{"x", Counting<float>({1, 4, 3})}, {"state", Counting<float>({2, 1, 8})}});
-  const auto batches = Load({{"path", path}}, {{"x", DType::kFloat, {1, -1, 3}},
-                                               {"state", DType::kFloat, {2, 1, 8}}});
+  const std::string path = SaveNpz(
+      folder, "a.npz", {{"x", Counting<float>({1, 4, 3})}, {"state", Counting<float>({2, 1, 8})}});
+  const auto batches = Load(
+      {{"path", path}}, {{"x", DType::kFloat, {1, -1, 3}}, {"state", DType::kFloat, {2, 1, 8}}});
   INFO((batches.ok() ? "" : batches.status().message()));
   REQUIRE(batches.ok());
   REQUIRE(batches->size() == 1);

@@ -23,8 +23,8 @@ inline recipe::Params MakeParams(const std::vector<Setting>& settings) {
 }
 
 inline Result<std::unique_ptr<DataSource>> Open(const std::vector<Setting>& settings,
-                                                        const std::vector<InputInfo>& inputs,
-                                                        DatasetFacts* facts = nullptr) {
+                                                const std::vector<InputInfo>& inputs,
+                                                DatasetFacts* facts = nullptr) {
   return OpenDataset(MakeParams(settings), inputs, facts);
 }
 
@@ -40,7 +40,7 @@ inline Result<std::vector<Batch>> Drain(DataSource* source) {
 
 // Opens and drains; the status of whichever fails.
 inline Result<std::vector<Batch>> Load(const std::vector<Setting>& settings,
-                                               const std::vector<InputInfo>& inputs) {
+                                       const std::vector<InputInfo>& inputs) {
   ASSIGN_OR_RETURN(auto source, Open(settings, inputs));
   return Drain(source.get());
 }

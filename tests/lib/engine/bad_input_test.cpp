@@ -27,9 +27,9 @@ struct BadRun {
 // Every node has the name "n" and reads run-time inputs, so that nothing is found beforehand.
 void CheckBad(const BadRun& bad) {
   INFO(bad.nodes);
-  const graph::Model model = ParseModel(StrCat("opset 16\ngraph g (float32[2,3] x, int64 i, ",
-                                               DTypeName(bad.j.dtype()), " j) => (? y) {\n", bad.nodes,
-                                               "\n}"));
+  const graph::Model model =
+      ParseModel(StrCat("opset 16\ngraph g (float32[2,3] x, int64 i, ", DTypeName(bad.j.dtype()),
+                        " j) => (? y) {\n", bad.nodes, "\n}"));
   const Tensor x = RandomTensor({2, 3}, 1);
   for (const bool fast : {true, false}) {
     const auto executor = MustCreate(model, {.fast_kernels = fast});
@@ -37,7 +37,8 @@ void CheckBad(const BadRun& bad) {
       const auto result = executor->Run({x, bad.i, bad.j});
       REQUIRE_FALSE(result.ok());
       CHECK(result.status().kind() == ErrorKind::kModel);
-      CHECK_THAT(result.status().message(), Catch::Contains("'n'") && Catch::Contains("float32[2, 3]") &&
+      CHECK_THAT(result.status().message(), Catch::Contains("'n'") &&
+                                                Catch::Contains("float32[2, 3]") &&
                                                 Catch::Contains(bad.expected));
       CHECK(result.status().message().find('\n') == std::string::npos);
     }
@@ -46,14 +47,16 @@ void CheckBad(const BadRun& bad) {
 
 TEST_CASE("Indices out of range are named with their node and shapes") {
   const Tensor two = Ints({1}, {2}), below = Ints({1}, {-3}), none = Ints({1}, {0});
-  const Tensor far = Ints({1, 1}, {INT64_MAX}), least = Ints({1}, {INT64_MIN}), wide = Ints({1, 2}, {0, 3});
+  const Tensor far = Ints({1, 1}, {INT64_MAX}), least = Ints({1}, {INT64_MIN}),
+               wide = Ints({1, 2}, {0, 3});
   const Tensor value = Tensor::FromVector<float>({1}, {5});
   CheckBad({"[n] y = Gather(x, i)", two, none, "index 2"});
   CheckBad({"[n] y = Gather(x, i)", below, none, "index -3"});
   CheckBad({"[n] y = Gather<axis=1>(x, i)", least, none, "index -9223372036854775808"});
   CheckBad({"[n] y = GatherElements(x, i)", far, none, "9223372036854775807"});
   CheckBad({"[n] y = GatherND(x, i)", wide, none, "3"});
-  CheckBad({"[n] y = ScatterElements(x, i, j)", Ints({1, 1}, {2}), Tensor::FromVector<float>({1, 1}, {5}), "2"});
+  CheckBad({"[n] y = ScatterElements(x, i, j)", Ints({1, 1}, {2}),
+            Tensor::FromVector<float>({1, 1}, {5}), "2"});
   CheckBad({"[n] y = ScatterElements<reduction=\"add\">(x, i, j)", Ints({1, 1}, {-3}),
             Tensor::FromVector<float>({1, 1}, {5}), "-3"});
   CheckBad({"[n] y = ScatterND(x, i, j)", wide, value, "3"});
@@ -86,7 +89,8 @@ graph g (int32[N] a, int32[N] b) => (int32 q, int32 r) {
     const auto zero = executor->Run({Int32s({1, 2}), Int32s({1, 0})});
     REQUIRE_FALSE(zero.ok());
     CHECK(zero.status().kind() == ErrorKind::kModel);
-    CHECK_THAT(zero.status().message(), Catch::Contains("'quotient'") && Catch::Contains("int32[2]") &&
+    CHECK_THAT(zero.status().message(), Catch::Contains("'quotient'") &&
+                                            Catch::Contains("int32[2]") &&
                                             Catch::Contains("division by zero"));
     const auto wrapped = MustRun(*executor, {Int32s({INT32_MIN, 7}), Int32s({-1, -2})});
     CHECK(wrapped[0] == Int32s({INT32_MIN, -3}));
@@ -105,7 +109,8 @@ graph g () => (float32 y) {
                                            {.fast_kernels = fast});
     const Status status = executor.ok() ? (*executor)->Run({}).status() : executor.status();
     CHECK(status.kind() == ErrorKind::kModel);
-    CHECK_THAT(status.message(), Catch::Contains("DequantizeLinear") && Catch::Contains("zero point"));
+    CHECK_THAT(status.message(),
+               Catch::Contains("DequantizeLinear") && Catch::Contains("zero point"));
   }
 }
 
@@ -142,7 +147,7 @@ TEST_CASE("A run that exceeds the memory limit says so and gives everything back
     const int64_t before = MemoryInUse();
     {
       const Limits limits(before + 16 * kMega);
-      CHECK(executor->Run({small}).ok());  // 1 + 1 + 2 MB
+      CHECK(executor->Run({small}).ok());          // 1 + 1 + 2 MB
       const auto failed = executor->Run({large});  // 8 + 8 + 16 MB
       REQUIRE_FALSE(failed.ok());
       CHECK(failed.status().kind() == ErrorKind::kModel);
@@ -207,7 +212,8 @@ graph g (int64[] trips) => (int64 y) {
   const auto failed = executor->Run({Tensor::Scalar<int64_t>(1001)});
   REQUIRE_FALSE(failed.ok());
   CHECK(failed.status().kind() == ErrorKind::kModel);
-  CHECK_THAT(failed.status().message(), Catch::Contains("'forever'") && Catch::Contains("1000 times") &&
+  CHECK_THAT(failed.status().message(), Catch::Contains("'forever'") &&
+                                            Catch::Contains("1000 times") &&
                                             Catch::Contains("--max-iterations"));
 }
 

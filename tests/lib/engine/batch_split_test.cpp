@@ -19,8 +19,8 @@ graph g (float32[N,3,9,9] x) => (float32[N,5] y, float32[N,4,9,9] c) {
 
 bool Independent(const std::string& nodes, const std::string& inputs = "float32[N,4] x",
                  const std::string& constants = "") {
-  const graph::Model model = ParseModel("opset 13\ngraph g (" + inputs + ") => (float32[A,B] y) {\n" + constants +
-                                        nodes + "\n}");
+  const graph::Model model = ParseModel("opset 13\ngraph g (" + inputs +
+                                        ") => (float32[A,B] y) {\n" + constants + nodes + "\n}");
   Result<Plan> plan = BuildPlan(model, {});
   INFO((plan.ok() ? "" : plan.status().message()));
   REQUIRE(plan.ok());
@@ -55,15 +55,19 @@ TEST_CASE("what mixes samples, or may, is not run in parts") {
 
 TEST_CASE("sizes computed from the number of samples keep samples apart, others mix them") {
   const std::string shape = "s = Shape(x)\nn = Gather<axis=0>(s, first)\n";
-  const std::string numbers = "int64[1] first = {0}\nint64[1] second = {1}\nint64[2] rest = {2, 2}\n"
-                              "int64[1] open = {-1}\nint64[1] four = {4}\nint64[1] one = {1}\n";
+  const std::string numbers =
+      "int64[1] first = {0}\nint64[1] second = {1}\nint64[2] rest = {2, 2}\n"
+      "int64[1] open = {-1}\nint64[1] four = {4}\nint64[1] one = {1}\n";
   const auto apart = [&](const std::string& nodes) {
     return Independent(nodes, "float32[N,4] x", numbers);
   };
   CHECK(apart(shape + "d = Concat<axis=0>(n, rest)\ny = Reshape(x, d)"));
   CHECK(apart(shape + "d = Concat<axis=0>(n, one, open)\ny = Reshape(x, d)"));
-  CHECK(apart("s = Shape(x)\nn = Slice(s, first, second)\nd = Concat<axis=0>(n, open)\ny = Reshape(x, d)"));
-  CHECK(apart("s = Shape(x)\nm = Gather<axis=0>(s, second)\nd = Concat<axis=0>(open, m)\ny = Reshape(x, d)"));
+  CHECK(apart(
+      "s = Shape(x)\nn = Slice(s, first, second)\nd = Concat<axis=0>(n, open)\ny = Reshape(x, d)"));
+  CHECK(
+      apart("s = Shape(x)\nm = Gather<axis=0>(s, second)\nd = Concat<axis=0>(open, m)\ny = "
+            "Reshape(x, d)"));
   CHECK(apart(shape + "d = Concat<axis=0>(n, four)\nz = ConstantOfShape(d)\ny = Add(x, z)"));
   CHECK_FALSE(apart(shape + "d = Concat<axis=0>(four, n)\ny = Reshape(x, d)"));
   CHECK_FALSE(apart(shape + "d = Concat<axis=0>(open, n)\ny = Reshape(x, d)"));
@@ -72,10 +76,11 @@ TEST_CASE("sizes computed from the number of samples keep samples apart, others 
   CHECK_FALSE(apart("d = Concat<axis=0>(one, open)\ny = Reshape(x, d)"));
 }
 
-TEST_CASE("why samples are mixed is told, and whether their axis is one that the model walks along") {
+TEST_CASE(
+    "why samples are mixed is told, and whether their axis is one that the model walks along") {
   const auto judge = [](const std::string& nodes, const std::string& input) {
-    const graph::Model model = ParseModel("opset 13\ngraph g (float32[" + input + "] x) => (float32[A,B] y) {\n" +
-                                          nodes + "\n}");
+    const graph::Model model = ParseModel("opset 13\ngraph g (float32[" + input +
+                                          "] x) => (float32[A,B] y) {\n" + nodes + "\n}");
     const auto judgement = JudgeSamples(model);
     INFO((judgement.ok() ? "" : judgement.status().message()));
     REQUIRE(judgement.ok());
@@ -86,8 +91,8 @@ TEST_CASE("why samples are mixed is told, and whether their axis is one that the
   CHECK_FALSE(time_first.independent);
   CHECK(time_first.first_axis_is_walked);
   CHECK(time_first.reason == "node 'walk' (LSTM)");
-  const auto batch_first = judge(
-      lstm + "a = Transpose<perm=[1,0,2]>(x)\nt, y = LSTM<hidden_size=2>(a, w, r)", "N,T,4");
+  const auto batch_first =
+      judge(lstm + "a = Transpose<perm=[1,0,2]>(x)\nt, y = LSTM<hidden_size=2>(a, w, r)", "N,T,4");
   CHECK_FALSE(batch_first.first_axis_is_walked);
   CHECK(judge("int64[1] a = {0}\ny = CumSum(x, a)", "T,4").first_axis_is_walked);
   CHECK(judge("int64[1] a = {0}\ny = Unsqueeze(x, a)", "T,4").first_axis_is_walked);
@@ -96,7 +101,8 @@ TEST_CASE("why samples are mixed is told, and whether their axis is one that the
   CHECK_FALSE(pinned.first_axis_is_walked);
   CHECK(pinned.reason == "node 'pin' (Reshape)");
   CHECK(judge("y = Relu(x)", "2,4").reason == "input 'x' has no open first axis");
-  const auto dynamic = judge("[q] c, s, z = DynamicQuantizeLinear(x)\ny = DequantizeLinear(c, s, z)", "N,4");
+  const auto dynamic =
+      judge("[q] c, s, z = DynamicQuantizeLinear(x)\ny = DequantizeLinear(c, s, z)", "N,4");
   CHECK(dynamic.reason == "node 'q' (DynamicQuantizeLinear)");
   const std::string pair = "float32[] s = {0.1}\nuint8[] z = {3}\nq = QuantizeLinear(x, s, z)\n";
   CHECK(judge(pair + "y = DequantizeLinear(q, s, z)", "N,4").independent);

@@ -227,7 +227,8 @@ graph g (float32[2] x, bool[] c) => (float32 y) { y = e.F(x, c) }
   CHECK_THAT(lines[1], Catch::StartsWith("Odder (ai.onnx, opset 14), node "));
   const auto executor = Executor::Create(model);
   REQUIRE_FALSE(executor.ok());
-  CHECK_THAT(executor.status().message(), Catch::Contains("Odd (ai.onnx, opset 15), node 'F#1/deep'"));
+  CHECK_THAT(executor.status().message(),
+             Catch::Contains("Odd (ai.onnx, opset 15), node 'F#1/deep'"));
 }
 
 TEST_CASE("A function that calls itself in a sub-graph is an error") {

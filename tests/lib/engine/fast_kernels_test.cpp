@@ -47,8 +47,7 @@ TEST_CASE("Element-wise nodes run fast, alone and in chains") {
        {"  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  m = Mul(t, a)\n  y = Mul(m, half)\n",
         "  h = Mul(t, half)\n  d = Mul(t, q)\n  e = Erf(d)\n  a = Add(one, e)\n  y = Mul(h, a)\n",
         "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  g = Mul(half, a)\n  y = Mul(g, t)\n",
-        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  y = Mul(t, a)\n",
-        "  y = Erf(t)\n"})
+        "  d = Div(t, r)\n  e = Erf(d)\n  a = Add(e, one)\n  y = Mul(t, a)\n", "  y = Erf(t)\n"})
     CheckOneFastStep(
         StrCat("opset 13\ngraph g (float32[3,7] x) => (float32 y) {\n  float32[7,5] w = random(3)\n"
                "  float32[] r = {1.4142135}\n  float32[] q = {0.70710677}\n  float32[] one = {1}\n"
@@ -138,19 +137,20 @@ TEST_CASE("Broadcasting against channels-last values") {
 
 // (x - mean) / sqrt(variance + epsilon) as exporters write it out.
 std::string WrittenNorm(const char* square, const char* quotient, const char* axes) {
-  return StrCat("opset 13\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
-                "  float32[] e = {0.00001}\n  float32[] one = {1}\n  float32[20] gamma = random(3)\n"
-                "  float32[20] beta = random(4)\n  m = ReduceMean<axes=[",
-                axes, "]>(x)\n  d = Sub(x, m)\n  s = ", square, "\n  v = ReduceMean<axes=[", axes,
-                "]>(s)\n  a = Add(v, e)\n  r = Sqrt(a)\n  ", quotient,
-                "\n  g = Mul(n, gamma)\n  y = Add(g, beta)\n}");
+  return StrCat(
+      "opset 13\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
+      "  float32[] e = {0.00001}\n  float32[] one = {1}\n  float32[20] gamma = random(3)\n"
+      "  float32[20] beta = random(4)\n  m = ReduceMean<axes=[",
+      axes, "]>(x)\n  d = Sub(x, m)\n  s = ", square, "\n  v = ReduceMean<axes=[", axes,
+      "]>(s)\n  a = Add(v, e)\n  r = Sqrt(a)\n  ", quotient,
+      "\n  g = Mul(n, gamma)\n  y = Add(g, beta)\n}");
 }
 
 TEST_CASE("Layer normalisation, as one operator and written out") {
   const Tensor x = RandomTensor({2, 3, 20}, 1, 4, 6);
   for (const char* square : {"Pow(d, two)", "Mul(d, d)"})
-    for (const char* quotient :
-         {"n = Div(d, r)", "q = Reciprocal(r)\n  n = Mul(d, q)", "q = Div(one, r)\n  n = Mul(q, d)"})
+    for (const char* quotient : {"n = Div(d, r)", "q = Reciprocal(r)\n  n = Mul(d, q)",
+                                 "q = Div(one, r)\n  n = Mul(q, d)"})
       CheckOneFastStep(WrittenNorm(square, quotient, "-1"), {x}, 1e-5);
   CheckOneFastStep(R"(opset 17
 graph g (float32[2,3,20] x) => (float32 y) {
@@ -169,13 +169,14 @@ graph g (float32[2,3,20] x) => (float32 y) {
 
 TEST_CASE("RMS normalisation written out, with and without a scale") {
   const Tensor x = RandomTensor({2, 3, 20}, 1, -6, 6);
-  for (const char* scale : {"  y = Mul(gamma, n)\n", "  y = Identity(n)\n", "  y = Mul(n, wide)\n"}) {
-    const std::string text =
-        StrCat("opset 18\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
-               "  int64[1] last = {-1}\n  float32[] e = {0.00001}\n  float32[20] gamma = random(3)\n"
-               "  float32[3,1] wide = random(3)\n  s = Pow(x, two)\n  v = ReduceMean(s, last)\n"
-               "  a = Add(v, e)\n  r = Sqrt(a)\n  n = Div(x, r)\n",
-               scale, "}");
+  for (const char* scale :
+       {"  y = Mul(gamma, n)\n", "  y = Identity(n)\n", "  y = Mul(n, wide)\n"}) {
+    const std::string text = StrCat(
+        "opset 18\ngraph g (float32[2,3,20] x) => (float32 y) {\n  float32[] two = {2}\n"
+        "  int64[1] last = {-1}\n  float32[] e = {0.00001}\n  float32[20] gamma = random(3)\n"
+        "  float32[3,1] wide = random(3)\n  s = Pow(x, two)\n  v = ReduceMean(s, last)\n"
+        "  a = Add(v, e)\n  r = Sqrt(a)\n  n = Div(x, r)\n",
+        scale, "}");
     CheckFastEqualsPlain(ParseModel(text), {x}, {}, 1e-5);
     CHECK(FastCoverage(ParseModel(text), {x}).steps <= 2);
   }

@@ -48,9 +48,7 @@ void ChangeAttribute(Attribute::Value& value, Random& random) {
 Tensor OtherShape(const Tensor& tensor, Random& random) {
   Shape shape = tensor.shape();
   switch (random.Below(5)) {
-    case 0:
-      shape.insert(shape.begin(), 1);
-      break;
+    case 0: shape.insert(shape.begin(), 1); break;
     case 1:
       if (!shape.empty()) shape.erase(shape.begin());
       break;

@@ -1,8 +1,8 @@
 // Models that are already quantized: with and without taking the pairs out, the results are the same
 // bits, since both go through the one rounding rule on the same floats.
 
-#include "lib/engine/executor.h"
 #include "lib/engine/quantizer_pairs.h"
+#include "lib/engine/executor.h"
 #include "lib/graph/text.h"
 #include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
@@ -73,7 +73,8 @@ TEST_CASE("a quantizer whose input has other readers, or whose parameters differ
       q = QuantizeLinear(x, s, z)
       d = DequantizeLinear(q, s, z)
       y = Add(d, x)
-    })").value();
+    })")
+                                  .value();
   size_t left = 0;
   CHECK(Pairs(shared, {"y"}, &left).count("x") == 0);
   CHECK(left == 3);
@@ -84,7 +85,8 @@ TEST_CASE("a quantizer whose input has other readers, or whose parameters differ
       uint8[] z = {100}
       q = QuantizeLinear(x, s, z)
       y = DequantizeLinear(q, t, z)
-    })").value();
+    })")
+                                     .value();
   CHECK(Pairs(different, {"y"}, &left).empty());
   CHECK(left == 2);
 }
@@ -103,14 +105,15 @@ TEST_CASE("a pair behind a pair stays, and rounds again") {
         ad = DequantizeLinear(aq, s, z)
         bq = QuantizeLinear(ad, t, z)
         y = DequantizeLinear(bq, t, z)
-      })").value();
+      })")
+                                   .value();
     size_t left = 0;
     CHECK(Pairs(model, {"y"}, &left).size() == 1);
     CHECK(left == 3);
     const Tensor x = Tensor::FromVector<float>({1, 5}, {0.2f, 0.3f, 0.9f, 1.7f, 2.4f});
     // Multiples of a half, then of 0.3: 0.3 -> 0.5 -> 0.6, 0.9 -> 1 -> 0.9, 1.7 -> 1.5, 2.4 -> 2.5 -> 2.4.
-    const Tensor expected = Tensor::FromVector<float>(
-        {1, 5}, {0, 2 * 0.3f, 3 * 0.3f, 5 * 0.3f, 8 * 0.3f});
+    const Tensor expected =
+        Tensor::FromVector<float>({1, 5}, {0, 2 * 0.3f, 3 * 0.3f, 5 * 0.3f, 8 * 0.3f});
     CHECK(RunOn(model, x, {}) == expected);
     CHECK(RunOn(model, x, {.fast_kernels = false}) == expected);
   }
@@ -123,7 +126,8 @@ TEST_CASE("a pair behind a pair stays, and rounds again") {
       ad = DequantizeLinear(aq, s, z)
       bq = QuantizeLinear(ad, t, z)
       y = DequantizeLinear(bq, t, z)
-    })").value();
+    })")
+                                 .value();
   size_t left = 0;
   CHECK(Pairs(input, {"y"}, &left).size() == 1);
   CHECK(left == 2);

@@ -68,16 +68,11 @@ class GraphWriter {
     switch (random_.Below(14)) {
       case 0:
       case 1:
-      case 2:
-        return AddConv(name, x, c);
-      case 3:
-        return Emit(name, StrCat("Relu(", x, ")"), c);
-      case 4:
-        return Emit(name, StrCat("Clip(", x, ", lo, hi)"), c);
-      case 5:
-        return Emit(name, StrCat("Sigmoid(", x, ")"), c);
-      case 6:
-        return AddBinary(name, x, c);
+      case 2: return AddConv(name, x, c);
+      case 3: return Emit(name, StrCat("Relu(", x, ")"), c);
+      case 4: return Emit(name, StrCat("Clip(", x, ", lo, hi)"), c);
+      case 5: return Emit(name, StrCat("Sigmoid(", x, ")"), c);
+      case 6: return AddBinary(name, x, c);
       case 7: {
         const std::string k = Constant(name + "_k", {c, 1, 1}, 0.5, 1.5);
         return Emit(name, StrCat(random_.Below(2) ? "Mul(" : "Add(", x, ", ", k, ")"), c);
@@ -98,8 +93,7 @@ class GraphWriter {
           parameters += ", " + Constant(name + p, {c}, 0.5, 1.5);
         return Emit(name, StrCat("BatchNormalization(", x, parameters, ")"), c);
       }
-      case 11:
-        return Emit(name, StrCat("Tanh(", x, ")"), c);
+      case 11: return Emit(name, StrCat("Tanh(", x, ")"), c);
       case 12: {
         Emit(name + "_t", StrCat("Transpose<perm=[0,2,3,1]>(", x, ")"), c);
         order_.pop_back();

@@ -48,8 +48,7 @@ Tensor One(const Tensor& batch, int64_t sample) {
   Shape shape = batch.shape();
   shape[0] = 1;
   Tensor one = Tensor::Empty(batch.dtype(), shape);
-  std::memcpy(one.mutable_raw(),
-              static_cast<const char*>(batch.raw()) + sample * one.byte_size(),
+  std::memcpy(one.mutable_raw(), static_cast<const char*>(batch.raw()) + sample * one.byte_size(),
               static_cast<size_t>(one.byte_size()));
   return one;
 }
@@ -101,59 +100,75 @@ void CheckApart(const std::string& name, const std::string& nodes) {
   }
 }
 
-constexpr char kSequence[] = "shape = Shape(mask)\nseq = Gather(shape, c1)\nbatch = Gather(shape, c0)\n"
-                             "range = Range(c0, seq, c1)\n";
-constexpr char kScores[] = "xt = Transpose<perm=[0,2,1]>(x)\nflat = MatMul(x, xt)\n"
-                           "scores = Unsqueeze(flat, v1)\n";
+constexpr char kSequence[] =
+    "shape = Shape(mask)\nseq = Gather(shape, c1)\nbatch = Gather(shape, c0)\n"
+    "range = Range(c0, seq, c1)\n";
+constexpr char kScores[] =
+    "xt = Transpose<perm=[0,2,1]>(x)\nflat = MatMul(x, xt)\n"
+    "scores = Unsqueeze(flat, v1)\n";
 constexpr char kEnd[] = "shares = Softmax<axis=-1>(masked)\ny = ReduceSum<keepdims=0>(shares, v2)";
 
 TEST_CASE("samples with positions along the sequence in common are apart") {
   const std::string sequence = kSequence;
-  CheckApart("embedded positions, as BERT has them",
-             sequence + "ids = Unsqueeze(range, v0)\nplace = Gather(places, ids)\ny = Add(x, place)");
+  CheckApart(
+      "embedded positions, as BERT has them",
+      sequence + "ids = Unsqueeze(range, v0)\nplace = Gather(places, ids)\ny = Add(x, place)");
   CheckApart("a slice of a table of positions",
              "shape = Shape(mask)\nseq = Gather(shape, v1)\npart = Slice(places, v0, seq, v0)\n"
              "y = Add(x, part)");
   CheckApart("positions counted from the mask",
              "sums = CumSum(mask, c1)\nids = Sub(sums, c1)\nzero = Less(ids, c0)\n"
              "fixed = Where(zero, c1, ids)\nplace = Gather(places, fixed)\ny = Add(x, place)");
-  CheckApart("rotary embeddings by a product with the positions",
-             sequence + "ids = Unsqueeze(range, v01)\nreal = Cast<to=1>(ids)\n"
-                        "b1 = Unsqueeze(batch, v0)\nsizes = Concat<axis=0>(b1, v2, v1)\n"
-                        "wide = Expand(frequencies, sizes)\nangle = MatMul(wide, real)\n"
-                        "turned = Transpose<perm=[0,2,1]>(angle)\ntwice = Concat<axis=-1>(turned, turned)\n"
-                        "cosine = Cos(twice)\ny = Mul(x, cosine)");
+  CheckApart(
+      "rotary embeddings by a product with the positions",
+      sequence +
+          "ids = Unsqueeze(range, v01)\nreal = Cast<to=1>(ids)\n"
+          "b1 = Unsqueeze(batch, v0)\nsizes = Concat<axis=0>(b1, v2, v1)\n"
+          "wide = Expand(frequencies, sizes)\nangle = MatMul(wide, real)\n"
+          "turned = Transpose<perm=[0,2,1]>(angle)\ntwice = Concat<axis=-1>(turned, turned)\n"
+          "cosine = Cos(twice)\ny = Mul(x, cosine)");
 }
 
 TEST_CASE("samples under causal masks and masks of their own are apart") {
   const std::string start = std::string(kSequence) + kScores;
   const std::string square = "s1 = Unsqueeze(seq, v0)\nss = Concat<axis=0>(s1, s1)\n";
-  CheckApart("causal by Trilu", start + square +
-                 "full = ConstantOfShape<value=float32[1]{-30}>(ss)\nupper = Trilu<upper=1>(full, c1)\n"
-                 "masked = Add(scores, upper)\n" + kEnd);
-  CheckApart("causal by comparison", start +
+  CheckApart(
+      "causal by Trilu",
+      start + square +
+          "full = ConstantOfShape<value=float32[1]{-30}>(ss)\nupper = Trilu<upper=1>(full, c1)\n"
+          "masked = Add(scores, upper)\n" +
+          kEnd);
+  CheckApart("causal by comparison",
+             start +
                  "rows = Unsqueeze(range, v1)\nallowed = LessOrEqual(range, rows)\n"
-                 "four_d = Unsqueeze(allowed, v01)\nmasked = Where(four_d, scores, low)\n" + kEnd);
-  CheckApart("causal by a slice of a constant, whose ends are computed", start +
+                 "four_d = Unsqueeze(allowed, v01)\nmasked = Where(four_d, scores, low)\n" +
+                 kEnd);
+  CheckApart("causal by a slice of a constant, whose ends are computed",
+             start +
                  "s1 = Unsqueeze(seq, v0)\ns0 = Sub(s1, s1)\nrows = Slice(table, s0, s1, v2)\n"
-                 "cut = Slice(rows, v0, s1, last)\nmasked = Add(scores, cut)\n" + kEnd);
-  CheckApart("a mask expanded over the scores", start +
+                 "cut = Slice(rows, v0, s1, last)\nmasked = Add(scores, cut)\n" +
+                 kEnd);
+  CheckApart("a mask expanded over the scores",
+             start +
                  "b1 = Unsqueeze(batch, v0)\ns1 = Unsqueeze(seq, v0)\n"
                  "sizes = Concat<axis=0>(b1, v1, s1, s1)\nm4 = Unsqueeze(mask, v12)\n"
                  "wide = Expand(m4, sizes)\nreal = Cast<to=1>(wide)\nhidden = Sub(half, real)\n"
-                 "none = Cast<to=9>(real)\nmasked = Where(none, scores, hidden)\n" + kEnd +
-                 "\nint64[2] v12 = {1, 2}");
-  CheckApart("sizes kept by -1, as exporters write expand", start +
-                 "b1 = Unsqueeze(batch, v0)\ns1 = Unsqueeze(seq, v0)\n"
-                 "sizes = Concat<axis=0>(b1, v1, s1, s1)\nkept = Equal(sizes, keep4)\n"
-                 "real_sizes = Where(kept, ones4, sizes)\nm4 = Unsqueeze(mask, v12)\n"
-                 "wide = Expand(m4, real_sizes)\nreal = Cast<to=1>(wide)\nmasked = Add(scores, real)\n" +
+                 "none = Cast<to=9>(real)\nmasked = Where(none, scores, hidden)\n" +
                  kEnd + "\nint64[2] v12 = {1, 2}");
-  CheckApart("both masks", start + square +
+  CheckApart(
+      "sizes kept by -1, as exporters write expand",
+      start +
+          "b1 = Unsqueeze(batch, v0)\ns1 = Unsqueeze(seq, v0)\n"
+          "sizes = Concat<axis=0>(b1, v1, s1, s1)\nkept = Equal(sizes, keep4)\n"
+          "real_sizes = Where(kept, ones4, sizes)\nm4 = Unsqueeze(mask, v12)\n"
+          "wide = Expand(m4, real_sizes)\nreal = Cast<to=1>(wide)\nmasked = Add(scores, real)\n" +
+          kEnd + "\nint64[2] v12 = {1, 2}");
+  CheckApart("both masks",
+             start + square +
                  "full = ConstantOfShape<value=float32[1]{1}>(ss)\nlower = Trilu<upper=0>(full)\n"
                  "seen = Cast<to=9>(lower)\nm4 = Unsqueeze(mask, v12)\nkept = Cast<to=9>(m4)\n"
-                 "both = And(seen, kept)\nmasked = Where(both, scores, low)\n" + kEnd +
-                 "\nint64[2] v12 = {1, 2}");
+                 "both = And(seen, kept)\nmasked = Where(both, scores, low)\n" +
+                 kEnd + "\nint64[2] v12 = {1, 2}");
 }
 
 TEST_CASE("heads among the samples are apart, and what is picked by a sample's own index") {
@@ -162,11 +177,13 @@ TEST_CASE("heads among the samples are apart, and what is picked by a sample's o
                  "b2 = Mul(batch, c2)\nb21 = Unsqueeze(b2, v0)\ns1 = Unsqueeze(seq, v0)\n"
                  "sizes = Concat<axis=0>(b21, s1, v2)\ncut = Reshape(x, sizes)\n"
                  "y = Softmax<axis=1>(cut)");
-  CheckApart("the last token", "last_one = ArgMax<axis=1, keepdims=1>(mask)\nat = Unsqueeze(last_one, v2)\n"
-                               "real = GatherElements<axis=1>(x, at)\ny = Mul(real, half)");
-  CheckApart("all samples by name",
-             "part = Slice(x, starts, ends, axes)\ny = Mul(part, half)\nint64[3] starts = {0, 0, 1}\n"
-             "int64[3] ends = {1000000000, 9, 3}\nint64[3] axes = {0, 1, -1}");
+  CheckApart("the last token",
+             "last_one = ArgMax<axis=1, keepdims=1>(mask)\nat = Unsqueeze(last_one, v2)\n"
+             "real = GatherElements<axis=1>(x, at)\ny = Mul(real, half)");
+  CheckApart(
+      "all samples by name",
+      "part = Slice(x, starts, ends, axes)\ny = Mul(part, half)\nint64[3] starts = {0, 0, 1}\n"
+      "int64[3] ends = {1000000000, 9, 3}\nint64[3] axes = {0, 1, -1}");
   CheckApart("repeats", "times = Concat<axis=0>(v1, v2, v1)\ny = Tile(x, times)");
 }
 
@@ -177,22 +194,25 @@ bool Independent(const std::string& nodes) {
 
 TEST_CASE("what depends on the number of samples, or lies along them, keeps them together") {
   const std::string sequence = kSequence;
-  CHECK_FALSE(Independent(sequence + "r = Range(c0, batch, c1)\nf = Cast<to=1>(r)\n"
-                                     "w = Unsqueeze(f, v1)\nw3 = Unsqueeze(w, v1)\ny = Add(x, w3)"));
+  CHECK_FALSE(Independent(sequence +
+                          "r = Range(c0, batch, c1)\nf = Cast<to=1>(r)\n"
+                          "w = Unsqueeze(f, v1)\nw3 = Unsqueeze(w, v1)\ny = Add(x, w3)"));
   CHECK_FALSE(Independent(sequence + "f = Cast<to=1>(batch)\ny = Mul(x, f)"));
   CHECK_FALSE(Independent("s = Size(x)\nf = Cast<to=1>(s)\ny = Mul(x, f)"));
   CHECK_FALSE(Independent(sequence + "eq = Equal(batch, seq)\ny = Where(eq, x, half)"));
   CHECK_FALSE(Independent(sequence + "eq = Equal(batch, c2)\ny = Where(eq, x, half)"));
   CHECK_FALSE(Independent("y = Slice(x, v0, v2, v0)"));
   CHECK_FALSE(Independent("y = Slice(x, v1, far, v0)\nint64[1] far = {1000000000}"));
-  CHECK_FALSE(Independent("y = Slice(x, last, low_end, v0, last)\nint64[1] low_end = {-1000000000}"));
+  CHECK_FALSE(
+      Independent("y = Slice(x, last, low_end, v0, last)\nint64[1] low_end = {-1000000000}"));
   CHECK_FALSE(Independent("sums = CumSum(x, c0)\ny = Mul(sums, half)"));
   CHECK_FALSE(Independent("f = Cast<to=1>(mask)\nt = Trilu(f)\ny = Mul(t, half)"));
   CHECK_FALSE(Independent("times = Concat<axis=0>(v2, v1, v1)\ny = Tile(x, times)"));
   CHECK_FALSE(Independent("i = ArgMax<axis=0>(x)\ny = Cast<to=1>(i)"));
   // One for all samples, of the rank of a batch: its first axis could be theirs.
-  CHECK_FALSE(Independent(sequence + "f = Cast<to=1>(range)\na = Unsqueeze(f, v1)\nb = Unsqueeze(a, v1)\n"
-                                     "y = Add(x, b)"));
+  CHECK_FALSE(Independent(sequence +
+                          "f = Cast<to=1>(range)\na = Unsqueeze(f, v1)\nb = Unsqueeze(a, v1)\n"
+                          "y = Add(x, b)"));
   CHECK_FALSE(Independent(sequence + "y = Cast<to=1>(range)"));
 }
 
@@ -235,8 +255,12 @@ class Graphs {
     return from[static_cast<size_t>(Below(2) ? n - 1 - Below(std::min(n, 3)) : Below(n))];
   }
   std::string Axis() { return std::to_string(Below(4) - 1); }
-  std::string Axes() { return std::vector<std::string>{"v0", "v1", "v2", "last", "v01"}[size_t(Below(5))]; }
-  std::string Place() { return std::vector<std::string>{"c0", "c1", "v0", "v1", "v01"}[size_t(Below(5))]; }
+  std::string Axes() {
+    return std::vector<std::string>{"v0", "v1", "v2", "last", "v01"}[size_t(Below(5))];
+  }
+  std::string Place() {
+    return std::vector<std::string>{"c0", "c1", "v0", "v1", "v01"}[size_t(Below(5))];
+  }
 
   void Add(const std::string& kind, const std::string& what) {
     const std::string name = "n" + std::to_string(++made_);
@@ -260,9 +284,13 @@ class Graphs {
       case 0: return Add("sizes", "Shape(" + Pick(floats_) + ")");
       case 1: return Add("sizes", "Gather(" + Pick(sizes_) + ", " + Place() + ")");
       case 2: return Add("sizes", "Concat<axis=0>(" + Pick(sizes_) + ", " + Pick(sizes_) + ")");
-      case 3: return Add("sizes", (Below(2) ? "Mul(" : "Sub(") + Pick(sizes_) + ", " + Pick(sizes_) + ")");
+      case 3:
+        return Add("sizes",
+                   (Below(2) ? "Mul(" : "Sub(") + Pick(sizes_) + ", " + Pick(sizes_) + ")");
       case 4: return Add("sizes", "Unsqueeze(" + Pick(sizes_) + ", v0)");
-      default: return Add("sizes", "Slice(" + Pick(sizes_) + ", " + Pick(sizes_) + ", " + Pick(sizes_) + ", v0)");
+      default:
+        return Add("sizes",
+                   "Slice(" + Pick(sizes_) + ", " + Pick(sizes_) + ", " + Pick(sizes_) + ", v0)");
     }
   }
   void AddCommon() {
@@ -281,11 +309,14 @@ class Graphs {
       case 1: return Add("floats", "Squeeze(" + v + ", " + Axes() + ")");
       case 2: return Add("floats", "Slice(" + v + ", v0, " + Pick(sizes_) + ", " + Axes() + ")");
       case 3: return Add("floats", "Reshape(" + v + ", " + Pick(sizes_) + ")");
-      case 4: return Add("floats", std::string("Transpose<perm=") + (Below(2) ? "[0,2,1]" : "[1,0]") + ">(" + v + ")");
+      case 4:
+        return Add("floats", std::string("Transpose<perm=") + (Below(2) ? "[0,2,1]" : "[1,0]") +
+                                 ">(" + v + ")");
       case 5: return Add("floats", "Concat<axis=" + Axis() + ">(" + v + ", " + Pick(floats_) + ")");
       case 6: return Add("floats", "Tile(" + v + ", " + Pick(sizes_) + ")");
       case 7: return Add("floats", "Trilu<upper=0>(" + v + ")");
-      default: return Add("floats", "Gather<axis=" + Axis() + ">(" + v + ", " + Pick(integers_) + ")");
+      default:
+        return Add("floats", "Gather<axis=" + Axis() + ">(" + v + ", " + Pick(integers_) + ")");
     }
   }
   void AddMath() {
@@ -298,7 +329,9 @@ class Graphs {
         if (bools_.empty()) return Add("floats", "Sub(" + a + ", " + b + ")");
         return Add("floats", "Where(" + Pick(bools_) + ", " + a + ", " + b + ")");
       case 4: return Add("floats", "Softmax<axis=" + Axis() + ">(" + a + ")");
-      case 5: return Add("floats", "ReduceSum<keepdims=" + std::to_string(Below(2)) + ">(" + a + ", " + Axes() + ")");
+      case 5:
+        return Add("floats", "ReduceSum<keepdims=" + std::to_string(Below(2)) + ">(" + a + ", " +
+                                 Axes() + ")");
       case 6: return Add("floats", "CumSum(" + a + ", c1)");
       case 7: return Add("integers", "ArgMax<axis=" + Axis() + ">(" + a + ")");
       default: return Add("floats", "Add(" + a + ", " + b + ")");

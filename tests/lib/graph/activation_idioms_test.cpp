@@ -14,10 +14,10 @@ namespace {
 // The statements of the nodes.
 std::string Rewritten(const std::string& body, int opset = 13,
                       const std::string& outputs = "float32 y") {
-  auto model = Parse(StrCat("opset ", opset, "\ngraph g (float32[2,3] x, float32[2,3] z) => (",
-                            outputs, ") {\n  float32[] a = {0.25}\n  float32[1] one = {1}\n",
-                            "  float32[] zero = {0}\n  float32[] six = {6}\n  float32[] two = {2}\n",
-                            body, "\n}\n"));
+  auto model = Parse(StrCat(
+      "opset ", opset, "\ngraph g (float32[2,3] x, float32[2,3] z) => (", outputs,
+      ") {\n  float32[] a = {0.25}\n  float32[1] one = {1}\n",
+      "  float32[] zero = {0}\n  float32[] six = {6}\n  float32[] two = {2}\n", body, "\n}\n"));
   INFO((model.ok() ? "" : model.status().message()));
   REQUIRE(model.ok());
   RewriteActivationIdioms(&*model);

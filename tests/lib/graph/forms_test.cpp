@@ -19,7 +19,8 @@ std::string FaultOf(int opset, const std::string& node) {
       float32[] low = {0}
       float32[] high = {1}
       int64[1] one = {1}
-      y = )" + node + "\n}");
+      y = )" + node +
+               "\n}");
 }
 
 }  // namespace

@@ -353,7 +353,8 @@ TEST_CASE("initializers that old models list as inputs become constants, newer d
 TEST_CASE("Resize sees initializers that are graph inputs") {
   const std::string listed = StrCat(kImage, ", float32[0] none, float32[4] scales, int64[4] sizes");
   const std::string values =
-      "  float32[0] none = {}\n  float32[4] scales = {1, 1, 2, 2}\n  int64[4] sizes = {1, 3, 4, 4}\n";
+      "  float32[0] none = {}\n  float32[4] scales = {1, 1, 2, 2}\n  int64[4] sizes = {1, 3, 4, "
+      "4}\n";
   CHECK(Raise(11, 13, listed, values + "  y = Resize(x, none, none, sizes)\n")
             .ends_with("y = Resize(x, \"\", \"\", sizes)\n"));
   CHECK(Raise(11, 13, listed, values + "  y = Resize(x, none, scales)\n")

@@ -65,8 +65,7 @@ TEST_CASE("least squares of ternary and binary weights is the optimum over all c
       const Grid grid = Named(name);
       for (const char* method : {"mse", "omse", "sqnr", "aciq", "kl"}) {
         const Range range = RangeOfValues(method, x, grid);
-        CHECK(ParamsFromRange(range.min, range.max, grid).scale ==
-              Approx(range.max).epsilon(1e-6));
+        CHECK(ParamsFromRange(range.min, range.max, grid).scale == Approx(range.max).epsilon(1e-6));
         CHECK(ErrorOfScale(x, range.max, grid) ==
               Approx(LeastError(x, grid.kind == GridKind::kTernary)).epsilon(1e-5));
       }

@@ -34,9 +34,9 @@ Range Widened(const std::vector<float>& values, int64_t samples) {
 }
 
 double Outside(const Range& range, const std::vector<float>& values) {
-  return static_cast<double>(std::count_if(values.begin(), values.end(), [&](float v) {
-           return v < range.min || v > range.max;
-         })) /
+  return static_cast<double>(
+             std::count_if(values.begin(), values.end(),
+                           [&](float v) { return v < range.min || v > range.max; })) /
          static_cast<double>(values.size());
 }
 

@@ -62,13 +62,16 @@ TEST_CASE("every code of every grid stands for a finite number, however wide the
         for (const bool narrow : {false, true})
           grids.push_back({bits, is_signed, symmetric, narrow});
   for (const int bits : {4, 8})
-    grids.push_back({.bits = bits, .is_signed = true, .symmetric = true, .scales = ScaleKind::kSigned});
+    grids.push_back(
+        {.bits = bits, .is_signed = true, .symmetric = true, .scales = ScaleKind::kSigned});
   for (const NamedGrid& named : NamedGrids())
-    if (named.grid.has_scale() && named.grid.scales == ScaleKind::kFloat) grids.push_back(named.grid);
+    if (named.grid.has_scale() && named.grid.scales == ScaleKind::kFloat)
+      grids.push_back(named.grid);
   Random random(3);
   std::vector<Range> ranges = {{-kLargest, 0}, {0, kLargest}, {-kLargest, kLargest}};
   for (int i = 0; i < 40; ++i)
-    ranges.push_back({-kLargest * std::pow(random.Uniform(), 4), kLargest * (1 - random.Uniform() / 8)});
+    ranges.push_back(
+        {-kLargest * std::pow(random.Uniform(), 4), kLargest * (1 - random.Uniform() / 8)});
   for (const Grid& grid : grids) {
     for (const Range& range : ranges) {
       INFO(grid.Name() << " [" << range.min << ", " << range.max << "]");
@@ -187,8 +190,7 @@ TEST_CASE("the vectorised form gives the same bits, in place or not") {
       std::vector<uint16_t> codes(x.size());
       QuantizeRun(x.data(), codes.data(), n, p, grid.qmin(), grid.qmax());
       for (size_t i = 0; i < x.size(); ++i)
-        REQUIRE(codes[i] ==
-                static_cast<uint16_t>(Quantize(x[i], p, grid.qmin(), grid.qmax())));
+        REQUIRE(codes[i] == static_cast<uint16_t>(Quantize(x[i], p, grid.qmin(), grid.qmax())));
     }
   }
 }

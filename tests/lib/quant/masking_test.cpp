@@ -20,7 +20,8 @@ std::vector<float> Masked(const std::vector<float>& scores, float mask) {
 TEST_CASE("what lies above an attention mask is found, whatever the mask") {
   const std::vector<float> scores = NormalValues(5000, 1, -3, 8);
   const double least = *std::min_element(scores.begin(), scores.end());
-  for (const float mask : {-400.0f, -1e4f, -65504.0f, -1e9f, std::numeric_limits<float>::lowest()}) {
+  for (const float mask :
+       {-400.0f, -1e4f, -65504.0f, -1e9f, std::numeric_limits<float>::lowest()}) {
     INFO(mask);
     const std::vector<float> values = Masked(scores, mask);
     CHECK(LeastUnmasked(Distribution::Of(values)) == least);

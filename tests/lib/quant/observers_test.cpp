@@ -36,16 +36,19 @@ void CheckQuantile(double value, const std::vector<double>& values, double share
 TEST_CASE("methods are listed, and an unknown one names the nearest") {
   CHECK(ObserverMethods() == std::vector<std::string>{"min_max", "moving_average", "mean_min_max",
                                                       "percentile", "mse", "omse", "sqnr", "aciq",
-                                                      "kl", "entropy", "kl_ort", "kl_tensorrt", "auto"});
+                                                      "kl", "entropy", "kl_ort", "kl_tensorrt",
+                                                      "auto"});
   CHECK(WeightMethods() == std::vector<std::string>{"min_max", "percentile", "mse", "omse", "sqnr",
-                                                    "aciq", "kl", "entropy", "kl_ort", "kl_tensorrt", "auto",
-                                                    "abs_mean", "twn"});
+                                                    "aciq", "kl", "entropy", "kl_ort",
+                                                    "kl_tensorrt", "auto", "abs_mean", "twn"});
   const auto wrong = MakeObserver("percentil");
   CHECK(wrong.status().kind() == ErrorKind::kUsage);
   CHECK(wrong.status().message() ==
         "unknown calibration method 'percentil', did you mean 'percentile'?");
-  CHECK(MakeObserver("zzzzzzzzzzz").status().message().starts_with(
-      "unknown calibration method 'zzzzzzzzzzz'; known: min_max, "));
+  CHECK(MakeObserver("zzzzzzzzzzz")
+            .status()
+            .message()
+            .starts_with("unknown calibration method 'zzzzzzzzzzz'; known: min_max, "));
   const double nan = kNan;
   for (const MethodOptions& bad :
        {MethodOptions{.percentile = 50}, MethodOptions{.percentile = 100.5},

@@ -32,8 +32,7 @@ void CheckScans(const std::vector<float>& x) {
     REQUIRE(scan.max == high);
     REQUIRE(scan.has_nan == has_nan);
   }
-  if (!has_nan && least < kInfinity)
-    REQUIRE(std::bit_cast<float>(chunk.smallest + 1) == least);
+  if (!has_nan && least < kInfinity) REQUIRE(std::bit_cast<float>(chunk.smallest + 1) == least);
 }
 
 TEST_CASE("minimum, maximum and NaN of every length") {

@@ -7,9 +7,11 @@ using namespace roundel;
 
 TEST_CASE("a clone of a session can be edited without the session") {
   Session session;
-  session.model = graph::Parse("opset 13\ngraph g (float32[2] x) => (float32[2] y) {\n float32[2] w = {1, 2}\n"
-                               " y = Add(x, w)\n}")
-                      .value();
+  session.model =
+      graph::Parse(
+          "opset 13\ngraph g (float32[2] x) => (float32[2] y) {\n float32[2] w = {1, 2}\n"
+          " y = Add(x, w)\n}")
+          .value();
   session.encodings["w"].params = {{.scale = 1}};
   session.output_moments["y"].mean = {3};
   report::PassReport report;

@@ -150,7 +150,8 @@ TEST_CASE("inputs that are constant but not zero leave nothing but their mean") 
   }
   Gram gram(n, m, true);
   for (int64_t r = 0; r < rows; r += 2000)
-    gram.Observe(std::span(x).subspan(r * n, 2000 * n), std::span(y).subspan(r * m, 2000 * m), 2000);
+    gram.Observe(std::span(x).subspan(r * n, 2000 * n), std::span(y).subspan(r * m, 2000 * m),
+                 2000);
   const Objective objective = MakeObjective(gram, w, true).value();
   const Problem problem = MakeProblem(objective, {.ridge_min = 1e-6, .ridge_max = 1e-6}).value();
   for (int64_t j = 0; j < n; ++j) {

@@ -191,8 +191,7 @@ TEST_CASE("scale searches of zeros, single columns and nothing") {
   for (const auto& layer : layers)
     for (const GridSpec& spec : ManySpecs()) {
       INFO(NameOf(spec));
-      for (const Params& params :
-           {MinMaxScales(layer, spec), SeqMseScales(layer, spec)}) {
+      for (const Params& params : {MinMaxScales(layer, spec), SeqMseScales(layer, spec)}) {
         const Solution s = RoundNearest(layer, spec, params);
         CheckSolution(layer, spec, s);
         if (!s.codes.empty()) CHECK(s.errors[1] == 0);  // the row of zeros

@@ -68,15 +68,19 @@ graph g (float32[N,6,8] x) => (float32[N,6,8] y) {
 }
 
 TEST_CASE("a bias behind a product that gives floats is added in float") {
-  const std::string start = "opset 13\ngraph g (float32[N,6,8] x) => (float32[N,6,8] y) {\n"
-                            "  float32[8,8] w = ones\n  float32[8] b = ones\n";
-  const std::string plain = start + "  h = MatMul(x, w)\n  a = Add(b, h)\n  r = Relu(a)\n  y = MatMul(r, w)\n}";
+  const std::string start =
+      "opset 13\ngraph g (float32[N,6,8] x) => (float32[N,6,8] y) {\n"
+      "  float32[8,8] w = ones\n  float32[8] b = ones\n";
+  const std::string plain =
+      start + "  h = MatMul(x, w)\n  a = Add(b, h)\n  r = Relu(a)\n  y = MatMul(r, w)\n}";
   CHECK(Quantized(PlacementOf(plain)) == "x r y");
   CHECK(Reason(PlacementOf(plain), "a").starts_with("adds a bias"));
   // A sum of two results is none, nor one of what others read as well, nor where kernels give codes.
-  const std::string two = start + "  h = MatMul(x, w)\n  k = MatMul(x, w)\n  a = Add(h, k)\n  y = MatMul(a, w)\n}";
+  const std::string two =
+      start + "  h = MatMul(x, w)\n  k = MatMul(x, w)\n  a = Add(h, k)\n  y = MatMul(a, w)\n}";
   CHECK(Quantized(PlacementOf(two)) == "x h k a y");
-  const std::string read = start + "  h = MatMul(x, w)\n  a = Add(h, b)\n  c = Add(a, h)\n  y = MatMul(c, w)\n}";
+  const std::string read =
+      start + "  h = MatMul(x, w)\n  a = Add(h, b)\n  c = Add(a, h)\n  y = MatMul(c, w)\n}";
   CHECK(Quantized(PlacementOf(read)) == "x h a c y");
   CHECK(Quantized(PlacementOf(plain, "qnn-htp")) == "x h r y");
 }

@@ -14,7 +14,8 @@ namespace {
 
 // The first outputs of the nodes that are found, in order.
 std::string Found(const std::string& nodes) {
-  const auto model = graph::Parse("opset 13\ngraph g (float32[N,1,64] x) => (float32 y) {\n" + nodes + R"(
+  const auto model =
+      graph::Parse("opset 13\ngraph g (float32[N,1,64] x) => (float32 y) {\n" + nodes + R"(
     float32[8,1,8] re = random(1)
     float32[8,1,8] im = random(2)
     float32[4,8] bands = random(3)
@@ -41,20 +42,23 @@ TEST_CASE("squares of a transform up to the logarithm, bands between them includ
 }
 
 TEST_CASE("stages of a transform in a row belong to it, up to what is not linear") {
-  CHECK(Found("a = Conv(x, re)\nn = Neg(a)\nb = Conv(n, mix)\np = Mul(b, b)\ny = Log(p)") == "a b n p");
-  CHECK(Found("a = Conv(x, re)\nr = Relu(a)\nb = Conv(r, mix)\np = Mul(b, b)\ny = Log(p)") == "b p");
+  CHECK(Found("a = Conv(x, re)\nn = Neg(a)\nb = Conv(n, mix)\np = Mul(b, b)\ny = Log(p)") ==
+        "a b n p");
+  CHECK(Found("a = Conv(x, re)\nr = Relu(a)\nb = Conv(r, mix)\np = Mul(b, b)\ny = Log(p)") ==
+        "b p");
 }
 
 TEST_CASE("logarithms of anything else are none of a spectrum") {
   CHECK(Found("a = Conv(x, re)\ns = Softmax(a)\ny = Log(s)").empty());
   CHECK(Found("a = Conv(x, re)\nr = Relu(a)\nt = Add(r, eps)\ny = Log(t)").empty());
-  CHECK(Found("a = Conv(x, re)\ny = Log(a)").empty());            // no magnitude
+  CHECK(Found("a = Conv(x, re)\ny = Log(a)").empty());                 // no magnitude
   CHECK(Found("p = Mul(x, x)\nt = Add(p, eps)\ny = Log(t)").empty());  // no layer
   CHECK(Found("a = Conv(x, re)\nb = Conv(x, im)\np = Mul(a, b)\ny = Log(p)").empty());
   CHECK(Found("a = Conv(x, re)\np = Mul(a, a)\ny = Sqrt(p)").empty());
 }
 
-TEST_CASE("the layers of a spectrum stay float, unless the target has no floats or a rule says so") {
+TEST_CASE(
+    "the layers of a spectrum stay float, unless the target has no floats or a rule says so") {
   const auto model = graph::Parse(R"(opset 13
 graph g (float32[N,1,64] x) => (float32[N,8,57] y) {
   float32[8,1,8] re = random(1)

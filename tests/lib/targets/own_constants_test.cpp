@@ -126,7 +126,8 @@ graph g (float32[1,4] x) => (float32[1,4] y, float32[1,4] z) {
 })",
                                "ort-cpu", [](GridChoice& c) {
                                  GridRule rule{.node = "last"};
-                                 rule.weights = quant::Grid{.bits = 4, .is_signed = true, .symmetric = true};
+                                 rule.weights =
+                                     quant::Grid{.bits = 4, .is_signed = true, .symmetric = true};
                                  c.rules = {rule};
                                });
   CHECK(s.Point("w")->grid.bits == 8);
@@ -165,8 +166,10 @@ graph g (float32[1,4] x) => (float32[1,4] out, float32[1,4] c_copy) {
   graph::Model again = graph::Clone(s.before);
   REQUIRE(CopyConstants(s.copies, &again).ok());
   CHECK(graph::Print(again) == graph::Print(s.model));
-  graph::Model other = graph::Parse("opset 13\ngraph g (float32[1,4] x) => (float32[1,4] y) {\n"
-                                    "y = Relu(x)\n}").value();
+  graph::Model other = graph::Parse(
+                           "opset 13\ngraph g (float32[1,4] x) => (float32[1,4] y) {\n"
+                           "y = Relu(x)\n}")
+                           .value();
   const Status status = CopyConstants(s.copies, &other);
   CHECK(status.kind() == ErrorKind::kUsage);
 }

@@ -41,7 +41,8 @@ graph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
   [relu] y = Relu(t)
 })";
 
-TEST_CASE("recurrent layers have weights as codes where they are asked for, or a form runs on codes") {
+TEST_CASE(
+    "recurrent layers have weights as codes where they are asked for, or a form runs on codes") {
   const char* const text = R"(opset 14
 graph g (float32[7,2,12] x) => (float32 y) {
   float32[1,64,12] w = ones
@@ -61,8 +62,8 @@ weight u: int8 symmetric narrow, per channel of axis 1
 )";
   const auto stays_float = [](const std::string& op, const std::string& value) {
     return StrCat("float ", op, " producing '", value,
-                  "': runs in float, where codes would be dequantized in every run; a rule {op: ", op,
-                  ", activations: float} stores its weights so\n");
+                  "': runs in float, where codes would be dequantized in every run; a rule {op: ",
+                  op, ", activations: float} stores its weights so\n");
   };
   CHECK(PlaceText(text, setup) == stays_float("LSTM", "a") + stays_float("GRU", "h"));
   setup.choice.mode = ActivationMode::kDynamic;
@@ -80,20 +81,23 @@ TEST_CASE("dynamic convolutions have the unsigned weights that a target takes, o
     setup.profile = LoadProfile(target).value();
     setup.choice = DefaultChoice(setup.profile);
     setup.choice.mode = ActivationMode::kDynamic;
-    return PlaceText("opset 13\ngraph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {\n"
-                     "  float32[4,3,1,1] w = ones\n  y = Conv(x, w)\n}",
-                     setup);
+    return PlaceText(
+        "opset 13\ngraph g (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {\n"
+        "  float32[4,3,1,1] w = ones\n  y = Conv(x, w)\n}",
+        setup);
   };
   const std::string quantized = "weight w: uint8 symmetric, per channel of axis 0\ndynamic y\n";
   CHECK(place("ort-cpu") == quantized);
   CHECK(place("ort-cpu-avx2") == quantized);  // 7 bits are for signed ones
-  CHECK(place("ort-mobile-xnnpack") ==
-        "float Conv producing 'y': ConvInteger takes unsigned weights, which the target does not\n");
+  CHECK(
+      place("ort-mobile-xnnpack") ==
+      "float Conv producing 'y': ConvInteger takes unsigned weights, which the target does not\n");
 }
 
 TEST_CASE("fused operators with weights inside that have no form as codes are named") {
   const std::string expected =
-      "float EmbedLayerNormalization producing 'y': op com.microsoft.EmbedLayerNormalization has no "
+      "float EmbedLayerNormalization producing 'y': op com.microsoft.EmbedLayerNormalization has "
+      "no "
       "form with its weights as codes\n";
   Setup setup;
   setup.choice = DefaultChoice(setup.profile);

@@ -1,8 +1,8 @@
 // Rules of a recipe: matching, and what they make of a placement.
 
+#include "lib/targets/rules.h"
 #include "lib/graph/text.h"
 #include "lib/targets/profile.h"
-#include "lib/targets/rules.h"
 #include "tests/support/catch.h"
 #include "tests/support/placement_text.h"
 

@@ -93,8 +93,9 @@ TEST_CASE("runs of float16 convert as single values do") {
   int64_t wrong = 0;
   for (size_t i = 0; i < halves.size(); ++i) {
     const float single = HalfToFloat(halves[i]);
-    wrong += std::isnan(single) ? !std::isnan(doubled[i])
-                                : std::bit_cast<uint32_t>(doubled[i]) != std::bit_cast<uint32_t>(single);
+    wrong += std::isnan(single)
+                 ? !std::isnan(doubled[i])
+                 : std::bit_cast<uint32_t>(doubled[i]) != std::bit_cast<uint32_t>(single);
   }
   CHECK(wrong == 0);
   std::vector<uint16_t> halved(floats.size());

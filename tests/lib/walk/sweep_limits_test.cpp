@@ -86,7 +86,8 @@ graph g (float32[N,4] x) => (float32 y) {
                                   return OkStatus();
                                 },
                             .explain = {}};
-  const auto ran = Sweep(model, {.executor = {}, .label = "test", .spare_bytes = kMega}, data, hooks);
+  const auto ran =
+      Sweep(model, {.executor = {}, .label = "test", .spare_bytes = kMega}, data, hooks);
   SetThreads(threads);
   REQUIRE(ran.ok());
   CHECK(lanes == std::set<int>{0});

@@ -86,19 +86,18 @@ TEST_CASE("the error of the first batch in the data's order comes out, explained
   std::atomic<int> calls = 0;
   SweepOptions options{.label = "test"};
   options.executor.tapped_values = {"h"};
-  const SweepHooks hooks = {.taps =
-                                [&](int) {
-                                  return std::vector<Tap>{{"h", true, [&](const TapView&) {
-                                    // Every batch but the first fails.
-                                    if (++calls < 2) return OkStatus();
-                                    return DataError("broken");
-                                  }}};
-                                },
-                            .done = {},
-                            .explain =
-                                [](Status error, const Batch& batch) {
-                                  return std::move(error).At(batch.sample_names.at(0));
-                                }};
+  const SweepHooks hooks = {
+      .taps =
+          [&](int) {
+            return std::vector<Tap>{{"h", true, [&](const TapView&) {
+                                       // Every batch but the first fails.
+                                       if (++calls < 2) return OkStatus();
+                                       return DataError("broken");
+                                     }}};
+          },
+      .done = {},
+      .explain = [](Status error,
+                    const Batch& batch) { return std::move(error).At(batch.sample_names.at(0)); }};
   const int before = Threads();
   SetThreads(3);
   const auto samples = Sweep(model, options, data, hooks);
