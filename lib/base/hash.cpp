@@ -6,11 +6,11 @@
 
 namespace roundel {
 namespace {
-// FNV-1a over 8-byte words with a murmur-style final mix. A word's multiplication waits for the one
-// before it, so that long data goes through several chains side by side: as fast as memory is read.
+// FNV-1a over 8-byte words with a murmur-style final mix. The multiplications of a chain depend on
+// each other, so that long data uses several chains in parallel, at memory speed.
 constexpr uint64_t kPrime = 0x100000001b3ULL;
-constexpr uint64_t kGolden = 0x9e3779b97f4a7c15ULL;  // tells the lanes' beginnings apart
-constexpr size_t kLanes = 8, kStripe = 8 * kLanes;
+constexpr uint64_t kGolden = 0x9e3779b97f4a7c15ULL;  // distinguishes the starts of the vector lanes
+constexpr size_t kVectorLanes = 8, kStripe = 8 * kVectorLanes;
 
 uint64_t LoadWord(const unsigned char* p) {
   uint64_t word;
@@ -27,10 +27,10 @@ uint64_t Mix(uint64_t state, uint64_t word) {
 void Hasher::Add(const void* data, size_t bytes) {
   const auto* p = static_cast<const unsigned char*>(data);
   if (bytes >= kStripe) {
-    uint64_t lanes[kLanes];
-    for (size_t i = 0; i < kLanes; ++i) lanes[i] = state_ ^ (i * kGolden);
+    uint64_t lanes[kVectorLanes];
+    for (size_t i = 0; i < kVectorLanes; ++i) lanes[i] = state_ ^ (i * kGolden);
     for (; bytes >= kStripe; p += kStripe, bytes -= kStripe)
-      for (size_t i = 0; i < kLanes; ++i) lanes[i] = Mix(lanes[i], LoadWord(p + 8 * i));
+      for (size_t i = 0; i < kVectorLanes; ++i) lanes[i] = Mix(lanes[i], LoadWord(p + 8 * i));
     for (const uint64_t lane : lanes) state_ = Mix(state_, lane);
   }
   for (; bytes >= 8; p += 8, bytes -= 8) state_ = Mix(state_, LoadWord(p));

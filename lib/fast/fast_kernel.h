@@ -1,7 +1,7 @@
 #pragma once
-// The contract of fast kernels: they compute one node, or a chain of nodes that ends in one value,
-// for the shapes and options they know, and decline the rest, which the plain kernels then compute
-// (and complain about, if it is wrong). A fast kernel therefore reports no errors.
+// The contract of fast kernels: they compute one node, or a chain of nodes with one result, for the
+// shapes and options that they support, and decline others. The plain kernels then compute these,
+// and report errors. A fast kernel therefore returns no errors.
 
 #include <cstdint>
 #include <functional>
@@ -17,7 +17,7 @@
 
 namespace roundel::engine {
 
-// What happens to every element of a result before it is stored.
+// An operation on every element of a result before it is stored.
 enum class PostOpKind {
   kRelu,    // x > 0 ? x : alpha * x
   kClip,    // min(max(x, alpha), beta)
@@ -48,8 +48,8 @@ struct NormSpec {
   Tensor gamma, beta;  // [C], may be undefined
 };
 
-// Constant weights as the model has them. What is folded into them is applied whenever they are read,
-// so that a kernel that keeps them packed does not hold them a second time.
+// Constant weights of the model. Folded scales are applied when the weights are read, so that a
+// kernel with packed weights holds no second copy.
 class LinearWeights {
  public:
   using Fold = std::function<Tensor(const Tensor&)>;
@@ -61,7 +61,7 @@ class LinearWeights {
   const Shape& shape() const { return stored_.shape(); }
   int64_t rank() const { return stored_.rank(); }
   int64_t dim(int64_t axis) const { return stored_.dim(axis); }
-  // pack(const void* values), row-major; nothing of what that takes stays in memory.
+  // Calls pack(const void* values), row-major. Temporary memory is released afterwards.
   template <typename Pack>
   auto Read(const Pack& pack) const {
     const Tensor read = stored_.ReadOnce();
@@ -69,7 +69,7 @@ class LinearWeights {
     read.ReleasePages();
     return packed;
   }
-  // For kernels that cannot pack them: the values, for as long as the caller keeps them.
+  // The values, for kernels that cannot pack them; valid while the caller keeps them.
   Tensor Values() const {
     if (!fold_) return stored_;
     const Tensor read = stored_.ReadOnce();
@@ -88,19 +88,19 @@ struct KernelSpec {
   const graph::Node* main = nullptr;  // the first node of the chain
   int64_t opset = 0;
   std::vector<const Tensor*> constants;  // by input of the unit; nullptr if not constant
-  // Weights and bias of Conv, ConvTranspose, Gemm and MatMul with everything folded in that the
-  // chain does to them before the first post-op (BatchNormalization, constant scales and
-  // additions). Undefined if not constant.
+  // Weights and bias of Conv, ConvTranspose, Gemm and MatMul, with all operations of the chain
+  // folded in that precede the first post-op (BatchNormalization, constant scales and additions).
+  // Undefined if not constant.
   LinearWeights weights;
   Tensor bias;
   std::vector<PostOp> post_ops;
-  // >= 0: the chain is nothing but post_ops on this input.
+  // >= 0: the chain consists of post_ops on this input only.
   int element_input = -1;
-  size_t main_ops = 0;  // so many of the post_ops are the main node's own
+  size_t main_ops = 0;  // number of post_ops that belong to the main node
   // Constants of this rank have been folded in: a result of a lower rank would have been raised to
   // it.
   int64_t min_rank = 0;
-  std::optional<NormSpec> norm;  // the chain is this, and reads input 0 only
+  std::optional<NormSpec> norm;  // the chain is this normalization of input 0
   // Of ConvInteger and MatMulInteger: the input of the unit that their sums, cast to float, are
   // multiplied with; `bias` is what is added then.
   int scale_input = -1;
@@ -111,20 +111,20 @@ struct KernelSpec {
   const quant::Encoding* output_encoding = nullptr;
 };
 
-// What a kernel sees of one execution. Pointers stay valid until the kernel returns.
+// The inputs and outputs of one execution. Pointers are valid until the kernel returns.
 class FastContext {
  public:
   virtual ~FastContext() = default;
   virtual size_t input_count() const = 0;
-  virtual const Value* input(size_t i) const = 0;  // nullptr if left out
-  // Elements of float input i in `layout`, converted first if they are in the other; nullptr if
-  // there is no memory for that or the value has no such layout.
+  virtual const Value* input(size_t i) const = 0;  // nullptr if absent
+  // Elements of float input i in `layout`, converted if they are in the other layout; nullptr if
+  // memory is exhausted or the value has no such layout.
   virtual const float* Data(size_t i, Layout layout) = 0;
   // The codes of input i in `layout`; nullptr unless it is held as codes.
   virtual const uint8_t* Codes(size_t i, Layout layout) = 0;
   // Elements of an input of bytes (int8, uint8); nullptr for other types.
   virtual const void* Bytes(size_t i, Layout layout) = 0;
-  // True if nobody needs input i afterwards and it shares its memory with no other value.
+  // True if input i is not needed afterwards and shares its memory with no other value.
   virtual bool CanOverwrite(size_t i) const = 0;
   // The result, exactly one of: a new buffer (nullptr if absurdly large), the same for codes (of a
   // per-tensor grid of 8 bits, which outlives the run), the memory of input i (CanOverwrite; same
@@ -136,14 +136,14 @@ class FastContext {
   virtual void OutputView(size_t i, const Shape& shape, Layout layout) = 0;
   // A new buffer for result i, of any type. Kernels of several results make each of them.
   virtual void* OutputOf(size_t i, DType type, const Shape& shape, Layout layout) = 0;
-  // Uninitialised memory until the kernel returns; nullptr if absurdly large.
+  // Uninitialized memory, valid until the kernel returns; nullptr if the size is too large.
   virtual void* Scratch(int64_t bytes) = 0;
 };
 
 class FastKernel {
  public:
   virtual ~FastKernel() = default;
-  // False: declined, nothing has been put out.
+  // False: declined, without output.
   virtual bool Run(FastContext& context) = 0;
 };
 

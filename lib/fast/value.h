@@ -1,6 +1,6 @@
 #pragma once
-// A value during a run: its shape as the model sees it, its elements in one of two orders, as floats
-// or as the codes of its grid.
+// A value during a run: its logical shape, and its elements in one of two layouts, as floats or as
+// codes of its grid.
 
 #include "lib/quant/encodings.h"
 #include "lib/tensor/datum.h"
@@ -8,20 +8,20 @@
 
 namespace roundel::engine {
 
-// kChannelsLast: [N, C, spatial...] stored as [N, spatial..., C], the order in which oneDNN's
-// convolutions run fastest without padding channels; only float values of rank 3 to 5.
+// kChannelsLast: [N, C, spatial...] stored as [N, spatial..., C], the layout in which oneDNN's
+// convolutions are fastest without padded channels; only float values of rank 3 to 5.
 enum class Layout { kPlain, kChannelsLast };
 
 struct Value {
   Shape shape;  // logical
   Layout layout = Layout::kPlain;
   Tensor data;     // row-major over PhysicalShape(shape, layout)
-  int block = -1;  // of the arena; -1: memory of its own (constants, graph inputs)
-  // Of a float value that is held as 8-bit codes (int8 or uint8 in `data`): how they are read.
+  int block = -1;  // of the arena; -1: own memory (constants, graph inputs)
+  // The encoding of a float value that is held as 8-bit codes (int8 or uint8 in `data`).
   const quant::Encoding* codes_of = nullptr;
-  // Of a sequence, which has no `data`; an empty optional has neither.
+  // The items of a sequence, which has no `data`; an empty optional has neither.
   SequencePtr items = nullptr;
-  // What the model sees.
+  // The value in its logical layout and type.
   DType dtype() const { return codes_of ? DType::kFloat : data.dtype(); }
 };
 
@@ -29,7 +29,7 @@ inline constexpr int64_t kMinChannelsLastRank = 3, kMaxChannelsLastRank = 5;
 
 // The order of axes in memory: {N, spatial..., C} for kChannelsLast.
 Shape PhysicalShape(const Shape& shape, Layout layout);
-// Where logical axis `axis` lies in memory.
+// The position of logical axis `axis` in memory.
 int64_t PhysicalAxis(int64_t axis, int64_t rank, Layout layout);
 // True if both layouts are the same bytes (one channel, or one pixel).
 bool LayoutsCoincide(const Shape& shape);

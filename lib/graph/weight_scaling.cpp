@@ -138,14 +138,14 @@ Tensor KernelExtremes(const Graph& graph, const WeightedLayer& layer) {
 }
 
 float LargestProduct(const float* a, const float* b, int64_t n) {
-  constexpr int64_t kLanes = 16;  // no maximum waits for the one before it
-  float lanes[kLanes] = {};
+  constexpr int64_t kVectorLanes = 16;  // independent maxima
+  float lanes[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j)
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int64_t j = 0; j < kVectorLanes; ++j)
       lanes[j] = std::max(lanes[j], std::fabs(a[i + j]) * b[i + j]);
   for (; i < n; ++i) lanes[0] = std::max(lanes[0], std::fabs(a[i]) * b[i]);
-  return *std::max_element(lanes, lanes + kLanes);
+  return *std::max_element(lanes, lanes + kVectorLanes);
 }
 
 void MergeScaled(const float* from, float factor, int64_t n, float* largest) {

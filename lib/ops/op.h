@@ -1,7 +1,7 @@
 #pragma once
-// The contract of plain kernels: one obvious function per operator, written from the operator
-// specification, over row-major tensors. They are the reference that fast kernels are tested against,
-// and what runs where no fast kernel exists.
+// The contract of plain kernels: one simple function per operator, written from the operator
+// specification, over row-major tensors. They are the reference for tests of fast kernels, and run
+// if no fast kernel exists.
 
 #include <cstdint>
 #include <functional>
@@ -15,30 +15,30 @@
 
 namespace roundel::engine {
 
-// What a kernel sees of one execution of one node. Lives only during the call.
+// The inputs and outputs of one execution of one node. Valid only during the call.
 class OpContext {
  public:
   virtual ~OpContext() = default;
   virtual const graph::Node& node() const = 0;
-  // Version of the node's operator set in the model.
+  // Opset version of the node's domain in the model.
   virtual int64_t opset() const = 0;
   virtual size_t input_count() const = 0;
   virtual size_t output_count() const = 0;
-  // nullptr if the input was left out, there are fewer inputs, or it is not a tensor. Row-major.
+  // nullptr if the input is absent or not a tensor. Row-major.
   virtual const Tensor* input(size_t i) const = 0;
-  // True if somebody wants output i.
+  // True if output i is needed.
   virtual bool wants(size_t i) const = 0;
-  // A new output tensor, not initialised; the pointer stays valid during the call.
+  // A new, uninitialized output tensor; the pointer is valid during the call.
   virtual Result<Tensor*> Output(size_t i, DType type, const Shape& shape) = 0;
-  // An output that shares storage with an input (Reshape, Identity) or was made by the kernel.
+  // Sets an output that shares storage with an input (Reshape, Identity) or that the kernel made.
   virtual void SetOutput(size_t i, Tensor value) = 0;
 
-  // ---- for operators that are marked any_kind in the table
-  // Input i, whatever it is; nothing if it was left out. A tensor is valid during the call only.
+  // ---- for operators with any_kind in the table Input i of any kind; nothing if it is absent. A
+  // tensor is valid only during the call.
   virtual Datum datum(size_t i) const { return input(i) ? Datum(*input(i)) : Datum(); }
-  // The tensors of a sequence own their memory: what came as an input tensor is copied first.
+  // Requires: the tensors of a sequence own their memory, so input tensors must be copied first.
   virtual void SetDatum(size_t i, Datum value) { SetOutput(i, std::move(value.tensor)); }
-  // Runs the sub-graph in that attribute; results are valid like inputs.
+  // Runs the sub-graph in that attribute. Its results are valid as long as inputs.
   virtual Result<std::vector<Datum>> RunSubgraph(const std::string& attribute,
                                                  const std::vector<Datum>& inputs) {
     return ModelError("there is no sub-graph '" + attribute + "' that takes " +
@@ -48,15 +48,15 @@ class OpContext {
 
 using Kernel = Status (*)(OpContext& context);
 
-// One row of the op table: `kernel` implements `op_type` of `domain` for opset versions in
-// [since, until]. A kernel that serves several versions asks context.opset().
+// One row of the op table: `kernel` implements `op_type` of `domain` for opset versions in [since,
+// until]. A kernel for several versions checks context.opset().
 struct OpEntry {
   const char* op_type;
   const char* domain;
   int since;
-  int until;  // kLatest: up to the newest version this program knows
+  int until;  // kLatest: up to kNewestOpset
   Kernel kernel;
-  // Takes or makes more than tensors (sequences, optionals), or runs sub-graphs.
+  // Has inputs or outputs other than tensors (sequences, optionals), or runs sub-graphs.
   bool any_kind = false;
 };
 inline constexpr int kLatest = 1 << 30;

@@ -1,4 +1,4 @@
-// The loops that move counts are vectorised, which -O2 does not do when the count is not known.
+// Vectorizes the loops that move counts; -O2 does not if the count is unknown.
 #pragma GCC optimize("O3")
 #include "lib/quant/histogram.h"
 
@@ -22,11 +22,11 @@ namespace {
 constexpr int kShift = Histogram::kOpenBits;
 
 void SumUp(const float* values, int64_t n, ChunkSums* sums) {
-  constexpr int64_t kLanes = 8;
-  double sum[kLanes] = {}, squares[kLanes] = {};
+  constexpr int64_t kVectorLanes = 8;
+  double sum[kVectorLanes] = {}, squares[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
+  for (; i + kVectorLanes <= n; i += kVectorLanes) {
+    for (int64_t lane = 0; lane < kVectorLanes; ++lane) {
       const double x = values[i + lane];
       sum[lane] += x;
       squares[lane] += x * x;
@@ -37,7 +37,7 @@ void SumUp(const float* values, int64_t n, ChunkSums* sums) {
     sum[0] += x;
     squares[0] += x * x;
   }
-  for (int64_t lane = 0; lane < kLanes; ++lane) {
+  for (int64_t lane = 0; lane < kVectorLanes; ++lane) {
     sums->sum += sum[lane];
     sums->squares += squares[lane];
   }
@@ -51,13 +51,13 @@ Scan CountPlain(const float* values, int64_t n, uint32_t* table) {
 #if defined(__x86_64__)
 
 #if !defined(__clang__)
-// GCC 12 finds its own placeholders for "any value" uninitialised.
+// GCC 12 reports its own placeholders for undefined values as uninitialized.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-// Zeros, half of what flows through a network with Relu, are dropped before anything is counted;
-// the keys of the others are packed into a buffer that stays in the first-level cache.
+// Zeros, half of the values in a network with Relu, are dropped before counting; the keys of the
+// others are packed into a buffer that stays in the first-level cache.
 class Avx512Counter {
  public:
   __attribute__((target("avx512f"))) Scan Count(const float* values, int64_t n, uint32_t* table) {
@@ -66,11 +66,11 @@ class Avx512Counter {
     __m512i smallest = _mm512_set1_epi32(-1), largest = _mm512_setzero_si512();
     const __m512i first_key = _mm512_set1_epi32(1 << kShift);
     const __m512i no_sign = _mm512_set1_epi32(0x7fffffff);
-    const int64_t whole = n / kLanes * kLanes;
+    const int64_t whole = n / kVectorLanes * kVectorLanes;
     for (int64_t begin = 0; begin < whole; begin += kPiece) {
       const int64_t end = std::min(whole, begin + kPiece);
       uint32_t* key = keys_;
-      for (int64_t i = begin; i < end; i += kLanes) {
+      for (int64_t i = begin; i < end; i += kVectorLanes) {
         const __m512 x = _mm512_loadu_ps(values + i);
         low = _mm512_min_ps(low, x);
         high = _mm512_max_ps(high, x);
@@ -86,24 +86,24 @@ class Avx512Counter {
       table[0] += static_cast<uint32_t>(end - begin - (key - keys_));
       CountKeys(key - keys_, table);
     }
-    alignas(64) float lows[kLanes], highs[kLanes];
-    alignas(64) uint32_t least[kLanes], most[kLanes];
+    alignas(64) float lows[kVectorLanes], highs[kVectorLanes];
+    alignas(64) uint32_t least[kVectorLanes], most[kVectorLanes];
     _mm512_store_ps(lows, low);
     _mm512_store_ps(highs, high);
     _mm512_store_si512(least, smallest);
     _mm512_store_si512(most, largest);
-    const Scan scan = {*std::min_element(lows, lows + kLanes),
-                       *std::max_element(highs, highs + kLanes),
-                       *std::min_element(least, least + kLanes) - 1,
-                       *std::max_element(most, most + kLanes) > kInfinity};
+    const Scan scan = {*std::min_element(lows, lows + kVectorLanes),
+                       *std::max_element(highs, highs + kVectorLanes),
+                       *std::min_element(least, least + kVectorLanes) - 1,
+                       *std::max_element(most, most + kVectorLanes) > kInfinity};
     return CombineScans(scan, CountPlain(values + whole, n - whole, table));
   }
 
  private:
-  static constexpr int64_t kPiece = 2048, kLanes = 16;
+  static constexpr int64_t kPiece = 2048, kVectorLanes = 16;
   static constexpr uint32_t kInfinity = 0x7f800000;
 
-  // Neighbours go to different tables: increments of one address wait for each other.
+  // Adjacent values use different tables: increments of one address depend on each other.
   void CountKeys(int64_t count, uint32_t* table) {
     int64_t i = 0;
     for (; i + 1 < count; i += 2) {
@@ -113,7 +113,7 @@ class Avx512Counter {
     if (i < count) ++table[keys_[i]];
   }
 
-  alignas(64) uint32_t keys_[kPiece + kLanes];
+  alignas(64) uint32_t keys_[kPiece + kVectorLanes];
 };
 
 #if !defined(__clang__)

@@ -11,21 +11,21 @@ namespace roundel::quant {
 namespace {
 
 constexpr int64_t kGrain = 1 << 16;  // elements: 256 kB, half of a usual L2 cache
-constexpr int kLanes = 16;           // one AVX-512 register; split in two or four below that
+constexpr int kVectorLanes = 16;     // one AVX-512 register; split in two or four below that
 
-using Floats = float __attribute__((vector_size(4 * kLanes)));
-using Words = uint32_t __attribute__((vector_size(4 * kLanes)));
+using Floats = float __attribute__((vector_size(4 * kVectorLanes)));
+using Words = uint32_t __attribute__((vector_size(4 * kVectorLanes)));
 
 }  // namespace
 
-// Lanes are spelled out: the compiler may not turn a float minimum into a vector reduction by
+// Explicit vector lanes: the compiler must not turn a float minimum into a vector reduction by
 // itself, because that would reorder NaN and signed zeros.
 ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity;
   Words smallest = ~Words{}, nan = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes) {
+  for (; i + kVectorLanes <= n; i += kVectorLanes) {
     Floats x;
     Words bits;
     std::memcpy(&x, values + i, sizeof x);
@@ -37,7 +37,7 @@ ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
     smallest = magnitude < smallest ? magnitude : smallest;
   }
   Scan scan;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kVectorLanes; ++lane) {
     scan.min = low[lane] < scan.min ? low[lane] : scan.min;
     scan.max = high[lane] > scan.max ? high[lane] : scan.max;
     scan.smallest = smallest[lane] < scan.smallest ? smallest[lane] : scan.smallest;
@@ -54,20 +54,20 @@ ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
   return scan;
 }
 
-// Four vectors a turn: two minima and maxima that do not wait for each other, and one look for NaN at
-// the sum of all, which is NaN or infinite if one of them is. The reverse need not hold: then every
-// value is looked at.
+// Four vectors per iteration: two independent minima and maxima, and one check for NaN of their
+// sum, which is NaN or infinite if one value is. The reverse need not hold: then every value is
+// checked.
 ROUNDEL_VECTORIZE Scan ScanRange(const float* values, int64_t n) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity, low2 = low, high2 = high;
   Floats doubt = {};
   int64_t i = 0;
-  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+  for (; i + 4 * kVectorLanes <= n; i += 4 * kVectorLanes) {
     Floats a, b, c, d;
     std::memcpy(&a, values + i, sizeof a);
-    std::memcpy(&b, values + i + kLanes, sizeof b);
-    std::memcpy(&c, values + i + 2 * kLanes, sizeof c);
-    std::memcpy(&d, values + i + 3 * kLanes, sizeof d);
+    std::memcpy(&b, values + i + kVectorLanes, sizeof b);
+    std::memcpy(&c, values + i + 2 * kVectorLanes, sizeof c);
+    std::memcpy(&d, values + i + 3 * kVectorLanes, sizeof d);
     low = a < low ? a : low;
     low2 = b < low2 ? b : low2;
     low = c < low ? c : low;
@@ -82,7 +82,7 @@ ROUNDEL_VECTORIZE Scan ScanRange(const float* values, int64_t n) {
   low = low2 < low ? low2 : low;
   high = high2 > high ? high2 : high;
   Scan scan;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kVectorLanes; ++lane) {
     scan.min = low[lane] < scan.min ? low[lane] : scan.min;
     scan.max = high[lane] > scan.max ? high[lane] : scan.max;
     scan.has_nan |= doubt[lane] != 0;

@@ -15,7 +15,7 @@ ROUNDEL_FAST_LOOPS
 namespace roundel::solver {
 namespace {
 
-constexpr int kLookEvery = 32;  // iterations between two looks at which weights are settled
+constexpr int kLookEvery = 32;  // iterations between two searches for settled weights
 
 // H of the columns that are not settled yet, for the product with one vector: pieces of kWide
 // columns, each [columns][kWide].
@@ -44,7 +44,7 @@ void Multiply(int64_t n, const float* pieces, const float* e, const float* rest,
   }
 }
 
-// A row that goes on alone with the columns that are not settled, in a matrix of its own.
+// A row that continues by itself with the columns that are not settled, in a separate matrix.
 class LoneRow {
  public:
   // Weights [first, first + n) of `all` are the row's.
@@ -77,8 +77,8 @@ class LoneRow {
       all_->v[static_cast<size_t>(first_ + columns_[k])] = own_.v[k];
   }
 
-  // What settled columns add to H e never changes again. False if none is left. Copying H pays once a
-  // fifth of the columns is settled.
+  // Removes settled columns: their contribution to H e is constant. False if none is left. Copying
+  // H pays off once a fifth of the columns is settled.
   bool LeaveOutSettled(bool always) {
     std::vector<int64_t> stay, settled;
     for (int64_t k = 0; k < own_.size(); ++k) (Settled(own_, k) ? settled : stay).push_back(k);
@@ -129,8 +129,8 @@ class LoneRow {
   std::vector<float> pieces_, constant_, error_, slope_;
 };
 
-// Whether a row with `open` columns that are not settled is quicker on its own: the vector product
-// reads its matrix anew each time, the matrix product of many rows does not.
+// Whether a row with `open` unsettled columns is faster by itself: the vector product reads its
+// matrix each time, the matrix product of many rows reads it once.
 bool QuickerAlone(double open, double n) {
   constexpr double kCache = 512;  // columns whose matrix fits the cache of one core
   return open * open * (open <= kCache ? 3 : 9) <= n * n || open <= 2 * kWide;

@@ -7,8 +7,8 @@
 namespace roundel::solver {
 namespace {
 
-// From clipping hard to a little beyond the range. Few levels want much clipping, and so does one
-// scale for rows of very different sizes.
+// From strong clipping to a little beyond the range. Strong clipping suits grids of few levels, and
+// one scale for rows of very different sizes.
 double LowestRatio(const GridSpec& spec) {
   if (spec.granularity == quant::Granularity::kTensor) return 0.03;
   return spec.grid.bits <= 3 ? 0.1 : spec.grid.bits <= 4 ? 0.2 : 0.35;

@@ -11,7 +11,7 @@ namespace roundel::solver {
 namespace {
 
 constexpr double kPivotFloor = 1e-7;
-// A branch must be better than the best so far by this share: equal ones are not worth a search.
+// A branch must be better than the best so far by this share, so that equal ones are not searched.
 constexpr double kGain = 1 - 1e-7;
 
 // min |U (w* - s x)|^2 over the box, U upper triangular: columns are fixed from the last to the
@@ -43,7 +43,7 @@ class Enumeration {
   }
 
  private:
-  // What w^_k would have to be for column k to cost nothing, given the later columns.
+  // The value of w^_k at which column k has no cost, given the later columns.
   double Centre(int64_t k) const {
     double sum = 0;
     for (int64_t j = k + 1; j < n_; ++j) sum += u_[k * n_ + j] * error_[j];

@@ -1,22 +1,22 @@
 #pragma once
-// The exact optimum for few columns (depthwise kernels): all codes are enumerated in the order of
-// Schnorr and Euchner, depth first and nearest first, within the box of the grid, and every branch
-// that is no better than the best so far is cut.
+// The exact optimum for few columns (depthwise kernels), by branch and bound: the codes of the grid
+// are enumerated in the order of Schnorr and Euchner, depth first and nearest first, and every
+// branch that is not better than the best solution so far is cut.
 
 #include "lib/solver/solution.h"
 
 namespace roundel::solver {
 
-// n above which a search could take too long to be asked for.
+// The largest n that is searched: above it a search could take too long.
 inline constexpr int64_t kClosestVectorColumns = 32;
 
 struct ClosestVectorOptions {
-  int64_t max_nodes = 1 << 20;  // per row; then the best so far stays
+  int64_t max_nodes = 1 << 20;  // per row; then the best solution so far is kept
 };
 
-// Replaces codes by the best ones at the scales of `solution`, which is where the search starts:
-// the better, the faster. Any granularity. Returns the number of rows whose optimum is proven; rows
-// with more than kClosestVectorColumns columns are left as they are.
+// Replaces the codes by the best ones at the scales of `solution`. The search starts from its codes
+// and is faster the better these are. Any granularity. Returns the number of rows with a proven
+// optimum. Rows with more than kClosestVectorColumns columns are unchanged.
 int64_t ClosestVector(Layer layer, const GridSpec& spec, Solution* solution,
                       const ClosestVectorOptions& options = {});
 

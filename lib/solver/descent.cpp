@@ -11,7 +11,7 @@ using quant::Granularity;
 
 namespace {
 
-// What polishing needs beside the state; made once for several rounds.
+// Data of polishing other than the state; made once for several rounds.
 struct Tools {
   std::vector<Partners> partners;  // empty: no pair moves
   OffsetTerms terms;

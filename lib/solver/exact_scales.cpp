@@ -44,8 +44,8 @@ std::vector<Event> EventsOf(const float* target, int64_t n, const Levels& levels
   return events;
 }
 
-// From all zeros downwards. Between events at one scale the codes are some rounding of ties: as
-// good a candidate as any, because codes are kept and not rounded again.
+// From all zeros downwards. Between events at the same scale the codes are one rounding of the
+// ties, which is a valid candidate, because codes are kept and not rounded again.
 Swept Sweep(const Problem& p, const float* target, const float* hw, const Levels& levels,
             double lowest) {
   const int64_t n = p.n;

@@ -32,10 +32,10 @@ void SubtractScaled(double factor, const double* x, double* y, int64_t n) {
   for (int64_t k = 0; k < n; ++k) y[k] -= factor * x[k];
 }
 
-// With d the ridge and P_b the inverse of I + sum over a > b of u_a u_a^T / d_a, an error in column b costs
-// T_b = d_b + u_b . P_b u_b once the later columns have made up for it, and these move by v . (sum of
-// errors times u) with v_b = P_b u_b / T_b. P follows from the last column to the first by rank-one
-// updates (Sherman and Morrison): n columns^2 in all.
+// With d the ridge and P_b the inverse of I + sum over a > b of u_a u_a^T / d_a, an error in column
+// b costs T_b = d_b + u_b . P_b u_b after the later columns have compensated it, and these move by
+// v . (sum of errors times u) with v_b = P_b u_b / T_b. P is computed from the last column to the
+// first by rank-one updates (Sherman and Morrison): n columns^2 in all.
 Factor LowRankFactor(const LowRank& h, std::vector<int64_t> order) {
   const int64_t n = h.n(), c = h.columns;
   Factor factor{.n = n, .order = std::move(order), .columns = c};

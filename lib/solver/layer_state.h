@@ -1,6 +1,6 @@
 #pragma once
-// What polishing keeps of a layer while codes and scales change: levels x, the gradient g = H (w* -
-// w^) and H w* of every row.
+// The state of a layer during polishing, while codes and scales change: levels x, the gradient g =
+// H (w* - w^) and H w* of every row.
 
 #include <span>
 #include <vector>
@@ -20,7 +20,7 @@ struct RowState {
 
   int64_t n() const { return problem.n; }
   const Levels& at(int64_t j) const { return levels[static_cast<size_t>(j / columns)]; }
-  // x_j += steps, with the gradient.
+  // x_j += steps; updates the gradient.
   void Move(int64_t j, float steps);
 };
 
@@ -31,10 +31,10 @@ class LayerState {
   RowState Row(int64_t row);
   int64_t rows() const { return rows_; }
   Params& params() { return params_; }
-  // Levels follow params; to be called for a row whose params were changed.
+  // Recomputes levels from params. Must be called for a row after its params change.
   void SetLevels(int64_t row);
 
-  // Scores the present codes, and takes over the rows that are better than those of *solution.
+  // Scores the present codes, and copies the rows that are better than those of *solution to it.
   void Commit(Solution* solution) const;
 
  private:

@@ -1,6 +1,6 @@
 #include "lib/solver/ldlq.h"
 
-#include "lib/solver/lane_search.h"
+#include "lib/solver/vector_search.h"
 
 namespace roundel::solver {
 
@@ -10,7 +10,7 @@ Solution Ldlq(Layer layer, const GridSpec& spec, const Params& params, const Ldl
   // Scales are fixed already: blocks need not stay together.
   GridSpec whole = spec;
   whole.granularity = Granularity::kChannel;
-  return RoundLanes(layer, spec, MakeFactors(layer, whole, options.order), params, true);
+  return RoundVectorLanes(layer, spec, MakeFactors(layer, whole, options.order), params, true);
 }
 
 Search LdlqSearch(Layer layer, const GridSpec& spec, const LdlqScaleOptions& options) {
@@ -29,7 +29,7 @@ Solution LdlqWithScales(Layer layer, const GridSpec& spec, const LdlqScaleOption
   const Factors factors = MakeFactors(layer, spec, options.order);
   const Search search = LdlqSearch(layer, spec, options);
   if (spec.granularity == Granularity::kBlock) return SearchBlocks(layer, spec, factors, search);
-  return RoundLanes(layer, spec, factors, SearchScales(layer, spec, factors, search), true);
+  return RoundVectorLanes(layer, spec, factors, SearchScales(layer, spec, factors, search), true);
 }
 
 }  // namespace roundel::solver

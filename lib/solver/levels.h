@@ -15,7 +15,7 @@ inline Levels LevelsOf(const quant::QParams& params, const quant::Grid& grid) {
           static_cast<float>(grid.qmax() - params.zero_point)};
 }
 
-// The nearest level of v; anything that is no number becomes a bound.
+// The nearest level of v; NaN becomes a bound.
 inline float NearestLevel(float v, const Levels& levels) {
   float x = __builtin_nearbyintf(v / levels.scale);
   x = x > levels.low ? x : levels.low;
@@ -26,7 +26,7 @@ inline int32_t CodeOf(float level, const quant::QParams& params) {
   return static_cast<int32_t>(level) + params.zero_point;
 }
 
-// A solution for the layer with no codes chosen yet.
+// A solution for the layer without chosen codes.
 inline Solution EmptySolution(Layer layer, const GridSpec& spec, const Params& params) {
   Solution solution{.rows = NumRows(layer), .n = layer.empty() ? 0 : layer[0].n};
   INVARIANT(params.size() == spec.NumParams(solution.rows, solution.n),

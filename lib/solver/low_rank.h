@@ -1,7 +1,7 @@
 #pragma once
-// Layers with fewer columns than inputs (a Gemm behind a Flatten sees one column a sample): what
-// the data says of them has the rank of the columns, so that everything is done in their space, of
-// `columns` dimensions instead of n. Memory n columns instead of n^2, time likewise.
+// Layers with fewer columns than inputs (a Gemm behind a Flatten has one column per sample). Their
+// Gram matrix has at most the rank `columns`, so that all computations use the space of the columns
+// instead of n dimensions. Memory and time: n * columns instead of n^2.
 
 #include <cstdint>
 #include <span>
@@ -9,17 +9,17 @@
 
 namespace roundel::solver {
 
-// Columns as they were seen: what a Gram sums up, kept one by one.
+// The columns themselves, which a Gram sums up.
 struct Columns {
   int64_t n = 0, count = 0;
-  std::vector<float> x;          // [count, n] as the quantized model will see them
-  std::vector<float> reference;  // [count, n] as the float model sees them; empty: the same
+  std::vector<float> x;          // [count, n] as the quantized model computes them
+  std::vector<float> reference;  // [count, n] as the float model computes them; empty: same
 
   void Observe(std::span<const float> x_rows, std::span<const float> reference_rows, int64_t rows);
   void Add(const Columns& other);  // of the same layer
 };
 
-// What the bias gains at the rounded weights w_hat [m, n], as BestBiasShift of a Gram.
+// The change of the bias for rounded weights w_hat [m, n], as BestBiasShift of a Gram.
 std::vector<double> BestBiasShift(const Columns& columns, std::span<const float> w,
                                   std::span<const float> w_hat);
 
@@ -41,8 +41,8 @@ struct LowRank {
 std::vector<double> Project(const LowRank& h, const std::vector<double>& e, int64_t rows);
 // [rows] e^T H e.
 std::vector<double> QuadraticForms(const LowRank& h, const std::vector<double>& e, int64_t rows);
-// H^-1 b for the rows of b [rows, n], in place; all of the ridge is positive. By Woodbury's
-// identity, through a system of `columns` unknowns.
+// H^-1 b for the rows of b [rows, n], in place; requires ridge > 0. By Woodbury's identity, through
+// a system of `columns` unknowns.
 void SolveLowRank(const LowRank& h, int64_t rows, std::vector<double>* b);
 
 }  // namespace roundel::solver

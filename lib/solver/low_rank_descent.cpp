@@ -1,5 +1,5 @@
-// Coordinate descent where H is in low rank: the sums u^T (w^ - w*) of a few rows side by side
-// stand for the gradient, so that a look at one code costs `columns` and not n.
+// Coordinate descent with low-rank H: the sums u^T (w^ - w*) of a few rows in parallel replace the
+// gradient, so that one code costs `columns` operations instead of n.
 
 #include "lib/base/vectorize.h"
 ROUNDEL_FAST_LOOPS
@@ -109,7 +109,7 @@ class RowsInDescent {
                errors.data(), kRows, sums_.data(), kRows);
   }
 
-  // Every code moves to its best level beside the others as they are. True if one moved.
+  // Moves every code to its best level, given the others. True if one moved.
   bool Sweep() {
     bool moved = false;
     for (int64_t j = 0; j < n_; ++j) {

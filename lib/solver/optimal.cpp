@@ -5,10 +5,10 @@
 #include "lib/solver/adaround.h"
 #include "lib/solver/closest_vector.h"
 #include "lib/solver/descent.h"
-#include "lib/solver/lane_search.h"
 #include "lib/solver/ldlq.h"
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
+#include "lib/solver/vector_search.h"
 
 namespace roundel::solver {
 
@@ -16,14 +16,14 @@ using quant::Granularity;
 
 namespace {
 
-// Up to so many columns, all scales around the best are searched exactly ...
+// Up to this many columns, all scales around the best are searched exactly ...
 constexpr int64_t kSmall = 16;
 // ... all orders and the exact scales of nearest rounding are tried ...
 constexpr int64_t kMedium = 768;
-// ... a second order gets a search of its own.
+// ... a second order gets a separate scale search.
 constexpr int64_t kLarge = 2048;
 constexpr int kSeqMseCandidates = 20;
-// Learning costs about a third of kIterations m n^2: what takes seconds.
+// Learning costs about a third of kIterations m n^2: the limit is a few seconds.
 constexpr int kIterations = 600;
 constexpr int64_t kLearnable = 600'000'000;
 
@@ -31,7 +31,7 @@ void Keep(const GridSpec& spec, const Solution& other, Solution* best) {
   KeepBetterRows(spec, other, other.errors, best->errors, best);
 }
 
-// Rounding to nearest of the original weights at SeqMSE's scales: what is to be beaten.
+// Rounding to nearest of the original weights at SeqMSE's scales: the baseline.
 Solution Nearest(Layer layer, const GridSpec& spec, const Factors& natural) {
   std::vector<Problem> plain;
   Layer originals = layer;
@@ -51,11 +51,11 @@ Solution Nearest(Layer layer, const GridSpec& spec, const Factors& natural) {
   return solution;
 }
 
-// LDLQ with scales of its own in other orders than by activation: whatever row gets better by it.
+// LDLQ in another order, with scales searched for it; keeps the rows that get better.
 void TryOrder(Layer layer, const GridSpec& spec, const Factors& factors, bool full,
               Solution* best) {
   if (layer[0].n > kLarge && !full) {  // only codes
-    Keep(spec, RoundLanes(layer, spec, factors, best->params, true), best);
+    Keep(spec, RoundVectorLanes(layer, spec, factors, best->params, true), best);
     return;
   }
   LdlqScaleOptions options;
@@ -64,7 +64,8 @@ void TryOrder(Layer layer, const GridSpec& spec, const Factors& factors, bool fu
   Keep(spec,
        spec.granularity == Granularity::kBlock
            ? SearchBlocks(layer, spec, factors, search)
-           : RoundLanes(layer, spec, factors, SearchScales(layer, spec, factors, search), true),
+           : RoundVectorLanes(layer, spec, factors, SearchScales(layer, spec, factors, search),
+                              true),
        best);
 }
 
@@ -80,8 +81,8 @@ Solution BestStart(Layer layer, const GridSpec& spec, int effort, const Factors&
   return best;
 }
 
-// Learnt rounding at the scales found so far, polished: another way down, which often ends lower
-// where inputs hang together without outliers.
+// Learnt rounding at the scales found so far, then polishing: often better for layers with
+// correlated inputs without outliers.
 void TryLearning(Layer layer, const GridSpec& spec, const PolishOptions& polish, Solution* best) {
   Solution learnt = AdaRound(layer, spec, best->params, {.iterations = kIterations});
   Polish(layer, spec, &learnt, polish);
@@ -104,7 +105,7 @@ int64_t SearchExactly(Layer layer, const GridSpec& spec, Solution* best) {
   return ClosestVector(layer, spec, best, {.max_nodes = 1 << 17});
 }
 
-// The last word of held-out data: the best of several solutions for each row.
+// The final choice: for each row the best of several solutions on held-out data.
 void Choose(const GridSpec& spec, std::span<const Objective> held_out, const Solution& nearest,
             const Solution& start, OptimalResult* result) {
   result->held_out_nearest = OutputErrors(held_out, nearest, spec);

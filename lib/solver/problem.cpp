@@ -13,14 +13,14 @@ namespace {
 // Below this share of its diagonal entry, a pivot of a matrix kept in float is noise.
 constexpr double kPivotFloor = 1e-6;
 
-// An input that never varies still gets a ridge, of this share of the mean: its weights are rounded
-// sensibly.
+// A constant input still gets a ridge, of this share of the mean, so that its weights are rounded
+// to near values.
 constexpr double kDeadShare = 1e-3;
 
-// With fewer columns than inputs H is singular: a ridge of this share, at least, tells its inverse.
+// With fewer columns than inputs H is singular: a ridge of at least this share makes it regular.
 constexpr double kLeastRidge = 1e-6;
 
-// [n] inputs whose mean is all that they have; their weights have no part in the centred errors.
+// [n] marks constant inputs; their weights have no effect on the centred errors.
 std::vector<bool> Constants(const Gram& gram) {
   std::vector<bool> constant(static_cast<size_t>(gram.n));
   for (int64_t i = 0; i < gram.n; ++i) {
@@ -143,7 +143,7 @@ void MoveTarget(const Objective& objective, Problem* problem) {
     return;
   }
   std::vector<double> factor(problem->H.begin(), problem->H.end());
-  // A ridge of the size of float's noise: no part of the target moves for which H is zero.
+  // A ridge of the size of float noise: parts of the target for which H is zero do not move.
   for (int64_t i = 0; i < n; ++i) factor[i * n + i] *= 1 + 2 * kPivotFloor;
   Cholesky(n, kPivotFloor, &factor);
   std::vector<double> delta(static_cast<size_t>(n * m));

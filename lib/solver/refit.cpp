@@ -94,7 +94,7 @@ void Apply(const Refit& refit, float old_scale, const OffsetTerms& terms, int64_
   if (shift != 0) AddScaled(-refit.params.scale * shift, terms.h1[group].data(), row.g, row.n());
 }
 
-// One block after another, each with the gradient that the others left. Zero points stay.
+// One block after another, each with the present gradient. Zero points do not change.
 void RefitBlocks(const GridSpec& spec, RowState row, QParams* params) {
   const int64_t n = row.n();
   std::vector<float> h(static_cast<size_t>(n));

@@ -7,8 +7,8 @@ ROUNDEL_FAST_LOOPS
 #include <limits>
 
 #include "lib/base/parallel.h"
-#include "lib/solver/lane_search.h"
 #include "lib/solver/levels.h"
+#include "lib/solver/vector_search.h"
 
 namespace roundel::solver {
 

@@ -17,7 +17,7 @@ constexpr float kStretch = 1.2f, kOffset = -0.1f;  // zeta - gamma, gamma
 // Beyond this distance from 0, h(V) is 0 or 1: log((kStretch - 0.1) / 0.1), and a little more.
 constexpr float kSaturated = 2.3979f;
 
-// 2^x and log2(x) by polynomials, for loops that the library's functions would not let vectorise;
+// 2^x and log2(x) by polynomials, because calls of library functions prevent vectorization;
 // relative error about 1e-5, absolute 1e-4.
 inline float Exp2(float x) {
   x = x > -120.0f ? x : -120.0f;
@@ -50,7 +50,7 @@ void Errors(int64_t n, const float* v, const float* rest, const float* step, flo
     error[j] = rest[j] - step[j] * Clamp01(Sigmoid(v[j]) * kStretch + kOffset);
 }
 
-// Without a regulariser, as in the warm start, its power is not worked out.
+// Without a regularizer, as in the warm start, its power is not computed.
 ROUNDEL_VECTORIZE_FUSED
 void Learn(int64_t n, const float* slope, const float* grid_step, float factor, AdaRoundStep step,
            float* v, float* first, float* second) {

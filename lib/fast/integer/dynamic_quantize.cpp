@@ -20,11 +20,11 @@ struct Range {
 
 // NaN counts for nothing.
 ROUNDEL_VECTORIZE Range RangeOf(const float* x, int64_t n) {
-  constexpr int kLanes = 32;
-  float low[kLanes] = {}, high[kLanes] = {};
+  constexpr int kVectorLanes = 32;
+  float low[kVectorLanes] = {}, high[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int lane = 0; lane < kVectorLanes; ++lane) {
       low[lane] = x[i + lane] < low[lane] ? x[i + lane] : low[lane];
       high[lane] = x[i + lane] > high[lane] ? x[i + lane] : high[lane];
     }
@@ -33,7 +33,7 @@ ROUNDEL_VECTORIZE Range RangeOf(const float* x, int64_t n) {
     high[0] = x[i] > high[0] ? x[i] : high[0];
   }
   Range range;
-  for (int lane = 0; lane < kLanes; ++lane) {
+  for (int lane = 0; lane < kVectorLanes; ++lane) {
     range.low = low[lane] < range.low ? low[lane] : range.low;
     range.high = high[lane] > range.high ? high[lane] : range.high;
   }

@@ -11,13 +11,13 @@ namespace roundel::engine {
 namespace {
 
 // Eight partial sums, in a fixed order.
-constexpr int64_t kLanes = 8;
+constexpr int64_t kVectorLanes = 8;
 
 inline __attribute__((always_inline)) double Sum(const float* x, int64_t n) {
-  double lanes[kLanes] = {};
+  double lanes[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) lanes[l] += static_cast<double>(x[i + l]);
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int64_t l = 0; l < kVectorLanes; ++l) lanes[l] += static_cast<double>(x[i + l]);
   double sum = 0;
   for (; i < n; ++i) sum += static_cast<double>(x[i]);
   for (double lane : lanes) sum += lane;
@@ -25,10 +25,10 @@ inline __attribute__((always_inline)) double Sum(const float* x, int64_t n) {
 }
 
 inline __attribute__((always_inline)) double SumOfSquares(const float* x, int64_t n, float mean) {
-  double lanes[kLanes] = {};
+  double lanes[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t l = 0; l < kLanes; ++l) {
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int64_t l = 0; l < kVectorLanes; ++l) {
       const double d = x[i + l] - mean;
       lanes[l] += d * d;
     }

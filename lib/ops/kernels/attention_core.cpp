@@ -13,11 +13,11 @@ namespace {
 
 // Dot product in eight double lanes, a fixed order that vectorises.
 float Dot(const float* a, const float* b, int64_t n) {
-  constexpr int64_t kLanes = 8;
-  double lanes[kLanes] = {};
+  constexpr int64_t kVectorLanes = 8;
+  double lanes[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t k = 0; k < kLanes; ++k)
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int64_t k = 0; k < kVectorLanes; ++k)
       lanes[k] += static_cast<double>(a[i + k]) * static_cast<double>(b[i + k]);
   double sum = 0;
   for (double lane : lanes) sum += lane;

@@ -9,8 +9,8 @@
 
 namespace roundel::engine {
 
-// How operands run along while a result is written in row-major order. Neighbouring axes that all
-// operands treat alike are merged, so that equal shapes become one axis.
+// The strides of operands while a result is written in row-major order. Adjacent axes with the same
+// pattern in all operands are merged, so that equal shapes become one axis.
 struct Broadcast {
   Shape shape;                                // of the result, not merged
   std::vector<int64_t> dims;                  // merged; at least one
@@ -20,7 +20,7 @@ struct Broadcast {
   int64_t step(size_t operand) const { return strides[operand].back(); }
 };
 
-// kModel naming the shapes if they do not fit together.
+// Errors: kModel, with the shapes, if they do not broadcast.
 Result<Broadcast> PlanBroadcast(const std::vector<Shape>& operands);
 
 // Opset below 7: the second operand aligns at attribute `axis` (or at the end) if `broadcast` is

@@ -1,5 +1,5 @@
 #pragma once
-// What kernels of all families share: checked access to inputs, outputs of a sane size, axes,
+// Helpers of all kernels: checked access to inputs, outputs of limited size, axes,
 // strides.
 
 #include <cstdint>
@@ -21,7 +21,7 @@ inline int64_t RowGrain(int64_t row_elements) {
   return row_elements >= kGrain ? 1 : kGrain / (row_elements > 0 ? row_elements : 1);
 }
 
-// No single value may be larger: a hostile shape gives an error instead of an exhausted machine.
+// The maximum size of one value: a hostile shape gives an error instead of exhausting the memory.
 inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 32;
 
 // kModel if one of the first `count` inputs is missing.
@@ -51,7 +51,7 @@ Result<std::vector<int64_t>> NormalAxes(const std::vector<int64_t>& axes, int64_
 
 // Product of dimensions [begin, end).
 int64_t Product(const Shape& shape, int64_t begin, int64_t end);
-// Elements between neighbours along each axis, row-major.
+// The stride of each axis in elements, row-major.
 std::vector<int64_t> Strides(const Shape& shape);
 
 }  // namespace roundel::engine

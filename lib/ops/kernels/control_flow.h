@@ -1,5 +1,5 @@
 #pragma once
-// What If, Loop, Scan and SequenceMap share.
+// Helpers of If, Loop, Scan and SequenceMap.
 
 #include <string>
 #include <vector>

@@ -11,9 +11,9 @@
 namespace roundel::engine {
 namespace {
 
-constexpr int64_t kLanes = 16, kRows = 4, kVectors = 4;
+constexpr int64_t kVectorLanes = 16, kRows = 4, kVectors = 4;
 // Sixteen lanes whatever the machine has: GCC splits the vector where registers are shorter.
-using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
+using Lanes = float __attribute__((vector_size(kVectorLanes * sizeof(float))));
 
 // (By reference: how such a vector is returned depends on the instruction set.)
 inline __attribute__((always_inline)) void Load(const float* from, Lanes& lanes) {
@@ -21,8 +21,8 @@ inline __attribute__((always_inline)) void Load(const float* from, Lanes& lanes)
 }
 // In halves, which takes four additions instead of sixteen.
 inline __attribute__((always_inline)) float Sum(const Lanes& lanes) {
-  using Half = float __attribute__((vector_size(kLanes / 2 * sizeof(float))));
-  using Quarter = float __attribute__((vector_size(kLanes / 4 * sizeof(float))));
+  using Half = float __attribute__((vector_size(kVectorLanes / 2 * sizeof(float))));
+  using Quarter = float __attribute__((vector_size(kVectorLanes / 4 * sizeof(float))));
   Half low, high;
   std::memcpy(&low, &lanes, sizeof low);
   std::memcpy(&high, reinterpret_cast<const char*>(&lanes) + sizeof low, sizeof high);
@@ -42,7 +42,7 @@ inline __attribute__((always_inline)) void Dot(const float* m, int64_t n, int64_
                                                const float* x, float* y, int64_t y_stride) {
   Lanes sums[vectors][rows] = {};
   int64_t k = 0;
-  for (; k + kLanes <= n; k += kLanes) {
+  for (; k + kVectorLanes <= n; k += kVectorLanes) {
     Lanes factors[vectors], row;
     for (int64_t v = 0; v < vectors; ++v) Load(x + v * n + k, factors[v]);
     for (int64_t r = 0; r < rows; ++r) {

@@ -1,5 +1,5 @@
 #pragma once
-// Sums of floats in double, in eight interleaved lanes: a fixed order that vectorises.
+// Sums of floats in double, in eight interleaved vector lanes: a fixed order.
 
 #include <cstdint>
 
@@ -8,11 +8,11 @@ namespace roundel::engine {
 // Sum of f(x[i]) over i in [0, n).
 template <typename F>
 double SumOf(const float* x, int64_t n, const F& f) {
-  constexpr int64_t kLanes = 8;
-  double lanes[kLanes] = {};
+  constexpr int64_t kVectorLanes = 8;
+  double lanes[kVectorLanes] = {};
   int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t k = 0; k < kLanes; ++k) lanes[k] += f(static_cast<double>(x[i + k]));
+  for (; i + kVectorLanes <= n; i += kVectorLanes)
+    for (int64_t k = 0; k < kVectorLanes; ++k) lanes[k] += f(static_cast<double>(x[i + k]));
   double total = 0;
   for (double lane : lanes) total += lane;
   for (; i < n; ++i) total += f(static_cast<double>(x[i]));

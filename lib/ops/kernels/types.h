@@ -102,8 +102,8 @@ Status VisitNumericOrBool(DType type, const F& f) {
   return type == DType::kBool ? f(TypeTag<bool>{}) : VisitNumeric(type, f);
 }
 
-// For kernels that only move elements: unsigned integers of the element's width stand for every
-// type that is not packed below a byte and not a string.
+// For kernels that only move elements: calls f with an unsigned integer type of the element's
+// width. Requires a type that is neither packed below a byte nor a string.
 template <typename F>
 Status VisitBytes(DType type, const F& f) {
   switch (BitWidth(type)) {

@@ -2,9 +2,9 @@
 
 #include <numeric>
 
-#include "lib/solver/lane_rounding.h"
 #include "lib/solver/nearest.h"
 #include "lib/solver/scales.h"
+#include "lib/solver/vector_rounding.h"
 #include "tests/lib/solver/layers.h"
 
 namespace roundel::solver {
@@ -100,8 +100,8 @@ TEST_CASE("the sum of T eps^2 is the error, with feedback and without") {
   const Params params = SeqMseScales({&p, 1}, spec);
   const Factor factor = MakeFactor(p, ColumnOrder(p, Order::kActivation));
   for (const bool feedback : {false, true}) {
-    LaneBatch batch(factor, feedback);
-    LaneLevels levels;
+    VectorBatch batch(factor, feedback);
+    VectorLevels levels;
     for (int64_t row = 0; row < 4; ++row) {
       batch.SetTarget(row, p.target.data() + row * 100);
       levels.Set(row, LevelsOf(params[row], spec.grid));

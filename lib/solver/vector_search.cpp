@@ -1,10 +1,10 @@
-#include "lib/solver/lane_search.h"
+#include "lib/solver/vector_search.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "lib/base/parallel.h"
-#include "lib/solver/lane_rounding.h"
+#include "lib/solver/vector_rounding.h"
 
 namespace roundel::solver {
 
@@ -13,7 +13,7 @@ using quant::QParams;
 
 namespace {
 
-// One lane: a row of a group, with levels to try.
+// One vector lane: a row of a group, with levels to try.
 struct Job {
   int64_t row = 0;
   Levels levels;
@@ -22,9 +22,9 @@ struct Job {
 std::vector<float> JobLosses(const Problem& problem, const Factor& factor, bool feedback,
                              const std::vector<Job>& jobs) {
   std::vector<float> losses(jobs.size());
-  ParallelFor(static_cast<int64_t>(jobs.size()), kLanes, [&](int64_t begin, int64_t end) {
-    LaneBatch batch(factor, feedback);
-    LaneLevels levels;
+  ParallelFor(static_cast<int64_t>(jobs.size()), kVectorLanes, [&](int64_t begin, int64_t end) {
+    VectorBatch batch(factor, feedback);
+    VectorLevels levels;
     for (int64_t i = begin; i < end; ++i) {
       batch.SetTarget(i - begin, problem.target.data() + jobs[i].row * problem.n);
       levels.Set(i - begin, jobs[i].levels);
@@ -35,13 +35,14 @@ std::vector<float> JobLosses(const Problem& problem, const Factor& factor, bool 
   return losses;
 }
 
-// The best candidate of every set of parameters so far.
+// The best candidate so far for every scale.
 struct Best {
   Candidate candidate;
   double loss = std::numeric_limits<double>::infinity();
 };
 
-// kChannel: candidates_of(row) lists what to try for the row, and all lists are of one length.
+// kChannel: candidates_of(row) lists the candidates of a row; all lists have equal
+// length.
 template <typename CandidatesOf>
 void SearchRows(const Problem& problem, const Factor& factor, const GridSpec& spec, bool feedback,
                 const WeightRange* ranges, const CandidatesOf& candidates_of, Best* best) {
@@ -84,7 +85,7 @@ void SearchTensor(Layer layer, const Factors& factors, const GridSpec& spec, boo
 
 // ---- blocks
 
-// Piece of positions that one block of columns takes in the factor's order.
+// The positions of one block of columns in the factor's order.
 struct Piece {
   int64_t begin, end, block;
 };
@@ -99,21 +100,21 @@ std::vector<Piece> PiecesOf(const Factor& factor, int64_t block_size) {
   return pieces;
 }
 
-// Rows [begin, begin + lanes) of a group; what they are called in the layer starts at `first`.
+// Rows [begin, begin + lanes) of a group; their row numbers in the layer start at `first`.
 struct BlockRows {
   const GridSpec& spec;
   const Search& search;
   const std::vector<WeightRange>& ranges;
   int64_t n, first, lanes;
 
-  // Tries candidate `index` of every lane's list, and keeps what is better.
-  void Try(LaneBatch* batch, int64_t block, const std::vector<std::vector<Candidate>>& lists,
+  // Tries candidate `index` of every vector lane's list, and keeps the better one.
+  void Try(VectorBatch* batch, int64_t block, const std::vector<std::vector<Candidate>>& lists,
            std::vector<Best>* best) const {
     for (size_t c = 0; c < lists[0].size(); ++c) {
-      LaneLevels levels;
+      VectorLevels levels;
       for (int64_t l = 0; l < lanes; ++l)
         levels.Set(l, LevelsOf(Params(l, block, lists[l][c]), spec.grid));
-      float loss[kLanes];
+      float loss[kVectorLanes];
       batch->Try(levels, loss);
       for (int64_t l = 0; l < lanes; ++l)
         if (loss[l] < (*best)[l].loss) (*best)[l] = {lists[l][c], loss[l]};
@@ -128,7 +129,7 @@ struct BlockRows {
 };
 
 // Scales of one block, chosen and applied.
-void SolveBlock(const BlockRows& rows, const Piece& piece, LaneBatch* batch, Params* params) {
+void SolveBlock(const BlockRows& rows, const Piece& piece, VectorBatch* batch, Params* params) {
   const auto lanes = static_cast<size_t>(rows.lanes);
   batch->Begin(piece.begin, piece.end);
   std::vector<Best> best(lanes);
@@ -139,17 +140,17 @@ void SolveBlock(const BlockRows& rows, const Piece& piece, LaneBatch* batch, Par
       lists.push_back(FineCandidates(rows.spec, b.candidate, rows.search.step, rows.search.fine));
     rows.Try(batch, piece.block, lists, &best);
   }
-  LaneLevels levels;
+  VectorLevels levels;
   for (int64_t l = 0; l < rows.lanes; ++l) {
     const QParams chosen = rows.Params(l, piece.block, best[l].candidate);
     (*params)[rows.Index(l, piece.block)] = chosen;
     levels.Set(l, LevelsOf(chosen, rows.spec.grid));
   }
   batch->Round(
-      std::vector<const LaneLevels*>(static_cast<size_t>(piece.end - piece.begin), &levels));
+      std::vector<const VectorLevels*>(static_cast<size_t>(piece.end - piece.begin), &levels));
 }
 
-void ReadCodes(const LaneBatch& batch, const Factor& factor, const GridSpec& spec, int64_t first,
+void ReadCodes(const VectorBatch& batch, const Factor& factor, const GridSpec& spec, int64_t first,
                int64_t lanes, Solution* solution) {
   const int64_t n = factor.n;
   for (int64_t p = 0; p < n; ++p)
@@ -160,12 +161,13 @@ void ReadCodes(const LaneBatch& batch, const Factor& factor, const GridSpec& spe
     }
 }
 
-// body(group, first row in the group, rows) for batches of lanes, in parallel.
+// Calls body(group, first row in the group, rows) for batches of vector lanes, in parallel.
 template <typename Body>
 void ForBatches(Layer layer, const Body& body) {
   ParallelFor(static_cast<int64_t>(layer.size()), 1, [&](int64_t begin, int64_t end) {
     for (int64_t g = begin; g < end; ++g)
-      ParallelFor(layer[g].m, kLanes, [&](int64_t from, int64_t to) { body(g, from, to - from); });
+      ParallelFor(layer[g].m, kVectorLanes,
+                  [&](int64_t from, int64_t to) { body(g, from, to - from); });
   });
 }
 
@@ -220,7 +222,7 @@ Solution SearchBlocks(Layer layer, const GridSpec& spec, const Factors& factors,
   Solution solution = EmptySolution(layer, spec, Params(ranges.size()));
   const int64_t n = solution.n;
   ForBatches(layer, [&](int64_t g, int64_t from, int64_t lanes) {
-    LaneBatch batch(factors[g], search.feedback);
+    VectorBatch batch(factors[g], search.feedback);
     for (int64_t l = 0; l < lanes; ++l) batch.SetTarget(l, layer[g].target.data() + (from + l) * n);
     const BlockRows rows{spec, search, ranges, n, g * layer[g].m + from, lanes};
     for (const Piece& piece : PiecesOf(factors[g], spec.ColumnsPerBlock(n)))
@@ -231,16 +233,16 @@ Solution SearchBlocks(Layer layer, const GridSpec& spec, const Factors& factors,
   return solution;
 }
 
-Solution RoundLanes(Layer layer, const GridSpec& spec, const Factors& factors, const Params& params,
-                    bool feedback) {
+Solution RoundVectorLanes(Layer layer, const GridSpec& spec, const Factors& factors,
+                          const Params& params, bool feedback) {
   Solution solution = EmptySolution(layer, spec, params);
   const int64_t n = solution.n, blocks = spec.Blocks(n);
   constexpr int64_t kPiece = 48;
   ForBatches(layer, [&](int64_t g, int64_t from, int64_t lanes) {
     const Factor& factor = factors[g];
     const int64_t first = g * layer[g].m + from;
-    LaneBatch batch(factor, feedback);
-    std::vector<LaneLevels> levels(static_cast<size_t>(blocks));
+    VectorBatch batch(factor, feedback);
+    std::vector<VectorLevels> levels(static_cast<size_t>(blocks));
     for (int64_t l = 0; l < lanes; ++l) {
       batch.SetTarget(l, layer[g].target.data() + (from + l) * n);
       for (int64_t b = 0; b < blocks; ++b)
@@ -248,7 +250,7 @@ Solution RoundLanes(Layer layer, const GridSpec& spec, const Factors& factors, c
                       LevelsOf(params[spec.ParamIndex(first + l, b * spec.ColumnsPerBlock(n), n)],
                                spec.grid));
     }
-    std::vector<const LaneLevels*> by_position;
+    std::vector<const VectorLevels*> by_position;
     for (int64_t begin = 0; begin < n; begin += kPiece) {
       const int64_t end = std::min(n, begin + kPiece);
       by_position.clear();
