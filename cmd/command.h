@@ -1,6 +1,6 @@
 #pragma once
-// What a sub-command is: a name, a line about it, and a function that declares its flags and
-// returns what to do once they are parsed.
+// Sub-commands: a name, a summary line, and a function that declares the flags and returns the
+// function to run after parsing.
 
 #include <functional>
 #include <ostream>
@@ -15,11 +15,11 @@ class App;
 
 namespace roundel::cmd {
 
-// Where results go. With --json a command prints exactly one JSON object, else text for people.
+// The output of a command: exactly one JSON object with --json, else text.
 struct Console {
   std::ostream& out;
   bool json = false;
-  bool quiet = false;  // what went well need not be told
+  bool quiet = false;  // print no success messages
 };
 
 using CommandRun = std::function<Status(Console&)>;
@@ -44,8 +44,8 @@ CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);
 CommandRun SetupRecipes(CLI::App& app);
 
-// The whole program but for signals: parses `args` (without the program's name), runs the command
-// and returns the exit code. Errors are one line on `err`.
+// The whole program except for signals: parses `args` (without the program's name), runs the
+// command and returns the exit code. Errors are one line on `err`.
 int RunMain(const std::vector<std::string>& args, std::ostream& out, std::ostream& err);
 
 }  // namespace roundel::cmd

@@ -20,22 +20,22 @@ struct Described {
   target::FloatTypes types;  // of the values in the file; the model is in float32
 };
 
-// The encodings in the file and their model: the given one; or, if the file says that passes changed
-// that before, the float model that was written beside it, or the given one after the same passes.
-// What was taken, and what cannot be had again, is said in one line. kUsage that names the way out
-// if the two do not belong together.
+// The encodings in the file and the model that they describe: the given model; or, if passes
+// changed it before calibration, the float model that was written with the file, or the given model
+// after the same passes. Logs one line about the choice and about changes that cannot be repeated.
+// Errors: kUsage, with advice, if file and model do not match.
 Result<Described> LoadDescribed(const LoadedModel& given, const std::string& encodings_path);
 
-// What a job writes about the model of its encodings. `report`: of the passes that ran.
+// The identity that a job writes for the model of its encodings. `report`: of the passes that ran.
 io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recipe,
                              const report::Report& report, const std::string& model_hash,
                              const std::string& recipe_hash);
 
-// The versions that the recipe names; auto stands for the first choice.
+// The versions that the recipe names; auto means the default.
 std::vector<std::string> AskedVersions(const recipe::Recipe& recipe);
 
 // The versions of encodings files that a job writes: those of the recipe if they can hold what is
-// placed. If the recipe leaves the choice open, one that can; `note` says so.
+// placed. With auto, a version that can, and `note` says so.
 Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,
                                                    const graph::Graph& graph,
                                                    const target::Placement& placement,

@@ -1,6 +1,6 @@
 #pragma once
-// Why a quantized model is far from its float model, and which nodes should stay float: found by
-// simulation, without calibrating again.
+// Diagnosis of a large error: the nodes that cause it and should stay float, found by simulation
+// without new calibration.
 
 #include <optional>
 #include <string>
@@ -19,14 +19,14 @@ struct Suspect {
 
 struct Diagnosis {
   std::vector<Suspect> suspects;       // largest loss first
-  std::vector<std::string> exclude;    // the fewest of them that help; empty: none do
+  std::vector<std::string> exclude;    // smallest set that helps; empty: none does
   double sqnr = 0;                     // dB of the worst output with these in float
   std::optional<double> weights_only;  // the same with all activations in float, if none help
 };
 
-// Looks for the nodes to blame for the SQNR of `outputs` (names of graph outputs). Runs the float
-// model and its simulation on the first samples: once with a tap on every value, then once for
-// every set of nodes tried. A set helps if it lifts the worst output to `min_sqnr` dB.
+// Finds the nodes that cause the low SQNR of `outputs` (names of graph outputs). Runs the float
+// model and its simulation on the first samples: once with a tap on every value, then once for each
+// tried set of nodes. A set helps if the worst output then reaches `min_sqnr` dB.
 Result<Diagnosis> Diagnose(const Session& session, const std::vector<std::string>& outputs,
                            double min_sqnr);
 

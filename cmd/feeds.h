@@ -1,6 +1,6 @@
 #pragma once
-// Inputs that the command line names one by one, as the commands take them that run a model on
-// exactly these tensors.
+// Inputs from files that the command line names one by one, for commands that run a model on these
+// tensors.
 
 #include <map>
 #include <string>
@@ -12,11 +12,11 @@
 
 namespace roundel::cmd {
 
-// {"NAME=VALUE", ...} as a map; kUsage, naming the flag, for anything else.
+// {"NAME=VALUE", ...} as a map; Errors: kUsage, with the flag, for other texts.
 Result<std::map<std::string, std::string>> ByName(const std::vector<std::string>& assignments,
                                                   const char* flag);
 
-// kUsage, naming the flag, for a name that no input of the graph has.
+// Errors: kUsage, with the flag, for a name that is no input of the graph.
 Status CheckInputNames(const graph::Graph& graph, const std::map<std::string, std::string>& given,
                        const char* flag);
 

@@ -1,17 +1,17 @@
 #pragma once
-// What the program, as opposed to the library of commands, arranges with its host: how it ends when
-// the machine has no more memory or threads to give.
+// Set-up of the program (not of the library of commands) with its host: its exit when the machine
+// has no more memory or threads.
 
 #include <streambuf>
 
 namespace roundel::cmd {
 
-// Once, before anything else. From then on running out of memory or threads is one line and exit
-// code 1, wherever it happens.
+// Must be called once, first. Afterwards, running out of memory or threads anywhere prints one line
+// and exits with code 1.
 void PrepareHost();
 
-// Standard output. A reader that has gone away (`| head`) has all it wants: what follows is
-// dropped, and that is no error, as a full disk is.
+// Standard output. If the reader has closed the pipe (`| head`), further output is dropped without
+// an error. A full disk is an error.
 class StandardOutput : public std::streambuf {
  public:
   StandardOutput();

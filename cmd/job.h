@@ -1,6 +1,6 @@
 #pragma once
-// One quantization as a recipe describes it: what `quantize` and `run` do once the recipe is
-// settled.
+// One quantization by a recipe: the common part of `quantize` and `run`, after the recipe is
+// complete.
 
 #include <string>
 #include <vector>
@@ -36,17 +36,17 @@ Status RunJob(recipe::Recipe recipe, const JobFlags& flags, Console& console);
 
 struct JobInputs {
   LoadedModel loaded;
-  target::FloatTypes types;  // of the model in the file; `loaded` has it in float32
+  target::FloatTypes types;  // of the model in the file; `loaded` is in float32
   int64_t weight_bytes = 0;  // there
   target::Profile profile;
   target::GridChoice grids;
   std::vector<std::string> warnings;  // about the model
   bool runnable = true;               // by the engine
   std::vector<std::string> encodings_versions;
-  std::string encodings_note;  // what is to be said about them
+  std::string encodings_note;  // message about them
 };
-// The model and what to do with it. `runs`: the recipe will be run, so that nodes that the engine cannot
-// run are an error if a step of it runs the model.
+// Loads the model of a job. `runs`: the recipe will be run; then nodes that the engine does not
+// support are an error if a step runs the model.
 Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe, bool runs);
 
 // --dry-run: which tensors would get which grid and which nodes stay float, without data.

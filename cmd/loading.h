@@ -1,5 +1,5 @@
 #pragma once
-// Reading models and opening data, as every command that runs something needs it.
+// Loading of models and data for commands.
 
 #include <memory>
 #include <string>

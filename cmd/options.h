@@ -15,15 +15,15 @@ class App;
 
 namespace roundel::cmd {
 
-// One flag per parameter of data::DataSpecs(), made from the table: `count` is --count, and `path`
-// goes by the name that suits the command.
+// One flag per parameter of data::DataSpecs(), made from the table: `count` is --count; the command
+// names the flag of `path`.
 class DataFlags {
  public:
-  // `this` must outlive the parsing.
+  // Requires: this object outlives the parsing.
   void AddTo(CLI::App& app, const std::string& path_flags);
   bool Given(const std::string& name) const { return texts_.count(name) != 0; }
   const std::string& Text(const std::string& name) const { return texts_.at(name); }
-  // Sets what was given; errors name the flag.
+  // Sets the given parameters. Errors name the flag.
   Status Apply(recipe::Params* params) const;
 
  private:

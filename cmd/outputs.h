@@ -1,5 +1,5 @@
 #pragma once
-// The files that a command writes: all of them whole, or none.
+// The output files of a command, which are written completely, or not at all.
 
 #include <memory>
 #include <string>
@@ -25,17 +25,17 @@ std::string Beside(const std::string& model_path, const std::string& suffix);
 std::vector<std::string> EncodingsPaths(const std::string& model_path,
                                         const std::vector<std::string>& versions);
 
-// Fails (kUsage) if an output's folder is missing or not writable, if an output exists and is not a
-// regular file, or if it is one of `inputs` or another output under any name (links included). Costs
-// nothing, so that it is done before the work. Removes what killed runs have left of these outputs.
+// Errors: kUsage if an output's folder is missing or not writable, if an output exists and is not a
+// regular file, or if it is one of `inputs` or another output (also by links). Must be called
+// before the work. Removes temporary files of these outputs that killed runs left.
 Status CheckOutputs(const std::vector<std::string>& outputs,
                     const std::vector<std::string>& inputs);
 
-// Fails if the output's external data file would replace one that the input model refers to.
+// Errors if the output's external data file would replace one that the input model refers to.
 Status CheckExternalData(const std::string& input_model, const std::string& output_model);
 
-// Everything is written in full to temporary names and gets its name when nothing can fail any more
-// but the machine: all files or none, also after a signal.
+// Writes all files to temporary names, and renames them when only the machine can still fail: all
+// files or none, also after a signal.
 class OutputSet {
  public:
   Status Stage(const std::string& path, const std::string& contents);

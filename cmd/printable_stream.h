@@ -1,6 +1,6 @@
 #pragma once
-// Text for people that holds names from models: lines reach the stream below as Printable() shows
-// them, so that no name moves the cursor, colours the screen or reads backwards.
+// A stream for text with names from models: it passes each line through Printable(), so that no
+// name can move the cursor, change colours or reverse text.
 
 #include <ostream>
 #include <streambuf>
@@ -15,7 +15,7 @@ class PrintableLines : public std::streambuf {
  protected:
   int_type overflow(int_type c) override;
   std::streamsize xsputn(const char* text, std::streamsize size) override;
-  int sync() override;  // writes the line begun, too
+  int sync() override;  // also writes an unfinished line
 
  private:
   void WriteLine(bool complete);

@@ -1,6 +1,6 @@
 #pragma once
-// The last step of every job: the float model and the quantized one on a few calibration samples.
-// What came out badly is said with the nodes that seem to cause it and a line that repairs it.
+// The last step of every job: compares the float and the quantized model on a few calibration
+// samples. A bad result is reported with its probable causes and a recipe line that repairs it.
 
 #include <cstdint>
 #include <string>
@@ -25,7 +25,7 @@ struct CheckSubject {
 };
 
 // Adds facts ("check_samples", "check_sqnr_db NAME", "check_agreement_percent NAME") and warnings
-// to the report. A check that cannot be done is a warning as well; the only error is kInterrupted.
+// to the report. If the check is not possible, adds a warning. Errors: kInterrupted only.
 Status SelfCheck(const recipe::Params& settings, const CheckSubject& subject,
                  report::Report* report);
 

@@ -1,6 +1,6 @@
 #pragma once
-// The error of every float value of a model against a second form of the same model: a quantized
-// file, or the simulation with an encodings table.
+// The error of every float value of a model against a second version of it: a quantized file, or
+// the simulation with an encodings table.
 
 #include <memory>
 #include <string>
@@ -14,7 +14,7 @@
 
 namespace roundel::cmd {
 
-// A float value and the name under which the second model has it.
+// A float value and its name in the second model.
 struct ValuePair {
   std::string value, quantized;
   std::string op_type;   // of the float node that makes it
@@ -39,8 +39,8 @@ std::vector<ValuePair> MatchValues(const graph::Model& model, const graph::Model
 Result<ComparedModels> OpenCompared(const graph::Model& model, const graph::Model& other,
                                     const quant::EncodingTable* simulate);
 
-// Runs all batches of `data` (from its start) through both. Keeps the float values of one batch.
-// Returns the number of samples; kData if there is none.
+// Runs all batches of `data` (from its start) through both models. Holds the float values of one
+// batch. Returns the number of samples. Errors: kData if there is none.
 Result<int64_t> AddTensorErrors(DataSource& data, ComparedModels* models);
 
 }  // namespace roundel::cmd

@@ -1,5 +1,5 @@
 #pragma once
-// What the passes that choose the codes of weights have in common: parameters and their meaning.
+// The common parameters of passes that choose codes of weights.
 
 #include <string>
 
@@ -10,15 +10,15 @@ namespace roundel::passes {
 
 using layers::LayerwiseOptions;
 
-// Parameter `sequential`, whether a layer's input is what the model quantized so far gives it.
+// The parameter `sequential`: layer inputs come from the model with earlier layers quantized.
 recipe::ParamSpec SequentialParam();
 
-// Such a pass: `params` behind those that all of them have, one of which is whether the bias takes
-// up the mean error by default.
+// Declares such a pass: the common parameters, then `params`. `correct_bias`: the default of that
+// common parameter.
 PassInfo LayerwisePass(const std::string& name, const std::string& summary, bool correct_bias,
                        const recipe::ParamSpecs& params,
                        Result<Outcome> (*run)(Session&, const recipe::Params&));
-// What the common parameters say.
+// Reads the common parameters.
 layers::LayerwiseOptions ReadLayerwise(const std::string& pass, const recipe::Params& params);
 
 }  // namespace roundel::passes

@@ -1,7 +1,7 @@
 #pragma once
-// What a pass is: a function over the Session, declared once by a PassInfo. A pass never prints,
-// times or checks itself (the runner does), keeps no state, and leaves one record for every node that
-// it declined.
+// Passes: a pass is a function over the Session, declared once by a PassInfo. A pass never prints,
+// times or checks itself (the runner does), keeps no state, and adds one record for every node that
+// it declines.
 
 #include <functional>
 #include <string>
@@ -18,12 +18,12 @@ struct PassInfo {
   std::string summary;  // one line
   recipe::ParamSpecs params;
   bool needs_data = false;
-  bool data_for_static_only = false;  // needs_data, but not where activations have no static grids
+  bool data_for_static_only = false;          // needs_data only if activations have static grids
   std::vector<std::string> data_substitutes;  // parameters that, if given, make data unnecessary
-  bool needs_grids = false;                   // comes after the pass that assigns grids (calibrate)
+  bool needs_grids = false;                   // requires an earlier pass that assigns grids
   bool needs_input_means = false;
-  bool rounds_weights = false;  // fixes codes and sets the biases that go with them
-  // The model computes the same function after it; the runner proves that on data.
+  bool rounds_weights = false;  // fixes codes and the corresponding biases
+  // The model computes the same function after the pass; the runner checks that on data.
   bool float_equivalent = false;
   std::function<Result<Outcome>(Session&, const recipe::Params&)> run;
 };

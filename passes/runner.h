@@ -1,6 +1,6 @@
 #pragma once
-// Runs the steps of a recipe over a Session: order, timing, structural checks, the proof on data that
-// a float-equivalent pass kept the function, progress, interruption.
+// Runs the steps of a recipe over a Session: order, timing, structural checks, the check on data
+// that float-equivalent passes keep the function, progress, interruption.
 
 #include <vector>
 
@@ -16,8 +16,8 @@ struct RunnerOptions {
   double verify_tolerance = 1e-4;
 };
 
-// One pass: what it needs is there, its change is structurally sound, and the function of the model is
-// the same where the pass says so. `session->report` is that of the pass.
+// Runs one pass. Checks that its requirements are met, that its change is structurally valid, and
+// that the function is kept if the pass is float-equivalent. `session->report` is that of the pass.
 Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerOptions& options,
                Session* session);
 

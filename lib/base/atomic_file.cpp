@@ -41,13 +41,13 @@ uint64_t RandomNumber() {
   return number;
 }
 
-// Whether nobody holds the lock that every writer takes. The lock is kept until `fd` is closed.
+// True if no process holds the lock of writers. Then takes the lock until `fd` is closed.
 bool IsAbandoned(int fd) {
   struct stat info {};
   return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-// Opens a new file beside `path`, which nobody else can know or have made before.
+// Opens a new file in the folder of `path`, with an unpredictable name.
 Result<int> OpenTemporary(const std::string& path, std::string* temporary) {
   constexpr int kTries = 100;
   const std::string stem =

@@ -1,6 +1,6 @@
 #pragma once
-// Numbers, texts and arrays one after another in a string of bytes, in the byte order of the machine.
-// Reading checks every length: what does not fit leaves the reader broken and gives zeros.
+// Numbers, texts and arrays to and from a string of bytes, in the byte order of the machine. The
+// reader checks every length: a value that does not fit sets `broken_` and reads as zero.
 
 #include <cstdint>
 #include <cstring>
@@ -69,7 +69,7 @@ class ByteReader {
     if (bytes > 0) std::memcpy(data, rest_.data(), bytes);
     rest_.remove_prefix(bytes);
   }
-  // Everything was read and nothing was missing.
+  // True if all bytes were consumed and no read failed.
   bool Complete() const { return !broken_ && rest_.empty(); }
 
  private:

@@ -1,6 +1,6 @@
 #pragma once
-// INVARIANT(condition, message): an invariant of our own code; active in every build. Never for input
-// errors, which are Status (status.h).
+// INVARIANT(condition, message) checks an invariant of this program, in every build. Errors of
+// input are a Status (status.h), never an INVARIANT.
 
 #include <string>
 

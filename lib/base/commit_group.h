@@ -1,5 +1,5 @@
 #pragma once
-// Files that get their names together or not at all.
+// Groups of files that are renamed to their final names together, or not at all.
 
 #include <string>
 #include <vector>
@@ -8,24 +8,24 @@
 
 namespace roundel {
 
-// While one lives, AtomicFile::Commit() on the same thread syncs the file and leaves the last step
-// to the group.
+// While a group exists, AtomicFile::Commit() on the same thread syncs the file and leaves the
+// rename to the group.
 class CommitGroup {
  public:
   CommitGroup();
-  ~CommitGroup();  // removes what has got no name
+  ~CommitGroup();  // removes temporary files that were not renamed
   CommitGroup(const CommitGroup&) = delete;
   CommitGroup& operator=(const CommitGroup&) = delete;
 
-  // Gives all files their names, unless the run has been interrupted before; a signal that comes
-  // meanwhile waits. Inside of another group that one does so.
+  // Renames all files. Errors: kInterrupted if the run was interrupted before; a signal that
+  // arrives during the renames is deferred. In a nested group, the outer group renames the files.
   Status Finish();
 
  private:
   friend class AtomicFile;
   struct Entry {
     std::string path, temporary;
-    int fd, slot;  // open, and thereby locked, until the file has its name
+    int fd, slot;  // open, and therefore locked, until the rename
   };
   static thread_local CommitGroup* current;
   static Status Rename(Entry* entry);
@@ -33,8 +33,8 @@ class CommitGroup {
   CommitGroup* const outer_;
 };
 
-// Removes what runs that were killed have left in `folder` of files called `name` ("": of all
-// files), but nothing that a running process still writes.
+// Removes temporary files of `name` ("": of any file) that killed runs left in `folder`. Files that
+// a running process still writes are kept.
 void RemoveLeftovers(const std::string& folder, const std::string& name = "");
 
 }  // namespace roundel

@@ -42,7 +42,7 @@ int RegisterTemporary(const std::string& path) {
     bool expected = false;
     if (!slot_used[i].compare_exchange_strong(expected, true)) continue;
     std::memcpy(temporary_paths[i] + 1, path.c_str() + 1, path.size());
-    temporary_paths[i][0] = path[0];  // last: a slot counts from its first byte on
+    temporary_paths[i][0] = path[0];  // last: a slot is valid once its first byte is set
     return i;
   }
   return -1;

@@ -18,8 +18,8 @@
 namespace roundel {
 namespace {
 
-// Mapped files, for the signal handler, which may neither lock nor allocate. A slot counts while
-// `begin` is set; files beyond the last slot stay unnamed.
+// Mapped files, for the signal handler, which may neither lock nor allocate. A slot is valid while
+// `begin` is set; files beyond the last slot are not named in errors.
 constexpr int kSlots = 1024;
 struct Mapping {
   std::atomic<const std::byte*> begin = nullptr;
@@ -61,7 +61,7 @@ Status SystemError(const char* action, const std::string& path, ErrorKind kind) 
   return {kind, StrCat(action, " '", path, "': ", std::strerror(errno))};
 }
 
-// Without O_NONBLOCK a pipe without a writer, or a terminal line, would be waited for.
+// Without O_NONBLOCK, opening a pipe without a writer, or a terminal line, would block.
 Result<int> OpenRegular(const std::string& path, int64_t* size) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return SystemError("cannot open", path, ErrorKind::kUsage);
@@ -110,7 +110,7 @@ void MappedFile::ReleasePages(int64_t offset, int64_t size) const {
   if (size <= 0) return;
   static const int64_t page = sysconf(_SC_PAGESIZE);
   const int64_t begin = offset / page * page;
-  // A hint: what is not given back costs memory, no more.
+  // Only a hint: a failure just leaves memory in use.
   madvise(const_cast<std::byte*>(data_) + begin, static_cast<size_t>(offset + size - begin),
           MADV_DONTNEED);
 }
@@ -130,7 +130,7 @@ void EndIfMapped(const void* address) {
               "' cannot be read any more: it was cut while it was in use, or its disk fails\n"});
 }
 
-// Not mapped: what is cut meanwhile is a shorter text.
+// Not mapped, so that a file that shrinks meanwhile gives a shorter text.
 Result<std::string> ReadTextFile(const std::string& path) {
   int64_t size = 0;
   ASSIGN_OR_RETURN(const int fd, OpenRegular(path, &size));

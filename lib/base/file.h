@@ -1,5 +1,5 @@
 #pragma once
-// Files: mapped reading, and writing that leaves either the old file or the whole new one.
+// Memory-mapped reading, and atomic writing: a path holds the old file or the complete new one.
 
 #include <cstdint>
 #include <memory>
@@ -21,8 +21,8 @@ class MappedFile {
 
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
-  // Gives the memory of a range back, rounded to pages; bytes that are read again come back from the
-  // file, so that nobody else needs to know.
+  // Releases the memory of a range, rounded to pages. Later reads load the bytes from the file
+  // again, so that other users of the mapping are not affected.
   void ReleasePages(int64_t offset, int64_t size) const;
 
  private:
@@ -34,11 +34,11 @@ class MappedFile {
 
 Result<std::string> ReadTextFile(const std::string& path);
 bool FileExists(const std::string& path);
-// The folder that a file lies in; "." if its path names none.
+// The folder part of a path; "." if it has none.
 std::string FolderOf(const std::string& path);
 
-// Writes to a temporary name beside `path`; Commit() syncs and renames. Without Commit (error,
-// interruption) the destructor or the signal handler removes the temporary file.
+// Writes to a temporary file in the folder of `path`; Commit() syncs and renames it. Without Commit
+// (error, interruption) the destructor or the signal handler removes the temporary file.
 class AtomicFile {
  public:
   static Result<std::unique_ptr<AtomicFile>> Create(const std::string& path);
@@ -57,7 +57,7 @@ class AtomicFile {
   std::string path_, temporary_;
   int fd_ = -1;
   int64_t position_ = 0;
-  int slot_ = -1;  // of the list that the signal handler cleans up
+  int slot_ = -1;  // in the list of files that the signal handler removes
 };
 
 Status WriteFileAtomically(const std::string& path, std::string_view contents);

@@ -1,6 +1,6 @@
 #pragma once
-// Files that a user gives. What such a file holds decides the exit code when it cannot be read: a
-// missing model is a fault of kModel, missing data one of kData (status.h).
+// Input files that the user names. The content that a file should have decides the kind of its
+// errors: kModel for a model that is missing, kData for missing data (status.h).
 
 #include <memory>
 #include <string>
@@ -14,13 +14,13 @@ constexpr int ExitCode(ErrorKind kind) {
   return kind == ErrorKind::kInterrupted ? 130 : static_cast<int>(kind);
 }
 
-// MappedFile::Open() with errors of `kind`. Anything but a regular file (a folder, a pipe, a
-// device) is refused without waiting for it. A file that shrinks while it is mapped ends the
-// process with a line that names it (InstallSignalHandlers()) and the exit code of `kind`.
+// MappedFile::Open() with errors of `kind`. Requires a regular file: a folder, pipe or device is an
+// error, and is not opened. If a file shrinks while it is mapped, the process ends with an error
+// line that names it (InstallSignalHandlers()) and the exit code of `kind`.
 Result<std::shared_ptr<const MappedFile>> OpenInput(const std::string& path, ErrorKind kind);
 Result<std::string> ReadInputText(const std::string& path, ErrorKind kind);
 
-// Ends the process, naming the file, if `address` lies in a mapped one. For the handler of SIGBUS.
+// Ends the process with an error if `address` lies in a mapped file. For the SIGBUS handler.
 void EndIfMapped(const void* address);
 
 }  // namespace roundel

@@ -31,7 +31,7 @@ void InstallSignalHandlers() {
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     struct sigaction inherited {};
     sigaction(number, nullptr, &inherited);
-    // Of nohup, which wants the process to go on.
+    // Set by nohup: the process must continue.
     if (number == SIGHUP && inherited.sa_handler == SIG_IGN) continue;
     sigaction(number, &action, nullptr);
   }

@@ -1,18 +1,18 @@
 #pragma once
 // Signals. The first of SIGINT, SIGTERM and SIGHUP sets a flag that long loops poll and turn into
-// InterruptedError(); a second one ends the process at once, without temporary files (ending.h).
+// InterruptedError(); a second one ends the process at once (ending.h).
 
 namespace roundel {
 
-// Installs the handlers of all signals that are not fatal faults of the program: those above,
-// SIGBUS (a mapped file that shrinks, see file.h), SIGPIPE and SIGXFSZ (ignored: the write fails
+// Installs handlers of all signals except those of program faults: the three above, SIGBUS (a
+// mapped file that shrinks, see file.h), SIGPIPE and SIGXFSZ (ignored: the write fails
 // instead).
 void InstallSignalHandlers();
 bool Interrupted();
-void RequestInterrupt();  // what the signal does; for tests
+void RequestInterrupt();  // same effect as the first signal; for tests
 
-// While one of these lives, a second signal does not end the process: files get their names, all or
-// none.
+// While a scope exists, a second signal does not end the process, so that a group of files is
+// renamed completely.
 class UninterruptedScope {
  public:
   UninterruptedScope();

@@ -32,7 +32,7 @@ void Lanes::Run(int n, const std::function<void(int)>& work) {
 }
 
 void Lanes::Serve(int lane) {
-  SetThreads(1);  // counts for this thread alone
+  SetThreads(1);  // applies to this thread only
   uint64_t done = 0;
   std::unique_lock lock(mutex_);
   while (true) {

@@ -1,6 +1,6 @@
 #pragma once
-// Threads that each do one whole piece of work at a time, instead of sharing every loop: no waiting for
-// one another inside a piece. Parallel loops within a lane run on that lane alone.
+// Lanes: threads that each run a whole task, such as one sample, instead of sharing every loop.
+// Lanes do not synchronize inside a task. Parallel loops in a lane run on its thread only.
 
 #include <condition_variable>
 #include <functional>
@@ -19,8 +19,8 @@ class Lanes {
   Lanes& operator=(const Lanes&) = delete;
 
   int count() const { return static_cast<int>(threads_.size()); }
-  // work(lane) for lane in [0, n), all at the same time; returns when the last has finished. A lane
-  // is always the same thread. `work` does not throw.
+  // Runs work(lane) for lane in [0, n) concurrently and returns when all have finished. Each lane
+  // is always the same thread. Requires: `work` does not throw.
   void Run(int n, const std::function<void(int)>& work);
 
  private:
@@ -29,19 +29,19 @@ class Lanes {
   std::mutex mutex_;
   std::condition_variable wake_, finished_;
   const std::function<void(int)>* work_ = nullptr;
-  int active_ = 0;   // lanes [0, active_) take part in this round
-  int pending_ = 0;  // of those, how many have not finished
+  int active_ = 0;   // lanes [0, active_) run in this round
+  int pending_ = 0;  // number of active lanes that have not finished
   uint64_t round_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };
 
-// Two pieces of work at the same time, such as a model and what was made of it, each on half of the
-// caller's threads; one after the other where there is only one thread.
+// Two concurrent tasks, such as runs of the float and the quantized model, each on half of the
+// caller's threads. With one thread they run one after the other.
 class TwoSides {
  public:
   TwoSides();
-  // work(0) and work(1); each side is always the same thread. `work` does not throw.
+  // Runs work(0) and work(1). Each side is always the same thread. Requires: `work` does not throw.
   void Run(const std::function<void(int)>& work);
 
  private:

@@ -1,7 +1,7 @@
 #pragma once
-// What running a model may take. Of the whole process, like the number of threads: executors, lanes and
-// sub-graphs draw on one account. Only what is large and grows with the model or its inputs is counted:
-// the bytes of tensors and of activations; mapped files are not.
+// Limits on running a model. They hold for the whole process: executors, lanes and sub-graphs share
+// one memory account. It counts only what grows with the model or its inputs: the bytes of tensors
+// and of activations. Mapped files are not counted.
 
 #include <cstdint>
 
@@ -9,19 +9,19 @@
 
 namespace roundel {
 
-// 0: what this machine has, or grants this process (cgroup v2).
+// 0: the memory of the machine, or the cgroup v2 limit of the process.
 void SetMemoryLimit(int64_t bytes);
 int64_t MemoryLimit();
 int64_t MemoryInUse();
 
-// Books memory that has been taken (> 0) or given back (< 0); does not check.
+// Adds allocated (> 0) or released (< 0) bytes to the account. Does not check the limit.
 void CountMemory(int64_t bytes);
-// kModel, saying what is wanted and what is left, if so much more exceeds the limit.
+// Errors: kModel if `bytes` more would exceed the limit; the message states both amounts.
 Status CheckMemory(int64_t bytes);
-// kInternal: the machine gave less than the limit promises.
+// kInternal: an allocation failed below the limit.
 Status OutOfMemoryError();
 
-// Iterations that one Loop may run; 0: the default.
+// Maximum number of iterations of one Loop node; 0: the default.
 void SetLoopLimit(int64_t iterations);
 int64_t LoopLimit();
 inline constexpr int64_t kDefaultLoopLimit = 10'000'000;

@@ -31,7 +31,7 @@ void SetLogLevel(LogLevel level) {
 }
 LogLevel GetLogLevel() { return current_level; }
 
-// Messages name what stands in files: one line each, and nothing that steers a terminal.
+// Messages contain names from files: prints one line each, without terminal control characters.
 void LogDebug(const std::string& message) { Logger().debug("{}", Printable(message, SIZE_MAX)); }
 void LogInfo(const std::string& message) { Logger().info("{}", Printable(message, SIZE_MAX)); }
 void LogWarning(const std::string& message) { Logger().warn("{}", Printable(message, SIZE_MAX)); }

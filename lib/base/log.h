@@ -1,5 +1,5 @@
 #pragma once
-// Log lines for people, on stderr; stdout belongs to results. Levels follow -q / -v.
+// Log lines on stderr; stdout is for results. -q and -v set the level.
 
 #include <string>
 

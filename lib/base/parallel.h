@@ -1,6 +1,6 @@
 #pragma once
-// Parallel loops whose results do not depend on the number of threads: the range is cut into chunks
-// of a fixed size, whatever runs them, and reductions combine chunk results in chunk order.
+// Parallel loops with results that do not depend on the number of threads: the range is cut into
+// chunks of fixed size, and reductions combine the results of chunks in their order.
 
 #include <cstdint>
 #include <functional>
@@ -12,7 +12,7 @@ namespace roundel {
 void SetThreads(int threads);
 int Threads();
 
-// Calls body(begin, end) over [0, n) in chunks of `grain`; chunks may run at the same time.
+// Calls body(begin, end) over [0, n) in chunks of `grain`; chunks may run concurrently.
 void ParallelFor(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
 
 // Maps each chunk to a T, then folds the results from left to right.

@@ -15,7 +15,7 @@ class Progress {
   ~Progress();  // ends the line
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  // `note`: a word on what has just been done, behind the numbers.
+  // `note`: text about the finished unit, printed after the numbers.
   void Advance(int64_t units = 1, std::string note = "");
 
  private:

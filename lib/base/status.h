@@ -1,7 +1,7 @@
 #pragma once
-// Errors that come from outside (model, recipe, data, machine) travel as Status or Result<T>; broken
-// invariants are INVARIANTs (check.h). No exception crosses a room: third-party throws are caught where
-// the library is wrapped.
+// Errors of inputs and of the machine (model, recipe, data, disk) are returned as Status or
+// Result<T>; a broken invariant is an INVARIANT (check.h). No exception leaves a room: exceptions
+// of third-party libraries are caught where the library is wrapped.
 
 #include <optional>
 #include <string>
@@ -11,10 +11,10 @@
 
 namespace roundel {
 
-// Each kind has one exit code (cmd/main.cpp): what a CI script can act on.
+// Each kind has one exit code (input_file.h), on which scripts can act.
 enum class ErrorKind {
   kOk = 0,
-  kInternal,     // 1: a bug, or the machine failed us (disk full, permission)
+  kInternal,     // 1: a bug, or a failure of the machine (disk full, permission)
   kUsage,        // 2: command line or recipe
   kModel,        // 3: model invalid or not supported
   kData,         // 4: calibration or evaluation data invalid
@@ -31,7 +31,7 @@ class [[nodiscard]] Status {
   ErrorKind kind() const { return kind_; }
   // One line: where, what, and what to do.
   const std::string& message() const { return message_; }
-  // Prefixes the place ("node 'Conv_3'", "recipe.yaml:12"): callers add what they know.
+  // Prefixes the message with a place, such as "node 'Conv_3'" or "recipe.yaml:12".
   Status At(const std::string& where) && {
     if (!ok()) message_ = where + ": " + message_;
     return std::move(*this);

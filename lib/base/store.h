@@ -1,6 +1,6 @@
 #pragma once
-// Results kept between runs: blobs in a folder, each under the hash of everything that it depends on.
-// A run that is killed and started again finds what it had finished.
+// Results that are kept between runs: blobs in a folder, each keyed by the hash of everything that
+// it depends on. A run that was killed and is started again finds its finished results.
 
 #include <optional>
 #include <string>
@@ -11,14 +11,14 @@ namespace roundel {
 
 class Store {
  public:
-  // Makes the folder if it is not there. kInternal if that is not possible. Blobs that another
-  // `version` of the program wrote are as good as absent.
+  // Creates the folder if it is missing. Errors: kInternal if that fails. Blobs that another
+  // `version` of the program wrote are ignored.
   static Result<Store> Open(const std::string& folder, const std::string& version);
 
   bool Has(const std::string& key) const;
-  // nullopt if there is none; kInternal, naming the file, if it cannot be read or is damaged.
+  // nullopt if there is none. Errors: kInternal, naming the file, if it is unreadable or damaged.
   Result<std::optional<std::string>> Get(const std::string& key) const;
-  // All or nothing, also when the process is killed meanwhile.
+  // Atomic, even if the process is killed.
   Status Put(const std::string& key, const std::string& contents) const;
   const std::string& folder() const { return folder_; }
 
@@ -26,7 +26,7 @@ class Store {
   Store(std::string folder, std::string magic)
       : folder_(std::move(folder)), magic_(std::move(magic)) {}
   std::string PathOf(const std::string& key) const;
-  std::string folder_, magic_;  // what every file begins with
+  std::string folder_, magic_;  // header of every file
 };
 
 }  // namespace roundel

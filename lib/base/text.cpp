@@ -88,7 +88,7 @@ size_t DecodeUtf8(std::string_view text, uint32_t* code) {
   return *code < kLeast[length] || surrogate || *code > 0x10ffff ? 0 : length;
 }
 
-// Characters beyond ASCII that end a line, turn the direction of what follows, or hide.
+// Characters beyond ASCII that end a line, change the text direction, or are invisible.
 bool MisleadsReaders(uint32_t code) {
   constexpr std::pair<uint32_t, uint32_t> kRanges[] = {
       {0x80, 0x9f},  // C1 controls: some terminals obey them

@@ -42,12 +42,12 @@ std::string Join(const std::vector<std::string>& items, std::string_view separat
 std::string Join(const std::vector<int64_t>& items, std::string_view separator = ", ");
 std::vector<std::string> Split(std::string_view text, char separator);
 std::string_view Trim(std::string_view text);
-// A name from a file, safe to show in one line: what steers a terminal or misleads readers by number.
+// A name from a file, safe to print in one line: control and misleading characters as numbers.
 std::string Printable(std::string_view text, size_t limit = 100);
 // 14225308 -> "14.2 MB" (decimal units).
 std::string HumanBytes(int64_t bytes);
-// "1500000", "500M", "1.5 GB": decimal units, KiB to TiB binary ones; nullopt for anything else, and
-// beyond 2^62.
+// "1500000", "500M", "1.5 GB": decimal units, or binary ones from KiB to TiB. nullopt for other
+// texts and beyond 2^62.
 std::optional<int64_t> ParseBytes(std::string_view text);
 
 // The candidate with the least edit distance to `word` if that is at most 1/3 of its length + 1,

@@ -1,12 +1,12 @@
 #pragma once
-// In front of a function with a plain loop: compiled once per instruction set, the best of which is
-// chosen when the program starts.
+// Attributes of functions with plain loops: the function is compiled for several instruction sets,
+// and the best one that the processor has is chosen when the program starts.
 //
-//   ROUNDEL_VECTORIZE        all versions round alike: no product is fused with a sum
-//   ROUNDEL_VECTORIZE_FUSED  they may be, where a result need not have the bits of any other program
-//                            (solvers); such a file starts with ROUNDEL_FAST_LOOPS
+//   ROUNDEL_VECTORIZE        all versions round alike: no fused multiply-add
+//   ROUNDEL_VECTORIZE_FUSED  fused multiply-add allowed, for results that need not match others
+//                            bit for bit (solvers). Requires ROUNDEL_FAST_LOOPS on top of the file
 //
-// Choosing at the start does not go together with the address sanitizer.
+// The choice at program start is not compatible with the address sanitizer.
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__)

@@ -1,13 +1,13 @@
 #pragma once
-// What flows through a model, told without any data: by the batch normalisations that were folded
-// (Nagel et al. 2019, Data-free quantization through weight equalization and bias correction, sections
-// 4.1.3 and 4.2.1), and by the functions behind them.
+// Statistics of a model's values without data, from the folded batch normalizations (Nagel et al.
+// 2019, Data-free quantization through weight equalization and bias correction, sections 4.1.3 and
+// 4.2.1), and the functions behind them.
 //
-// Each value is a set of columns [kColumns, channels], as if that many positions of that many images
-// had been looked at. A layer's output whose mean and deviation are known is normal, independently by
-// channel; functions of single elements are computed as they are, so that what a Clip cuts off is cut
-// off, and sums are of independent columns. Of layers behind which no batch normalisation was folded
-// nothing is told: what their inputs have in common decides how far their outputs go.
+// Each value is a set of columns [kColumns, channels], like kColumns observed positions of images.
+// A layer's output with known mean and deviation is drawn from normal distributions, independently
+// per channel. Element-wise functions are applied exactly, including the clipping by a Clip; sums
+// are of independent columns. The outputs of layers without a folded batch normalization are
+// unknown, because they depend on the correlation of the inputs.
 
 #include <string>
 #include <vector>
@@ -17,9 +17,9 @@
 
 namespace roundel::calibration {
 
-// Statistics of those of `values` of which something is told, and the mean of each layer's input where
-// it is (with an empty shape). `input_range`: empty, or the range that the graph's inputs are spread
-// over evenly; kUsage if it is none.
+// Statistics of those of `values` that are known, and the means of layer inputs, where known (with
+// an empty shape). `input_range`: empty, or the range of a uniform distribution of the graph's
+// inputs. Errors: kUsage if it is no range.
 Result<quant::CalibrationStatistics> AnalyticStatistics(const Session& session,
                                                         const std::vector<std::string>& values,
                                                         quant::StatisticsNeeds needs,

@@ -1,5 +1,5 @@
 #pragma once
-// Which parts of a Concat may share a range, once the ranges are known.
+// Decides which parts of a Concat share a range, once the ranges are known.
 
 #include <functional>
 #include <optional>
@@ -10,10 +10,10 @@
 
 namespace roundel::calibration {
 
-// The range that a value would have of its own; nullopt if nothing is known of it.
+// The range of a value by itself; nullopt if it is unknown.
 using RangeOf = std::function<std::optional<quant::Range>(const std::string& value)>;
 
-// Places quantizers again, if need be, until no join costs its parts too much:
+// Repeats placement until no join leaves its parts too few levels:
 //
 //   - a part that would keep too few levels of the common grid leaves the join without one. Where
 //     nothing but element-wise ops, movers and outputs lie behind, that is below a quarter of eight
@@ -23,7 +23,7 @@ using RangeOf = std::function<std::optional<quant::Range>(const std::string& val
 //   and
 //     is requantized on the way in. Without other readers sharing is better: one rounding, not two.
 //
-// Each decision goes to the session's report, and to `decisions`, which hold those made before.
+// Adds each decision to the session's report and to `decisions`, which hold earlier decisions.
 Result<target::Placement> SettleJoins(Session& session, target::Placement placement,
                                       const RangeOf& range_of, target::RangeDecisions* decisions);
 

@@ -1,8 +1,8 @@
 #pragma once
-// Ranges of what only exponentials see: attention scores and the masks that are added to them
-// (lib/target/score_values.h). Scores get a range that ends a little below the least one that is
-// not masked. A mask, however large, reaches as far down as takes the largest score to that end,
-// and no further: the sum of codes of very different sizes would lose the scores.
+// Ranges of values that only exponentials read: attention scores and additive masks
+// (lib/targets/score_values.h). The range of scores ends a little below the least unmasked score.
+// The range of a mask, however large its values, reaches only so far that the largest score plus
+// the mask is at that end: a wider range would lose the scores in the sum.
 
 #include <map>
 #include <optional>
@@ -22,43 +22,43 @@ class ScoreRanges {
 
   explicit ScoreRanges(const graph::Graph& graph) : graph_(graph), values_(graph) {}
 
-  // Whether the range of the group is of scores or masks, and of nothing else.
+  // Whether the group holds only scores or masks.
   bool Covers(const Group& group) const;
 
-  // Finds the masks among `seen`, which must have histograms of what groups that it covers hold.
+  // Finds the masks in `seen`. Requires: histograms of the values of all covered groups.
   void FindMasks(const std::map<std::string, quant::ValueStatistics>& seen);
 
-  // Where the values that are not masked begin and end, as far as others are masked.
+  // The least and largest unmasked value, on the sides that have masked values.
   struct Unmasked {
     std::optional<double> least, most;
     bool none = false;  // every value is masked
   };
   Unmasked Cut(const Group& group, const quant::Distribution& values) const;
 
-  // Remembers the range of scores, without what is masked, for masks that are added to them.
+  // Records the unmasked range of scores, for the masks that are added to them.
   void Note(const Group& group, const Unmasked& unmasked, const quant::Grid& grid,
             const quant::Range& range);
-  // `range` with room for what is masked, after the ranges of all scores have been noted.
+  // `range` widened for masked values. Requires: the ranges of all scores are recorded.
   quant::Range WithMask(const Group& group, const Unmasked& unmasked, const quant::Grid& grid,
                         quant::Range range) const;
 
   bool IsMask(const std::string& value, const Tensor& constant) const {
     return values_.Contains(value) && target::IsMaskConstant(constant);
   }
-  // Of a constant that IsMask: what of it is no mask; with `room`, and of what is.
+  // The unmasked range of a constant that IsMask; with `room`, widened for its masked values.
   quant::Range ConstantRange(const std::string& value, const Tensor& constant, bool room) const;
 
  private:
   double WidthOf(const std::string& sink) const;
-  // How far a mask must reach to outdo the scores; 0 for what nothing is added to, unless `always`.
+  // The reach of a mask below the scores; 0 for values that nothing is added to, unless `always`.
   double Drop(const std::string& value, bool always) const;
   bool IsSwitch(const std::string& value) const;
   bool IsSubtracted(const std::string& value) const;
 
   const graph::Graph& graph_;
   const target::ScoreValues values_;
-  std::set<std::string> masked_;         // values that a mask enters
-  std::map<std::string, double> width_;  // of the ranges of what exponentials read
+  std::set<std::string> masked_;         // values with an added mask
+  std::map<std::string, double> width_;  // widths of the ranges of values that exponentials read
 };
 
 }  // namespace roundel::calibration

@@ -13,19 +13,19 @@ namespace roundel::calibration {
 struct StatisticsSource {
   quant::StatisticsNeeds needs;
   std::set<std::string> scores;       // ObservationOptions::scores; files may lack their histograms
-  int64_t samples = 0;                // to look at; 0: all
-  std::vector<std::string> stats_in;  // files to merge; empty: the data is run
+  int64_t samples = 0;                // number of samples to run; 0: all
+  std::vector<std::string> stats_in;  // files to merge; empty: runs the data
   std::string stats_out;              // file to write; "": none
   bool accept_mismatch = false;       // of the model or the preprocessing
 };
 
-// Statistics of `values`, and session.input_means if the recipe needs them. Files must be of
-// this model as it is now, and of the same preprocessing (as far as that is known); kData if not.
+// Statistics of `values`, and session.input_means if the recipe needs them. Errors: kData if files
+// are of another model than the present one, or of another preprocessing (if that is known).
 Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
                                                       const std::vector<std::string>& values,
                                                       const StatisticsSource& source);
 
-// Of everything that shapes what flows: nodes, attributes, weights, opsets.
+// The hash of everything that determines values: nodes, attributes, weights, opsets.
 std::string ModelHash(const graph::Model& model);
 
 }  // namespace roundel::calibration

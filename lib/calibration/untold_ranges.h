@@ -1,8 +1,8 @@
 #pragma once
-// Values whose range is not known: of which no batch normalisation tells anything, or to which no
-// sample of the data gives a value. They stay float, and so do the operators beside them, for one
-// without its quantizers on both sides runs in float on dequantized inputs: layers keep codes for
-// their weights only.
+// Values with unknown range: no batch normalization determines it, or no sample gives the value an
+// element. They stay float. So do the operators that read or write them, because without
+// quantizers on both sides they run in float on dequantized inputs: layers keep codes for their
+// weights only.
 
 #include <functional>
 #include <set>
@@ -16,20 +16,20 @@
 
 namespace roundel::calibration {
 
-// Whether the point's range follows from statistics of its value.
+// Whether the range of the point comes from statistics of its value.
 bool NeedsData(const target::QuantPoint& point);
 
-// What is known about ranges.
+// The known ranges.
 struct KnownRanges {
   const quant::CalibrationStatistics& seen;
   const std::set<std::string>& asked;  // values whose statistics were gathered
-  const quant::EncodingTable& table;   // holds those that an earlier pass fixed
+  const quant::EncodingTable& table;   // includes those that an earlier pass fixed
 };
 
-// Places again without the values of which nothing was seen, until all that is placed has a range.
-// `gather` sees to the statistics that a new placement asks for. Adds to `decisions`, which hold
-// those made before, and to the session's report, with `why`. The values without a range, each
-// once; a group of which some values are always empty is known by the others.
+// Repeats placement without the values of unknown range, until all points have a range. `gather`
+// gathers the statistics that a new placement needs. Adds to `decisions`, which hold earlier
+// decisions, and to the session's report, with `why`. Returns the values without a range, each
+// once. A group has a range if one of its values has.
 Result<std::vector<std::string>> LeaveUntold(Session& session, const KnownRanges& known,
                                              const std::string& why,
                                              const std::function<Status()>& gather,

@@ -18,7 +18,7 @@ Shape Reordered(const Shape& row, Layout from) {
   return {row[1], row[2], row[0]};
 }
 
-// Whether a sample of this shape can stand in the model's input behind its batch axis.
+// Whether a sample of this shape fits the model's input without its batch axis.
 bool Fits(const Shape& row, const Shape& model) {
   if (row.size() + 1 != model.size()) return false;
   for (size_t i = 0; i < row.size(); ++i)
@@ -93,8 +93,8 @@ bool ArrayRows::FitWhole(const Shape& array, const InputInfo& input) {
   return is_whole_ = samples_ > 0 && FitsWhole(sample_shape_, input.shape);
 }
 
-// Any axis but that of the samples may be of size 0 where the model leaves it open: a cache at
-// first.
+// Any dynamic axis but the sample axis may have size 0: an empty
+// cache.
 Status ArrayRows::FitShape(const Shape& array, const InputInfo& input, const Settings& settings) {
   const size_t rank = input.shape.size();
   if (array.empty() && rank == 0) {

@@ -1,5 +1,5 @@
 #pragma once
-// How an array from a file falls into samples of one model input.
+// The division of an array from a file into samples of one model input.
 
 #include <cstdint>
 #include <memory>
@@ -14,25 +14,25 @@ namespace roundel::data {
 
 class ArrayRows {
  public:
-  // kData if the shape or type cannot feed `input`; kUsage for settings that contradict it.
+  // Errors: kData if shape or type do not fit `input`; kUsage for settings that contradict it.
   static Result<ArrayRows> Plan(const Tensor& array, const InputInfo& input,
                                 const Settings& settings);
 
-  // Of what is fed for `count` samples.
+  // The shape of the tensor for `count` samples.
   Shape FedShape(int64_t count) const;
   bool CanJoin(const ArrayRows& other) const;  // in one batch
   int64_t sample_elements() const { return elements_; }
   DType type() const { return type_; }
   int64_t samples() const { return samples_; }
-  // A value without axes: goes along with every batch as it is.
+  // A scalar: the same in every batch.
   bool is_scalar() const { return is_scalar_; }
-  // Samples have all of the input's axes, the first one included: each is a batch by itself.
+  // Samples have all axes of the input, including the first: each is a batch.
   bool is_whole() const { return is_whole_; }
-  // 8-bit values that preset, scale, mean, std and channel_order apply to.
+  // 8-bit values, to which preset, scale, mean, std and channel_order apply.
   bool has_pixels() const { return normalizer_ != nullptr; }
 
-  // Converts sample `row` of `array`, which has the planned shape and type. kData for NaN and a
-  // value that the type cannot hold.
+  // Converts sample `row` of `array`. Requires the planned shape and type. Errors: kData for NaN
+  // and for values that the type cannot hold.
   Status Read(const Tensor& array, int64_t row, void* to) const;
 
  private:

@@ -16,11 +16,11 @@
 namespace roundel::data {
 namespace {
 
-// What stays open between batches: mappings are limited by the system (65530 by default), arrays
-// that had to be inflated or converted by memory.
+// Limits on arrays that stay open between batches: the system limits mappings (65530 by default),
+// memory limits inflated or converted arrays.
 constexpr size_t kHeldFiles = 4096;
 constexpr int64_t kHeldBytes = 256 << 20;
-// Every sample has a name and a place in the choice; rows of a few bytes would exhaust memory.
+// Maximum number of samples: each has a name and an index, so that tiny rows could exhaust memory.
 constexpr int64_t kMaxSamples = 10'000'000;
 
 using Arrays = std::vector<Tensor>;  // by model input

@@ -6,11 +6,11 @@
 
 namespace roundel::data {
 
-// Adds the samples of `more` behind those of `batch` (which may be empty). kData if their shapes
+// Appends the samples of `more` to `batch` (which may be empty). Errors: kData if their shapes
 // differ.
 Status AppendRows(Batch more, Batch* batch);
 
-// Removes and returns the first `count` samples; 0 < count <= batch->size.
+// Removes and returns the first `count` samples. Requires 0 < count <= batch->size.
 Batch TakeRows(int64_t count, Batch* batch);
 
 }  // namespace roundel::data

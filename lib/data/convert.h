@@ -1,5 +1,5 @@
 #pragma once
-// Elements from the type that a file holds to the type that the model wants.
+// Conversion of elements from the type of a file to the type of the model.
 
 #include <cstdint>
 
@@ -12,8 +12,8 @@ namespace roundel::data {
 // floats.
 bool CanConvert(DType from, DType to);
 
-// Integers must keep their value exactly, floats are rounded to nearest. kData, naming the first
-// element, for a value that does not fit and for NaN. REQUIRES CanConvert.
+// Integers must keep their value exactly; floats are rounded to nearest. Requires CanConvert.
+// Errors: kData, with the first element, for a value that does not fit and for NaN.
 Status ConvertElements(DType from_type, const void* from, int64_t count, DType to_type, void* to);
 
 }  // namespace roundel::data

@@ -52,7 +52,7 @@ Result<std::vector<std::string>> FindTestSets(const std::string& folder) {
 
 enum class DataKind { kImages, kArrays };
 
-// Images win where a folder holds both (labels often lie beside them as .npy).
+// Images take precedence if a folder holds both (labels are often stored there as .npy).
 Result<DataKind> ChooseFiles(const Settings& settings, FileChoice* choice) {
   if (!IsFolder(settings.path)) {
     const fs::path path = settings.path;
@@ -107,7 +107,7 @@ Result<std::unique_ptr<Loader>> OpenLoader(const Settings& settings,
                                    : OpenArrays(settings, choice, inputs, facts);
 }
 
-// Whether the inputs' first axes cannot all be the same batch: [1, T, 12] beside a state [2, 1, 8].
+// Whether the inputs' first axes cannot all be the same batch: [1, T, 12] and a state [2, 1, 8].
 bool FirstAxesDiffer(const std::vector<InputInfo>& inputs) {
   std::set<int64_t> sizes;
   for (const InputInfo& input : inputs)
@@ -149,8 +149,8 @@ BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>
   for (const InputInfo& input : inputs)
     if (!input.shape.empty() && input.shape[0] > 0) return {input.shape[0], true};
   if (settings.batch > 0) return {settings.batch, false};
-  // Large samples one at a time, whose activations are the likelier to stay in cache; of small ones
-  // enough to be worth the way through all layers.
+  // Large samples one at a time, so that activations stay in the caches; small samples in batches
+  // large enough to amortize the overhead per layer.
   constexpr int64_t kElements = 1 << 16, kMost = 16;
   int64_t elements = 1;
   for (const InputInfo& input : inputs) {

@@ -1,5 +1,5 @@
 #pragma once
-// Data sets: what the `data:` section and the --data/--calib flags describe, as a DataSource.
+// Opens the data set of a `data:` section or of the --data/--calib flags as a DataSource.
 
 #include <memory>
 #include <string>
@@ -15,17 +15,17 @@ namespace roundel::data {
 // std, layout, channel_order, type, batch, strict ...), declared once for recipes and flags.
 const recipe::ParamSpecs& DataSpecs();
 
-// One model input as the data must match it.
+// One model input, which the data must match.
 struct InputInfo {
   std::string name;
   DType dtype = DType::kFloat;
   std::vector<int64_t> shape;  // -1: any; empty: rank not known
 };
 
-// What is known of how the models that get the data treat the samples of a batch.
+// How the models that get the data treat the samples of a batch.
 struct SampleRule {
-  std::string mixing;  // why they cannot share one: "node 'r' (Reshape)"; "": nothing mixes them
-  bool first_axis_is_walked = false;  // it is a sequence, or the like, not a batch
+  std::string mixing;  // why they cannot share one: "node 'r' (Reshape)"; "": they can
+  bool first_axis_is_walked = false;  // axis 0 is a sequence or similar, not a batch
 };
 
 // Facts for the report, so that a run can be repeated and compared.
@@ -34,15 +34,15 @@ struct DatasetFacts {
   std::string hash;                  // of the chosen names and the preprocessing
   std::string preprocessing_hash;    // of the preprocessing alone
   std::vector<std::string> samples;  // chosen names in order
-  // How samples are fed, if that is not what the shapes alone suggest: "one at a time: node 'r'
+  // How samples are fed, if that does not follow from the shapes: "one at a time: node 'r'
   // (Reshape) may mix samples".
   std::string feeding;
   bool has_labels = false;
 };
 
-// Opens `params` (values of DataSpecs()). Samples that `rule` says are mixed are fed one at a time
-// unless the settings insist. kData for an empty folder, unknown labels, sizes that do not fit the
-// model's inputs; kUsage for settings that contradict each other.
+// Opens `params` (values of DataSpecs()). If `rule` says that samples are mixed, they are fed one
+// at a time unless the settings override that. Errors: kData for an empty folder, unknown labels,
+// sizes that do not fit the model's inputs; kUsage for contradicting settings.
 Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                 const std::vector<InputInfo>& inputs,
                                                 DatasetFacts* facts, const SampleRule& rule = {});

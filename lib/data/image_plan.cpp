@@ -11,7 +11,7 @@ namespace {
 
 using Kind = SizeRule::Kind;
 
-// -1 where the size is free.
+// -1 if the size is free.
 struct Size {
   int64_t height = -1, width = -1;
 };
@@ -28,7 +28,7 @@ bool Matches(const io::Image& image, Size size) {
          (size.width < 0 || size.width == image.width);
 }
 
-// The size that resize and crop together have to reach.
+// The size that resize and crop must produce.
 Size TargetSize(const Settings& settings, const ImageInput& input) {
   if (settings.crop.kind == Kind::kSide || settings.crop.kind == Kind::kExact)
     return {settings.crop.height, settings.crop.width};
@@ -61,7 +61,7 @@ Result<io::Image> ApplyResize(io::Image image, const Settings& settings, Size ta
     case Kind::kAuto: {
       if (target.height < 0 || target.width < 0 || Matches(image, target)) return image;
       // 0.875 = 224 / 256, the customary margin of ImageNet evaluation; without a crop there is no
-      // margin to cut off.
+      // margin.
       if (settings.crop.kind == Kind::kNone) {
         size = target;
         break;

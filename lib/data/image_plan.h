@@ -1,5 +1,5 @@
 #pragma once
-// How images become one model input: where its axes are, and which resize and crop lead to its
+// The plan from images to a model input: its axes, and the resize and crop to its
 // size.
 
 #include "lib/base/status.h"
@@ -9,7 +9,7 @@
 
 namespace roundel::data {
 
-// The image axes of a model input. Sizes are -1 where the model takes any.
+// The image axes of a model input. Sizes are -1 if the model accepts any.
 struct ImageInput {
   Layout layout = Layout::kNchw;
   int64_t channels = 3, height = -1, width = -1;
@@ -17,11 +17,11 @@ struct ImageInput {
   Shape SampleShape(int64_t image_height, int64_t image_width) const;
 };
 
-// kData if the input does not look like one of 1 or 3 channel images.
+// Errors: kData if the input is not one of images with 1 or 3 channels.
 Result<ImageInput> FindImageAxes(const InputInfo& input, Layout layout);
 
-// Decoded RGB to the pixels that the model sees: luma if it has one channel, resize, centre crop.
-// kData if that does not give the model's size.
+// Converts decoded RGB to the model's pixels: luma if it has one channel, resize, centre crop.
+// Errors: kData if the result does not have the model's size.
 Result<io::Image> PrepareImage(io::Image image, const Settings& settings, const ImageInput& input,
                                const std::string& input_name);
 

@@ -20,7 +20,7 @@ std::optional<int64_t> ParseInteger(std::string_view text) {
   return value;
 }
 
-// Whether a label is below the number of classes is known where the model's output is.
+// The upper bound of labels is checked against the model's output elsewhere.
 Result<int64_t> Shifted(int64_t label, const Settings& settings, const std::string& where) {
   int64_t shifted = 0;
   if (__builtin_add_overflow(label, settings.labels_offset, &shifted) || shifted < 0)
@@ -37,7 +37,7 @@ struct LabelLine {
   int64_t label;
 };
 
-// 'name label' lines; the label stands behind the last space, tab, comma or semicolon.
+// 'name label' lines; the label follows the last space, tab, comma or semicolon.
 Result<std::vector<LabelLine>> ReadLabelFile(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string text, ReadInputText(path, ErrorKind::kData));
   std::vector<LabelLine> lines;

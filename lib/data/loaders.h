@@ -1,6 +1,6 @@
 #pragma once
-// The three kinds of data, each a Loader behind the same Stream. Each function chooses the samples,
-// checks what can be checked without reading all of them, and fills in `facts`.
+// The loaders of the three kinds of data. Each function chooses the samples, makes the checks that
+// do not need all of them, and fills in `facts`.
 
 #include <memory>
 #include <string>
@@ -12,21 +12,21 @@
 
 namespace roundel::data {
 
-// Samples that the model takes at once: its fixed batch dimension, else settings.batch, else what their
-// size suggests.
+// The batch size: the model's fixed batch dimension, else settings.batch, else a number that
+// depends on the size of samples.
 struct BatchSize {
   int64_t size = 1;
   bool fixed = false;
 };
 BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>& inputs);
 
-// Which array (key of a .npz; "" for the only one) feeds each of `inputs`, after settings.inputs.
-// An input that nothing names is fed by the key of its own name. kUsage for an input that does not
-// exist.
+// The array (key of a .npz; "" for the only one) for each of `inputs`, from settings.inputs. An
+// input that is not in settings.inputs uses the key with its own name. Errors: kUsage for an
+// unknown input.
 Result<std::vector<std::string>> KeysOfInputs(const Settings& settings,
                                               const std::vector<InputInfo>& inputs);
 
-// The element type to feed: the model's; kUsage if settings.type says another.
+// The element type to feed: that of the model. Errors: kUsage if settings.type differs.
 Result<DType> FedType(const Settings& settings, const InputInfo& input);
 
 // `files` are relative to `folder`, with `all_files` among which they were chosen.

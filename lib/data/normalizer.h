@@ -1,6 +1,6 @@
 #pragma once
-// Pixels to tensor elements: (pixel * scale - mean) / std, type, layout and channel order in one
-// walk.
+// Conversion of pixels to tensor elements, (pixel * scale - mean) / std, with type, layout and
+// channel order in one pass.
 
 #include <cstdint>
 #include <vector>

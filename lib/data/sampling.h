@@ -1,5 +1,5 @@
 #pragma once
-// Which samples: file lists, name files, seeded subsets, labels.
+// Selection of samples: file lists, name files, seeded subsets, labels.
 
 #include <cstdint>
 #include <string>
@@ -18,12 +18,12 @@ bool HasExtension(const std::string& name, const std::vector<std::string>& exten
 Result<std::vector<std::string>> ListFiles(const std::string& folder,
                                            const std::vector<std::string>& extensions);
 
-// The names that a text file lists, relative to `folder`, in its order. kData for a file that does
-// not exist or is listed twice.
+// The names in a text file, relative to `folder`, in its order. Errors: kData for a missing file or
+// one that is listed twice.
 Result<std::vector<std::string>> ReadNames(const std::string& path, const std::string& folder);
 
-// Indices of `count` of `available` samples (0: all), ascending; the same for the same seed. Warns
-// if there are too few.
+// Ascending indices of `count` of `available` samples (0: all), determined by the seed. Warns if
+// there are too few.
 std::vector<int64_t> ChooseSubset(int64_t available, int64_t count, int64_t seed);
 
 // Labels of `names` (files relative to the data's folder) after settings.labels, which is not

@@ -1,5 +1,5 @@
 #pragma once
-// The data section after its presets have been applied and its texts understood.
+// The parsed data section, with presets applied.
 
 #include <cstdint>
 #include <string>
@@ -11,16 +11,16 @@
 
 namespace roundel::data {
 
-// Order of the axes behind the batch axis.
+// Order of the axes after the batch axis.
 enum class Layout { kAuto, kNchw, kNhwc };
 
-// What is fed as one sample: kAuto and kRow run the rows of a model that mixes them one at a time,
-// kStack stacks them all the same.
+// What one sample is. If the model mixes samples, kAuto and kRow feed rows one at a time; kStack
+// batches them anyway.
 enum class SampleUnit { kAuto, kRow, kFile, kStack };
 
 enum class Interpolation { kNearest, kBilinear, kBicubic };
 
-// What `resize` and `crop` say. kSide: the short side for resize, both sides for crop.
+// Values of `resize` and `crop`. kSide: the short side for resize, both sides for crop.
 struct SizeRule {
   enum class Kind { kNone, kAuto, kSide, kExact } kind = Kind::kNone;
   int height = 0, width = 0;  // equal for kSide
@@ -33,12 +33,12 @@ struct Settings {
   int64_t seed = 0;
   int64_t batch = 1;
   SampleUnit sample = SampleUnit::kAuto;
-  bool whole_files = false;  // decided: arrays are fed as they are
+  bool whole_files = false;  // resolved: arrays are fed whole
   bool strict = false;
 
   SizeRule resize, crop;
   Interpolation interpolation = Interpolation::kBilinear;
-  // x = (pixel * scale - mean) / std. One value for all channels, or one for each in the model's
+  // x = (pixel * scale - mean) / std. One value for all channels, or one per channel in the model's
   // channel order.
   double scale = 1;
   std::vector<double> mean, std;

@@ -28,7 +28,7 @@ void Stream::Start() {
   try {
     for (int i = 0; i < options_.threads; ++i) workers_.emplace_back([this] { Work(); });
   } catch (const std::system_error&) {
-    // No more threads to be had: those that run, or Next() itself, do the work.
+    // No more threads are available: the running ones, or Next() itself, do the work.
   }
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// A sweep over samples that are loaded ahead by other threads, so that decoding overlaps execution.
+// A sweep over samples that other threads load in advance, so that decoding overlaps execution.
 
 #include <condition_variable>
 #include <map>
@@ -14,13 +14,13 @@
 
 namespace roundel::data {
 
-// Samples that are loaded together; unreadable ones are left out.
+// Samples that are loaded together, without unreadable ones.
 struct Chunk {
   Batch batch;
-  std::vector<std::string> skipped;  // why, one line for each
+  std::vector<std::string> skipped;  // reasons, one line per sample
 };
 
-// Loads any chunk of a sweep, from several threads at once.
+// Loads a chunk of a sweep. Thread-safe.
 class Loader {
  public:
   virtual ~Loader() = default;
@@ -31,13 +31,13 @@ class Loader {
 
 struct StreamOptions {
   int threads = 1;          // 0: loads in Next()
-  int ahead = 3;            // chunks that may be loaded or being loaded, but not delivered
-  int64_t fixed_batch = 0;  // > 0: every batch has exactly this size; what is left over is dropped
+  int ahead = 3;            // maximum number of chunks in loading or not yet delivered
+  int64_t fixed_batch = 0;  // > 0: every batch has exactly this size; the rest is dropped
 };
 // One loading thread for four computing ones: decoding is several times faster than inference.
 StreamOptions DefaultStreamOptions(int64_t fixed_batch);
 
-// Delivers chunks, and errors, in order, whatever the threads do. An error ends the sweep.
+// Delivers chunks and errors in order, independent of the threads. An error ends the sweep.
 class Stream final : public DataSource {
  public:
   Stream(std::unique_ptr<Loader> loader, StreamOptions options);

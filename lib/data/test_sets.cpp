@@ -1,5 +1,5 @@
 // ONNX test_data_set_N folders: input_0.pb, input_1.pb ... in the order of the model's inputs; each
-// folder is one batch, fed as it is.
+// folder is one batch, fed whole.
 
 #include <filesystem>
 #include <utility>
@@ -52,7 +52,7 @@ class TestSetLoader final : public Loader {
   TestSetLoader(std::vector<TestSet> sets, std::vector<InputInfo> inputs, bool whole)
       : sets_(std::move(sets)), inputs_(std::move(inputs)), whole_(whole) {}
 
-  // Reads every set once, so that faults show before the work begins.
+  // Reads every set once, to find errors before the run starts.
   Status CountSamples() {
     for (TestSet& set : sets_) {
       if (Interrupted()) return InterruptedError();

@@ -1,8 +1,8 @@
 #pragma once
-// Memory of activations. The first run of a signature allocates each block by itself and records
-// the order of allocations and releases; from then on the blocks of such a run lie in one buffer,
-// at offsets at which blocks that live at the same time never overlap. A run that turns out to
-// allocate otherwise than recorded (data-dependent shapes) continues with blocks of its own.
+// Memory of activations. The first run of a signature allocates blocks one by one and records the
+// order of allocations and releases. Later runs place all blocks in one buffer, at offsets such
+// that blocks with overlapping lifetimes do not overlap. A run that deviates from the record
+// (data-dependent shapes) continues with separate blocks.
 
 #include <cstdint>
 #include <list>
@@ -21,21 +21,21 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // `signature`: everything that the sizes of a run depend on, as far as known beforehand. `record`:
-  // whether such a run is likely to come again.
+  // `signature`: all known inputs of the sizes of a run. `record`: whether such a run is likely to
+  // be repeated.
   void Begin(const std::string& signature, bool record = true);
-  // A block with one reference, 64-byte aligned; kModel if it is larger than the memory that is left.
+  // A block with one reference, 64-byte aligned. Errors: kModel if it exceeds the remaining memory.
   Result<int> Allocate(int64_t bytes);
   void* Data(int block) const { return blocks_[block].data; }
   int references(int block) const { return blocks_[block].references; }
   void Retain(int block) { ++blocks_[block].references; }
   void Release(int block);
-  // The live block that `pointer` points into; -1 if none.
+  // The live block that contains `pointer`; -1 if none.
   int Find(const void* pointer) const;
-  // Ends the run; `complete` if it ran to its end, so that its record is worth keeping.
+  // Ends the run. `complete`: it ran to its end, so that its record is kept.
   void End(bool complete);
 
-  // What runs of the signatures known so far take, at most.
+  // The maximum memory of a run of the recorded signatures.
   int64_t planned_bytes() const;
 
  private:

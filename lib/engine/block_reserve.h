@@ -1,22 +1,22 @@
 #pragma once
-// Large blocks of memory, straight from the system. What is given back is kept up to a bound for
-// whoever asks next: fresh pages have to be cleared, which for executors that live for a few runs
-// takes as long as running them.
+// Large blocks of memory from the system. Released blocks are kept for the next request, up to a
+// limit: the system clears new pages, which for executors of a few runs takes as long as the
+// runs.
 
 #include <cstdint>
 
 namespace roundel::engine {
 
 struct SystemBlock {
-  char* data = nullptr;  // null: the system has no more
-  int64_t bytes = 0;     // of the whole block, at least what was asked for
+  char* data = nullptr;  // null: allocation failed
+  int64_t bytes = 0;     // of the whole block, at least the requested size
 };
 
-// Aligned to large pages. What it holds is undefined.
+// A block aligned to large pages, with undefined contents.
 SystemBlock TakeSystemBlock(int64_t bytes);
 void GiveSystemBlock(const SystemBlock& block);
 
-// What is kept at the moment, and at most.
+// The size of the kept blocks now, and its limit.
 int64_t ReservedBytes();
 inline constexpr int64_t kMostReservedBytes = int64_t{64} << 20;
 

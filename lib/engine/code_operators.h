@@ -6,8 +6,8 @@
 
 namespace roundel::engine {
 
-// Operators on codes with constant grids become operators on floats between quantizers. `opset`: of
-// the model's ai.onnx operators.
+// Rewrites operators on codes with constant grids to float operators between quantizers. `opset`:
+// the model's ai.onnx opset.
 void UnfoldCodeOperators(const graph::Graph& graph, int64_t opset, std::vector<FlatNode>* nodes);
 
 }  // namespace roundel::engine

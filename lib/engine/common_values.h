@@ -1,7 +1,7 @@
 #pragma once
-// Values that all samples of a batch have in common: constants, and what follows from constants and
-// from sizes other than the number of samples. Positions along a sequence, causal masks and tables of
-// rotary embeddings are of this kind. They are the same however a batch is parted.
+// Values that are equal for all samples of a batch: constants, and values computed from constants
+// and from sizes other than the number of samples, such as positions along a sequence, causal masks
+// and tables of rotary embeddings. They do not depend on how a batch is split.
 
 #include <optional>
 #include <string>
@@ -16,8 +16,8 @@ struct Common {
   std::optional<Sizes> numbers;  // its elements, of small vectors of integers
 };
 
-// The dims of a node's first output, if all its inputs are common (nullopt: left out); nothing for
-// operators that are not known, or whose result is not determined.
+// The dims of a node's first output, if all its inputs are common (nullopt: absent). nullopt for
+// unknown operators, and if the result is not determined.
 std::optional<Sizes> CommonDims(const graph::Node& node,
                                 const std::vector<std::optional<Common>>& inputs);
 

@@ -16,33 +16,33 @@ namespace roundel::engine {
 
 class Executor {
  public:
-  // Fails with kModel naming op, domain, version and node for an operator that is not supported.
-  // `model` need not outlive the executor (tensors are shared, not copied).
+  // Errors: kModel, with op, domain, version and node, for an unsupported operator. `model` need
+  // not outlive the executor (tensors are shared, not copied).
   static Result<std::unique_ptr<Executor>> Create(const graph::Model& model,
                                                   const ExecutorOptions& options = {});
   virtual ~Executor() = default;
 
-  // Graph inputs that a caller must feed, in file order (those with an initializer are optional and
-  // not listed), and the outputs that Run returns.
+  // Graph inputs that the caller must feed, in file order (without those that have an initializer),
+  // and the outputs that Run returns.
   virtual const std::vector<std::string>& input_names() const = 0;
   virtual const std::vector<std::string>& output_names() const = 0;
 
-  // `inputs` in the order of input_names(). Fails with kModel for shapes that do not fit (naming
-  // node, op and shapes), with what a tap returned, or with kInterrupted. Not re-entrant.
+  // `inputs` in the order of input_names(). Errors: kModel for shapes that do not fit (with node,
+  // op and shapes), the error of a tap, or kInterrupted. Not re-entrant.
   Result<std::vector<Tensor>> Run(const std::vector<Tensor>& inputs,
                                   const std::vector<Tap>& taps = {});
-  // The same for models that take or give sequences and optionals.
+  // The same for models with sequences and optionals as inputs or outputs.
   virtual Result<std::vector<Datum>> RunAny(const std::vector<Datum>& inputs,
                                             const std::vector<Tap>& taps = {}) = 0;
 
-  // What the activations of the runs so far have been given.
+  // The memory of the activations of the runs so far.
   virtual int64_t activation_bytes() const = 0;
-  // In the order of execution; empty unless asked for by ExecutorOptions.
+  // Steps in the order of execution; empty unless ExecutorOptions requests it.
   virtual std::vector<StepTime> profile() const = 0;
 };
 
 // Nodes that cannot run, one line each ("NonMaxSuppression (ai.onnx, opset 11), node 'nms'"), found
-// without running anything; sub-graphs included.
+// without a run, also in sub-graphs.
 std::vector<std::string> UnsupportedNodes(const graph::Model& model);
 
 }  // namespace roundel::engine

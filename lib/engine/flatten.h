@@ -1,6 +1,6 @@
 #pragma once
-// Nodes as the engine sees them: calls of local functions replaced by the functions' bodies, and
-// what sub-graphs read from around them listed as inputs.
+// The nodes that the engine compiles: local functions are inlined, and values that sub-graphs read
+// from outside are listed as inputs.
 
 #include <cstdint>
 #include <string>
@@ -15,30 +15,30 @@ namespace roundel::engine {
 struct FlatNode {
   graph::Node node;
   int64_t opset = 0;
-  // The last inputs of `node` are what its sub-graphs capture, so that whoever looks at inputs sees
-  // those uses, too. These are the names that the sub-graphs have for them, in the same order.
+  // The names inside the sub-graphs of the captured values, which are the last inputs of `node`, in
+  // the same order. As inputs, captured values count as uses.
   std::vector<std::string> captured = {};
-  // Whose opset imports count for nodes of the sub-graphs; nullptr: the model's.
+  // The function with the opset imports of the sub-graphs; nullptr: those of the model.
   const graph::Function* function = nullptr;
 
   size_t own_inputs() const { return node.inputs.size() - captured.size(); }
 };
 
-// How far a model may still unfold: functions call functions and sub-graphs hold calls, and a
-// hostile file makes that exponential.
+// Limits on expansion: functions call functions and sub-graphs contain calls, which a hostile file
+// can make exponential.
 struct UnfoldBudget {
   int64_t nodes = 1 << 21;
-  int64_t folded_bytes = int64_t{1} << 30;  // of constants that are computed beforehand
+  int64_t folded_bytes = int64_t{1} << 30;  // of folded constants
   int depth = 64;                           // levels of sub-graphs
 };
 
-// The nodes of `graph`, which is the model's, or a sub-graph in it or in `function`, in its order.
+// The nodes of `graph`, in order. Requires a graph of the model, or a sub-graph of `function`.
 Result<std::vector<FlatNode>> Flatten(const graph::Model& model, const graph::Graph& graph,
                                       const graph::Function* function, UnfoldBudget* budget);
 // The nodes of the model's graph.
 Result<std::vector<FlatNode>> Flatten(const graph::Model& model);
 
-// Initializers that are no inputs, and tensors of Constant nodes.
+// Initializers that are not inputs, and tensors of Constant nodes.
 using ConstantsByName = std::unordered_map<std::string, const Tensor*>;
 ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes);
 

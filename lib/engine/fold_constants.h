@@ -1,6 +1,6 @@
 #pragma once
-// Nodes that compute from constants alone become constants: exporters put Identity, Transpose, Cast and
-// whole weight normalisations between a weight and its layer.
+// Constant folding: exporters put Identity, Transpose, Cast and whole weight normalizations between
+// a weight and its layer.
 
 #include <cstdint>
 
@@ -9,10 +9,10 @@
 
 namespace roundel::engine {
 
-// In the model's graph and in sub-graphs, by the plain kernels. Left as they are: random operators,
-// those of quantized models, of other domains, with sub-graphs, what makes an output of its graph, and what
-// would be much larger than the constants that it comes from (Expand, Tile, ConstantOfShape). Constants that
-// nothing reads any more go. Returns the number of nodes that are gone.
+// Folds nodes of the model's graph and of sub-graphs, with the plain kernels. Does not fold random
+// operators, operators of quantized models or other domains, nodes with sub-graphs, producers of
+// graph outputs, and results that are much larger than their operands (Expand, Tile,
+// ConstantOfShape). Removes constants without readers. Returns the number of removed nodes.
 Result<int64_t> FoldConstants(graph::Model* model);
 
 }  // namespace roundel::engine

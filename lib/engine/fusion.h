@@ -1,6 +1,6 @@
 #pragma once
-// How nodes read as parts of one kernel: activations as post-ops, and what can be folded into the
-// weights of a convolution or matrix product.
+// Fusion of nodes into one kernel: activation functions as post-ops, and operations that can be
+// folded into the weights of a convolution or matrix product.
 
 #include <functional>
 #include <optional>
@@ -10,13 +10,13 @@
 
 namespace roundel::engine {
 
-// Input `i` of the node if it is constant; nullptr if it is not, or left out.
+// Input `i` of the node if it is constant; nullptr if it is not, or absent.
 const Tensor* ConstantInput(const Plan& plan, const PlanNode& node, size_t i);
 // The same if it is float32, too.
 const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i);
 
-// The node as operations on every element of its float input `*input`; nullopt if it is none.
-// `min_rank` is raised to the rank of a constant that takes part.
+// The node as operations on every element of its float input `*input`; nullopt if that is not
+// possible. `min_rank` is raised to the rank of constants in it.
 struct ElementOps {
   std::vector<PostOp> ops;
   size_t input = 0;
@@ -29,19 +29,19 @@ std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 std::optional<float> ScalarOperand(const Plan& plan, const PlanNode& node, const char* op,
                                    size_t input);
 
-// Who reads a value: which node, as which input.
+// A reader of a value: node and input index.
 struct Reader {
   int node;
   size_t input;
 };
-// The readers of a slot if it need not exist by itself, else none.
+// The readers of a slot if fusion may remove its value, else none.
 using ReaderList = std::function<std::vector<Reader>(int slot)>;
 
-// A normalisation over the last axis that is written out in several nodes.
+// A normalization over the last axis that consists of several nodes.
 struct NormPattern {
   std::vector<int> nodes;  // sorted
-  int x = kNoSlot;         // what is normalised
-  int last = -1;           // the node that makes the result
+  int x = kNoSlot;         // the normalized value
+  int last = -1;           // the node that produces the result
   bool centred = true;     // false: RMS
   float epsilon = 0;
   const Tensor *gamma = nullptr, *beta = nullptr;
@@ -56,7 +56,7 @@ class LinearFold {
   // nullopt unless weights and bias are constant float tensors of shapes that fit the node.
   static std::optional<LinearFold> Of(const Plan& plan, const PlanNode& node);
 
-  // Folds `node`, which reads the result as input `input`; false if it cannot be folded.
+  // Folds `node`, which reads the result as input `input`; false if that is not possible.
   bool Append(const Plan& plan, const PlanNode& node, size_t input);
 
   LinearWeights Weights() const;
@@ -67,7 +67,7 @@ class LinearFold {
   Tensor Scaled(const Tensor& weights) const;
   bool AppendBatchNorm(const Plan& plan, const PlanNode& node);
   bool AppendConstant(const Plan& plan, const PlanNode& node, size_t input);
-  // The values of a constant operand by channel; empty if it does not lie along the channels.
+  // The values of a constant operand per channel; empty if it does not vary along the channels.
   std::vector<double> ByChannel(const Tensor& operand) const;
 
   Tensor weights_;

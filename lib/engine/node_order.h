@@ -1,5 +1,5 @@
 #pragma once
-// Which nodes run, and in which order.
+// The nodes that run, and their order.
 
 #include <string>
 #include <unordered_map>
@@ -18,8 +18,8 @@ struct NodeOrder {
 // Value -> index of the node that makes it; kModel if two do.
 Result<std::unordered_map<std::string, size_t>> Producers(const std::vector<FlatNode>& nodes);
 
-// The nodes that `roots` depend on, in an order that keeps the file's where that is valid; kModel
-// for a cycle.
+// The nodes that `roots` depend on, in file order where that is valid. Errors: kModel for a
+// cycle.
 Result<NodeOrder> OrderNodes(const std::vector<FlatNode>& nodes,
                              const std::unordered_map<std::string, size_t>& producers,
                              const std::vector<std::string>& roots);

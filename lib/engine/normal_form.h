@@ -1,6 +1,6 @@
 #pragma once
-// The one form of a model that passes, placement and export rely on, whoever exported it: no local
-// functions, and constants are initializers, not graph inputs, Constant nodes or nodes that compute them
+// The normal form that passes, placement and export require of a model: no local functions, and
+// every constant is an initializer, not a graph input, a Constant node or a node that computes it
 // from other constants. Made once, after loading.
 
 #include <string>
@@ -12,12 +12,12 @@
 namespace roundel::engine {
 
 struct NormalFormOptions {
-  // Initializers that are graph inputs as well stay inputs, which callers may feed.
+  // Keeps initializers that are also graph inputs as inputs that callers may feed.
   bool keep_initializer_inputs = false;
 };
 
-// Changes the model in place; it computes the same function of its inputs. Returns what a user has to
-// know, one line each.
+// Changes the model in place. Ensures: it computes the same function of its inputs. Returns
+// warnings for the user, one line each.
 Result<std::vector<std::string>> MakeNormalForm(graph::Model* model,
                                                 const NormalFormOptions& options = {});
 

@@ -1,5 +1,5 @@
 #pragma once
-// How a model is compiled and what a run is watched for.
+// Options of compilation, and taps of a run.
 
 #include <cstdint>
 #include <functional>
@@ -13,46 +13,46 @@
 
 namespace roundel::engine {
 
-// A value at the moment it exists; gone when the callback returns.
+// A value when it has just been computed; valid until the callback returns.
 struct TapView {
   const std::string& name;
   const Shape& shape;
-  // Every element exactly once; row-major unless the tap said any_order.
+  // Every element exactly once; row-major unless the tap has any_order.
   std::span<const float> data;
-  // With any_order, of values [N, C, spatial...]: they lie as [N, spatial..., C].
+  // With any_order: a value [N, C, spatial...] is stored as [N, spatial..., C].
   bool channels_last = false;
 };
 
 struct Tap {
   std::string value;       // graph input, node output; float values only
-  bool any_order = false;  // the observer does not care about element order: spares a copy
+  bool any_order = false;  // the observer ignores the order of elements: saves a copy
   std::function<Status(const TapView&)> callback;
-  // Asked before each call, so that nothing is converted for an observer that has seen enough. Empty:
-  // every call is wanted.
+  // Called before `observe`: if false, the value is neither converted nor observed. Empty: always
+  // true.
   std::function<bool()> wanted = {};
 };
 
 struct ExecutorOptions {
-  // Values that any run may tap: they are computed as such (no fusion swallows them).
+  // Values that a run may tap: fusion does not remove them.
   std::vector<std::string> tapped_values;
-  // Simulation of the quantized model: activations are fake-quantized as they appear (graph inputs
-  // too), weights and biases with an encoding are replaced by what their codes stand for.
-  // Not owned; read during Create only.
+  // Simulation of the quantized model: activations, and graph inputs, are fake-quantized when they
+  // are computed; weights and biases with an encoding are replaced by their dequantized codes. Not
+  // owned; read during Create only.
   const quant::EncodingTable* simulate = nullptr;
-  // false: plain kernels only, no fusion. The oracle of tests, and the fallback for bisecting.
+  // false: plain kernels only, no fusion; the reference in tests.
   bool fast_kernels = true;
   // Graph outputs to compute; empty = all.
   std::vector<std::string> outputs;
-  // A batch of a model that computes every sample by itself runs in parts whose activations take about
-  // so much, which stay in the caches from layer to layer. 0: batches run as they are.
+  // If samples are independent, a batch runs in parts with about this much memory for activations,
+  // which then stay in the caches from layer to layer. 0: batches run whole.
   int64_t part_bytes = int64_t{20} << 20;
-  // Keeps the time that every step takes: Executor::profile().
+  // Measures the time of every step: Executor::profile().
   bool profile = false;
 };
 
-// What one step of the plan took so far, over all runs.
+// The time of one step of the plan, over all runs so far.
 struct StepTime {
-  std::string ops;    // "Conv+Relu", what one kernel computes together
+  std::string ops;    // "Conv+Relu": the nodes of the kernel
   bool fast = false;  // by a fast kernel, the last time at least
   double seconds = 0;
 };

@@ -11,7 +11,7 @@ namespace roundel::engine {
 
 using AllocateOutput = std::function<Result<Tensor>(DType, const Shape&)>;
 
-// At most one of the two; neither: left out, or an empty optional.
+// At most one of the two is set; neither: absent, or an empty optional.
 struct PlainInput {
   PlainInput(const Tensor* value) : tensor(value) {}  // NOLINT: implicit on purpose
   PlainInput(const Tensor* value, const SequencePtr* list) : tensor(value), items(list) {}
@@ -20,7 +20,7 @@ struct PlainInput {
 };
 
 // `inputs` follow node.inputs, captured ones included. `outputs` has one entry per output of the
-// node, nothing where the kernel gave none. The status names node, op and input shapes.
+// node, empty if the kernel did not set it. Errors name node, op and input shapes.
 Status RunPlain(const PlanNode& node, const std::vector<PlainInput>& inputs,
                 const AllocateOutput& allocate, std::vector<Datum>* outputs);
 

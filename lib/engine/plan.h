@@ -21,11 +21,11 @@
 
 namespace roundel::engine {
 
-inline constexpr int kNoSlot = -1;  // an optional input left out, an output that nobody wants
+inline constexpr int kNoSlot = -1;  // an absent optional input, an output without readers
 
 struct Plan;
 
-// A compiled sub-graph as the node that holds it sees it.
+// The interface of a compiled sub-graph for the node that holds it.
 class NestedPlan {
  public:
   virtual ~NestedPlan() = default;
@@ -33,9 +33,9 @@ class NestedPlan {
   // The first `own` inputs are the sub-graph's, the others captured. A tensor among the results may be
   // one of the inputs under another shape.
   virtual Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own) = 0;
-  // From now on it hands these their values, too; what it does not have is left out.
+  // Sets taps: from now on it calls them with their values. Taps of other values are ignored.
   virtual void SetTaps(const std::vector<Tap>& taps) = 0;
-  // What the activations of its runs so far have been given.
+  // The memory of the activations of its runs so far.
   virtual int64_t activation_bytes() const = 0;
 };
 
@@ -46,13 +46,13 @@ struct Subgraph {
   std::vector<size_t> captured;        // indices into PlanNode::inputs
 };
 
-// One node, functions inlined; only the slots say what it reads and writes.
+// One node after inlining. Only the slots determine its operands and results.
 struct PlanNode {
   graph::Node node;
   int64_t opset = 0;
   const OpEntry* op = nullptr;
   std::vector<int> inputs, outputs;
-  size_t captured = 0;  // so many of the last inputs are what sub-graphs read from outside
+  size_t captured = 0;  // number of last inputs that sub-graphs read from outside
   std::vector<Subgraph> subgraphs = {};
 };
 
@@ -60,18 +60,18 @@ struct Slot {
   std::string name;
   std::optional<Tensor> constant;           // initializers and folded nodes, already fake-quantized
   std::optional<quant::Encoding> encoding;  // of values that are computed
-  // Of a constant that stands for codes: the grid and the codes it was made from.
+  // For a dequantized constant: the grid and the codes that it was made from.
   std::optional<quant::Encoding> constant_encoding;
   bool as_codes = false;  // held as codes: integer kernels read it
   bool is_input = false;
   bool is_output = false;
   bool tapped = false;
-  // True if the value must exist as such, so that no fusion may swallow it.
+  // True if fusion must not remove the value.
   bool pinned() const { return is_output || tapped || encoding.has_value(); }
 };
 
-// What runs at once: one node, or several that one fast kernel computes. If that kernel declines
-// the shapes it is given, the members run one by one.
+// A unit: one node, or several that one fast kernel computes. If that kernel declines the given
+// shapes, the members run one by one.
 struct Unit {
   std::vector<int> nodes;                         // indices into Plan::nodes, in order
   std::vector<int> inputs;                        // slots; of one node: its inputs, by position

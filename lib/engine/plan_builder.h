@@ -1,6 +1,6 @@
 #pragma once
-// Compiles a graph into a plan: plan_builder.cpp has the road, plan_nodes.cpp what becomes of a node (a
-// constant, another name, or a step), plan_subgraphs.cpp control flow.
+// Compiles a graph into a plan. plan_builder.cpp has the sequence of steps, plan_nodes.cpp turns a
+// node into a constant, an alias or a step, plan_subgraphs.cpp handles control flow.
 
 #include <optional>
 #include <set>
@@ -16,14 +16,14 @@
 
 namespace roundel::engine {
 
-// A value that a sub-graph reads from around it.
+// A value that a sub-graph captures from outside.
 struct Captured {
   std::string name;  // in the sub-graph
   std::optional<Tensor> constant;
   std::optional<quant::Encoding> constant_encoding;
 };
 
-// What is compiled: the graph of a model, or a sub-graph somewhere in it.
+// The graph to compile: that of a model, or a sub-graph in it.
 struct PlanSource {
   const graph::Model& model;
   const graph::Graph& graph;
@@ -50,7 +50,7 @@ class PlanBuilder {
   int NewInput(const std::string& name);
   Status NewConstant(const std::string& name, Tensor value);
   Status AddSources();
-  // True if somebody may read the value.
+  // True if the value may have a reader.
   bool Wanted(const std::string& value) const;
   void MakeKernels();
   void FindDeaths();
@@ -67,7 +67,7 @@ class PlanBuilder {
   Status AddControlNode(const FlatNode& flat, PlanNode node);
   Status CompileSubgraph(const FlatNode& flat, const std::string& attribute,
                          const graph::Graph& graph, PlanNode* node);
-  // The values that sub-graphs make.
+  // Adds the values that sub-graphs produce.
   std::unordered_set<std::string> MadeInside() const;
   std::optional<bool> KnownCondition(const PlanNode& node) const;
   Status InlineBranch(const FlatNode& flat, bool condition);

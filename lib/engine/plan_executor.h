@@ -7,7 +7,7 @@
 
 namespace roundel::engine {
 
-// Runs batches as they are. `samples_are_independent`: sample_axis.h; nullptr if nobody asks.
+// Runs batches whole. `samples_are_independent`: see sample_axis.h; nullptr if not needed.
 Result<std::unique_ptr<Executor>> CreateWhole(const graph::Model& model,
                                               const ExecutorOptions& options,
                                               bool* samples_are_independent = nullptr);

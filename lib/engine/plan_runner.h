@@ -30,7 +30,7 @@ class PlanRunner final : public NestedPlan {
   // order of allocations depend on; `recurs`: whether it is likely to come again.
   Result<std::vector<Datum>> Run(const std::vector<Datum>& inputs, const std::string& signature,
                                  bool recurs, const TapsBySlot& taps);
-  // From now on nested plans hand these their values.
+  // Sets the taps of nested plans.
   void SetNestedTaps(const std::vector<Tap>& taps);
   // The slots of the taps' values that are in this plan.
   TapsBySlot FindTaps(const std::vector<Tap>& taps) const;
@@ -58,7 +58,7 @@ class PlanRunner final : public NestedPlan {
   TapsBySlot nested_taps_;
 };
 
-// What is declared against what is given; empty if it fits. `shapes`: compare them, too.
+// How a tensor differs from its declaration; "" if it fits. `shapes`: compare shapes, too.
 std::string InputMismatch(const graph::ValueInfo& declared, const Datum& given, bool shapes);
 
 }  // namespace roundel::engine

@@ -1,5 +1,5 @@
 #pragma once
-// Quantizers in a graph become grids of values.
+// Conversion of quantizers in a graph to encodings of values.
 
 #include <map>
 #include <optional>
@@ -13,16 +13,16 @@
 
 namespace roundel::engine {
 
-// A quantized model's QuantizeLinear -> DequantizeLinear pairs on activations, taken out of `nodes` and
-// handed back as encodings of the values that are left: one fake quantization in place, in whatever
-// layout, that also lets the layers around it fuse. Values in `keep` stay; pairs with parameters per
-// channel or computed ones stay as nodes.
+// Removes QuantizeLinear -> DequantizeLinear pairs on activations from `nodes` and returns them as
+// encodings of the remaining values: a fake quantization in place, in any layout, around which
+// layers still fuse. Values in `keep` are kept. Pairs with per-channel or computed parameters stay
+// nodes.
 std::map<std::string, quant::Encoding> TakeQuantizerPairs(const graph::Graph& graph,
                                                           const std::set<std::string>& keep,
                                                           std::vector<FlatNode>* nodes);
 
-// What a DequantizeLinear of constants stands for: a grid of 8 bits, or int32 for a bias, per tensor or
-// per channel, with the codes. nullopt for any other node. `inputs`: nullptr where left out.
+// The encoding, with codes, of a DequantizeLinear of constants: 8 bits, or int32 for a bias, per
+// tensor or per channel. nullopt for any other node. `inputs`: nullptr if absent.
 std::optional<quant::Encoding> EncodingOfDequantize(const PlanNode& node,
                                                     const std::vector<const Tensor*>& inputs);
 

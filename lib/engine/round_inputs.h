@@ -9,9 +9,9 @@
 
 namespace roundel::engine {
 
-// Puts a node RoundBlocks of the domain "roundel" in front of each product whose input the runtime
-// rounds; products that read the same value in the same blocks share one. `graph` holds the
-// initializers, `outer` finds the constants of the graphs around it.
+// Inserts a node RoundBlocks of the domain "roundel" before each product with an input that the
+// runtime rounds; products with the same value and blocks share one. `graph` holds the
+// initializers, `outer` finds constants of outer graphs.
 void RoundInputsOfProducts(const graph::Graph& graph,
                            const std::function<const Tensor*(const std::string&)>& outer,
                            std::vector<FlatNode>* nodes);

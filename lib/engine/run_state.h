@@ -1,5 +1,5 @@
 #pragma once
-// The values of one run and the memory that they live in.
+// The values of one run and their memory.
 
 #include <list>
 #include <optional>
@@ -16,7 +16,7 @@ class RunState {
  public:
   explicit RunState(const Plan& plan) : plan_(plan) {}
 
-  // `recurs`: such a run is worth a memory layout of its own.
+  // `recurs`: such a run will be repeated, so that its memory layout is recorded.
   void Begin(const std::string& signature, bool recurs = true);
   void End(bool complete);
 
@@ -27,12 +27,12 @@ class RunState {
   // layout does not depend on whether they run; of the input of kShape only the shape counts.
   enum class Computes { kValues, kSizes, kShape };
   Status RunPlainNode(const Unit& unit, Computes what = Computes::kValues);
-  // A value that lies outside of the arena, row-major; undefined for any other.
+  // The value outside the arena, row-major; undefined for values in the arena.
   Tensor OwnTensor(int slot) const;
   // Runs the fast kernel of a unit, if it has one; false if it declined.
   bool RunFast(const Unit& unit, const std::vector<int>& dies);
   void Release(int slot);
-  // Brings a value that has just been made onto its slot's grid, as floats or as codes.
+  // Quantizes a new value to its slot's grid, as floats or as codes.
   Status Quantize(int slot);
 
   bool Has(int slot) const;
@@ -50,7 +50,7 @@ class RunState {
 
   struct Entry {
     std::optional<Value> value;
-    std::list<Value> converted;  // the same in other forms, made for some reader
+    std::list<Value> converted;  // other layouts or types, made for readers
   };
 
   const Value& value(int slot) const;

@@ -1,5 +1,5 @@
 #pragma once
-// Whether a model computes every sample of a batch by itself.
+// Detects whether a model computes every sample of a batch independently.
 
 #include <string>
 
@@ -8,19 +8,19 @@
 namespace roundel::engine {
 
 struct SampleJudgement {
-  // Axis 0 of every input and output is the batch, open, and no node mixes samples or depends on
-  // how many there are: a batch may be run in parts whose outputs, one behind the other, are those
-  // of the whole.
+  // True if axis 0 of every input and output is the batch axis, without fixed size, and no node
+  // mixes samples or depends on their number: the concatenated outputs of parts of a batch are
+  // those of the whole batch.
   bool independent = false;
-  // What speaks against it: "node 'r' (Reshape)", "output 'y' has no sample axis".
+  // The reason if not: "node 'r' (Reshape)", "output 'y' has no sample axis".
   std::string reason;
-  // Axis 0 of an input is no batch: the model walks along it, or puts a batch axis in front of it.
+  // Axis 0 of an input is no batch axis: the model iterates over it, or adds a batch axis.
   bool first_axis_is_walked = false;
 };
 
-// Nodes are judged by a list of operators, and all others are taken to mix samples.
+// Nodes are judged by a list of operators. All others are assumed to mix samples.
 SampleJudgement JudgeSamples(const Plan& plan);
-// kModel if the model cannot be run.
+// Errors: kModel if the model cannot be run.
 Result<SampleJudgement> JudgeSamples(const graph::Model& model);
 
 }  // namespace roundel::engine

@@ -1,7 +1,7 @@
 #pragma once
-// Sizes that a graph computes from shapes: scalars and small vectors of integers whose elements are
-// known numbers, the number of samples or a multiple of it, or anything else that does not depend on
-// that number.
+// Sizes that a graph computes from shapes: scalars and small vectors of integers. Each element is a
+// known number, the number of samples or a multiple of it, or another number that does not depend
+// on the number of samples.
 
 #include <cstdint>
 #include <limits>
@@ -24,15 +24,15 @@ struct RankedSizes {
 
 // Whether an element from `begin` on is the number of samples.
 bool HaveSamples(const Sizes& sizes, size_t begin = 0);
-// Whether they are those of a tensor whose axis 0 alone counts samples.
+// Whether these are the dims of a tensor in which only axis 0 depends on the number of samples.
 bool AreOfBatch(const std::optional<Sizes>& sizes);
 
-// What Shape gives, with its attributes `start` and `end`.
+// The result of Shape, with its attributes `start` and `end`.
 Sizes ShapePart(const graph::Node& node, const Sizes& shape);
 
-// What an operator makes of sizes; nothing if that is not known, or depends on the number of
-// samples otherwise than by being a multiple of it. Of inputs left out, and others than sizes and
-// constants, there are none.
+// The result of an operator on sizes; nullopt if it is unknown, or depends on the number of samples
+// in another way than as a multiple. Absent inputs, and inputs that are neither sizes nor
+// constants, are nullopt.
 std::optional<RankedSizes> ComputeSizes(const graph::Node& node,
                                         const std::vector<std::optional<RankedSizes>>& inputs);
 

@@ -1,7 +1,7 @@
 #pragma once
-// What a plan computes from shapes alone. Exporters write sizes as chains of Shape, Gather, Concat
-// and the like, which give the same numbers run after run: a step whose inputs are what they were
-// last time hands out its last results instead of running.
+// Memoization of values that a plan computes from shapes alone. Exporters compute sizes with chains
+// of Shape, Gather, Concat and similar nodes, with the same results in every run. A step with the
+// same inputs as in the last run returns the last results instead of running.
 
 #include <cstdint>
 #include <vector>
@@ -14,14 +14,14 @@ class ShapeMemo {
  public:
   explicit ShapeMemo(const Plan& plan);
 
-  // Whether step `i` reads nothing but shapes, constants and results of other such steps.
+  // Whether step `i` reads only shapes, constants and results of other such steps.
   bool Covers(size_t i) const { return !steps_.empty() && steps_[i].covered; }
   // Whether it reads the shape of a value rather than the value.
   bool ReadsShape(size_t i) const { return steps_[i].reads_shape; }
   // The step's results, by output of the node; nullptr if it must run. `shape`: of what it reads,
   // where it reads a shape.
   const std::vector<Tensor>* Recall(size_t i, const Shape& shape);
-  // Its results after it has run; undefined tensors for those that are not to be kept.
+  // Stores its results after a run; undefined tensors for those that must not be kept.
   void Keep(size_t i, const Shape& shape, std::vector<Tensor> results);
 
  private:

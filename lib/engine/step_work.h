@@ -1,12 +1,12 @@
 #pragma once
-// How much a step has to do, roughly, from the shapes of what it reads: threads are not worth waking
-// for little.
+// A rough estimate of the work of a step from the shapes of its inputs: waking threads does not pay
+// off for small steps.
 
 #include "lib/engine/run_state.h"
 
 namespace roundel::engine {
 
-// False if one thread does the step sooner than several could agree on how to share it.
+// False if a single thread is faster than several.
 bool WorthThreads(const Plan& plan, const Step& step, const RunState& state);
 
 }  // namespace roundel::engine

@@ -1,5 +1,5 @@
 #pragma once
-// From nodes to steps: which of them one fast kernel computes together.
+// Groups nodes into steps, each of which one fast kernel computes.
 
 #include <vector>
 
@@ -10,7 +10,7 @@ namespace roundel::engine {
 // Cuts plan->nodes into steps (units without kernels): in fast mode, chains that one kernel can
 // compute become one step. `fused` receives, by step, what the kernel has to compute.
 std::vector<Step> MakeSteps(const Plan& plan, bool fuse, std::vector<KernelSpec>* specs);
-// What a kernel for one node alone has to compute.
+// The spec of a kernel for a single node.
 KernelSpec SingleSpec(const Plan& plan, int node);
 
 }  // namespace roundel::engine

@@ -1,5 +1,5 @@
 #pragma once
-// What a further executor of the same model has to pack anew.
+// The memory of packed weights of another executor of the same model.
 
 #include <cstdint>
 
@@ -7,7 +7,7 @@
 
 namespace roundel::engine {
 
-// Bytes of the initializers of the graph and of those nested in it.
+// Bytes of the initializers of the graph and of its sub-graphs.
 int64_t WeightBytes(const graph::Graph& graph);
 
 }  // namespace roundel::engine

@@ -1,6 +1,6 @@
 #pragma once
-// Runs one model, or two side by side, over a data source and sums up what differs. Streams: memory
-// does not grow with the number of samples.
+// Runs one model, or two in parallel, over a data source and sums up the differences. Streaming:
+// memory does not depend on the number of samples.
 
 #include <string>
 #include <vector>
@@ -26,7 +26,7 @@ struct OutputResult {
   }
 };
 
-// Next-token figures of a language model: logits [batch, seq, vocab] against the token ids of the
+// Next-token metrics of a language model: logits [batch, seq, vocab] against the token ids of the
 // input; the first token of each row has no prediction. In nats, summed in double.
 struct TokenSums {
   int64_t tokens = 0;
@@ -52,8 +52,8 @@ struct Evaluation {
   TokenSums language;                 // options.perplexity
 };
 
-// `second` may be null. Its inputs and outputs are matched with the first's by name, or by position
-// where the counts agree and the names do not.
+// `second` may be null. Its inputs and outputs are matched with those of the first by name, or by
+// position if names differ and counts agree.
 Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, DataSource& data,
                             const EvaluateOptions& options = {});
 
@@ -61,11 +61,11 @@ struct Gate {
   double min_sqnr = 0;    // dB, of every output; 0 = off
   double max_drop = 100;  // percentage points of top-1; 100 = off
 };
-// kGate, saying by how much.
+// Errors: kGate, with the amount.
 Status CheckGate(const Gate& gate, const Evaluation& evaluation);
 
-// For each name of `wanted`: where it stands in `names`. By position if counts agree and some name
-// is missing; kModel, naming the first missing one, otherwise.
+// The index in `names` of each name of `wanted`. By position if a name is missing and counts agree.
+// Errors: kModel, with the first missing name, if counts differ.
 Result<std::vector<size_t>> MatchNames(const std::vector<std::string>& wanted,
                                        const std::vector<std::string>& names,
                                        const std::string& what);

@@ -9,12 +9,12 @@
 
 namespace roundel::eval {
 
-// Adds the predictions of tokens 1.. of each row. `ids` [batch, seq] are integers, `first` (and
-// `second`, if not null) float logits [batch, seq, vocab]. kData where they do not belong together.
+// Adds the predictions of tokens 1.. of each row. `ids` [batch, seq] are integers; `first` (and
+// `second`, if not null) are float logits [batch, seq, vocab]. Errors: kData if shapes differ.
 Status AddTokens(const Tensor& ids, const Tensor& first, const Tensor* second, TokenSums* sums);
 
-// The only input with integers [batch, seq], and the first output with floats [batch, seq, vocab];
-// kUsage if there are none.
+// The only input of integers [batch, seq], and the first output of floats [batch, seq, vocab].
+// Errors: kUsage if there are none.
 struct TokenSlots {
   size_t ids = 0, logits = 0;
 };

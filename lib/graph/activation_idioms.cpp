@@ -14,7 +14,7 @@ class Rewriter {
   Rewriter(Graph* graph, int64_t opset) : g_(*graph), opset_(opset) {}
 
   int64_t Run() {
-    std::vector<Node*> nodes;  // of now: nodes that become unread go at the end
+    std::vector<Node*> nodes;  // snapshot: unread nodes are removed at the end
     for (const NodePtr& node : g_.nodes()) nodes.push_back(node.get());
     int64_t count = 0;
     for (Node* node : nodes) {
@@ -46,7 +46,7 @@ class Rewriter {
     return value->ToFloat().data<float>()[0];
   }
 
-  // The node that makes `value` for one reader alone.
+  // The node that produces `value`, if it has exactly one reader.
   Node* Inner(const std::string& value, const char* op) const {
     Node* node = g_.Producer(value);
     return node && node->Is(op) && g_.OnlyConsumer(value) ? node : nullptr;

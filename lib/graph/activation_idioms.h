@@ -1,5 +1,5 @@
 #pragma once
-// Activations that exporters spell out. Targets have integer kernels for an operator, not for a chain.
+// Rewrites chains of nodes that are one activation function to one operator: targets quantize that.
 
 #include <cstdint>
 
@@ -7,14 +7,14 @@
 
 namespace roundel::graph {
 
-// In the model's graph and its sub-graphs, for constants of one element:
+// Rewrites in the model's graph and its sub-graphs, for constants of one element:
 //
 //   Max(x, a * x) with a <= 1, Where(x > 0, x, a * x), PRelu(x, a), Relu(x) - a * Relu(-x)
 //                                                                        LeakyRelu(x)
 //   Max(x, 0)                                                            Relu(x)
 //   Min(Relu(x), c), Max(Min(x, c), 0)                                   Clip(x, 0, c)
 //
-// Values between that something else reads, too, leave the chain as it is. Returns the number of chains.
+// A chain is kept if another node reads a value inside it. Returns the number of rewritten chains.
 int64_t RewriteActivationIdioms(Model* model);
 
 }  // namespace roundel::graph

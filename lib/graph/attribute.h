@@ -1,6 +1,6 @@
 #pragma once
-// A node attribute. Kinds follow ONNX AttributeProto; a kind this program does not know keeps its
-// bytes in `unknown` and is written back as it came.
+// A node attribute. Kinds follow ONNX AttributeProto. An attribute of an unknown kind keeps its
+// bytes in `unknown` and is written back unchanged.
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +14,7 @@ namespace roundel::graph {
 
 struct Graph;
 
-// A sub-graph (If, Loop, Scan). Shared, so that nodes are cheap to copy; Clone() in graph.h copies deep.
+// A sub-graph (If, Loop, Scan). Shared by copies of a node; Clone() in graph.h is deep.
 using GraphPtr = std::shared_ptr<Graph>;
 
 struct Attribute {

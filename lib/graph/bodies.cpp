@@ -29,13 +29,13 @@ class Renamer {
  private:
   using Renames = std::unordered_map<std::string, std::string>;
 
-  // `renames`: what values around the graph are called now, where that has changed.
+  // `renames`: new names of renamed values of the outer graphs.
   void Visit(Graph* graph, Renames renames, bool outermost) {
     std::unordered_set<std::string> local;
     const auto define = [&](const std::string& name) {
       if (name.empty() || !local.insert(name).second) return;
       std::string made = outermost ? name : Fresh(name);
-      renames.erase(name);  // of a value around that has the same name
+      renames.erase(name);  // of an outer value with the same name
       if (outermost) taken_.insert(name);
       if (made != name) renames[name] = std::move(made);
     };

@@ -1,6 +1,6 @@
 #pragma once
-// The bodies of If, Loop, Scan and SequenceMap laid out in the graph around them, so that whoever
-// looks for layers and values finds them all in one list of nodes, and the way back.
+// Flattens the bodies of If, Loop, Scan and SequenceMap into the graph around them, so that passes
+// find all layers and values in one list of nodes, and restores them.
 //
 //   y = If(c) {then: t = Relu(x)} {else: e = Neg(x)}
 //
@@ -8,8 +8,8 @@
 //
 //   t = Relu(x)    e = Neg(x)    y = If(c, t, e)
 //
-// and in front of a body with inputs stands a node roundel.body.BodyInputs, which makes them out of
-// what its node reads. Nothing runs such a graph.
+// A body with inputs gets a node roundel.body.BodyInputs in front of it, which produces them from
+// the inputs of the control-flow node. A flat graph cannot be run.
 
 #include <string>
 #include <unordered_map>
@@ -21,44 +21,44 @@
 namespace roundel::graph {
 
 inline constexpr const char* kBodyDomain = "roundel.body";  // of BodyInputs
-// Attributes of nodes in a flat graph: the scope that they belong to, and the names of those
-// attributes that stand for bodies.
+// Attributes of nodes in a flat graph: the scope of the node, and the names of its attributes that
+// hold bodies.
 inline constexpr const char* kScopeTag = "roundel.scope";
 inline constexpr const char* kBodiesTag = "roundel.bodies";
-inline constexpr const char* kEntryTag = "roundel.entry";  // of a BodyInputs that was made here
+inline constexpr const char* kEntryTag = "roundel.entry";  // on BodyInputs made by FlattenBodies
 
-// What a flat graph does not hold of its bodies.
+// The parts of bodies that a flat graph cannot hold.
 struct Bodies {
   struct Body {
     std::string name, doc_string, unknown;
     std::vector<ValueInfo> inputs, outputs;
     std::vector<Initializer> defaults;  // of inputs
-    int around = 0;                     // the scope of its node
-    bool repeats = false;               // a Loop's, a Scan's
+    int around = 0;                     // the scope of the control-flow node
+    bool repeats = false;               // body of a Loop or Scan
   };
   std::vector<Body> bodies;                    // of scopes 1, 2, ...; scope 0 is the model's graph
   std::unordered_map<std::string, int> homes;  // scope of each value
-  std::unordered_set<std::string> constants;   // those that are initializers
-  std::unordered_set<std::string> told;        // values whose value_info serves the flat graph only
+  std::unordered_set<std::string> constants;   // the values that are initializers
+  std::unordered_set<std::string> told;        // values with a value_info for the flat graph only
 };
 
-// Gives every value inside of bodies a name that no other value of the model has: bodies side by
-// side may use the same ones, and tables of values go by name. Names that are unique stay.
+// Gives every value inside bodies a name that is unique in the model. ONNX allows two bodies to use
+// the same names, but tables of values are keyed by name. Unique names are kept.
 void MakeNamesUnique(Model* model);
 
 bool HasBodies(const Graph& graph);
 
-// In place; names become unique first.
+// Works in place; calls MakeNamesUnique first.
 Bodies FlattenBodies(Model* model);
-// In place; nodes and initializers that have come into the flat graph go where they are read (or,
-// if they write a value of old, where that was). A new DequantizeLinear is written into every body
-// that reads it: runtimes fuse within one graph. Large constants of bodies that are equal become
-// one, unless somebody tells them apart by name.
+// Works in place. New nodes and initializers of the flat graph go to the scope that reads them; a
+// node that writes a former value goes to the scope of that value. A new DequantizeLinear is copied
+// to every body that reads it, because runtimes fuse within one graph. Equal large constants of
+// bodies are merged if `unite_constants`.
 void RestoreBodies(const Bodies& bodies, Model* model, bool unite_constants = true);
 
-// The flat graph, to look at: the model's own where there are no bodies.
+// The flat graph, read-only; the model's own graph if there are no bodies.
 std::shared_ptr<Graph> WithBodies(const Model& model);
-// Graph::Constant, also inside of bodies.
+// Graph::Constant, also inside bodies.
 const Tensor* ConstantInBodies(const Graph& graph, const std::string& name);
 
 }  // namespace roundel::graph

@@ -96,13 +96,13 @@ int BodyScopes::ScopeOf(const Node& node) const {
     if (const auto home = bodies_.homes.find(output);
         home != bodies_.homes.end() && !bodies_.constants.contains(output))
       return home->second;
-  // Once for all its readers, and not again in every round of a loop.
+  // Once for all its readers, not in every iteration of a loop.
   if (node.op_type == "QuantizeLinear" || node.op_type == "DynamicQuantizeLinear")
     return HomeOf(node.input(0));
   const int scope = CommonReader(node.outputs);
   if (scope == kUnknown) return HomeOf(node.output(0));
-  // A weight that no reader takes as codes is dequantized once, not in every round. (MatMul does:
-  // runtimes make MatMulNBits of it.)
+  // A weight that no reader fuses is dequantized once, not in every iteration. (MatMul fuses it:
+  // runtimes make it MatMulNBits.)
   const auto readers = reading_nodes_.find(node.output(0));
   const bool once = IsDequantizer(node) && flat_.FindInitializer(node.input(0)) &&
                     readers != reading_nodes_.end() &&

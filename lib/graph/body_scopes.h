@@ -1,5 +1,5 @@
 #pragma once
-// Which graph every node and constant of a flat graph (bodies.h) belongs to.
+// The scope of every node and constant of a flat graph (bodies.h).
 
 #include <map>
 #include <set>
@@ -15,27 +15,27 @@ namespace roundel::graph {
 // A scope is a graph: 0 the model's, i the body i - 1 of the Bodies.
 class BodyScopes {
  public:
-  // Both must outlive it.
+  // Requires: both outlive this object.
   BodyScopes(const Bodies& bodies, const Graph& flat);
 
   struct Placed {
     Node node;
     int scope;
   };
-  // All nodes in order, copies among them.
+  // All nodes in order, including copies.
   std::vector<Placed>& nodes() { return placed_; }
   int PlaceOf(const Initializer& initializer) const;
-  // What the nodes of `scope` call a value: they may read a copy.
+  // The name by which nodes of `scope` read a value: they may read a copy.
   std::string NameIn(int scope, const std::string& value) const;
   // The scopes that read a value; empty if nothing does.
   const std::set<int>& Readers(const std::string& value) const;
 
-  // A new DequantizeLinear; it may have taken the name of a constant.
+  // True for a new DequantizeLinear; its output may have the name of a former constant.
   bool IsDequantizer(const Node& node) const;
-  // The attributes of a node that stand for bodies, and how many inputs are its own.
+  // The attributes of a node that hold bodies, and the number of its own inputs.
   static std::vector<std::string> BodyAttributes(const Node& node);
   size_t OwnInputs(const Node& node, const std::vector<std::string>& bodies) const;
-  // `base` with a number behind it that makes it new.
+  // `base` with a number that makes it unique.
   std::string Fresh(const std::string& base);
 
  private:
@@ -43,19 +43,19 @@ class BodyScopes {
   int Depth(int scope) const;
   int Common(int a, int b) const;
   int CommonReader(const std::vector<std::string>& values) const;
-  // Where a value is made: a new one as deep inside as what it is made of.
+  // The scope that produces a value. A new value belongs to the innermost scope of its operands.
   int HomeOf(const std::string& value) const;
   void FindScopes();
-  // Whether a runtime fuses the DequantizeLinear into a reader, whose other operands are codes,
-  // too. (Weights beside floats are taken over where they stand in the graph of their codes; ONNX
-  // Runtime does not look for those outside.)
+  // Whether a runtime fuses the DequantizeLinear into a reader: its other operands are codes,
+  // too. (ONNX Runtime fuses weights with float operands only if their codes are in the same
+  // graph.)
   bool ReadBesideCodes(const Node& node) const;
   bool HasCodes(const Node& reader) const;
-  // Around all loops that `scope` lies in.
+  // The scope around all loops that contain `scope`.
   int OutOfLoops(int scope) const;
   int ScopeOf(const Node& node) const;
   void Place(Node node, int scope);
-  // One for each scope that reads it; the first keeps the name.
+  // Adds a copy for each scope that reads the node; the first copy keeps the name.
   void AddCopies(const Node& node);
   const Bodies::Body& BodyOf(int scope) const {
     return bodies_.bodies[static_cast<size_t>(scope - 1)];
@@ -68,11 +68,11 @@ class BodyScopes {
   std::unordered_map<std::string, std::set<int>> readers_;
   std::vector<Placed> placed_;
   std::map<std::pair<int, std::string>, std::string> copies_;  // by scope and value
-  std::unordered_set<std::string> names_;                      // all, once Fresh was asked
+  std::unordered_set<std::string> names_;                      // filled by Fresh
 };
 
-// What bodies have equal: large constants, and new DequantizeLinear nodes of equal constants. By
-// value, which other takes its place.
+// Equal large constants of bodies, and new DequantizeLinear nodes of equal constants. Maps each
+// value to the value that replaces it.
 std::unordered_map<std::string, std::string> FindEqual(const BodyScopes& scopes, const Graph& flat);
 
 }  // namespace roundel::graph

@@ -12,17 +12,17 @@
 namespace roundel::graph {
 namespace {
 
-// Where the channels of a group lie, as its members need it. A matrix has them on axis 1 and last.
+// The channel axis that the members of a group require. In a matrix axis 1 is also the last.
 struct AxisNeed {
   bool second = false;  // axis 1: convolutions, pooling
   bool last = false;    // MatMul of more than two axes
   bool flattens = false;
 };
 
-// How an operator treats a group.
+// The effect of an operator on a group.
 enum class Passage {
   kBlocks,
-  kElementwise,  // whatever axis the channels are on
+  kElementwise,  // channels on any axis
   kSpatial,      // channels must be on axis 1
   kFlattens,     // the same, and merges spatial positions into channels
   kClip,
@@ -49,7 +49,7 @@ bool PadsSpatialZeros(const Graph& graph, const Node& node, int64_t opset) {
          (pad->mode != "constant" || pad->value == 0);
 }
 
-// Resize and Upsample with constant scales that leave samples and channels alone.
+// Resize and Upsample with constant scales that do not scale samples and channels.
 bool ResizesSpatially(const Graph& graph, const Node& node, int64_t opset) {
   if (node.String("coordinate_transformation_mode", "") == "tf_crop_and_resize") return false;
   if (node.FindAttribute("axes")) return false;
@@ -126,7 +126,7 @@ OpPassage PassageOf(const Graph& graph, const Node& node, int64_t opset) {
   return {};
 }
 
-// Union-find over values; each root collects what touches its set.
+// Union-find over values; each root collects the nodes that read or write its set.
 class GroupBuilder {
  public:
   GroupBuilder(const Graph& graph, int64_t opset, const ChannelGroupOptions& options)
@@ -270,7 +270,7 @@ class GroupBuilder {
     order_.push_back(Id(layer.output()));
   }
 
-  // Checks what could not be checked value by value.
+  // The checks that concern a whole set.
   void Finish(Set* set) const {
     ChannelGroup& group = set->group;
     const auto block = [&](const std::string& why) {

@@ -1,11 +1,11 @@
 #pragma once
-// Which values of a graph can be scaled channel by channel without changing what the graph
-// computes.
+// Groups of values that can be scaled channel by channel without changing the result of the
+// graph.
 //
-// Between a layer that produces channels and the layers that consume them stand operators f with
+// The operators f between a layer that produces channels and the layers that consume them satisfy
 // f(s x) = s f(x) for s > 0: Relu, pooling, residual Add ... All values that such operators connect
 // form a group. Dividing the producers' output channels by s and multiplying the consumers' input
-// channels by s is exact if the group is closed: nothing else writes or reads it.
+// channels by s is exact if the group is closed: no other node writes or reads it.
 
 #include <cstdint>
 #include <string>
@@ -18,19 +18,19 @@ namespace roundel::graph {
 
 struct ChannelConsumer {
   WeightedLayer layer;
-  int64_t repeat = 1;  // its inputs per channel: more than 1 behind a Flatten
+  int64_t repeat = 1;  // inputs per channel: more than 1 behind a Flatten
 };
 
 struct ChannelGroup {
   int64_t channels = 0;
   std::vector<WeightedLayer> producers;
   std::vector<ChannelConsumer> consumers;
-  // Clip(0, high) nodes: not homogeneous, but Relu with Min(x, high / s) behind it is the same.
+  // Clip(0, high) nodes: not homogeneous, but equal to Relu followed by Min(x, high / s).
   std::vector<Node*> clips;
   // Min(x, constant): the constant must be divided by s too. It holds one value, or one per channel
   // (shape [1, C, 1, ..]).
   std::vector<Node*> bounds;
-  // Why the group is not closed; "" if it can be scaled.
+  // The reason why the group is not closed; "" if it can be scaled.
   std::string blocked;
 };
 

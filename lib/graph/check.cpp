@@ -13,8 +13,8 @@ namespace {
 // Levels of sub-graphs, and of functions that call functions. Everything that walks a model
 // recurses along them; protobuf itself stops at 100 nested messages, three of which make one level.
 constexpr int kMaxDepth = 64;
-// Nodes after inlining every function call: thirty functions that each call the next one twice
-// would otherwise stand for a billion.
+// Limit on nodes after inlining all calls: thirty functions that each call the next one twice would
+// expand to a billion nodes.
 constexpr int64_t kMaxInlinedNodes = 10'000'000;
 
 // Names that a graph or function defines, and those around it.
@@ -136,7 +136,7 @@ Status CheckFunction(Function* function) {
   return SortFunction(function);
 }
 
-// Finds functions that call themselves, and counts nodes after inlining.
+// Finds recursive functions, and counts nodes after inlining.
 class CallGraph {
  public:
   explicit CallGraph(const Model& model) : model_(model) {

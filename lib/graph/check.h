@@ -1,15 +1,15 @@
 #pragma once
-// Structural validity, checked once after reading and after every pass.
+// Structural validity, checked after reading and after every pass.
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 
 namespace roundel::graph {
 
-// kModel, naming the culprit: a value produced twice, a node input that nothing produces (missing
-// initializer), a cycle, a duplicate node name is allowed, a duplicate initializer or input name is
-// not, an output that nothing produces, a negative dimension; sub-graphs and functions included.
-// Nodes out of order are sorted first (that is legal only in memory).
+// Errors: kModel, with the name, for a value that is produced twice, a node input or graph output
+// that nothing produces (missing initializer), a cycle, a duplicate initializer or input name, a
+// negative dimension; also in sub-graphs and functions. Duplicate node names are allowed. Nodes out
+// of order, which are legal only in memory, are sorted first.
 Status CheckModel(Model* model);
 
 }  // namespace roundel::graph

@@ -1,5 +1,5 @@
 #pragma once
-// Constant nodes, which stand for initializers.
+// Conversion of Constant nodes to initializers.
 
 #include <optional>
 #include <set>
@@ -9,13 +9,13 @@
 
 namespace roundel::graph {
 
-// What a Constant node gives, whichever attribute says it; nullopt for a sparse tensor, and for any
-// other node.
+// The value of a Constant node, from any of its attributes; nullopt for a sparse tensor and for
+// other nodes.
 std::optional<Tensor> ConstantNodeValue(const Node& node);
 
-// Constant nodes of `graph` and its sub-graphs become initializers. Of a node that is an output of its
-// graph only the readers are moved: outputs keep their producers. `names`: all names of the model.
-// Returns how many values became initializers.
+// Converts Constant nodes of `graph` and its sub-graphs to initializers. A node that produces a
+// graph output stays; its readers read a new initializer. `names`: all names of the model. Returns
+// the number of new initializers.
 int64_t MakeConstantNodesInitializers(Graph* graph, std::set<std::string>* names);
 
 // `base`, or `base_1`, ...: not in `names`, to which it is added.

@@ -1,4 +1,4 @@
-// Constants that several bodies have alike.
+// Equal constants of several bodies.
 
 #include <map>
 
@@ -20,9 +20,9 @@ class EqualFinder {
   }
 
  private:
-  // Only those are read that a body might share: of one type and shape, one of them read in a body.
+  // Compares only candidates: constants of equal type and shape, one of them read in a body.
   void FindConstants() {
-    constexpr int64_t kLarge = 1024;  // bytes; two of smaller ones do not matter
+    constexpr int64_t kLarge = 1024;  // bytes; smaller duplicates do not matter
     std::map<std::string, std::vector<const Initializer*>> alike;
     for (const Initializer& initializer : flat_.initializers()) {
       const Tensor& value = initializer.value;
@@ -72,7 +72,7 @@ class EqualFinder {
     return StrCat("|", DTypeName(value.dtype()), ShapeString(value.shape()), hasher.Hex());
   }
 
-  // The same key alone might be chance.
+  // Equal keys may be a collision.
   bool Same(const std::string& a, const std::string& b) const {
     if (const Tensor* value = flat_.FindInitializer(a)) return *value == *flat_.FindInitializer(b);
     const Node &x = *flat_.Producer(a), &y = *flat_.Producer(b);

@@ -1,13 +1,13 @@
 #pragma once
-// Operators whose attributes became inputs at some opset. A node in the form of another opset than
-// its own is invalid: a bound or an axis that stands where nobody looks would silently not count.
+// Operators with attributes that became inputs at some opset. A node in the form of another opset
+// than the model's is invalid: a bound or an axis in the wrong place would silently be ignored.
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
 
 namespace roundel::graph {
 
-// kModel, naming the node, for the first such node of the graph, its sub-graphs, or a function.
+// Errors: kModel, naming the first such node of the graph, its sub-graphs or a function.
 Status CheckForms(const Model& model);
 
 }  // namespace roundel::graph

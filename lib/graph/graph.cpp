@@ -215,12 +215,12 @@ void Graph::RemoveNodes(const std::function<bool(const Node&)>& should_remove) {
 namespace {
 using Waiters = std::unordered_map<const Node*, std::vector<Node*>>;  // producer -> readers
 
-// A node that waits may only lie behind a cycle; following what it waits for ends inside of one.
+// A blocked node may only depend on a cycle; following its missing inputs ends inside the cycle.
 const Node* NodeOfCycle(const std::vector<NodePtr>& nodes, const Waiters& waiters,
                         const std::unordered_map<const Node*, int>& missing) {
   std::unordered_map<const Node*, const Node*> waits_for;
   const Node* node = nullptr;
-  for (const NodePtr& stuck : nodes) {  // in file order: the same node is named every time
+  for (const NodePtr& stuck : nodes) {  // in file order: the error names a deterministic node
     if (missing.at(stuck.get()) == 0) continue;
     if (node == nullptr) node = stuck.get();
     const auto readers = waiters.find(stuck.get());

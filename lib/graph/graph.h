@@ -1,6 +1,6 @@
 #pragma once
-// The model in memory: plain structs that passes read and change. Values are identified by name, as
-// in ONNX; producers and consumers are looked up through an index that the Graph keeps in step.
+// The model in memory: plain structs that passes read and edit. Values are identified by name, as
+// in ONNX. The Graph maintains an index of producers and consumers.
 
 #include <cstdint>
 #include <functional>
@@ -32,13 +32,13 @@ struct Node {
   }
   const std::string& input(size_t i) const;   // "" past the end
   const std::string& output(size_t i) const;  // "" past the end
-  // What recipes and names of new nodes know it by: its name, or the first output of one without.
+  // The name that recipes and new nodes use: the node's name, or its first output if it has none.
   const std::string& NameOrOutput() const { return name.empty() ? output(0) : name; }
   // The node's name, or "Conv producing 'y'": for messages.
   std::string DisplayName() const;
 
   const Attribute* FindAttribute(const std::string& name) const;
-  // Typed reads with a default; a default also where the kind differs.
+  // Typed reads with a default, which is also returned if the attribute has another kind.
   int64_t Int(const std::string& name, int64_t fallback) const;
   float Float(const std::string& name, float fallback) const;
   std::string String(const std::string& name, const std::string& fallback) const;
@@ -50,7 +50,7 @@ struct Node {
 };
 using NodePtr = std::unique_ptr<Node>;
 
-// A dimension: a number, a symbol ("batch"), or nothing known.
+// A dimension: a number, a symbol ("batch"), or unknown.
 struct Dim {
   std::optional<int64_t> value;
   std::string symbol;
@@ -59,8 +59,8 @@ struct Dim {
 
 struct ValueInfo {
   std::string name;
-  DType dtype = DType::kUndefined;        // kUndefined: not a tensor, or not known
-  std::optional<std::vector<Dim>> shape;  // nullopt: rank not known
+  DType dtype = DType::kUndefined;        // kUndefined: not a tensor, or unknown
+  std::optional<std::vector<Dim>> shape;  // nullopt: unknown rank
   std::string doc_string;
   // For types other than plain tensors (sequence, optional, map): the serialised TypeProto, which
   // then holds the whole type. For plain tensors: fields that this struct does not model.
@@ -98,7 +98,7 @@ struct Graph {
   Node* InsertAfter(const Node* place, Node node);
   void RemoveNode(const Node* node);  // its outputs lose their producer
   void RemoveNodes(const std::function<bool(const Node&)>& should_remove);
-  // All nodes at once, for whoever makes a new list of them.
+  // Takes all nodes out, for callers that build a new list.
   std::vector<NodePtr> TakeNodes();
   void SetNodes(std::vector<NodePtr> nodes);
   // Stable topological order; an error names one node of a cycle.
@@ -125,14 +125,14 @@ struct Graph {
   Node* OnlyConsumer(const std::string& value) const;
   void SetInput(Node* node, size_t index, const std::string& value);  // grows the list if needed
   void SetOutput(Node* node, size_t index, const std::string& value);
-  // Every node that reads `from` reads `to` instead (graph outputs keep their names).
+  // Makes every node that reads `from` read `to` instead. Graph outputs keep their names.
   void ReplaceUses(const std::string& from, const std::string& to);
-  // `base`, or `base_1`, ...: a value and node name that nothing in the model's main graph has.
+  // `base`, or `base_1`, ...: a value and node name that is unused in the model's main graph.
   std::string FreshName(const std::string& base) const;
 
-  // Queries build the index of values when they need it; once it is there, several threads may ask.
+  // Builds the index of values, as the first query does. After that queries are thread-safe.
   void BuildIndex() const { index(); }
-  // Call after changing node inputs or outputs by hand.
+  // Must be called after a direct change of node inputs or outputs.
   void InvalidateIndex() { index_.reset(); }
 
  private:
@@ -149,7 +149,7 @@ struct Graph {
 struct Function {
   std::string name, domain, doc_string, unknown;
   std::vector<std::string> inputs, outputs, attributes;  // attributes: names without a default
-  std::vector<Attribute> defaults;  // attributes that a call may leave out, with their values
+  std::vector<Attribute> defaults;  // attributes that a call may omit, with their values
   std::vector<std::pair<std::string, int64_t>> opset_imports;
   std::vector<NodePtr> nodes;
 };
@@ -169,7 +169,7 @@ struct Model {
   void SetMetadata(const std::string& key, const std::string& value);
 };
 
-// Deep copies; tensors stay shared until written to.
+// Deep copies; tensors are shared until written to.
 Node Clone(const Node& node);
 std::shared_ptr<Graph> Clone(const Graph& graph);
 Model Clone(const Model& model);
@@ -180,7 +180,7 @@ void ForEachSubgraph(const Node& node, const std::function<void(Graph&)>& f);
 // The same for every sub-graph whose graph may be replaced.
 void ForEachSubgraphPtr(Node* node, const std::function<void(GraphPtr&)>& f);
 
-// Every name of a value or node in `graph` and its sub-graphs.
+// Adds every name of a value or node in `graph` and its sub-graphs.
 void CollectNames(const Graph& graph, std::set<std::string>* names);
 
 // The names that the sub-graphs of `node` read from the graphs around them, at any depth; sorted.

@@ -71,7 +71,7 @@ void RenameNode(const Rename& rename, Names* names, Node* node) {
   ForEachSubgraph(*node, [&](Graph& sub) { RenameSubgraph(rename, *names, &sub); });
 }
 
-// `names` is a copy: what the sub-graph defines is not seen outside.
+// `names` is a copy: names that the sub-graph defines are not visible outside.
 void RenameSubgraph(const Rename& rename, Names names, Graph* graph) {
   std::set<std::string> defined;
   for (const ValueInfo& input : graph->inputs) defined.insert(input.name);
@@ -99,7 +99,7 @@ Result<std::vector<Node>> ExpandCall(const Node& call, const Function& function,
                                      const Rename& rename) {
   Names names = {{"", ""}};
   for (size_t i = 0; i < function.inputs.size(); ++i) names[function.inputs[i]] = call.input(i);
-  std::vector<Node> copies;  // of outputs that the body does not make under a name of their own
+  std::vector<Node> copies;  // of outputs without a separate name in the body
   for (size_t i = 0; i < function.outputs.size(); ++i) {
     const std::string& output = call.output(i);
     if (output.empty()) continue;
@@ -167,7 +167,7 @@ class Inliner {
   int64_t count_ = 0;
 };
 
-// What the functions import: the versions of ai.onnx meet, others are added.
+// Merges the imports of the functions: one version of ai.onnx, other domains are added.
 Status MergeImports(Model* model) {
   int64_t newest = model->Opset();
   for (const Function& function : model->functions)

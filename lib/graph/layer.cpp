@@ -183,7 +183,7 @@ void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& va
   const Tensor* old = BiasTensor(*graph, *layer);
   if (!old && std::all_of(values.begin(), values.end(), [](double v) { return v == 0; })) return;
   Shape shape = {layer->out_channels()};
-  if (old && old->rank() > 1) {  // keeps its rank: it may be what makes the result that rank
+  if (old && old->rank() > 1) {  // keeps its rank, which may determine that of the result
     shape = old->shape();
     shape.back() = layer->out_channels();
   }
@@ -258,7 +258,7 @@ void ReplaceConstant(Graph* graph, Node* node, size_t index, Tensor value) {
     graph->SetInitializer(name, std::move(value));
     return;
   }
-  // No node is added or removed here: callers walk over the nodes.
+  // Must not add or remove nodes: callers iterate over them.
   Node* constant = graph->Producer(name);
   if (constant && constant->Is("Constant") && graph->Uses(name).size() == 1 &&
       !graph->IsOutput(name)) {

@@ -1,7 +1,7 @@
 #pragma once
-// One view on every operator that multiplies by a constant weight: Conv, ConvTranspose, Gemm, and
-// MatMul (with the Add of a constant bias behind it), so that passes speak of output and input
-// channels and not of memory layouts. Arithmetic is in double; tensors keep their types.
+// A common view of the operators that multiply by a constant weight: Conv, ConvTranspose, Gemm, and
+// MatMul (with the Add of a constant bias behind it). Passes work on output and input channels
+// instead of memory layouts. Arithmetic is in double; tensors keep their types.
 
 #include <cstdint>
 #include <optional>
@@ -18,15 +18,15 @@ struct WeightedLayer {
   // The weight is [groups][out][in][kernel] in memory, or [groups][in][out][kernel] if !out_major.
   int64_t groups = 1, out_per_group = 0, in_per_group = 0, kernel = 1;
   bool out_major = true;
-  // Of MatchMatrixProduct alone: where the weight stands, and how many matrices it is made of, one below the
-  // other in memory; in_per_group counts the inputs of all of them.
+  // Only set by MatchMatrixProduct: the input index of the weight, and the number of its matrices,
+  // which are stacked in memory; in_per_group counts the inputs of all of them.
   size_t weight_index = 1;
   int64_t stack = 1;
   double weight_factor = 1;  // Gemm's alpha: the layer computes with weight_factor * weight
 
   int64_t out_channels() const { return groups * out_per_group; }
   int64_t in_channels() const { return groups * in_per_group; }
-  // Place in the weight tensor; o and i count within the group g.
+  // Index into the weight tensor; o and i count within group g.
   int64_t Index(int64_t g, int64_t o, int64_t i, int64_t k) const {
     const int64_t row = out_major ? (g * out_per_group + o) * in_per_group + i
                                   : (g * in_per_group + i) * out_per_group + o;
@@ -38,38 +38,38 @@ struct WeightedLayer {
   bool depthwise() const { return groups > 1 && in_per_group == 1 && out_per_group == 1; }
 };
 
-// The layer whose weighted node is `node`; nullopt, with the reason in `why`, if it is none (weight
-// or bias not constant, transposed input, shapes that do not fit).
+// The layer of `node`; nullopt, with the reason in `why`, if the node is no layer (weight or bias
+// not constant, transposed input, shapes that do not fit).
 std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::string* why);
-// What MatchLayer takes, and MatMuls whose constant is a matrix on the left or a stack of matrices on the
-// right. The output's last axis is not the channels of the former, and the latter multiply other inputs
-// with each matrix: passes that move channels or biases from layer to layer have no use for them.
+// As MatchLayer, and also MatMuls with a constant matrix on the left or a constant stack of
+// matrices on the right. Passes that move channels or biases between layers cannot use these: the
+// channels of the former are not the last axis, and each matrix of the latter has other inputs.
 std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, std::string* why);
 // The layer whose output() is `value`: its weighted node, or the Add behind a MatMul.
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why);
 bool IsLayerOp(const Node& node);
-// Which input of a layer is its weight: 1, but 0 for a MatMul whose left side alone is constant. The
-// other one of the two is the data.
+// The input index of a layer's weight: 1, or 0 for a MatMul with only the left operand constant.
+// The other one of the two inputs is the data.
 size_t WeightIndex(const Graph& graph, const Node& layer);
-// Channels on axis 1, whatever the rank; else Gemm or MatMul, channels on the last axis.
+// True: channels on axis 1, for any rank. False: Gemm or MatMul, channels on the last axis.
 bool IsConvolution(const WeightedLayer& layer);
 
 std::vector<double> ReadWeight(const Graph& graph, const WeightedLayer& layer);
-// One value per output channel as it is added (Gemm's beta applied); zeros if there is no bias.
+// One value per output channel, including Gemm's beta; zeros if there is no bias.
 std::vector<double> ReadBias(const Graph& graph, const WeightedLayer& layer);
 
-// False, and nothing changed, if a value does not fit the weight's type (float16 ends at 65504).
+// False if a value does not fit the weight's type (the float16 maximum is 65504).
 bool FitsWeightType(const Graph& graph, const WeightedLayer& layer,
                     const std::vector<double>& values);
-// Written in the type of the weight, under a fresh name if something else reads the old constant.
+// Writes the weight in its type, under a fresh name if another node reads the old constant.
 void WriteWeight(Graph* graph, const WeightedLayer& layer, const std::vector<double>& values);
-// Makes the bias if there is none and a value is not zero; a MatMul gets an Add whose result keeps
-// the MatMul's output name.
+// Writes the bias. Creates one if there is none and a value is not zero; a MatMul gets an Add that
+// takes over its output name.
 void WriteBias(Graph* graph, WeightedLayer* layer, const std::vector<double>& values);
 
-// Whether an added constant per input channel reaches every output position alike, so that it can
-// move into the bias: no zero padding, and no output of a ConvTranspose that sees fewer taps.
+// Whether a constant added to an input channel shifts every output position equally, so that it can
+// move into the bias: no zero padding, and all outputs of a ConvTranspose have the same taps.
 bool InputShiftIsUniform(const WeightedLayer& layer);
 
 // ---- constants
@@ -77,9 +77,9 @@ bool InputShiftIsUniform(const WeightedLayer& layer);
 std::vector<double> ToDoubles(const Tensor& tensor);  // any floating type
 Tensor FromDoubles(const std::vector<double>& values, DType type, const Shape& shape);
 bool AllFinite(const std::vector<double>& values);
-// Makes `value` the constant behind input `index` of `node`; others that read the old one keep it.
+// Makes `value` the constant of input `index` of `node`; other readers keep the old constant.
 void ReplaceConstant(Graph* graph, Node* node, size_t index, Tensor value);
-// Removes `node` and the constants that nothing reads after that.
+// Removes `node` and the constants that no node reads after that.
 void RemoveNodeAndConstants(Graph* graph, const Node* node);
 
 }  // namespace roundel::graph

@@ -1,5 +1,5 @@
 #pragma once
-// Questions that passes ask about the surroundings of a node.
+// Queries about a node and its neighbours, for passes.
 
 #include <cstdint>
 #include <optional>
@@ -10,12 +10,12 @@
 
 namespace roundel::graph {
 
-// What the model declares about a value (input, output or value_info); nullptr if nothing.
+// The declaration of a value (input, output or value_info); nullptr if there is none.
 const ValueInfo* FindValueInfo(const Graph& graph, const std::string& value);
-// Drops what is declared about a value that no longer exists.
+// Removes the declaration of a value that no longer exists.
 void ForgetValue(Graph* graph, const std::string& value);
 
-// The number of axes of a value as far as declarations and the nodes that produce it tell.
+// The rank of a value, from declarations and producing nodes; nullopt if unknown.
 std::optional<int64_t> RankOf(const Graph& graph, const std::string& value);
 // Its shape if every dimension is declared.
 std::optional<Shape> StaticShapeOf(const Graph& graph, const std::string& value);
@@ -28,20 +28,20 @@ struct ConstantOperand {
 };
 std::optional<ConstantOperand> FindConstantOperand(const Graph& graph, const Node& node);
 
-// A Pad node in any version, with constant amounts.
+// A Pad node of any opset, with constant amounts.
 struct PadFacts {
   std::string mode;
   double value = 0;
-  // Per axis, of the first `begin.size()` axes unless `axes` says which; never both non-empty
-  // amounts for an axis that is not listed.
+  // Amounts per axis, for the first `begin.size()` axes, or for those in `axes` if that is not
+  // empty. Axes that are not listed are not padded.
   std::vector<int64_t> axes, begin, end;
   bool PadsAxis(int64_t axis) const;
 };
 std::optional<PadFacts> ReadPad(const Graph& graph, const Node& node, int64_t opset);
-// Sets the constant that a Pad in constant mode fills in.
+// Sets the fill value of a Pad in constant mode.
 void SetPadValue(Graph* graph, Node* node, int64_t opset, DType type, double value);
 
-// Lower and upper bound of a Clip in any version; infinite where left out. nullopt if not constant.
+// Lower and upper bound of a Clip of any opset; infinite if absent. nullopt if not constant.
 struct ClipBounds {
   double low, high;
 };
@@ -54,7 +54,7 @@ std::optional<std::vector<int64_t>> ReadAxes(const Graph& graph, const Node& nod
 // True if the axes of a reduction or Squeeze are given and all spatial (2 and above).
 bool HasOnlySpatialAxes(const Graph& graph, const Node& node);
 
-// The operands of Min(x, constant) if the constant is one number or lies along axis 1 of x.
+// The operands of Min(x, constant) if the constant is one number or varies along axis 1 of x.
 std::optional<ConstantOperand> FindChannelBound(const Graph& graph, const Node& node);
 // One value per channel in the shape [1, C, 1, ..] that broadcasts against `value`, whose rank is
 // known.
@@ -62,7 +62,7 @@ Tensor ChannelConstant(const Graph& graph, const std::string& value, DType type,
                        const std::vector<double>& values);
 
 // True if the node only merges spatial axes into channels, [N, C, s...] -> [N, C * prod(s)]:
-// Flatten with axis 1, and a Reshape that provably does the same.
+// Flatten with axis 1, or a Reshape that provably has the same effect.
 bool FlattensToChannels(const Graph& graph, const Node& node);
 
 }  // namespace roundel::graph

@@ -44,7 +44,7 @@ Status RaiseNode(OpsetRewriter& rewriter, Node* node, int64_t version) {
 }
 
 Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
-  std::vector<Node*> nodes;  // of now: what an adapter adds is of the new version already
+  std::vector<Node*> nodes;  // snapshot: nodes that adapters add have the new version
   for (const NodePtr& node : rewriter.graph().nodes()) nodes.push_back(node.get());
   for (Node* node : nodes) {
     Status status;
@@ -59,7 +59,7 @@ Status RaiseGraph(OpsetRewriter& rewriter, int64_t version) {
 }
 
 Status RaiseFunction(Function* function, int64_t from, int64_t to) {
-  // Adapters work on graphs, so the body becomes one for the while.
+  // Adapters work on graphs, so that the body temporarily becomes one.
   Model holder;
   Graph& body = *holder.graph;
   for (const std::string& input : function->inputs) body.inputs.push_back({.name = input});
@@ -136,7 +136,7 @@ void FlattenSoftmaxes(Model* model) {
   if (model->Opset() == 0 || model->Opset() >= 13) return;
   std::set<std::string> names;
   CollectNames(*model->graph, &names);
-  const OpsetRewriter::Types types;  // which Softmax does not ask for
+  const OpsetRewriter::Types types;  // not needed for Softmax
   OpsetRewriter rewriter(model->graph.get(), &names, types, false);
   FlattenSoftmaxesIn(rewriter);
 }

@@ -14,7 +14,7 @@ Tensor Int64s(const std::vector<int64_t>& values) {
   return Tensor::FromVector<int64_t>({static_cast<int64_t>(values.size())}, values);
 }
 
-// A scalar for input `index`, in the type of the data it goes with.
+// A scalar for input `index`, in the type of the data.
 Status SetFloatInput(OpsetRewriter& rewriter, Node* node, size_t index, const std::string& what,
                      float value) {
   const DType type = rewriter.Type(node->input(0));
@@ -41,7 +41,7 @@ Status SplitTo13(OpsetRewriter& rewriter, Node* node) {
   return OkStatus();
 }
 
-// Equal parts were implied by the number of outputs; now it is said.
+// Equal parts were implied by the number of outputs; now they are explicit.
 Status SplitTo18(OpsetRewriter&, Node* node) {
   if (node->input(1).empty())
     node->SetAttribute("num_outputs", static_cast<int64_t>(node->outputs.size()));
@@ -74,7 +74,7 @@ Status PadTo11(OpsetRewriter& rewriter, Node* node) {
   return value == 0 ? OkStatus() : SetFloatInput(rewriter, node, 2, "value", value);
 }
 
-// Bounds that no finite number exceeds are left out: that is what the old defaults were.
+// Infinite bounds, which the old defaults were, are omitted.
 Status ClipTo11(OpsetRewriter& rewriter, Node* node) {
   constexpr float kLargest = std::numeric_limits<float>::max();
   const float low = node->Float("min", -kLargest), high = node->Float("max", kLargest);

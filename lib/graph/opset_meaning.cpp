@@ -1,5 +1,5 @@
-// Operators whose meaning changed between opsets: Softmax and its kin, Upsample and Resize,
-// GroupNormalization.
+// Operators with a changed meaning between opsets: Softmax, LogSoftmax, Hardmax, Upsample, Resize
+// and GroupNormalization.
 
 #include <algorithm>
 
@@ -38,7 +38,7 @@ std::optional<int> Direction(const OpsetRewriter& rewriter, const std::string& s
 //
 //   Softmax(x)   becomes   Reshape(Softmax(Flatten(x)), Shape(x))    unless the two agree
 //
-// The result means the same before 13 and after: it is over the last axis of two.
+// The result has the same meaning before and after 13: softmax over the last of two axes.
 bool FlattenSoftmax(OpsetRewriter& rewriter, Node* node) {
   Graph& graph = rewriter.graph();
   const int64_t axis = node->Int("axis", 1);
@@ -122,7 +122,7 @@ Status ResizeTo13(OpsetRewriter& rewriter, Node* node) {
   }
   if (node->String("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn")
     return OkStatus();
-  // x = (y + 1/2) / scale exists no more. floor(x) is half_pixel's x' = x - 1/2 rounded half up.
+  // x = (y + 1/2) / scale no longer exists. floor(x) is half_pixel's x' = x - 1/2 rounded half up.
   if (node->String("mode", "nearest") != "nearest" ||
       node->String("nearest_mode", "round_prefer_floor") != "floor")
     return ModelError("tf_half_pixel_for_nn exists no more for this rounding");

@@ -1,5 +1,5 @@
 #pragma once
-// What the opset adapters share; private to lib/graph/opset*.cpp.
+// Functions shared by the opset adapters; private to lib/graph/opset*.cpp.
 
 #include <set>
 #include <string>
@@ -12,15 +12,15 @@
 namespace roundel::graph {
 
 // Edits one graph: the main graph, a sub-graph, or the body of a function (which has no
-// initializers, so that its constants become Constant nodes).
+// initializers: its constants become Constant nodes).
 class OpsetRewriter {
  public:
   using Types = std::unordered_map<std::string, DType>;
 
-  // `names` and `types` are those of the whole model, as it was given; both outlive the rewriter.
+  // `names` and `types` are those of the whole original model. Requires: both outlive the rewriter.
   OpsetRewriter(Graph* graph, std::set<std::string>* names, const Types& types, bool is_function)
       : graph_(*graph), names_(*names), types_(types), is_function_(is_function) {}
-  // Of a sub-graph of what `outer` edits.
+  // For a sub-graph of the graph that `outer` edits.
   OpsetRewriter(Graph* graph, const OpsetRewriter& outer)
       : graph_(*graph),
         outer_(&outer),
@@ -31,21 +31,21 @@ class OpsetRewriter {
   Graph& graph() { return graph_; }
   bool is_function() const { return is_function_; }
 
-  // A name that nothing in the whole model has: sub-graphs must not hide names of outer graphs.
+  // A name that is unused in the whole model: sub-graphs must not hide names of outer graphs.
   std::string FreshName(const std::string& base);
-  // Sets input `index` of `node` to a new constant; inputs that were missing in between are left
-  // out.
+  // Sets input `index` of `node` to a new constant; missing inputs before it become
+  // "".
   void SetConstantInput(Node* node, size_t index, const std::string& what, Tensor value);
-  // Takes the attribute `name`, a list of integers, off `node`.
+  // Removes the attribute `name`, a list of integers, from `node` and returns it.
   std::vector<int64_t> TakeInts(Node* node, const std::string& name);
 
-  // As far as this graph and the outer ones tell.
+  // From this graph and the outer ones; nullopt if unknown.
   std::optional<int64_t> Rank(const std::string& value) const;
   std::optional<Shape> StaticShape(const std::string& value) const;
   const Tensor* Constant(const std::string& value) const;
-  // The same, and what a graph input has where callers do not feed it.
+  // The same, and the default of a graph input.
   const Tensor* Default(const std::string& value) const;
-  DType Type(const std::string& value) const;  // kUndefined if not known
+  DType Type(const std::string& value) const;  // kUndefined if unknown
   // True if some node or the graph's outputs read the value.
   bool IsRead(const std::string& value) const;
 
@@ -57,8 +57,8 @@ class OpsetRewriter {
   bool is_function_;
 };
 
-// Rewrites one node from opset version-1 to `version`; the message of an error says what is in the
-// way.
+// Rewrites one node from opset version-1 to `version`. Error messages state the
+// obstacle.
 struct OpsetAdapter {
   int64_t version;
   const char* op_type;
@@ -67,14 +67,14 @@ struct OpsetAdapter {
   Status (*adapt)(OpsetRewriter& rewriter, Node* node);
 };
 
-// Every change of meaning or signature between opset 7 and kNewestOpset; versions of an operator
-// that are not listed only admit more types or more options, and old nodes are valid under them as
-// they are.
+// Every change of meaning or signature between opset 7 and kNewestOpset. Versions that
+// are not listed only allow more types or options, so that old nodes are valid under
+// them.
 const std::vector<OpsetAdapter>& OpsetAdapters();
 
 // ---- adapters of opset_meaning.cpp
 
-// Whether a Softmax, LogSoftmax or Hardmax from before opset 13 had to be written out.
+// Rewrites a Softmax, LogSoftmax or Hardmax from before opset 13; false if that was not necessary.
 bool FlattenSoftmax(OpsetRewriter& rewriter, Node* node);
 Status SoftmaxTo13(OpsetRewriter& rewriter, Node* node);
 Status UpsampleTo9(OpsetRewriter& rewriter, Node* node);

@@ -8,10 +8,10 @@
 
 namespace roundel::graph {
 
-// QuantizeLinear and its kin, operators on codes, and what other tools write instead of them.
+// QuantizeLinear and related operators, operators on codes, and their equivalents from other tools.
 bool IsQuantizationOp(const Node& node);
 
-// Their names in the model, sub-graphs and functions included, the most frequent first: "QLinearConv".
+// Their names in the model, including sub-graphs and functions, most frequent first: "QLinearConv".
 std::vector<std::string> QuantizationOps(const Model& model);
 
 }  // namespace roundel::graph

@@ -1,5 +1,5 @@
-// Ranks of values, from declarations and from what the operators that make them do with ranks.
-// Exporters often declare inputs and outputs alone.
+// Ranks of values, from declarations and from the rank rules of the operators that produce them.
+// Exporters often declare only inputs and outputs.
 
 #include <algorithm>
 #include <unordered_map>
@@ -10,10 +10,10 @@
 namespace roundel::graph {
 namespace {
 
-// Longer chains of nodes than this without any declared rank do not happen in exported models.
+// Exported models have no longer chains of nodes without any declared rank.
 constexpr int kMaxRankSteps = 256;
 
-// Walks from a value to its producers; what was found is kept, so that diamonds cost nothing.
+// Recursion from a value to its producers, memoized so that diamonds cost nothing.
 class RankFinder {
  public:
   explicit RankFinder(const Graph& graph) : graph_(graph) {}
@@ -92,8 +92,8 @@ class RankFinder {
     return std::max<int64_t>({*a, *b, 2}) - (*a == 1) - (*b == 1);
   }
 
-  // How many numbers a list of sizes holds: constants, the shape of a value, single sizes made into
-  // lists, and such parts one after the other.
+  // The length of a list of sizes: of constants, shapes of values, single sizes converted to lists,
+  // and concatenations of these.
   std::optional<int64_t> Elements(const std::string& value, int steps) {
     if (const Tensor* constant = graph_.Constant(value)) return constant->size();
     const Node* node = graph_.Producer(value);

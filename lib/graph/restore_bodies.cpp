@@ -63,7 +63,7 @@ class Restorer {
     graph.AddNode(std::move(node));
   }
 
-  // A body gives what it has made itself.
+  // The outputs of a body must be produced in it.
   void KeepOutputs(int scope) {
     Graph& graph = *graphs_[static_cast<size_t>(scope)];
     for (ValueInfo& output : graph.outputs) {

@@ -14,7 +14,7 @@ bool IsPackable(const Tensor* codes) {
   return bits == 2 || bits == 4 || bits == 8;
 }
 
-// Scales of a shape that the runtime can bring into blocks: the block's size, or 0.
+// The block size that the runtime derives from the shape of scales, or 0.
 int64_t BlockOfScales(const Node& dequantize, const Shape& weight, const Shape& scale) {
   const int64_t block = dequantize.Int("block_size", 0);
   if (block > 0) {
@@ -22,12 +22,12 @@ int64_t BlockOfScales(const Node& dequantize, const Shape& weight, const Shape& 
     return along_columns && block >= 16 && (block & (block - 1)) == 0 ? block : 0;
   }
   if (scale.empty()) return kBlockOfWholeColumns;
-  // An axis of -1 means the same, but is not recognised.
+  // An axis of -1 is equivalent, but the runtime does not recognize it.
   const bool per_channel = scale == Shape{weight[1]} && dequantize.Int("axis", 1) == 1;
   return per_channel ? kBlockOfWholeColumns : 0;
 }
 
-// Gemm that computes what MatMul with a bias does.
+// True for a Gemm that is equivalent to a MatMul with a bias.
 bool IsPlainGemm(const Node& node, const ProductScope& scope, int64_t columns) {
   const auto is_one = [&](const char* name) {
     return std::abs(node.Float(name, 1.0f) - 1) <= 1e-6f;
@@ -47,7 +47,7 @@ bool IsQuantized(const std::string& value, const ProductScope& scope) {
   return false;
 }
 
-// Whether a MatMul of matrices is joined with the Add behind it to a Gemm that stays one.
+// Whether a MatMul of matrices is fused with the Add behind it to a Gemm that is not replaced.
 bool BecomesOtherGemm(const Node& product, const ProductScope& scope, int64_t columns) {
   const std::vector<const Node*> readers = scope.readers(product.output(0));
   if (readers.size() != 1 || !readers[0] || !readers[0]->Is("Add")) return false;

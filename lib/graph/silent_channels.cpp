@@ -9,7 +9,7 @@
 namespace roundel::graph {
 namespace {
 
-// Activations beyond this are not met in networks that train; behind Relu6 they are at most 6.
+// Trained networks have no larger activations; behind Relu6 they are at most 6.
 constexpr double kLargestInput = 1000;
 
 bool KeepsNegativesAtZero(const Graph& graph, const WeightedLayer& producer) {

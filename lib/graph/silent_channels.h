@@ -1,10 +1,10 @@
 #pragma once
-// Channels that an activation keeps at zero whatever the input: their weights have no say, but what
-// training left in them can be a thousand times the others and take the range of a whole tensor.
+// Silent channels: an activation function keeps them at zero for every input. Their weights have no
+// effect, but can be a thousand times larger than the others and determine the range of the tensor.
 //
 //   Conv1 (row ~ 0, bias < 0) -> Relu -> Conv2 (column of any size)
 //
-// Batch normalisation makes such columns: the channel's variance is about 0, and gamma / sqrt(0 +
+// They come from batch normalization: the channel's variance is about 0, and gamma / sqrt(0 +
 // epsilon) is large.
 
 #include <cstdint>
@@ -13,9 +13,9 @@
 
 namespace roundel::graph {
 
-// Sets the rows, biases and columns of the group's silent channels to zero, which changes nothing
-// as long as no input of the producer exceeds 1000 in magnitude; returns how many were not zero
-// before. Only where Relu or Clip(0, ..) alone reads the group's one producer.
+// Sets the rows, biases and columns of the group's silent channels to zero. Requires: inputs of the
+// producer do not exceed 1000 in magnitude. Does nothing unless the group has one producer, read
+// only by a Relu or Clip(0, ..). Returns the number of channels that were not zero before.
 int64_t ClearSilentChannels(Graph* graph, const ChannelGroup& group);
 
 }  // namespace roundel::graph

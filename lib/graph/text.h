@@ -7,16 +7,16 @@
 //   function com.x.Twice<alpha, beta=1.0>(a) => (b) { opset 13   b = Add(a, a) }
 //   graph main (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
 //     float32[4,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0.5, 0.5, 0.5}
-//     int64[2] pads2 = zeros      # large tensors: zeros | ones | fill(0.5) | random(seed[, low,
-//     high]) float32[N,4,8,8] t          # what is known of a value (value_info); ? = not known
+//     int64[2] pads2 = zeros    # large tensors: zeros | ones | fill(0.5) | random(seed[, low, high])
+//     float32[N,4,8,8] t                                        # a value_info; ? = unknown
 //     [conv1] t = Conv<kernel_shape=[1,1], group=1>(x, w, "")   # [node name] is optional
-//     y = com.microsoft.Gelu(t)                                 # "" = left out
+//     y = com.microsoft.Gelu(t)                                 # "" = omitted
 //   }
 //
-// Attributes: 1 (int), 1.0 (float), "s", [1,2], [1.0,2.0], ["s"], float32[2]{1, 2}, graph g (..) =>
-// (..)
-// {..}, lists of the last two, @name (a function's attribute); empty lists are ints[], floats[],
-// ... Names that are not words of letters, digits and _ . / : + - stand in quotes.
+// Attributes: 1 (int), 1.0 (float), "s", [1,2], [1.0,2.0], ["s"], float32[2]{1, 2},
+// graph g (..) => (..) {..}, lists of the last two, @name (a function's attribute). Empty lists are
+// ints[], floats[], ... Names with characters other than letters, digits and _ . / : + - need
+// quotes.
 
 #include <string>
 

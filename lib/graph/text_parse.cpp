@@ -8,7 +8,7 @@
 namespace roundel::graph {
 namespace {
 
-// Sub-graphs within sub-graphs: more than any model has, less than any stack.
+// Maximum depth of sub-graphs: more than models have, and safe for the stack.
 constexpr int kMaxDepth = 64;
 
 bool IsTypeName(const Token& token) {

@@ -22,7 +22,7 @@ std::optional<T> ParseNumber(const std::string& word) {
   return value;
 }
 
-// Text is for tests and dumps; more than this is a mistake, not a tensor.
+// Text is for tests and dumps; larger sizes are an error.
 constexpr int64_t kMaxElements = int64_t{1} << 28;
 
 Result<int64_t> ElementCount(DType type, const Shape& shape) {

@@ -19,7 +19,7 @@ std::optional<std::string> ParseHex(const std::string& digits);
 // A tensor from one literal per element: numbers, or texts for strings.
 Result<Tensor> TensorFromLiterals(DType type, const Shape& shape,
                                   const std::vector<std::string>& literals);
-// Every element `value`.
+// A tensor with every element `value`.
 Result<Tensor> FilledTensor(DType type, const Shape& shape, const std::string& value);
 // Uniform in [low, high), reproducible; floating types only.
 Result<Tensor> RandomTensor(DType type, const Shape& shape, uint64_t seed, double low, double high);

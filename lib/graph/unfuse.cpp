@@ -11,7 +11,7 @@ namespace {
 constexpr const char* kContrib = "com.microsoft";
 
 // The node of a fused activation, without inputs and outputs; nullopt for one that is not known.
-// `parameters`: what the operator calls its alpha, beta or bounds.
+// `parameters`: the operator's names of alpha, beta or bounds.
 std::optional<Node> ActivationNode(const std::string& name, const std::vector<float>& parameters) {
   static const std::set<std::string> kPlain = {"Relu", "Sigmoid", "Tanh"};
   Node node{.op_type = name};
@@ -119,7 +119,7 @@ class Unfuser {
     for (const std::string& attribute : gone) node->RemoveAttribute(attribute);
   }
 
-  // `behind` takes what the node makes, under a new name, and writes the old one.
+  // `behind` reads the node's output, under a new name, and writes the old name.
   void PutBehind(Node* node, Node behind, const std::vector<float>& bounds,
                  const std::string& operand = "") {
     const std::string output = node->output(0);

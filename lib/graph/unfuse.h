@@ -1,13 +1,13 @@
 #pragma once
-// Layers that an optimiser has fused with their neighbours into operators of com.microsoft, as ONNX's
-// own operators again: passes and placement know those, and runtimes fuse them by themselves.
+// Splits layers that an optimizer has fused into com.microsoft operators into standard ONNX
+// operators. Passes and placement support only these, and runtimes fuse them again.
 
 #include "lib/graph/graph.h"
 
 namespace roundel::graph {
 
-// FusedConv, FusedGemm, and FusedMatMul by a constant matrix, in bodies, too. Values keep their names.
-// Those in another form (a transposed input, batches of weights) stay.
+// Splits FusedConv, FusedGemm, and FusedMatMul with a constant matrix, also in bodies. Values keep
+// their names. Other forms (a transposed input, batches of weights) are kept.
 void UnfuseLayers(Model* model);
 
 }  // namespace roundel::graph

@@ -10,13 +10,13 @@
 namespace roundel::graph {
 namespace {
 
-// What is known of a value; a sequence has the type of its elements.
+// The type of a value; a sequence has the type of its elements.
 struct Known {
   DType type = DType::kUndefined;
   bool is_sequence = false;
 };
 
-// The attribute that says what some operators make; nullptr for all others.
+// The attribute with the output type of some operators; nullptr for others.
 const char* TypeAttribute(const std::string& op) {
   if (op == "Cast") return "to";
   if (op.starts_with("Random") || op == "EyeLike" || op == "Multinomial" || op == "Bernoulli" ||
@@ -41,7 +41,7 @@ class Inference {
       for (const ValueInfo& info : *infos) Declare(info.name, {info.dtype});
     for (const Initializer& initializer : graph_.initializers())
       known_[initializer.name] = {initializer.value.dtype()};
-    // What is told by a later reader tells more; so does a producer that stands behind its reader.
+    // Repeats: later readers, and producers that come after their readers, add information.
     constexpr int kMostRounds = 8;
     size_t before = 0;
     for (int round = 0; round < kMostRounds && (round == 0 || known_.size() > before); ++round) {
@@ -58,7 +58,7 @@ class Inference {
     return {};
   }
 
-  // Of all tensors in here, and in the bodies where nothing around them has the name.
+  // The types of all tensors here, and in bodies if no outer value has the same name.
   void Collect(std::unordered_map<std::string, DType>* types) const {
     for (const auto& [name, known] : known_)
       if (!known.is_sequence) types->emplace(name, known.type);
@@ -92,7 +92,7 @@ class Inference {
       const Tensor* value = node.TensorAttribute("value");
       return {value ? value->dtype() : DType::kFloat};
     }
-    // A zero point says the type even where the attribute does, too.
+    // A zero point takes precedence over the attribute.
     const bool quantizes = op == "QuantizeLinear";
     if (quantizes && !node.input(2).empty()) return Of(node.input(2));
     const bool is_sequence = op == "SequenceEmpty";

@@ -1,6 +1,6 @@
 #pragma once
-// The same model with float32 in place of other floating types: what computes in float32 reads such
-// a model without knowing of them.
+// Conversion of a model to float32: code that computes in float32 need not support other float
+// types.
 
 #include <optional>
 
@@ -13,19 +13,19 @@ inline bool IsHalf(DType type) { return type == DType::kFloat16 || type == DType
 struct TypeFindings {
   bool found = false;  // there are tensors of the types
   bool visible =
-      false;  // and something shows that they are: a text made of a number, a sequence fed
+      false;  // and their type is observable: numbers converted to text, sequences as inputs
 };
-// `which`: the types looked for.
+// `which`: selects the types to find.
 TypeFindings FindTypes(const Model& model, bool (*which)(DType));
 
-// Declarations, constants and attributes that name one of the types get float32, functions
-// included. Numbers beyond float32 become its largest.
+// Changes declarations, constants and attributes of these types to float32, also in functions.
+// Numbers beyond float32 saturate.
 void Widen(Model* model, bool (*which)(DType));
 
-// Of models of 16-bit floats: no kernel here computes in them, and rounding after every node would
-// only lose what was just computed. In fast mode the engine runs them in float32 from their inputs
-// to their outputs, as ONNX Runtime does, with weights of the type, and results rounded to it;
-// plain mode rounds after every node. nullopt if there are none, or they are visible.
+// For models of 16-bit floats, which no kernel computes in. In fast mode the engine runs them in
+// float32 from inputs to outputs, as ONNX Runtime does: weights are 16-bit numbers and results are
+// rounded to the type, without a rounding after every node. Plain mode rounds after every node.
+// nullopt if there are no such floats, or if they are visible.
 std::optional<Model> WidenedHalves(const Model& model);
 
 }  // namespace roundel::graph

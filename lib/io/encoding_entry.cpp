@@ -14,7 +14,7 @@ using quant::Granularity;
 using quant::QParams;
 using quant::Role;
 
-// Brings flat scales from (channel, block) into the order of the value's axes.
+// Reorders flat scales from (channel, block) to the order of the value's axes.
 Status SortBlocks(Encoding* e, const Shape& shape) {
   ASSIGN_OR_RETURN(const std::vector<size_t> order, BlockOrder(*e, ScaleShape(*e, shape)));
   std::vector<QParams> sorted(e->params.size());
@@ -51,7 +51,7 @@ Status SetAxis(const EncodingEntry& entry, const std::string& name, const graph:
   return OkStatus();
 }
 
-// A grid with coded scales, if the products are of the kind and the blocks of the format's size.
+// A grid with coded scales, if the products are of that kind and blocks have the format's size.
 void SetScaleKind(quant::ScaleKind kind, const Shape& shape, Encoding* e) {
   const quant::Grid free = e->grid;
   e->grid.scales = kind;

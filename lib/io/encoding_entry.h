@@ -1,5 +1,5 @@
 #pragma once
-// An entry of an encodings file, whatever its version, and how the graph completes it.
+// An entry of an encodings file of any version, and its completion by the graph.
 
 #include <cstdint>
 #include <optional>
@@ -12,11 +12,11 @@
 
 namespace roundel::io {
 
-// kUsage, with the versions that there are.
+// Errors: kUsage, with the known versions.
 Status CheckVersion(const std::string& version);
 bool IsVersion2(const std::string& version);  // named after ONNX's operators, one list
 
-// What the file tells. Fields that its version leaves out are nullopt.
+// The contents of the entry. Fields that its version does not have are nullopt.
 struct EncodingEntry {
   int bits = 0;
   std::optional<quant::Grid> floats;  // instead of integers
@@ -26,22 +26,22 @@ struct EncodingEntry {
   std::optional<int64_t> axis;
   int64_t block_size = 0;
   std::vector<double> scales;
-  std::vector<int64_t> zero_points;  // of the grid that `is_signed` tells
+  std::vector<int64_t> zero_points;  // of the grid with `is_signed`
   std::optional<Shape> scale_shape;  // 2.0.0; the flat lists of 1.0.0 are ordered (channel, block)
-  // Of scales that the file holds as codes with scales of their own; free if they do not fit it.
+  // The kind of scales that the file stores as codes with scales; kFloat if they do not fit it.
   quant::ScaleKind scale_kind = quant::ScaleKind::kFloat;
-  std::optional<int64_t> channels;  // that flat lists of blocks are ordered by
+  std::optional<int64_t> channels;  // channel axis of flat lists of blocks
   std::optional<bool> is_param;     // the section of the file
 };
 
-// kUsage for a width that no grid has.
+// Errors: kUsage for a width without a grid.
 Status SetBits(int64_t bits, EncodingEntry* entry);
 
 // The grid of small floats with codes of this type; nullopt for other types.
 std::optional<quant::Grid> FloatsOf(DType type);
 
-// The same levels with positive scales: those of a negative scale lie one step higher. Codes stay as
-// they were, for other readers.
+// The same levels with positive scales: those of a negative scale are one step higher. Codes are
+// unchanged, for other readers.
 quant::Encoding PositiveScales(const quant::Encoding& encoding);
 
 // Sets zero points and sign from the offsets of 0.6.1 and 1.0.0, which count from unsigned codes:
@@ -50,13 +50,13 @@ Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry);
 // The inverse.
 int64_t OffsetOf(const quant::Grid& grid, const quant::QParams& params);
 
-// kUsage where the entry does not fit the value `name` of the graph.
+// Errors: kUsage if the entry does not fit the value `name` of the graph.
 Result<quant::Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& name,
                                       const graph::Graph& graph);
 
 // For each scale of 1.0.0's flat list, ordered (channel, block), its index in Encoding::params,
-// which follow the value's axes; `scales` is their shape. kUsage if more than two axes have several
-// scales.
+// which are ordered by the value's axes; `scales` is their shape. Errors: kUsage if more than two
+// axes have several scales.
 Result<std::vector<size_t>> BlockOrder(const quant::Encoding& encoding, const Shape& scales);
 
 }  // namespace roundel::io

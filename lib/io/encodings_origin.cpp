@@ -45,7 +45,7 @@ Result<EncodingsOrigin> Read(const Json& entry) {
 }  // namespace
 
 Result<EncodingsOrigin> ParseEncodingsOrigin(const std::string& json, const std::string& source) {
-  // The reader of the encodings says what is wrong with the file itself.
+  // The reader of the encodings reports errors of the file itself.
   if (NestedTooDeep(json)) return EncodingsOrigin();
   const Json root = Json::parse(json, nullptr, false);
   if (!root.is_object() || !root.contains("roundel")) return EncodingsOrigin();

@@ -1,7 +1,7 @@
 #pragma once
-// Which model the encodings of a file belong to, under the key "roundel" of the file, which other
-// readers ignore. The passes of a recipe change the float model before it gets its grids: the given
-// model is then not the one that the encodings describe.
+// The identity of the model that an encodings file describes, under its key "roundel", which other
+// readers ignore. The passes of a recipe change the float model before calibration: the encodings
+// then do not describe the input model.
 
 #include <string>
 #include <vector>
@@ -10,25 +10,25 @@
 
 namespace roundel::io {
 
-// The metadata of a float model that was written beside its encodings: its identity.
+// The metadata key of the identity of a float model that was written with its encodings.
 inline constexpr const char* kFloatModelKey = "roundel.float_model";
 
 struct EncodingsOrigin {
-  // Input `index` of the node whose first output is `reader` has `copy` in the place of `value`.
+  // Input `index` of the node whose first output is `reader` reads `copy` instead of `value`.
   struct Copy {
     std::string copy, value, reader;
     int64_t index = 0;
   };
-  std::string model;        // hash of the model that was given
-  std::string float_model;  // identity of the one that the encodings describe; "": not known
+  std::string model;        // hash of the input model
+  std::string float_model;  // identity of the described model; "": unknown
   std::string target;
-  std::string passes;              // that made it of the given one, as in a recipe; "": none
+  std::string passes;              // that produced it from the input, as in a recipe; "": none
   std::vector<std::string> later;  // names of passes that then changed its weights and biases
   std::vector<Copy> copies;        // of constants, made after the passes
   std::vector<std::string> dynamic_layers;  // values of layers that quantize at run time
 };
 
-// Empty if the file does not say. kUsage for what cannot be read; `source` names the file.
+// Empty if the file has no such key. Errors: kUsage if it is invalid; `source` names the file.
 Result<EncodingsOrigin> ParseEncodingsOrigin(const std::string& json, const std::string& source);
 // The value of the key.
 std::string EncodingsOriginJson(const EncodingsOrigin& origin);

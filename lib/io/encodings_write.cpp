@@ -58,7 +58,7 @@ Result<Shape> BlockedShape(const std::string& name, const Encoding& e, const gra
 }
 
 Result<Json> Entries061(const Encoding& e) {
-  // Floats have a width there and no scale: their readers keep the value in that type.
+  // Floats have a width and no scale: readers keep the value in that type.
   if (e.grid.is_float()) return Json::array({{{"bitwidth", e.grid.bits}, {"dtype", "float"}}});
   if (e.granularity == Granularity::kBlock) return Unsupported("0.6.1", "blocks");
   Json entries = Json::array();
@@ -138,7 +138,7 @@ Result<Json> Entry200(const std::string& name, const Encoding& e, const std::str
   return entry;
 }
 
-// What AIMET's own loader looks at before the entries.
+// The keys that AIMET's loader checks before the entries.
 Json QuantizerArgs(const EncodingTable& table, bool booleans_as_text) {
   const TableSummary summary = Summarize(table);
   const auto flag = [&](bool value) {
@@ -190,8 +190,8 @@ Result<Json> EntryOf(const std::string& name, const Encoding& e, const std::stri
                      const graph::Graph* graph) {
   if (e.grid.scales == quant::ScaleKind::kSigned) {
     ASSIGN_OR_RETURN(Json entry, EntryOf(name, PositiveScales(e), version, graph));
-    // The grid that was asked for: the offsets say which side has the one code more. If all of them do on the
-    // upper side, readers would take it for a symmetric grid without that code.
+    // The requested grid: the offsets tell which side has the extra code. If it is on the upper
+    // side for all, readers would take the grid for a symmetric one without that code.
     const bool mixed =
         std::any_of(e.params.begin(), e.params.end(), [](const QParams& p) { return p.scale > 0; });
     if (entry.is_object() && entry.contains("is_sym") && mixed) entry["is_sym"] = e.grid.symmetric;

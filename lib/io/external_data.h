@@ -1,6 +1,6 @@
 #pragma once
-// Weights outside of the model file: other files in the model's folder, found by hostile-proof
-// rules and mapped once each.
+// Weights outside the model file: other files in the model's folder, resolved by safe rules and
+// each mapped once.
 
 #include <cstdint>
 #include <map>
@@ -15,11 +15,11 @@ namespace roundel::io {
 
 class ExternalFiles {
  public:
-  // `folder` is where the model lies; "" = no folder, every look-up fails.
+  // `folder` is that of the model; "": none, every look-up fails.
   explicit ExternalFiles(std::string folder) : folder_(std::move(folder)) {}
 
-  // The file that `location` names. kModel for anything but an existing regular file that, links
-  // resolved, lies in the model's folder.
+  // The file that `location` names. Errors: kModel unless it is an existing regular file that lies,
+  // with links resolved, in the model's folder.
   Result<std::shared_ptr<const MappedFile>> Open(const std::string& location);
 
  private:

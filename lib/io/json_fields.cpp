@@ -36,8 +36,8 @@ Json NestedFrom(const Shape& shape, const std::vector<Json>& flat, size_t axis, 
 
 }  // namespace
 
-// Brackets count outside of texts only. What follows a syntax error may be counted wrongly, but
-// then is not parsed either.
+// Brackets count outside strings only. After a syntax error the count may be wrong, but then the
+// parser stops there, too.
 bool NestedTooDeep(const std::string& json) {
   int depth = 0;
   bool in_text = false;

@@ -1,5 +1,5 @@
 #pragma once
-// Fields of JSON that comes from outside: typed, each with one line for what is wrong (kUsage).
+// Typed reads of fields of untrusted JSON. Errors: kUsage, in one line.
 
 #include <cstdint>
 #include <string>
@@ -14,13 +14,13 @@ namespace roundel::io {
 
 using Json = nlohmann::ordered_json;  // keys in the order of the specification's examples
 
-// Whether lists and objects are nested deeper than any file needs. Asked before the text is parsed:
-// the values of an object are copied, level by level on the stack, when a further key makes it
-// grow.
+// Whether lists and objects are nested deeper than any valid file. Must be checked
+// before parsing: when an object grows, its values are copied recursively on the
+// stack.
 bool NestedTooDeep(const std::string& json);
 inline constexpr int kMaxNesting = 64;
 
-// The value as messages show it.
+// The value in messages.
 std::string Shown(const Json& value);
 
 Result<const Json*> Find(const Json& object, const char* key);
@@ -30,7 +30,7 @@ Result<int64_t> Integer(const Json& value, const char* what);
 Result<int64_t> IntegerAt(const Json& object, const char* key);
 // A flat list of integers, not empty.
 Result<std::vector<int64_t>> IntegersAt(const Json& object, const char* key);
-// A positive number that is one as a float32, too.
+// A number that is positive also as float32.
 Result<double> ScaleOf(const Json& value);
 
 // Values of nested lists in row-major order; kUsage if lists of one level differ in length.

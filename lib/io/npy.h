@@ -13,22 +13,22 @@
 
 namespace roundel::io {
 
-// The array, mapped where its layout allows (C order, little endian); Fortran order and big endian
-// are converted. kData for anything malformed.
+// Reads an array. It is mapped if its layout allows (C order, little endian); Fortran order and big
+// endian are converted. Errors: kData for malformed files.
 Result<Tensor> ReadNpy(const std::string& path);
 Result<Tensor> ParseNpy(const void* data, size_t bytes);
 
-// Arrays of an archive under their names without ".npy", in file order. Stored arrays are mapped
-// where alignment allows, deflated ones are checked against their CRC-32.
+// Arrays of an archive by their names without ".npy", in file order. Stored arrays are mapped if
+// aligned; deflated ones are checked against their CRC-32.
 using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
 Result<NamedTensors> ReadNpz(const std::string& path);
 Result<NamedTensors> ParseNpz(const void* data, size_t bytes);
 
-// kUsage for types that NumPy does not have (bfloat16, int4 ...).
+// Errors: kUsage for types that NumPy does not have (bfloat16, int4 ...).
 Status WriteNpy(const Tensor& tensor, const std::string& path);
 
-// An .npy file that grows by rows of axis 0, without holding more than one piece in memory. Type
-// and row shape come from the first piece; kData if a later one differs or the total is not met.
+// An .npy file that grows along axis 0, with one piece in memory. The first piece determines type
+// and row shape. Errors: kData if a later one differs or the total is not met.
 class NpyRows {
  public:
   NpyRows(std::string path, int64_t total_rows) : path_(std::move(path)), total_(total_rows) {}

@@ -1,5 +1,5 @@
 #pragma once
-// What .npy and .npz share: the header, and turning the bytes behind it into a row-major tensor.
+// Common parts of .npy and .npz: the header, and conversion of the data to a row-major tensor.
 
 #include <cstddef>
 #include <span>
@@ -10,7 +10,7 @@
 
 namespace roundel::io {
 
-// The dictionary of a .npy header, checked against the size of the file that it stands in.
+// The dictionary of a .npy header, checked against the size of the file.
 struct NpyHeader {
   DType dtype = DType::kUndefined;
   bool big_endian = false;

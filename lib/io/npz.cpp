@@ -26,8 +26,8 @@ constexpr uint32_t kEnd64Signature = 0x06064b50;
 constexpr uint32_t kLocator64Signature = 0x07064b50;
 constexpr uint64_t kUnset32 = 0xffffffff;  // "look in the zip64 field"
 constexpr uint64_t kMaxMembers = 10000;
-// Deflated arrays have to be held in memory. 1032:1 is the most that deflate can reach (zlib's
-// technical notes), so that a small file cannot ask for much.
+// Deflated arrays are held in memory. The maximum ratio of deflate is 1032:1 (zlib's technical
+// notes), so that a small file cannot request much.
 constexpr uint64_t kMaxInflated = uint64_t{4} << 30;
 constexpr uint64_t kMaxDeflateRatio = 1032;
 
@@ -127,8 +127,8 @@ Result<std::vector<Member>> ReadDirectory(Bytes zip) {
   return members;
 }
 
-// Where the member's stored bytes begin: behind the local header, whose name and extra field may be
-// longer than the directory's.
+// The start of the member's stored bytes: after the local header, which may have a longer name and
+// extra field than the directory.
 Result<uint64_t> DataOffset(Bytes zip, const Member& member) {
   if (!Fits(zip, member.header_offset, 30) ||
       Number(zip, member.header_offset, 4) != kLocalSignature)
@@ -219,7 +219,7 @@ Result<Tensor> ReadMember(Bytes zip, const std::shared_ptr<const MappedFile>& fi
                                           static_cast<int64_t>(offset + header.data_offset)));
 }
 
-// `file` is null when the archive lies in memory.
+// `file` is null if the archive is in memory.
 Result<NamedTensors> ReadMembers(Bytes zip, const std::shared_ptr<const MappedFile>& file) {
   ASSIGN_OR_RETURN(const std::vector<Member> members, ReadDirectory(zip));
   NamedTensors arrays;

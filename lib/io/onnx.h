@@ -1,5 +1,5 @@
 #pragma once
-// ONNX files. Only this room sees protobuf.
+// Reading and writing of ONNX files. Only this room uses protobuf.
 
 #include <cstdint>
 #include <memory>
@@ -13,14 +13,14 @@
 namespace roundel::io {
 
 // Reads and checks structure (graph/check.h). Large weights and external data are mapped, not read;
-// files must lie in the model's folder (no `..`, absolute paths, or links that lead out). Errors are kModel (kUsage
-// if the file does not exist). Fields and types that are not understood are kept for writing.
+// files must lie in the model's folder (no `..`, absolute paths, or links that lead out). Errors
+// are kModel (kUsage if the file does not exist). Unknown fields and types are kept for writing.
 Result<graph::Model> ReadOnnx(const std::string& path);
-// The same from memory; external data is then an error unless `folder` says where it lies.
+// The same from memory. External data is an error unless `folder` is given.
 Result<graph::Model> ParseOnnx(const void* data, size_t bytes, const std::string& folder = "");
 
-// The same from a mapped file; weights of at least `map_from` bytes stay in it. Less than a page would
-// save nothing.
+// The same from a mapped file; weights of at least `map_from` bytes stay mapped. Values below a
+// page save no memory.
 inline constexpr int64_t kMapFrom = 4096;
 Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& file,
                                      const std::string& folder, int64_t map_from = kMapFrom);
@@ -29,7 +29,7 @@ struct OnnxWriteOptions {
   // Weights of >= 1 kB go to "<file name>.data" beside the model; automatic above 2 GB.
   bool external_data = false;
 };
-// Whole files or nothing (base/file.h).
+// Atomic (base/file.h).
 Status WriteOnnx(const graph::Model& model, const std::string& path,
                  const OnnxWriteOptions& options = {});
 // Serialised bytes without external data; kModel above 2 GB.
@@ -37,7 +37,7 @@ Result<std::string> SerializeOnnx(const graph::Model& model);
 
 // A serialised TensorProto (ONNX test_data_set_*/input_0.pb).
 Result<Tensor> ReadTensorProto(const std::string& path);
-// The same for whatever `declared` is: a sequence or an optional, too.
+// The same for any declared type, including sequences and optionals.
 Result<Datum> ReadDatum(const std::string& path, const graph::ValueInfo& declared);
 
 }  // namespace roundel::io

@@ -1,6 +1,6 @@
 #pragma once
-// AttributeProto <-> Attribute, and what it shares with the reader and the writer of graphs, since
-// attributes hold graphs and graphs hold attributes.
+// AttributeProto <-> Attribute, and the functions shared with the reader and the writer of graphs,
+// because attributes contain graphs and graphs contain attributes.
 
 #include <cstdint>
 
@@ -13,7 +13,7 @@ namespace roundel::io {
 
 struct ReadContext {
   TensorFiles files;
-  int64_t sparse_budget;  // bytes that sparse initializers may still expand to
+  int64_t sparse_budget;  // remaining bytes for expanded sparse initializers
 };
 
 // onnx_attribute.cpp

@@ -1,7 +1,7 @@
 // A scanner of protobuf's wire format (protobuf.dev/programming-guides/encoding) that descends into
-// the few messages that lead to weights and steps over everything else. What it accepts, protobuf
-// reads in the same way; whatever could be read in two ways (groups, numbers longer than need be,
-// messages that occur twice and would be merged) makes it give up.
+// the messages on the path to weights and skips all others. Protobuf parses accepted files in the
+// same way; the scanner gives up on anything ambiguous (groups, numbers with redundant bytes,
+// messages that occur twice and would be merged).
 
 #include "lib/io/onnx_cut.h"
 
@@ -29,7 +29,7 @@ struct Child {
   Kind kind;
   bool repeated;
 };
-// What lies in `field` of a message; nullptr: nothing of interest.
+// The message in `field`; nullptr: not on the path to weights.
 const Child* ChildOf(Kind message, uint32_t field) {
   static constexpr Child kGraphOf{Kind::kGraph, false}, kTensorOf{Kind::kTensor, true},
       kNodeOf{Kind::kNode, true}, kAttributeOf{Kind::kAttribute, true},
@@ -109,7 +109,7 @@ class Cutter {
   Cutter(Bytes file, int64_t cut_from, CutMessage* out)
       : file_(file), cut_from_(cut_from), out_(*out) {}
 
-  // Appends `message` without what is cut out of it; false to give up.
+  // Appends `message` without the cut fields; false to give up.
   bool Append(Kind kind, Bytes message, Cut at) {
     int nodes = 0, attributes = 0, initializers = 0, singles = 0;
     for (Field field; !message.empty();) {
@@ -186,7 +186,7 @@ CutMessage CutRawData(Bytes model, int64_t cut_from) {
   return message;
 }
 
-// With a stack of its own: the files in question are those on which a recursion fails.
+// With an explicit stack: a recursion would overflow on hostile files.
 int SubgraphDepth(Bytes model) {
   enum class Message { kModel, kGraph, kNode, kAttribute };
   const auto child = [](Message message, uint32_t field) -> std::optional<Message> {
@@ -243,7 +243,7 @@ onnx::TensorProto* TensorOf(const Cut& cut, onnx::GraphProto* graph) {
   return node->mutable_attribute(cut.attribute)->mutable_t();
 }
 
-// The reader will ask for the tensor, and its data are the raw bytes alone, in the right number.
+// True if the reader uses the tensor, and its data is only raw bytes of the correct size.
 bool IsPlain(const Cut& cut, const onnx::GraphProto& graph, const onnx::TensorProto& tensor) {
   if (cut.node >= 0) {
     const onnx::AttributeProto& attribute = graph.node(cut.node).attribute(cut.attribute);

@@ -1,10 +1,10 @@
 #pragma once
-// How messages survive a round trip field by field.
+// The round trip of messages, field by field.
 //
-// Reading moves the fields that our structs model out of the protobuf message and clears them
-// there; what is left (fields of newer ONNX versions, annotations, ...) is serialised into the
-// struct's `unknown`. Writing parses `unknown` first and then sets the modelled fields. Two rules
-// keep "absent" and "present, but empty" apart:
+// Reading moves the fields that our structs have out of the protobuf message and clears them there.
+// The rest (fields of newer ONNX versions, annotations, ...) is serialized into the struct's
+// `unknown`. Writing parses `unknown` first and then sets the fields of the struct. Two rules
+// distinguish "absent" from "present, but empty":
 //   - a scalar is taken out (and set) only where it differs from its default, so that a field that
 //   is
 //     present with its default value simply stays in the leftover;
@@ -28,7 +28,7 @@ inline void SetNote(google::protobuf::UnknownFieldSet* fields, uint64_t note) {
   if (note != 0) fields->AddVarint(kNoteField, note);
 }
 
-// Removes the note and returns it; 0 if there is none.
+// Removes and returns the note; 0 if there is none.
 inline uint64_t TakeNote(google::protobuf::UnknownFieldSet* fields) {
   uint64_t note = 0;
   for (int i = 0; i < fields->field_count(); ++i) {
@@ -44,19 +44,19 @@ inline std::string Leftover(const google::protobuf::MessageLite& message) {
   return message.ByteSizeLong() == 0 ? std::string() : message.SerializePartialAsString();
 }
 
-// Parse errors are the caller's to report; protobuf's own lines on stderr would only repeat them.
+// The caller reports parse errors; protobuf's own lines on stderr are suppressed.
 inline bool SilenceProtobuf() {
   static const bool quiet = (google::protobuf::SetLogHandler(nullptr), true);
   return quiet;
 }
 
-// `bytes` fits into an int.
+// Requires: the size of `bytes` fits into an int.
 template <typename Message>
 bool ParseQuietly(const void* data, size_t bytes, Message* message) {
   return SilenceProtobuf() && message->ParsePartialFromArray(data, static_cast<int>(bytes));
 }
 
-// Parses what Leftover() made. It came out of a parse, so it cannot fail.
+// Parses the result of Leftover(). This cannot fail, because it comes from a parsed message.
 void ParseLeftover(const std::string& leftover, google::protobuf::MessageLite* message);
 
 }  // namespace roundel::io

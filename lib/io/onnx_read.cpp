@@ -1,6 +1,6 @@
 // Reading ONNX files: protobuf -> graph::Model. Large weights stay in the file (onnx_cut.h); other
-// data moves out of the messages instead of being copied. What is not modelled stays in the structs'
-// `unknown` (onnx_message.h).
+// data is moved out of the messages, not copied. Unknown fields stay in the structs' `unknown`
+// (onnx_message.h).
 
 #include <climits>
 #include <unordered_map>
@@ -20,7 +20,7 @@ namespace roundel::io {
 namespace {
 
 constexpr int64_t kOldestOpset = 1, kNewestIr = 13;
-// Sparse initializers are expanded, and a few bytes can claim any size.
+// Limit on expanded sparse initializers: a few bytes can declare any size.
 constexpr int64_t kSparseBudget = int64_t{1} << 28;
 
 std::vector<std::string> TakeStrings(google::protobuf::RepeatedPtrField<std::string>* field) {
@@ -58,7 +58,7 @@ void TakeImports(google::protobuf::RepeatedPtrField<onnx::OperatorSetIdProto>* i
 
 graph::Dim TakeDim(onnx::TensorShapeProto::Dimension* proto) {
   graph::Dim dim;
-  if (proto->has_dim_value() && proto->dim_value() != -1) {  // -1: how some exporters say "any"
+  if (proto->has_dim_value() && proto->dim_value() != -1) {  // -1: "any" in some exporters
     dim.value = proto->dim_value();
     proto->clear_dim_value();
   } else if (!proto->dim_param().empty()) {

@@ -10,7 +10,7 @@
 namespace roundel::io {
 namespace {
 
-// To read another byte as a bool would be undefined behaviour.
+// Reading another byte as a bool is undefined behaviour.
 Result<Tensor> CheckBools(Result<Tensor> tensor) {
   if (!tensor.ok() || tensor->dtype() != DType::kBool) return tensor;
   const auto* bytes = static_cast<const uint8_t*>(tensor->raw());
@@ -82,7 +82,7 @@ Status CheckCount(const Entries& entries, const std::string& field, int64_t expe
 Result<Tensor> TakeTyped(DType type, const Shape& shape, int64_t count, onnx::TensorProto* proto) {
   const int64_t bytes = ByteSize(type, count), entries = bytes / EntryBytes(type);
   std::string data;
-  // The field moves out of the message, so that its memory goes when it has been read.
+  // The field is moved out of the message, so that its memory is freed after reading.
   const auto take = [&]<typename To>(To, auto* message_field, const char* name) -> Status {
     const auto field = std::move(*message_field);
     RETURN_IF_ERROR(CheckCount(field, name, entries));  // before allocating

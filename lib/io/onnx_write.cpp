@@ -1,7 +1,7 @@
-// Writing ONNX files: graph::Model -> protobuf. The main graph's initializers, which are nearly all
-// of a model, never enter a message: the bytes before and after them are serialised, and the
-// weights go from the tensors straight into the output, in the order that protobuf itself would
-// write.
+// Writing ONNX files: graph::Model -> protobuf. The main graph's initializers, most of a
+// model's bytes, are never put into a message: the bytes before and after them are
+// serialized, and weights are written directly from the tensors, in the order that protobuf
+// would write.
 
 #include <google/protobuf/io/coded_stream.h>
 
@@ -132,8 +132,8 @@ bool IsMarkedSparse(const graph::Initializer& initializer) {
   return TakeSparseMark(&proto);
 }
 
-// Sparse messages in `proto` (the leftover) that still describe their initializer stay; the others
-// go. Returns whether each initializer of `graph` is written by such a message.
+// Keeps sparse messages in `proto` (the leftover) that still describe their initializer, and
+// removes others. Returns for each initializer of `graph` whether such a message writes it.
 std::vector<bool> KeepSparse(const graph::Graph& graph, onnx::GraphProto* proto) {
   std::vector<bool> written(graph.initializers().size(), false);
   if (proto->sparse_initializer_size() == 0) return written;
@@ -198,7 +198,7 @@ std::string Header(int field, uint64_t length) {
 
 constexpr int kGraphField = 7, kInitializerField = 5, kRawDataField = 9;
 
-// Where the external bytes of an initializer lie; offset -1: inside the model.
+// Location of the external bytes of an initializer; offset -1: inside the model.
 struct Place {
   int64_t offset = -1;
 };
@@ -403,7 +403,7 @@ Status WriteOnnx(const graph::Model& model, const std::string& path,
     ASSIGN_OR_RETURN(const std::unique_ptr<AtomicFile> data, AtomicFile::Create(data_path));
     RETURN_IF_ERROR(WriteData(*model.graph, places, data.get()));
     RETURN_IF_ERROR(
-        data->Commit());  // first: a model without its weights is worse than the reverse
+        data->Commit());  // first: a model without weights is worse than weights without a model
   }
   RETURN_IF_ERROR(file->Commit());
   return group.Finish();

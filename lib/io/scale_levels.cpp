@@ -37,8 +37,8 @@ std::vector<Json> CodesJson(const ScaleCodes& found, ScaleKind kind) {
 
 // ---- reading
 
-// Where the element `flat` of a tensor finds its entry among `parts`: one for all, one along
-// `axis`, or a tensor of the same rank with blocks along `axis` and dimensions of 1 repeated.
+// The index into `parts` for the element `flat` of a tensor: one entry for all, one along `axis`,
+// or a tensor of the same rank with blocks along `axis` and dimensions of 1 repeated.
 size_t PartOf(const Shape& shape, size_t flat, const Shape& parts, int64_t axis, int64_t block) {
   if (parts.empty()) return 0;
   size_t index = 0, stride = 1;
@@ -99,7 +99,7 @@ Result<Numbers> ReadPerBlockScales(const Json& entry, EncodingEntry* raw) {
   return Product(std::move(x), scale, nullptr, 0, 1);
 }
 
-// Whether x is what its type can hold; fractions must tell theirs.
+// Whether x fits its type; fractions must state their type.
 Status CheckInputType(const Json& y_scale, const Numbers& x, EncodingEntry* raw) {
   if (!y_scale.contains("input_dtype")) {
     for (const double value : x.values)

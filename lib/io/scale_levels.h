@@ -20,17 +20,17 @@
 
 namespace roundel::io {
 
-// Of 1.0.0, where an encoding for a value of `shape` is one of low power blocks: the fields from
-// "bw" on. `order` is BlockOrder's. nullopt: its form is that of free scales.
+// For 1.0.0 and an encoding of low power blocks of a value of `shape`: the fields from "bw" on.
+// `order` is that of BlockOrder. nullopt: the form is that of float scales.
 std::optional<Json> LowPowerFields(const quant::Encoding& encoding, const Shape& shape,
                                    const std::vector<size_t>& order);
-// Of 2.x: the fields that stand for y_scale, if the version has them for the encoding's kind.
+// For 2.x: the fields that replace y_scale, if the version has them for the encoding's kind.
 std::optional<Json> ScaleLevelFields(const quant::Encoding& encoding, const Shape& shape,
                                      const std::string& version);
 
-// What an entry of 1.0.0 with enc_type LPBQ says. Blocks of a channel stay one after the other.
+// Reads an entry of 1.0.0 with enc_type LPBQ. The blocks of a channel stay adjacent.
 Status ReadLowPower(const Json& entry, EncodingEntry* raw);
-// y_scale of an entry of 2.x, or the products of what stands for it, with raw->scale_kind.
+// y_scale of an entry of 2.x, or the products of the fields that replace it, with raw->scale_kind.
 Result<Numbers> ReadScaleLevels(const Json& entry, EncodingEntry* raw);
 
 }  // namespace roundel::io

@@ -72,7 +72,7 @@ std::string LinesOf(const Json& object) {
 
 // ---- reading
 
-// Reads the keys of one object; remembers the first thing that is wrong.
+// Reads the keys of one object; keeps the first error.
 class Reader {
  public:
   Reader(const Json& json, std::string where) : json_(json), where_(std::move(where)) {

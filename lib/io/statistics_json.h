@@ -1,6 +1,6 @@
 #pragma once
-// Files of calibration statistics: JSON, for programs and for people to look into and to correct.
-// docs/statistics.md describes every key.
+// Statistics files: JSON that can be read and edited by hand. docs/statistics.md describes every
+// key.
 
 #include <string>
 
@@ -12,8 +12,8 @@ namespace roundel::io {
 // Numbers are written so that they read back to the same bits.
 std::string StatisticsJson(const quant::CalibrationStatistics& statistics);
 
-// All errors of the contents are kData, "'file': ...": no JSON, an unknown version, keys that are
-// missing or of the wrong type, counts that contradict each other.
+// Errors: kData, "'file': ...", for invalid JSON, an unknown version, missing keys, keys of the
+// wrong type, and contradicting counts.
 Result<quant::CalibrationStatistics> ParseStatistics(const std::string& json,
                                                      const std::string& source);
 Result<quant::CalibrationStatistics> ReadStatistics(const std::string& path);

@@ -1,12 +1,12 @@
 #pragma once
-// What most of a table's encodings have in common.
+// A summary of the encodings of a table.
 
 #include "lib/quant/encodings.h"
 
 namespace roundel::io {
 
 struct TableSummary {
-  // The width that most encodings of the role have; the smaller one of equals, 0 if there are none.
+  // The most frequent width of the role's encodings; the smaller of equals, 0 if there are none.
   int activation_bits = 0, weight_bits = 0;
   bool symmetric = true;     // all weights
   bool per_channel = false;  // some weight, or in blocks

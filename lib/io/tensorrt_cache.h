@@ -1,5 +1,5 @@
 #pragma once
-// TensorRT's calibration cache: a text with one scale for every activation.
+// TensorRT's calibration cache: a text with one scale per activation.
 
 #include <string>
 
@@ -7,8 +7,8 @@
 
 namespace roundel::io {
 
-// Line "name: hex", the bits of the float32 scale: the largest magnitude that the encoding holds,
-// by 127. Weights have no entry: TensorRT takes their range itself. Sorted by name.
+// Lines "name: hex" with the bits of the float32 scale: the largest magnitude of the encoding
+// divided by 127. Sorted by name. Weights have no entry: TensorRT computes their ranges.
 std::string TensorRtCache(const quant::EncodingTable& table);
 
 }  // namespace roundel::io

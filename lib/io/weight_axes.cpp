@@ -12,7 +12,7 @@ std::optional<graph::LayerSlots> SlotsOf(const graph::Graph& graph, const graph:
   const graph::Node& node = *use.node;
   if (rank < 2 || (node.Is("Gather") && (node.Int("axis", 0) != 0 || rank != 2)))
     return std::nullopt;
-  // Whoever reads such a file takes the weight of a MatMul to stand on the right.
+  // Readers of such files assume that the weight of a MatMul is the right operand.
   if (node.Is("MatMul") && use.index == 0) return std::nullopt;
   for (const graph::LayerSlots& slots : graph::FindWeightSlots(graph, node, rank))
     if (use.index == static_cast<int>(slots.weight) &&

@@ -1,5 +1,5 @@
 #pragma once
-// What a graph tells about a constant that an encodings file names: its role and its axes.
+// The role and the axes of a constant in an encodings file, from the graph.
 
 #include <optional>
 #include <string>
@@ -11,12 +11,12 @@ namespace roundel::io {
 
 struct WeightAxes {
   int64_t channel = 0;  // output channels
-  int64_t block = 0;    // the axis summed over
+  int64_t block = 0;    // the axis that is summed over
 };
 
 // By the operator that reads `name`: Conv (0, 1), ConvTranspose (1, 0), Gemm (1, 0) or with transB
-// (0, 1), MatMul (last, last but one), a table that Gather reads (0, 1),
-// both weights of LSTM, GRU and RNN (1, 2); 1-D constants (0, 0). nullopt if no reader tells.
+// (0, 1), MatMul (last, last but one), a table that Gather reads (0, 1), both weights of LSTM, GRU
+// and RNN (1, 2); 1-D constants (0, 0). nullopt if no reader determines them.
 std::optional<WeightAxes> FindWeightAxes(const graph::Graph& graph, const std::string& name,
                                          int64_t rank);
 

@@ -1,5 +1,5 @@
 #pragma once
-// Layers and their data as the solvers see them: matrices of weights, sums over the unfolded
+// The input of solvers for a layer: weight matrices, and sums (Gram matrices) over the unfolded
 // inputs.
 
 #include <optional>
@@ -15,8 +15,8 @@
 namespace roundel::layers {
 
 // A layer's weight as [groups * m, n]: rows are output channels, columns the inputs of the group
-// and the taps of the kernel, [in][tap]; with blocks [tap][in], because every tap has scales of its
-// own. Of a layer with one group it may be some of the rows.
+// and the taps of the kernel, [in][tap]; with blocks [tap][in], because every tap has its own
+// scales. For a layer with one group it may be a subset of the rows.
 struct UnfoldedLayer {
   graph::WeightedLayer layer;
   Shape weight_shape;
@@ -32,7 +32,7 @@ struct UnfoldedLayer {
   int64_t Column(int64_t input, int64_t tap) const {
     return tap_major() ? tap * layer.in_per_group + input : input * layer.kernel + tap;
   }
-  // Where the element of a row and a column stands in the weight tensor.
+  // The index into the weight tensor of an element of the matrix.
   int64_t Place(int64_t row, int64_t column) const {
     const int64_t in = layer.in_per_group, at = first_row + row;
     const int64_t tap = tap_major() ? column / in : column % layer.kernel;
@@ -41,8 +41,8 @@ struct UnfoldedLayer {
   }
   bool transposed() const { return layer.node->Is("ConvTranspose"); }
 };
-// Sizes and grid, without the weights. nullopt, with the reason in `why`, if the grid's channels or
-// blocks do not follow rows and columns.
+// Sizes and grid, without weights. nullopt, with the reason in `why`, if the channels or blocks of
+// the encoding are not rows or blocks of columns.
 std::optional<UnfoldedLayer> Outline(const graph::Graph& graph, const graph::WeightedLayer& layer,
                                      const quant::Encoding& encoding, std::string* why);
 // The same with its weights.
@@ -51,24 +51,24 @@ UnfoldedLayer Unfold(const graph::Graph& graph, UnfoldedLayer outline);
 UnfoldedLayer UnfoldRows(const graph::Graph& graph, UnfoldedLayer outline, int64_t first,
                          int64_t count);
 
-// Scales and zero points of an encoding in the order of a Solution's, and back.
+// Converts scales and zero points between the order of an Encoding and that of a Solution.
 solver::Params ParamsOf(const UnfoldedLayer& layer, const quant::Encoding& encoding);
-// Codes and params of `solution`, frozen.
+// An encoding with the codes and params of `solution`, frozen.
 void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
                    quant::Encoding* encoding);
 
 struct StatisticsOptions {
-  // Columns gathered for each input of the layer, spread evenly over samples and positions, at
-  // least kLeastColumns; all there are where these are fewer. Wide layers make do with half as
+  // Number of columns per input of the layer, spread evenly over samples and positions;
+  // at least kLeastColumns, or all columns if these are fewer. Wide layers use half as
   // many.
   int64_t columns_per_input = 256;
-  double held_out = 0.2;          // share of the samples that solutions are judged on
-  bool reference_inputs = false;  // both sides of the layer see what the float model sees
+  double held_out = 0.2;          // share of the samples for judging solutions
+  bool reference_inputs = false;  // inputs of both sides come from the float model
   uint64_t seed = 0;
-  int64_t memory_bytes = int64_t{1500} << 20;  // that solving one layer may take
-  int64_t max_columns = 0;  // of all samples; set by whoever has to keep them apart. 0: any number
+  int64_t memory_bytes = int64_t{1500} << 20;  // memory limit of solving one layer
+  int64_t max_columns = 0;                     // of all samples; limits stored columns. 0: no limit
 };
-// Sums, or for wide layers with few columns the columns themselves (solver/low_rank.h).
+// Sums; or the columns themselves, for wide layers with few columns (solver/low_rank.h).
 struct LayerStatistics {
   std::vector<solver::Gram> train,
       held_out;  // by group; held_out is empty without held-out samples
@@ -77,17 +77,17 @@ struct LayerStatistics {
 
   bool apart() const { return !train_columns.empty(); }
 };
-// What solving the layer takes on sums (`apart` false), or on so many columns kept apart.
+// The memory for solving the layer on sums (`apart` false), or on `columns` stored columns.
 int64_t SolvingBytes(const UnfoldedLayer& layer, bool apart, int64_t columns = 0);
-// Rows that are solved together on columns kept apart, within the memory.
+// Number of rows that are solved together on stored columns, within the memory limit.
 int64_t RowsAtOnce(const UnfoldedLayer& layer, const StatisticsOptions& options);
-// The least that is needed, whichever way is taken.
+// The least memory of the two ways.
 int64_t LeastBytes(const UnfoldedLayer& layer);
-// Whether columns are kept apart: where there are few of them, or `only_if_needed` where the sums
-// do not fit into the memory.
+// Whether columns are stored instead of sums: if there are few columns, or, with `only_if_needed`,
+// if the sums exceed the memory limit.
 Result<bool> KeepsApart(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
                         const StatisticsOptions& options, bool only_if_needed);
-// `layer`: with its weights for sums, without them for columns kept apart.
+// `layer`: with weights for sums, without weights for stored columns.
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
                                const StatisticsOptions& options);
 

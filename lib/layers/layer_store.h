@@ -1,7 +1,7 @@
 #pragma once
-// What a run keeps of each layer (--resume): the sums over its inputs and its solution, each under the
-// hash of everything that it follows from: the model, the data, how the sums were made, and, where a
-// layer sees what the layers before it made of the data, their grids and the settings of the pass.
+// Stored results of each layer (--resume): the sums over its inputs and its solution. The key is
+// the hash of all that they depend on: model, data, settings of the sums, and, if inputs come from
+// quantized layers, their encodings and the settings of the pass.
 
 #include <optional>
 #include <string>
@@ -14,16 +14,16 @@ namespace roundel::layers {
 
 class LayerStore {
  public:
-  // `store`: nullptr if nothing is kept. `settings`: the pass and its parameters. kData if the first
-  // batch of the data cannot be read.
+  // `store`: nullptr to store nothing. `settings`: the pass and its parameters. Errors: kData if
+  // the first batch of the data cannot be read.
   static Result<LayerStore> Create(const Session& session, const Store* store,
                                    const StatisticsOptions& statistics, int64_t samples,
                                    const std::string& settings);
 
   struct Keys {
-    std::string statistics, solution;  // "": nothing is kept
+    std::string statistics, solution;  // "": not stored
   };
-  // Of the next layer in the order of the walk, whose weight, input and bias have these encodings.
+  // The keys of the next layer of the walk; its weight, input and bias have these encodings.
   Keys NextLayer(const Session& session, const UnfoldedLayer& layer);
 
   bool Has(const std::string& key) const { return store_ && store_->Has(key); }
@@ -39,7 +39,7 @@ class LayerStore {
   const Store* store_ = nullptr;
   bool reference_inputs_ = false;
   int64_t memory_bytes_ = 0;
-  Hasher data_;   // what all statistics follow from
+  Hasher data_;   // inputs of all statistics
   Hasher chain_;  // and the layers so far
 };
 

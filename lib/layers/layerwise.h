@@ -1,9 +1,9 @@
 #pragma once
-// What the passes that choose the codes of weights share: the sweep over the layers, their
-// statistics, the new biases, and the report. Each pass brings the solver.
+// The common part of passes that choose codes of weights: the sweep over the layers, their
+// statistics, the new biases and the report. Each pass supplies the solver.
 //
-// A layer's input is what the model quantized so far gives it, its target what the float model
-// computes; codes and scales are frozen when the next layer is looked at.
+// A layer's input comes from the model with the layers so far quantized; its target is the output
+// of the float model. Codes and scales are frozen before the next layer is visited.
 
 #include <string>
 #include <vector>
@@ -13,10 +13,10 @@
 namespace roundel::layers {
 
 struct LayerwiseOptions {
-  std::string pass;      // whose name encodings and progress carry
+  std::string pass;      // the name in encodings and progress
   std::string settings;  // the parameters, for the store
   int64_t samples = 0;   // 0: all
-  // Of activations put aside; if somebody set it, also what the sums of one layer may take.
+  // For stored activations; if memory_is_given, also the limit for the sums of one layer.
   int64_t memory_bytes = int64_t{1500} << 20;
   bool memory_is_given = false;
   StatisticsOptions statistics;
@@ -24,8 +24,8 @@ struct LayerwiseOptions {
   bool needs_inputs = false;  // the solver reads LayerTask::inputs
 };
 
-// Solves every layer whose weight has a grid and no codes yet. Weights of other kinds keep their
-// grid and are rounded to nearest; the report says so.
+// Solves every layer with a weight that has a grid but no codes. Other weights keep their grid and
+// are rounded to nearest; the report lists them.
 Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
                             const SolveLayer& solve);
 

@@ -1,5 +1,5 @@
 #pragma once
-// One layer from its statistics to its codes, its bias and what the report says of it.
+// Solves one layer: from its statistics to its codes, its bias and its record in the report.
 
 #include <functional>
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace roundel::layers {
 
-// One layer with everything known of it.
+// One layer and the inputs of its solver.
 struct LayerTask {
   const UnfoldedLayer& layer;
   solver::Params params;                           // from calibration
@@ -26,15 +26,15 @@ using SolveLayer = std::function<Result<solver::Solution>(LayerTask& task)>;
 
 struct SolveOptions {
   solver::ProblemOptions problem;
-  // Among these ridges each layer takes the one whose best real weights do best on the held-out
-  // samples, if there are any: columns of one image resemble one another, so that their number says
-  // little.
+  // Each layer takes the ridge with the best real weights on the held-out samples, if there
+  // are any. The number of columns is a poor guide, because columns of one image are
+  // correlated.
   std::vector<double> ridges;
-  bool free_bias = true;     // the bias takes up the mean error
-  int64_t rows_at_once = 0;  // of columns kept apart; 0: all
+  bool free_bias = true;     // the bias cancels the mean error
+  int64_t rows_at_once = 0;  // of stored columns; 0: all
 };
 
-// Sums of squares over outputs: of their errors, rounded to nearest and solved, and of the outputs.
+// Sums of squares over outputs: of the errors (rounded to nearest, and solved) and of the outputs.
 struct ErrorTotals {
   double before = 0, after = 0, power = 0;
 
@@ -49,16 +49,16 @@ struct SolvedLayer {
   report::LayerOutcome outcome;
 };
 
-// `layer`: with its weights, or where the columns are kept apart without, and they are unfolded
-// some rows at a time. `calibrated`: the grid of the weight as calibrate chose it. `session` is
-// read for the weights, the layer's bias and the scale of its input.
+// `layer`: with its weights; or without them for stored columns, and then some rows are unfolded at
+// a time. `calibrated`: the weight's encoding from calibrate. `session` is read for the weights,
+// the layer's bias and the scale of its input.
 Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer,
                               const quant::Encoding& calibrated, const LayerStatistics& statistics,
                               const walk::LayerInputs* inputs, const SolveOptions& options,
                               const SolveLayer& solve);
 
-// The bias that goes with `solution`, of the layer's rows: b, and if it is free + mean(y) - w^
-// mean(x), over all samples. `layer`: with its weights.
+// The bias for `solution`, of the layer's rows: b, and if free_bias, plus mean(y) - w^ mean(x) over
+// all samples. Requires: `layer` has its weights.
 std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
                              const LayerStatistics& statistics, const solver::Solution& solution,
                              bool free_bias);

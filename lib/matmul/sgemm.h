@@ -1,5 +1,5 @@
 #pragma once
-// A float matrix product without a primitive to keep: for products whose shapes change all the time.
+// A float matrix product without a cached primitive, for products with shapes that change often.
 
 #include <cstdint>
 

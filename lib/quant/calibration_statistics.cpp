@@ -11,7 +11,7 @@ namespace {
 
 using Parts = std::vector<CalibrationStatistics>;
 
-// The same for any order; "" if one is not known.
+// Independent of the order; "" if one is unknown.
 std::string CombinedHash(const Parts& parts) {
   std::vector<std::string> hashes;
   for (const CalibrationStatistics& part : parts) hashes.push_back(part.data_hash);
@@ -40,7 +40,7 @@ Status CheckAlike(const CalibrationStatistics& part, const CalibrationStatistics
   return OkStatus();
 }
 
-// The mean of what the parts know of `value`.
+// The mean of `value` over the parts.
 InputMean MergedMean(const Parts& parts, const std::string& value) {
   InputMean merged;
   std::vector<ExactSum> sums;

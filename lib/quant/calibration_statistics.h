@@ -1,6 +1,6 @@
 #pragma once
-// Everything that one sweep over calibration data leaves: enough to make models of any width,
-// granularity and method without the data. Written to files by lib/io/statistics_json.h.
+// The statistics of one sweep over the calibration set. They suffice to compute grids of any width,
+// granularity and method without the data. lib/io/statistics_json.h writes them to files.
 
 #include <map>
 #include <string>
@@ -11,25 +11,25 @@
 
 namespace roundel::quant {
 
-// What a layer's input holds on average, over calibration data: by channel, which lies on axis 1
-// for convolutions and on the last axis for matrix products.
+// The mean of a layer's input over the calibration set, per channel. The channel axis is 1 for
+// convolutions and the last axis for matrix products.
 struct InputMean {
   std::vector<double> mean;
   Shape shape;        // of one batch
-  int64_t count = 0;  // values of each channel that were averaged
+  int64_t count = 0;  // number of averaged values per channel
 };
 
 struct CalibrationStatistics {
-  std::string model_hash;          // of the float model that ran
-  std::string preprocessing_hash;  // of what turns files into input tensors; "": not known
-  std::string data_hash;           // of that and the names of the samples; "": not known
+  std::string model_hash;          // of the float model
+  std::string preprocessing_hash;  // of the preprocessing settings; "": unknown
+  std::string data_hash;           // of preprocessing and sample names; "": unknown
   int64_t samples = 0;
   std::map<std::string, ValueStatistics> values;
   std::map<std::string, InputMean> input_means;
 
-  // What runs over parts of the data saw together; kData ("part 2 ...") if they differ in what they
-  // hold. All but the order of single samples, which is that of the parts, is the same to the bit
-  // for any order.
+  // Merges the statistics of runs over parts of the data. Errors: kData ("part 2 ...") if the parts
+  // hold different values. The result does not depend on the order of the parts, bit for bit,
+  // except for the order of single samples.
   static Result<CalibrationStatistics> Merge(std::vector<CalibrationStatistics> parts);
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 using Sums = std::vector<double>;
 
-// Few enough floats for a float to sum up without a loss that matters to a mean.
+// Number of floats that a float sums without a relevant loss of accuracy.
 constexpr int64_t kRun = 256;
 
 // Rows of `channels` values.

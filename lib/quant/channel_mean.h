@@ -9,12 +9,12 @@ namespace roundel::quant {
 
 class ChannelMean {
  public:
-  // Values of [outer, channels, inner], the number of channels always the same. What one batch says
-  // is summed up in a fixed order, whatever the number of threads.
+  // Adds values of shape [outer, channels, inner]. Requires: the same `channels` in each call. The
+  // order of summation is fixed: the result does not depend on the number of threads.
   void Observe(std::span<const float> values, int64_t outer, int64_t channels, int64_t inner);
-  // Adds what another one saw of the same channels.
+  // Adds the sums of another ChannelMean of the same channels.
   void Add(const ChannelMean& other);
-  // Values seen of each channel.
+  // Number of values per channel.
   int64_t count() const { return count_; }
   std::vector<double> mean() const;
 

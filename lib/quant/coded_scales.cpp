@@ -12,7 +12,7 @@ namespace {
 constexpr float kMostUnits = 16;  // of an integer code
 // Digits of a unit: with the 4 of a float8 or the 5 of an integer they fit the 24 of a float.
 constexpr int kUnitDigits = 16;
-// No product of such a unit with the smallest code is below what a float holds in full.
+// No product of such a unit with the smallest code is a denormal float.
 constexpr float kLeastUnit = 0x1p-100f;
 
 // The least number of kUnitDigits digits that is not below x.
@@ -31,7 +31,7 @@ float NearestFloat8(float x) {
 
 float PowerOfTwo(float scale) { return std::ldexp(1.0f, std::clamp(std::ilogb(scale), -126, 127)); }
 
-// Which unit each scale belongs to.
+// The unit of each scale.
 struct Units {
   int64_t axis = -1, count = 1;
   int64_t inner = 1;  // scales between neighbours along the axis
@@ -97,9 +97,9 @@ bool SplitScales(const Encoding& e, const std::vector<size_t>& members, float un
   });
 }
 
-// The unit of the scales `members`, 0 if they have none. SettleScales gives the largest the largest
-// code; other writers need not, nor have they units of few digits: then a product was rounded, and
-// the quotient may be the neighbour of the unit.
+// The unit of the scales `members`, 0 if they have none. SettleScales gives the largest scale the
+// largest code. Other tools need not, and their units may have more digits: then a product was
+// rounded, and the quotient may be adjacent to the unit.
 float FindUnit(const Encoding& e, const std::vector<size_t>& members,
                const std::vector<float>& tops, std::vector<float>* codes) {
   float largest = 0;

@@ -118,7 +118,7 @@ double Distribution::Quantile(double mass) const {
 }
 
 double Distribution::MagnitudeQuantile(double wanted) const {
-  // Halving a range of floats, down to neighbouring doubles: the mass in [-t, t] grows with t.
+  // Bisection down to adjacent doubles: the mass in [-t, t] grows with t.
   double low = 0, high = std::max(std::fabs(range().min), std::fabs(range().max));
   const auto inside = [this](double t) { return Below(t).mass - Below(-t).mass; };
   for (double middle = high / 2; low < middle && middle < high; middle = low + (high - low) / 2)
@@ -156,7 +156,7 @@ void AddRounding(const Bin& bin, double low, double high, double scale, Quantiza
   const double a = std::max(bin.low, low), b = std::min(bin.high, high);
   if (a > b || (a == b && bin.low < bin.high)) return;
   const double width = (b - a) / scale;
-  constexpr double kPoint = 1e-4;  // of a step: the middle stands for all
+  constexpr double kPoint = 1e-4;  // of a step: the centre represents the bin
   if (width < kPoint) {
     const double mass = bin.low < bin.high ? bin.mass * (b - a) / (bin.high - bin.low) : bin.mass;
     const double u = (a + b) / 2 / scale, e = (std::nearbyint(u) - u) * scale;
@@ -171,7 +171,7 @@ void AddRounding(const Bin& bin, double low, double high, double scale, Quantiza
   error->sum += per_step * sums * scale;
 }
 
-// Levels of any spacing, symmetric about zero: each takes the values up to half way to the next.
+// Levels of any spacing, symmetric about zero: values map to the nearest level.
 QuantizationError ErrorOnLevels(const Distribution& values, double scale, const Grid& grid) {
   QuantizationError error;
   const std::vector<float>& levels = GridLevels(grid);

@@ -1,8 +1,8 @@
 #pragma once
-// How values are distributed, in the form that range searches want: bins in rising order with sums
-// over all bins before each, so that the mass, the mean and the energy of any interval cost two
-// look-ups. Activations come from a histogram (inside a bin the density is uniform), weights as
-// they are (each distinct value a bin of no width).
+// The distribution of values, as range searches need it: bins in rising order, with prefix sums, so
+// that the mass, the mean and the energy of any interval cost two look-ups. Activations come from a
+// histogram (the density inside a bin is uniform); weights are exact (each distinct value is a bin
+// of zero width).
 
 #include <span>
 #include <vector>
@@ -26,23 +26,23 @@ struct Moments {
 class Distribution {
  public:
   struct Bin {
-    double low = 0, high = 0, mass = 0;  // low == high: that many values just there
+    double low = 0, high = 0, mass = 0;  // low == high: `mass` values at that point
   };
 
   Distribution() = default;
-  static Distribution Of(const ValueStatistics& statistics);  // with a histogram
-  static Distribution Of(std::span<const float> values);      // finite
+  static Distribution Of(const ValueStatistics& statistics);  // Requires a histogram
+  static Distribution Of(std::span<const float> values);      // Requires finite values
 
-  // The bins that begin at `low` or above it.
+  // The bins with a lower edge >= `low`.
   Distribution From(double low) const;
 
   const std::vector<Bin>& bins() const { return bins_; }
   double mass() const { return before_.empty() ? 0 : before_.back().mass; }
   Range range() const { return bins_.empty() ? Range{} : Range{bins_[0].low, bins_.back().high}; }
   double zeros() const { return zeros_; }  // mass at zero exactly
-  // Of the values below x; those in a bin of no width at x count.
+  // Moments of the values below x, including a bin of zero width at x.
   Moments Below(double x) const;
-  // Value below which `mass` lies, linear inside a bin.
+  // The value with `mass` below it, linear inside a bin.
   double Quantile(double mass) const;
   // The least t with `mass` in [-t, t].
   double MagnitudeQuantile(double mass) const;
@@ -58,7 +58,7 @@ class Distribution {
   double zeros_ = 0;
 };
 
-// What rounding to a grid does to all values together: e = quantized - x.
+// Sums of the quantization error e = quantized - x over all values.
 struct QuantizationError {
   double rounding = 0;  // sum of e^2 between the ends of the grid
   double clipping = 0;  // sum of e^2 outside
@@ -67,8 +67,8 @@ struct QuantizationError {
   double total() const { return rounding + clipping; }
 };
 
-// Exact for the distribution as it stands, uniform density inside bins included. On grids of floats
-// all of it counts as rounding; 16-bit floats have no error worth searching for.
+// Exact for the given bins, with uniform density inside each. On float grids all error counts as
+// rounding. On 16-bit float grids the error is taken as 0.
 QuantizationError ErrorOf(const Distribution& values, const QParams& params, const Grid& grid);
 
 }  // namespace roundel::quant

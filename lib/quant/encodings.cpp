@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kGrain = 1 << 14;  // elements per parallel chunk
 
-// Blocks of `size` in an axis of `length`, the last one maybe shorter; `size` may be any number.
+// Number of blocks of `size` in an axis of `length`; the last may be shorter. Allows any `size`.
 int64_t Blocks(int64_t length, int64_t size) { return length / size + (length % size != 0); }
 
 // Runs body(flat_begin, flat_end, params index) over maximal runs of elements that share their

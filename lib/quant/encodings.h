@@ -1,6 +1,6 @@
 #pragma once
-// The encodings table: value name -> how that value is quantized. It is the single source of truth:
-// passes write it, simulation applies it, export writes it out.
+// The encodings table: value name -> encoding. It is the only description of the quantization:
+// passes edit it, simulation applies it, export writes it to files.
 
 #include <map>
 #include <optional>
@@ -24,12 +24,12 @@ struct Encoding {
   // kTensor: 1 entry. kChannel: shape[axis] entries. kBlock: row-major over the value's shape with
   // shape[axis] replaced by ceil(shape[axis] / block_size).
   std::vector<QParams> params;
-  // Weights that a pass has rounded: the codes, in the value's shape and grid.storage_type()
-  // (unpacked: int8/uint8/int16/int32 for widths under 8 too, uint8 for float4e2m1). Nothing rounds
-  // them again.
+  // Codes of weights that a pass has rounded, in the value's shape and in grid.storage_type()
+  // (unpacked: int8/uint8/int16/int32 also for widths under 8, uint8 for float4e2m1). They are
+  // final: nothing rounds them again.
   std::optional<Tensor> codes;
   std::string decided_by;  // the pass that set it
-  bool frozen = false;     // later passes leave it alone
+  bool frozen = false;     // later passes must not change it
 
   // Index into params of the element at `flat` (row-major) of a value of `shape`.
   int64_t ParamIndex(const Shape& shape, int64_t flat) const;
@@ -45,11 +45,11 @@ Status CheckEncoding(const Encoding& encoding, const Shape& shape);
 // Codes of a float value, unpacked (int8, uint8, int16, uint16 or int32 by width and sign; of float
 // grids the type itself, of float4e2m1 uint8).
 Tensor QuantizeTensor(const Tensor& value, const Encoding& encoding);
-// The same for codes that a solver chose, row-major, each within the grid.
+// The same type of tensor from codes of a solver. Requires: row-major, each within the grid.
 Tensor CodesTensor(const std::vector<int64_t>& codes, const Grid& grid, const Shape& shape);
 // The inverse; float32.
 Tensor DequantizeTensor(const Tensor& codes, const Encoding& encoding);
-// DequantizeTensor(codes or QuantizeTensor(value)): what a consumer sees.
+// DequantizeTensor(codes or QuantizeTensor(value)): the value that a consumer reads.
 Tensor FakeQuantizeTensor(const Tensor& value, const Encoding& encoding);
 // Unpacked codes -> storage bytes of grid.storage_type() (4 and 2 bits packed, low element first).
 Tensor PackCodes(const Tensor& codes, DType storage_type);

@@ -1,6 +1,6 @@
 #pragma once
-// A sum of doubles without rounding: a fixed-point number wide enough for every double. The result
-// does not depend on the order of the summands or on how partial sums were put together.
+// An exact sum of doubles: a fixed-point number that is wide enough for every double. The result
+// does not depend on the order of the summands or on the grouping of partial sums.
 
 #include <array>
 #include <cstdint>
@@ -9,7 +9,7 @@ namespace roundel::quant {
 
 class ExactSum {
  public:
-  void Add(double x);  // finite
+  void Add(double x);  // Requires a finite x
   void Add(const ExactSum& other);
   double Value() const;  // within an ulp or two; the same bits for the same sum
 

@@ -8,9 +8,9 @@ namespace {
 
 constexpr int64_t kEnoughSamples = 16, kEnoughValues = 4096;
 constexpr double kPerOctave = 0.1;
-// Values this near to an end of the range lie at it, as a part of what was seen.
+// Values within this share of the seen range from an end count as equal to it.
 constexpr double kAtEnd = 1e-3;
-// That many values at an end, and that share of all, are a bound.
+// At least this many values at an end, and this share of all, make it a bound.
 constexpr double kPile = 2, kPiledShare = 0.01;
 
 bool IsBound(double at_end, double all) { return at_end >= std::max(kPile, kPiledShare * all); }

@@ -1,4 +1,4 @@
-// The loop of FakeQuantizeFloats is vectorised, which -O2 does not do when the count is not known.
+// Vectorizes the loop of FakeQuantizeFloats; -O2 does not if the count is unknown.
 #pragma GCC optimize("O3")
 #include "lib/quant/float_grid.h"
 
@@ -30,7 +30,7 @@ inline __attribute__((always_inline)) float RoundMagnitude(float magnitude, int 
   return __builtin_nearbyintf(magnitude * inverse) * step;
 }
 
-// Infinity would leave the arithmetic above; twice the largest number rounds just like it.
+// Infinity is not representable in this arithmetic; twice the largest number rounds alike.
 inline __attribute__((always_inline)) float Bounded(float magnitude, float max) {
   return magnitude > 2 * max ? 2 * max : magnitude;
 }

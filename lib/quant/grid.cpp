@@ -1,4 +1,4 @@
-// The loop below is vectorised, which -O2 does not do when the count is not known.
+// Vectorizes the loops below; -O2 does not if the count is unknown.
 #pragma GCC optimize("O3")
 #include "lib/quant/grid.h"
 
@@ -36,8 +36,8 @@ constexpr NamedGrid kNamedGrids[] = {
     {"nvfp4", Floats(GridKind::kFloat4E2M1, 4, ScaleKind::kFloat8)},
 };
 
-// `scale` as a float, not so large that the end of the grid, `steps` away from zero, is infinite:
-// rounded up, the largest float's own scale would be.
+// `scale` as a float, limited so that the end of the grid, `steps` away from zero, is finite: the
+// scale of the largest float, rounded up, would make it infinite.
 float WithFiniteEnd(double scale, double steps) {
   constexpr float kLargest = std::numeric_limits<float>::max();
   auto rounded = static_cast<float>(std::min(scale, double{kLargest}));

@@ -7,7 +7,7 @@ namespace roundel::quant {
 
 namespace {
 
-// Whether nothing in a gap tells a mask from scores that span so much.
+// True if the gap is too small to separate a mask from scores with this span.
 bool Separates(double gap, double span, bool known) {
   return known ? gap > 30 && gap > span / 2 : gap > 50 && gap > 4 * span;
 }

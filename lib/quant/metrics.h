@@ -1,6 +1,6 @@
 #pragma once
-// How far a quantized result is from the float one. Everything here streams: fed batch after batch,
-// constant memory, and the same sums whatever the number of threads.
+// Error metrics of a quantized result against the float one. All of them are streaming: they take
+// batch after batch in constant memory, and the sums do not depend on the number of threads.
 
 #include <cstdint>
 #include <span>
@@ -8,16 +8,16 @@
 
 namespace roundel::quant {
 
-// Sums over pairs (reference r, other o). Pairs in which either is NaN or infinite are counted and
-// left out of the sums.
+// Sums over pairs (reference r, other o). Pairs with a NaN or infinity are counted and excluded
+// from the sums.
 class ErrorSums {
  public:
   void Add(std::span<const float> reference, std::span<const float> other);  // same length
   void Merge(const ErrorSums& other);
 
   int64_t count() const { return count_; }            // pairs in the sums
-  int64_t not_finite() const { return not_finite_; }  // pairs left out
-  int64_t broken() const { return broken_; }          // those whose reference is finite
+  int64_t not_finite() const { return not_finite_; }  // excluded pairs
+  int64_t broken() const { return broken_; }          // excluded pairs with a finite reference
   // 10 log10(sum r^2 / sum (r-o)^2) in dB: infinite if there is no error, NaN if nothing was added,
   // -infinity if the reference is all zeros and the other is not.
   double Sqnr() const;
@@ -33,7 +33,7 @@ class ErrorSums {
 };
 
 // Number of entries that rank before `index`: larger ones, and equal ones with a smaller index. NaN
-// ranks behind everything. The label is in the top k if its rank is < k.
+// ranks last. A label is in the top k if its rank is < k.
 int64_t RankOf(std::span<const float> scores, int64_t index);
 // Index of rank 0; -1 for an empty span.
 int64_t ArgMax(std::span<const float> scores);
@@ -42,7 +42,7 @@ int64_t ArgMax(std::span<const float> scores);
 struct TopCounts {
   int64_t samples = 0, top1 = 0, top5 = 0;
 
-  // `scores` holds one row of `classes` entries per label; every label is in [0, classes).
+  // `scores` has one row of `classes` entries per label. Requires every label in [0, classes).
   void Add(std::span<const float> scores, int64_t classes, std::span<const int64_t> labels);
   double Top1Percent() const;  // NaN without samples
   double Top5Percent() const;

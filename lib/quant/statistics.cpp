@@ -9,7 +9,7 @@
 namespace roundel::quant {
 namespace {
 
-// Values of a chunk: enough that moving the counts of its buckets costs little beside counting.
+// Values per chunk: large enough that moving bucket counts is cheap relative to counting.
 constexpr int64_t kGrain = 1 << 18;
 
 }  // namespace
@@ -54,7 +54,7 @@ Status ValueStatistics::Observe(std::span<const float> values, int64_t parts) {
   return OkStatus();
 }
 
-// One look at every value, while it is in the cache.
+// A single pass over the values, while they are in the cache.
 Status ValueStatistics::ObserveHistogram(std::span<const float> values) {
   const int64_t size = std::ssize(values);
   std::vector<ChunkSums> chunks(static_cast<size_t>((size + kGrain - 1) / kGrain));

@@ -1,11 +1,11 @@
 #pragma once
-// What calibration keeps of one value of the model: everything that any method of observers.h asks
-// for, gathered in one sweep. Memory is constant however much data flows by, but for the extremes
-// of single samples (8 bytes each), which are kept only if they are wanted.
+// The calibration statistics of one value: all that the methods of observers.h need, gathered in
+// one sweep. Memory does not depend on the amount of data, except for the extremes of single
+// samples (8 bytes each), which are kept only on request.
 //
-// Everything that ranges are made of is exact or counted in integers: results depend neither on the
-// order of the batches nor on threads, and merging what several runs saw gives the same bits as one
-// run. (Only the extremes of single samples have an order: that of the data.)
+// All statistics that determine ranges are exact or integer counts: results depend neither on the
+// order of batches nor on threads, and merged statistics of several runs equal those of one run,
+// bit for bit. (Only the extremes of single samples have an order, that of the data.)
 
 #include <optional>
 #include <span>
@@ -26,11 +26,11 @@ struct SampleRange {
   friend bool operator==(const SampleRange&, const SampleRange&) = default;
 };
 
-// Beyond count, minimum and maximum, which are always there.
+// Statistics to gather in addition to count, minimum and maximum.
 struct StatisticsNeeds {
-  bool histogram = false;  // with the number of zeros
+  bool histogram = false;  // and the number of zeros
   bool samples = false;    // the extremes of single samples
-  bool moments = false;    // mean and second moment; with the histogram only
+  bool moments = false;    // mean and second moment; requires the histogram
   friend bool operator==(const StatisticsNeeds&, const StatisticsNeeds&) = default;
 };
 
@@ -38,31 +38,31 @@ class ValueStatistics {
  public:
   explicit ValueStatistics(StatisticsNeeds needs = {});
 
-  // Values in any order but for this: they are `parts` runs of equal length, each of which leaves
-  // its own extremes. Fails with kData on NaN or infinity, and is then of no use any more.
+  // Adds values: `parts` runs of equal length, and the extremes of each run are kept. Otherwise the
+  // order is irrelevant. Errors: kData for NaN or infinity; the object is then unusable.
   Status Observe(std::span<const float> values, int64_t parts = 1);
-  // Adds what another one saw of the same value, after this; both have the same needs.
+  // Appends the statistics of later samples of the same value. Requires equal needs.
   void Append(const ValueStatistics& later);
-  // Adds what another one saw of another value on the same samples: they share a range.
+  // Adds the statistics of another value on the same samples: both share a range.
   void Unite(const ValueStatistics& other);
 
   const StatisticsNeeds& needs() const { return needs_; }
   int64_t count() const { return count_; }
-  Range seen() const;  // exact; {0, 0} if nothing was
+  Range seen() const;  // exact; {0, 0} if no value was seen
 
   // With needs().histogram:
   int64_t zeros() const { return zeros_; }
   const Histogram& histogram() const;
-  // With needs().moments: sums of 2^18 values at a time, in double, added up without any rounding.
+  // With needs().moments: sums of 2^18 values each, in double, added exactly.
   double mean() const;
   double second_moment() const;  // E[x^2]
 
-  // With needs().samples, in the order of the data. A value whose first axis is not that of the
-  // samples has an entry per batch.
+  // With needs().samples, in the order of the data. A value whose first axis is not the sample axis
+  // has one entry per batch.
   const std::vector<SampleRange>& samples() const { return samples_; }
   std::vector<SampleRange>& samples() { return samples_; }
 
-  // What a file tells (lib/io/statistics_json.h). `sum` and `squares` are of all values.
+  // Totals of a statistics file (lib/io/statistics_json.h). `sum`, `squares`: over all values.
   struct Totals {
     int64_t count = 0, zeros = 0;
     double sum = 0, squares = 0;

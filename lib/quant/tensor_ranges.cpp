@@ -91,7 +91,7 @@ Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& lay
   if (method.needs() == StatisticsNeeds{}) return ranges;
   INVARIANT(!method.needs().samples, "weights have no samples");
   const Layout l = SplitAt(value.shape(), layout.axis);
-  // Parallel loops inside one run only where a single scale has it all.
+  // Parallel loops inside one set only if there is a single scale.
   ParallelFor(std::ssize(ranges), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       Range& range = ranges[static_cast<size_t>(i)];

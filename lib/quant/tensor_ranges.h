@@ -8,12 +8,12 @@
 
 namespace roundel::quant {
 
-// Minimum and maximum of each run of elements that shares a scale, in the order of
-// Encoding::params; {0, 0} for an empty run. `layout` gives granularity, axis and block size, which
-// must fit the shape. kModel for NaN and infinity; float32 only.
+// Minimum and maximum of each set of elements that shares a scale, in the order of
+// Encoding::params; {0, 0} for an empty set. Requires: float32; granularity, axis and block_size of
+// `layout` fit the shape. Errors: kModel for NaN and infinity.
 Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout);
-// What `method` makes of each of the runs for layout.grid: the same search as for activations, on
-// the values themselves (from 2^18 of them on one scale on, on their histogram).
+// The range by `method` of each of these sets for layout.grid: the same search as for activations,
+// on the values themselves (on their histogram from 2^18 values per scale on).
 Result<std::vector<Range>> TensorRanges(const Tensor& value, const Encoding& layout,
                                         const Observer& method);
 

@@ -39,10 +39,10 @@ class Params {
   const std::string& String(const std::string& name) const;
   const std::vector<double>& Floats(const std::string& name) const;
   const std::vector<std::string>& Strings(const std::string& name) const;
-  // The value equals the default, whoever wrote it (a printed recipe spells every default out).
+  // True if the value equals the default, even if given (a printed recipe holds all defaults).
   bool IsDefault(const std::string& name) const;
-  // Parses `text` as the parameter's type and checks range and choices; kUsage on failure, naming
-  // the nearest known key for one that does not exist. Lists are comma separated.
+  // Parses `text` as the parameter's type and checks range and choices. Lists are comma separated.
+  // Errors: kUsage; for an unknown key with the nearest known one.
   Status SetFromText(const ParamSpecs& specs, const std::string& name, const std::string& text);
   Status SetValue(const ParamSpecs& specs, const std::string& name, ParamValue value);
   const std::map<std::string, ParamValue>& values() const { return values_; }
@@ -52,11 +52,11 @@ class Params {
   std::map<std::string, bool> changed_;  // differs from the default
 };
 
-// The value that `words` spell (one word, or the elements of a list), checked against type, range and
-// choices; kUsage, "'name' ...".
+// Parses `words` (one word, or the elements of a list) and checks type, range and choices. Errors:
+// kUsage, "'name' ...".
 Result<ParamValue> ParseParamValue(const ParamSpec& spec, const std::vector<std::string>& words);
 std::string ParamValueText(const ParamValue& value);  // as YAML flow text
-// What a value may be: "between 50 and 100, in per cent", "one of tensor, channel"; "" = anything.
+// The allowed values: "between 50 and 100", "one of tensor, channel"; "" = any.
 std::string ParamRangeText(const ParamSpec& spec);
 // "true or false", "whole number", "list of numbers" ...
 std::string ParamTypeText(const ParamSpec& spec);

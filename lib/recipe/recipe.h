@@ -1,6 +1,6 @@
 #pragma once
-// A recipe: sections of settings and a list of passes, read from YAML and validated against the specs
-// handed in (this room does not know the passes).
+// A recipe: sections of settings and a list of passes, read from YAML and validated against given
+// specs (this room does not know the passes).
 //
 //   target: ort-cpu
 //   weights: {bits: 8, granularity: channel}
@@ -39,7 +39,7 @@ struct RecipeSpec {
 struct Step {
   std::string pass;
   Params params;
-  int line = 0;  // in the recipe file; 0 if it came from elsewhere
+  int line = 0;  // in the recipe file; 0 if it is from elsewhere
 };
 
 struct Rule {
@@ -56,15 +56,15 @@ struct Recipe {
   const Params& Section(const std::string& name) const;
 };
 
-// Errors are kUsage, "file:line: ...", with the nearest known key for an unknown one; duplicate keys,
-// anchors gone wild and other YAML faults are errors too.
+// Errors are kUsage, "file:line: ...", with the nearest known key for an unknown one; duplicate
+// keys, anchors and other YAML faults are errors, too.
 Result<Recipe> ParseRecipe(const std::string& yaml, const std::string& source,
                            const RecipeSpec& spec);
 // One --set override: "weights.bits=4", "seed=7", "activations=float" (a shorthand),
 // "calibrate.method=percentile" (every step of that pass; an error if the recipe has none).
 Status ApplyOverride(const RecipeSpec& spec, const std::string& assignment, Recipe* recipe);
-// The effective recipe as YAML that ParseRecipe reads back to the same recipe; every parameter is
-// written out (of rules: those that differ from the default), with its help if `comments`.
+// The effective recipe as YAML that ParseRecipe reads back unchanged, with every parameter (in
+// rules only those that differ from the default), and with its help if `comments`.
 std::string PrintRecipe(const RecipeSpec& spec, const Recipe& recipe, bool comments = false);
 
 }  // namespace roundel::recipe

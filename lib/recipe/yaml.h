@@ -1,7 +1,7 @@
 #pragma once
-// A YAML document as a plain tree, for the files people write by hand (recipes, target profiles).
-// Strict on purpose: one document, no anchors, aliases or tags, no duplicate keys, bounded depth
-// and size, so that what a file says is what a reader sees.
+// A YAML document as a tree, for hand-written files (recipes, target profiles). Strict: one
+// document, no anchors, aliases or tags, no duplicate keys, limited depth and size, so that a file
+// has one obvious meaning.
 
 #include <string>
 #include <vector>
@@ -16,7 +16,7 @@ struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   int line = 0;                    // 1-based
-  std::string scalar;              // kScalar: the text; its type is up to the reader
+  std::string scalar;              // kScalar: the text; the reader determines its type
   std::vector<YamlNode> items;     // kList
   std::vector<YamlEntry> entries;  // kMap, in file order
 
@@ -39,7 +39,7 @@ inline constexpr int kMaxYamlDepth = 16;
 // Errors are kUsage, "source:line: ...". An empty file is an error too.
 Result<YamlNode> ParseYaml(const std::string& text, const std::string& source);
 
-// `text` as it stands in a message: shortened to one short line without control characters.
+// `text` for a message: shortened to one short line without control characters.
 std::string ForMessage(const std::string& text);
 
 }  // namespace roundel::recipe

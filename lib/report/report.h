@@ -1,5 +1,5 @@
 #pragma once
-// What a run did, collected while it runs and written at the end as JSON or a console table.
+// The report of a run: collected while it runs, written at its end as JSON or a console table.
 
 #include <cstdint>
 #include <optional>
@@ -10,29 +10,29 @@
 
 namespace roundel::report {
 
-// One thing that a pass did or declined to do, and why.
+// One action of a pass, or one that it declined, with the reason.
 struct Record {
   std::string subject;  // node or value
   std::string action;   // "folded", "declined", "replaced", ...
   std::string reason;   // or detail
-  double seconds = 0;   // that it took, if that is worth telling
+  double seconds = 0;   // duration, if relevant
 };
 
-// What rounding the weights of one layer came to. Errors are those of the layer's output, relative to
-// its power, on the samples that the solver saw, unless they are held out.
+// The outcome of rounding the weights of one layer. Errors are those of the layer's output,
+// relative to its power, on the solver's samples unless they are held out.
 struct LayerOutcome {
   std::string node;
   double error_before = 0, error_after = 0;  // rounded to nearest; solved
   std::optional<double> held_out_before, held_out_after;
-  std::optional<double> bound;  // no codes reach less
+  std::optional<double> bound;  // lower bound of the error of all codes
   int64_t columns = 0, inputs = 0;
-  bool on_columns = false;  // solved in the space of its columns, of which there are few
-  std::string shared_with;  // the layer that was solved for both; then nothing else is known here
+  bool on_columns = false;  // solved in the space of its few columns
+  std::string shared_with;  // the layer that was solved for both; other fields are unset
   std::string note;         // of the method
   double seconds = 0;
 
   bool starved() const { return shared_with.empty() && columns < inputs; }
-  // For people: "error 0.01 -> 0.004, bound 0.002, 640 columns of 64".
+  // Console text: "error 0.01 -> 0.004, bound 0.002, 640 columns of 64".
   std::string Text() const;
 };
 
@@ -43,7 +43,7 @@ struct PassReport {
   std::string outcome;  // "changed", "unchanged"
   double seconds = 0;
   int64_t peak_rss_bytes = 0;
-  int64_t resumed = 0;  // layers whose solution an earlier run had left
+  int64_t resumed = 0;  // layers with solutions from an earlier run
   std::vector<Record> records;
   std::vector<LayerOutcome> layers;
   std::vector<std::pair<std::string, MetricValue>> metrics;  // in the order they were added
@@ -72,8 +72,8 @@ struct Report {
 
 // A rectangular table for the console: first row is the header; numbers right-aligned.
 std::string TextTable(const std::vector<std::vector<std::string>>& rows);
-// One object, keys in a fixed order: facts, passes, float_nodes, warnings, timing. Whatever differs between two
-// runs of the same recipe stands under "timing". Numbers that are not finite become null.
+// One object, keys in a fixed order: facts, passes, float_nodes, warnings, timing. Everything that
+// differs between two runs of the same recipe is under "timing". Non-finite numbers become null.
 std::string ReportJson(const Report& report);
 int64_t PeakRssBytes();  // of this process so far
 

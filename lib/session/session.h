@@ -1,6 +1,6 @@
 #pragma once
-// What passes share: what is known of the model while a recipe runs, and what the run has. What a pass
-// is, and who runs it, is in passes/.
+// The state that passes share: facts of the model while a recipe runs, and resources of the run.
+// The interface and the runner of passes are in passes/.
 
 #include <functional>
 #include <map>
@@ -23,68 +23,68 @@
 
 namespace roundel {
 
-// Mean and standard deviation per output channel of a layer's output before its activation, as the
-// folded batch normalisation told them: beta and |gamma|. Kept in step by passes that rescale.
+// Mean and standard deviation per channel of a layer's output, before the activation function, from
+// the folded batch normalization: beta and |gamma|. Passes that rescale channels update them.
 struct OutputMoments {
   std::vector<double> mean, deviation;
 };
 
-// Files of calibration statistics: formats and names are the caller's. Empty functions: there are
-// none to be had.
+// Access to statistics files; the caller defines formats and names. Empty functions: not
+// available.
 struct StatisticsFiles {
   std::function<Result<quant::CalibrationStatistics>(const std::string& path)> read;
   std::function<Status(const std::string& path, const quant::CalibrationStatistics&)> write;
 };
 
-// What is known of the model.
+// The facts of the model.
 struct ModelState {
   graph::Model model;  // float32
-  // The model's graph as it runs, while a pass sees it with the bodies of control flow laid out;
-  // nullptr: model.graph.
+  // The executable graph, while model.graph is flat (graph/bodies.h); nullptr: model.graph is
+  // executable.
   std::shared_ptr<graph::Graph> running_graph;
-  target::FloatTypes types;  // what its values have in the file
+  target::FloatTypes types;  // types of its values in the file
   quant::EncodingTable encodings;
   target::Profile target;
   target::GridChoice grids;
   std::optional<target::Placement> placement;           // set by the pass that assigns grids
-  std::vector<target::ConstantCopy> copies;             // that it made of the model's constants
+  std::vector<target::ConstantCopy> copies;             // copies of constants that it made
   std::map<std::string, OutputMoments> output_moments;  // by the layer's output value
   std::map<std::string, quant::InputMean> input_means;  // by value; of layers with weights
   std::set<std::string> corrected_biases;               // by the layer's output value
 
-  // One that can be changed without this one: tensors are shared until one side writes to them.
+  // An independent copy; tensors are shared until one side writes to them.
   ModelState Clone() const;
 };
 
-// What the run has.
+// The resources of the run.
 struct RunContext {
   DataSource* data = nullptr;  // not owned; nullptr if the recipe needs none
-  // What identifies the data (quant::CalibrationStatistics); "" if that is not known.
+  // Hashes of the data (quant::CalibrationStatistics); "" if unknown.
   std::string preprocessing_hash, data_hash;
   StatisticsFiles statistics_files;
-  const Store* store = nullptr;  // what was solved before, and for later runs; not owned
+  const Store* store = nullptr;  // solutions of earlier runs, and for later ones; not owned
   Random random{0};              // of the recipe's seed
   // Whether a pass of the recipe reads input_means, so that one sweep gathers them with the ranges.
   bool wants_input_means = true;
-  // Only the reports are asked for: passes need not write what no report depends on.
+  // Only reports are needed: passes may skip results that no report depends on.
   bool dry = false;
   report::PassReport* report = nullptr;  // of the running pass
 };
 
 struct Session : ModelState, RunContext {
-  // What is known of the model is cloned; data, store and report are those of this session.
+  // Clones the facts of the model; data, store and report are shared with this session.
   Session Clone() const;
 };
 
-// The recipe's seed for draws that must not depend on their order, such as one for each sample; 0 for
-// the recipe's seed 0.
+// A seed from the recipe's seed, for draws that must not depend on their order, such as one per
+// sample; 0 for the recipe's seed 0.
 inline uint64_t SeedOf(const Session& session) {
   Random first = session.random, zero(0);
   return first.Next() ^ zero.Next();
 }
 
-// Whether a step changed the model or its encodings; kApproximate: the function of the model, too, by
-// rules of the method that hold for most inputs only.
+// Whether a step changed the model or its encodings. kApproximate: it may have changed the function
+// of the model, by a rule of the method that holds for most inputs only.
 enum class Outcome { kUnchanged, kChanged, kApproximate };
 
 }  // namespace roundel

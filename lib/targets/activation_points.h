@@ -1,5 +1,5 @@
 #pragma once
-// The activations of a placement: where quantizers stand, and which of them share a range.
+// The activation points of a placement: the values with quantizers, and those that share a range.
 
 #include <map>
 #include <set>
@@ -21,8 +21,8 @@ class ActivationPoints {
 
   // A quantized or sharing node asks for quantizers on its float inputs and outputs.
   void PlaceAround(const graph::Node& node);
-  // A node that moves values, or a clamp that stands alone, has quantizers behind it if it has one
-  // in front. In execution order, after all of PlaceAround.
+  // A node that moves values, or a clamp that is not fused, gets quantizers on its outputs if its
+  // input has one. Requires: called in execution order, after all calls of PlaceAround.
   void FollowInput(const graph::Node& node);
   void ApplyInterfaceRules();
   // Appends the points to the placement, in execution order, and the joins.
@@ -48,7 +48,7 @@ class ActivationPoints {
   WeightPoints& weights_;
   BiasPoints& biases_;
   std::set<std::string> wanted_, derived_, emitted_;
-  std::set<const graph::Node*> fused_;  // clamps that belong to the node before them
+  std::set<const graph::Node*> fused_;  // clamps that are fused into the node before them
   std::map<std::string, Profile::FixedRange> fixed_;
   OutputPaths paths_;
 };

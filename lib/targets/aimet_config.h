@@ -8,9 +8,9 @@
 
 namespace roundel::target {
 
-// Sections defaults, params, op_type, supergroups, model_input and model_output; later ones and
-// single op types overrule the defaults. `generic` tells which ops there are, for the defaults
-// speak of all of them. kUsage, "source:line: ...", for what is no such configuration.
+// Reads the sections defaults, params, op_type, supergroups, model_input and model_output; later
+// ones and single op types override the defaults. The defaults apply to the ops of `generic`.
+// Errors: kUsage, "source:line: ...", for invalid configurations.
 Result<Profile> ParseAimetConfig(const std::string& json, const std::string& source,
                                  const Profile& generic);
 

@@ -1,5 +1,5 @@
 #pragma once
-// The biases of a placement: int32 where both factors of their scale are known.
+// The biases of a placement: int32 if both factors of their scale are known.
 
 #include <set>
 #include <string>
@@ -16,8 +16,8 @@ class BiasPoints {
 
   // `layer` has a bias and is quantized.
   void AddUse(const graph::Node& layer);
-  // Appends the points to the placement, which holds those of activations, and the reasons of
-  // biases that stay float.
+  // Appends the points to the placement, and the reasons of biases that stay float. Requires: the
+  // placement holds the activation points.
   void Emit();
 
  private:
@@ -27,7 +27,7 @@ class BiasPoints {
     const graph::Node* layer;
   };
 
-  // Why a bias stays float, whoever else reads it; "" if it can be int32.
+  // The reason why a bias stays float, apart from its other readers; "" if it can be int32.
   std::string Problem(const Use& use) const;
   // Nor can it be int32 in two units (PlaceSeparately leaves nobody to share with).
   std::string SharingProblem(const std::vector<const Use*>& uses) const;

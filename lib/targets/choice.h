@@ -1,5 +1,5 @@
 #pragma once
-// What a recipe asks for on top of the target profile's defaults.
+// The choices of a recipe, which override the defaults of the target profile.
 
 #include <optional>
 #include <string>
@@ -9,24 +9,24 @@
 
 namespace roundel::target {
 
-// How the inputs of a layer get their grid.
+// How the inputs of a layer are quantized.
 enum class ActivationMode {
-  kStatic,   // from calibration; the model holds the scales
-  kDynamic,  // at run time, from each tensor itself (8 bits); layers only
-  kFloat,    // not at all: only weights are quantized
+  kStatic,   // with scales from calibration
+  kDynamic,  // at run time, from each tensor (8 bits); layers only
+  kFloat,    // not quantized: only weights are
 };
 inline constexpr const char* kActivationModes[] = {"static", "dynamic", "float"};
 
-// An exception for some nodes or tensors. A name is matched exactly, or by "re:regex" as a whole;
-// all that are given must match. A rule with a tensor speaks of that tensor alone.
+// An exception for some nodes or tensors. A name matches exactly, or as a whole by "re:regex"; all
+// given patterns must match. A rule with a tensor applies to that tensor only.
 struct GridRule {
   std::string op, node, tensor;  // "" = any
-  // Of constants. What is left out stays as the recipe's sections say.
+  // For constants. Absent settings are those of the recipe's sections.
   std::optional<quant::Grid> weights;
   bool float_weights = false;
   std::optional<quant::Granularity> granularity;
   int64_t block_size = 0;
-  // Of what a matching node writes (kStatic with a grid), and how it takes its inputs (mode).
+  // The grid of a matching node's outputs (kStatic with a grid), and the mode of its inputs.
   std::optional<quant::Grid> activations;
   std::optional<ActivationMode> mode;
 };
@@ -36,9 +36,9 @@ struct GridChoice {
   ActivationMode mode = ActivationMode::kStatic;
   quant::Granularity weight_granularity = quant::Granularity::kChannel;
   int64_t block_size = 0;
-  // Node names, op types, or "re:regex" on either: stay float. They come before the rules.
+  // Nodes to keep in float: names, op types, or "re:regex" on either. They precede the rules.
   std::vector<std::string> exclude;
-  std::vector<GridRule> rules;  // the first that matches wins
+  std::vector<GridRule> rules;  // the first match applies
 };
 
 }  // namespace roundel::target

@@ -1,5 +1,5 @@
 #pragma once
-// From a float model and its encodings to what a runtime loads.
+// Exports a float model and its encodings to a model that a runtime loads.
 
 #include <set>
 #include <string>
@@ -21,13 +21,13 @@ struct ExportOptions {
   QdqOptions qdq;
   std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
   bool rounds_product_inputs = false;  // Profile::rounds_product_inputs, noted in the metadata
-  int64_t accuracy_level = 0;          // of MatMulNBits: 0 as the runtime likes, 1 float32, 4 int8
+  int64_t accuracy_level = 0;          // of MatMulNBits: 0 the runtime's choice, 1 float32, 4 int8
   std::set<std::string> kept_float = {};  // Placement::kept_float
-  FloatTypes types = {};  // of the values in the file, where the model has been widened
+  FloatTypes types = {};                  // of the values in the file, if the model was widened
   NarrowOptions narrow = {};
 };
 
-// How a target wants its models; `format` where the profile's own is not wanted.
+// The export options of a target; `format` overrides that of the profile.
 ExportOptions OptionsFor(const Profile& profile, const std::string& format = "");
 
 Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
@@ -39,30 +39,30 @@ inline bool IsPackedBlock(int64_t size) {
   return size >= kLeastPackedBlock && size <= kMostPackedBlock && (size & (size - 1)) == 0;
 }
 
-// ---- the steps that write layers in a form of their own, in place, and take their weights out of
-// the table; what they leave is up to ExportQdq.
+// ---- steps that write layers in special forms, in place, and remove their weights from the table;
+// ExportQdq writes the rest.
 
 // MatMul and Gemm with a constant matrix become MatMulNBits, Gather of a constant table becomes
-// GatherBlockQuantized, where the operator can express the encoding of the weight: 2, 4 or 8 bits
-// of storage and blocks of a multiple of 16 along the input axis (or no blocks).
+// GatherBlockQuantized, if the operator supports the encoding of the weight: 2, 4 or 8 bits of
+// storage and blocks of a multiple of 16 along the input axis (or no blocks).
 void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table);
 
-// The layers that write these values quantize their input at run time: DynamicQuantizeLinear and
+// Layers that write these values quantize their input at run time: DynamicQuantizeLinear and
 // MatMulInteger or ConvInteger, for 8-bit weights per tensor or channel.
 void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
                   quant::EncodingTable* table);
 
-// A QDQ model's nodes become operators on codes where all their tensors have 8 bits.
+// Rewrites nodes of a QDQ model to operators on codes if all their tensors have 8 bits.
 void RewriteToCodes(const QdqOptions& options, graph::Model* model);
 
-// What the runtime would make of float nodes on its own (Profile::quantizes_between_pairs,
-// Profile::max_channel_rank) it cannot see through a Max of one input, which changes no value: one
-// stands between such a node and the pair beside it. ImportQdq takes them out again.
+// Some runtimes quantize float nodes between pairs by themselves (Profile::quantizes_between_pairs,
+// Profile::max_channel_rank). A Max with one input, which changes no value, between such a node and
+// the pair prevents that. ImportQdq removes these nodes.
 void KeepFloats(const QdqOptions& options, graph::Model* model);
 bool IsKeptFloat(const graph::Node& node);
 
-// Bounds of Clips that a quantizer behind them repeats become the ends of its grid, which are at most
-// half a step further out: ONNX Runtime drops such a Clip, and trips over one that is nearly such.
+// Moves the bounds of a Clip to the ends of the grid of the quantizer behind it, at most half a
+// step further out: ONNX Runtime drops such a Clip, but fails on one that nearly has them.
 void WidenClips(graph::Model* model);
 
 }  // namespace roundel::target

@@ -1,5 +1,5 @@
 #pragma once
-// Which floating types the inputs and outputs of operators may have when a model's types change.
+// The floating types that inputs and outputs of operators may have.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,21 +11,21 @@
 namespace roundel::target {
 
 enum class FloatSlot {
-  kNode,     // of the one type that the node computes in
-  kFloat32,  // float32 in whatever type the node computes
-  kFree,     // any, and none follows from it
+  kNode,     // the type in which the node computes
+  kFloat32,  // float32, whatever the type of the node
+  kFree,     // any type, without effect on the node
 };
 
 FloatSlot InputSlot(const graph::Node& node, size_t index, int64_t opset);
 FloatSlot OutputSlot(const graph::Node& node, size_t index, int64_t opset);
 
-// The operator has no floats but float32, in ONNX or in every runtime.
+// True if the operator supports only float32, in ONNX or in every runtime.
 bool IsFloat32Only(const graph::Node& node, int64_t opset);
 // Operators of ONNX and com.microsoft that may compute in 16 bits; false for those of other
 // domains.
 bool MayBeHalf(const graph::Node& node, int64_t opset);
 
-// The attribute that says what type a node makes, of a node that makes floats; "" if it has none.
+// The attribute with the output type of a node that produces floats; "" if it has none.
 std::string TypeAttribute(const graph::Node& node);
 
 }  // namespace roundel::target

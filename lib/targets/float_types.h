@@ -1,7 +1,7 @@
 #pragma once
-// Models in float16, bfloat16 and float64. Passes and exporters know float32 only: such a model is
-// the same one in float32 while they work on it, with a note of the types that its values have
-// outside, and gets them back when it is written (narrow.h).
+// Models in float16, bfloat16 and float64. Passes and exporters support only float32: they get such
+// a model converted to float32, with a table of the types of its values in the file. Export
+// restores these types (narrow.h).
 
 #include <cstdint>
 #include <set>
@@ -12,32 +12,32 @@
 
 namespace roundel::target {
 
-// The floating type that values have in the file. Empty: all are float32. Else every float value of
-// the model has an entry, and what passes add has none.
+// The floating type of values in the file. Empty: all are float32. Otherwise every float value of
+// the model has an entry, and values that passes add have none.
 using FloatTypes = std::unordered_map<std::string, DType>;
 
-// An entry under this key says that an input or output of the model has another type than what the
-// model computes around it.
+// The key of an entry for an input or output of the model with another type than the nodes that
+// read or write it.
 inline std::string InterfaceKey(const std::string& value) { return "\n" + value; }
 
-// The model in float32, in place, under the same names; Casts between floats are left out. float64
-// only where layers have weights of it. The result is empty, and nothing changes, for models that
-// only store or round in another type, that show it (sequences as inputs, numbers as texts), or
-// that have local functions.
+// Converts the model to float32, in place and with the same names; removes Casts between floats.
+// float64 only if layers have float64 weights. The result is empty, and nothing changes, for models
+// that only store or round in another type, with observable types (sequences as inputs, numbers as
+// texts), or with local functions.
 FloatTypes WidenTypes(graph::Model* model);
 
-// A model that has been given the types back, in float32 again: for whoever has data in float32.
+// A model with restored types, converted to float32 again, for callers with float32 data.
 graph::Model InFloat32(const graph::Model& written, const FloatTypes& types);
 
-// The type that all that the model takes and computes has; kUndefined if there are several. A file
-// keeps it under this key of its metadata.
+// The common type of all inputs and computed values; kUndefined if there are several. It is stored
+// in the metadata under this key.
 DType OnlyType(const graph::Model& model, const FloatTypes& types);
 inline constexpr const char* kFloatTypeKey = "roundel.float_type";
 
 // The name of a value in another type.
 std::string NarrowName(const std::string& value, DType type);
 
-// Bytes of all initializers as they will be written.
+// Bytes of all initializers in the written file.
 int64_t NarrowBytes(const graph::Graph& graph, const FloatTypes& types);
 
 // "float16", or "bfloat16 and float64"; "" for an empty table.

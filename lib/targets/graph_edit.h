@@ -1,6 +1,6 @@
 #pragma once
-// What export and import of Q/DQ nodes share: they rebuild the main graph in one go, which keeps
-// both linear in the number of nodes.
+// Helpers of export and import of Q/DQ nodes. Both rebuild the main graph at once, so that their
+// cost is linear in the number of nodes.
 
 #include <string>
 #include <unordered_map>
@@ -10,7 +10,7 @@
 
 namespace roundel::target {
 
-// Suffixes of ONNX Runtime's quantizer; debugging tools match on them.
+// Suffixes of ONNX Runtime's quantizer, which debugging tools match.
 inline constexpr const char* kQuantizedSuffix = "_quantized";
 inline constexpr const char* kScaleSuffix = "_scale";
 inline constexpr const char* kZeroPointSuffix = "_zero_point";
@@ -24,7 +24,7 @@ inline constexpr const char* kContribDomain = "com.microsoft";
 bool IsQuantizeNode(const graph::Node& node);    // QuantizeLinear of either domain
 bool IsDequantizeNode(const graph::Node& node);  // DequantizeLinear of either domain
 
-// Hands out names that nothing in a graph, its sub-graphs included, uses.
+// Makes names that are unused in a graph and its sub-graphs.
 class NameSet {
  public:
   explicit NameSet(const graph::Graph& graph) { Collect(graph); }
@@ -36,7 +36,7 @@ class NameSet {
 };
 
 using Renames = std::unordered_map<std::string, std::string>;
-// Lets `node` (its sub-graphs included) read `renames.at(x)` instead of x.
+// Makes `node` and its sub-graphs read `renames.at(x)` instead of x.
 void RenameReads(const Renames& renames, graph::Node* node);
 
 // A graph with the name, inputs, outputs and other non-node parts of `graph` but no nodes,
@@ -44,9 +44,9 @@ void RenameReads(const Renames& renames, graph::Node* node);
 std::shared_ptr<graph::Graph> EmptyCopy(const graph::Graph& graph);
 // Keeps the entries of `from.value_info` whose values `to` produces.
 void CopyValueInfo(const graph::Graph& from, graph::Graph* to);
-// Initializers of the same type, shape and bytes become one, the first of them.
+// Merges initializers of equal type, shape and bytes into the first of them.
 void MergeInitializers(graph::Graph* graph);
-// Removes Constant nodes and initializers that nothing reads.
+// Removes Constant nodes and initializers without readers.
 void RemoveUnusedConstants(graph::Graph* graph);
 
 }  // namespace roundel::target

@@ -15,9 +15,9 @@ namespace roundel::target {
 // or a name of quant::NamedGrids(). nullopt otherwise.
 std::optional<quant::Grid> ParseGridName(std::string_view text);
 
-// Whether a profile's list has the grid: "int8" stands for every grid of the type, "int8 symmetric"
-// for those with the zero point in the middle. Grids of floats stand in it by name, and "float4e2m1"
-// for those with coded scales as well. An empty list has all.
+// Whether a profile's list has the grid: "int8" means every grid of the type, "int8 symmetric"
+// those with the zero point in the middle. Float grids are listed by name; "float4e2m1" includes
+// those with coded scales. An empty list has all grids.
 bool GridAllowed(const quant::Grid& grid, const std::set<std::string>& allowed);
 
 // The first opset whose QuantizeLinear and DequantizeLinear have codes of this type (Cast: of 16-bit

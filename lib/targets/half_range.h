@@ -1,5 +1,5 @@
 #pragma once
-// What float32 numbers become in 16 bits.
+// Conversion of float32 numbers to 16-bit types.
 
 #include <span>
 
@@ -11,24 +11,24 @@ namespace roundel::target {
 float LargestOf(DType type);
 float SmallestNormalOf(DType type);
 
-// Numbers of this size stand for infinity: masks of attention, bounds that bound nothing.
+// Numbers of this size represent infinity: attention masks, bounds without effect.
 inline constexpr float kStandsForInfinity = 1e6f;
 
 enum class HalfFit {
   kFits,
-  kClamps,  // only numbers that stand for infinity are beyond the type
+  kClamps,  // only numbers that represent infinity exceed the type
   kTooLarge,
-  kVanishes,  // a number that is not 0 would become 0, of few that matter: an epsilon
+  kVanishes,  // a non-zero number of few, such as an epsilon, would become 0
 };
 // The constant `value` as an operand of `node`.
 HalfFit FitOf(const graph::Node& node, const Tensor& value, DType type);
 
-// float32 -> type. What is too large becomes the largest number; what stands for infinity the half
-// of it, so that two masks may be added, unless the reader is a bound.
+// float32 -> type. Too large numbers saturate. Numbers that represent infinity become half of the
+// largest number, so that two masks can be added, unless the reader uses them as a bound.
 Tensor ClampedTo(const graph::Node& reader, const Tensor& value, DType type);
 
-// Whether scales for codes of so many bits keep what they say in `type`: they move no code's value
-// by more than about a quarter of a step, or the type itself is as coarse.
+// Whether scales for codes of `bits` bits are accurate enough in `type`: they change the value of a
+// code by at most about a quarter of a step, or the type itself is as coarse.
 bool ScalesFit(std::span<const float> scales, int bits, DType type);
 
 }  // namespace roundel::target

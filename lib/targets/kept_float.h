@@ -1,7 +1,7 @@
 #pragma once
-// Values that stay float although their target would have a quantizer there: the data says nothing
-// of their range, or the recipe has its own word. A quantized model names them in its metadata, so
-// that whoever reads it does not take them for forgotten.
+// Values that stay float although the target places a quantizer there: their range is unknown, or
+// the recipe keeps them in float. The metadata of a quantized model lists them, so that lint does
+// not report them as missing.
 
 #include <set>
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace roundel::target {
 
-// In place of what the model said before.
+// Replaces the list in the metadata.
 void NoteKeptFloat(const std::set<std::string>& values, graph::Model* model);
 std::set<std::string> KeptFloat(const graph::Model& model);
 

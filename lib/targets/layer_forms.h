@@ -1,5 +1,5 @@
 #pragma once
-// What a quantized model's layers cost at run time: sizes fall in any case, times only where a layer runs on codes.
+// How the layers of a quantized model run: all are smaller, but only layers on codes are faster.
 
 #include <cstdint>
 
@@ -9,10 +9,10 @@ namespace roundel::target {
 
 // Layers (Conv, ConvTranspose, Gemm, MatMul, recurrent ones and their quantized forms), those of bodies included.
 struct LayerForms {
-  int64_t on_codes = 0;     // computed on integers: between pairs, QLinear
-  int64_t dynamic = 0;      // on integers that are made at run time
-  int64_t packed = 0;       // MatMulNBits: weights are unpacked inside of the kernel
-  int64_t dequantized = 0;  // in floats, from weights that are dequantized in every run
+  int64_t on_codes = 0;     // computed on integers: between pairs, QLinearConv ...
+  int64_t dynamic = 0;      // on integers quantized at run time
+  int64_t packed = 0;       // MatMulNBits: the kernel unpacks the weights
+  int64_t dequantized = 0;  // in floats, with weights dequantized in every run
   int64_t products = 0;  // of these, whose input ONNX Runtime rounds (lib/graph/rounded_products.h)
   int64_t floats = 0;    // with float weights, or between activations
 };

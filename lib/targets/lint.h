@@ -1,5 +1,5 @@
 #pragma once
-// Checks a quantized model, whoever made it, against what a target wants.
+// Checks a quantized model, made by any tool, against the rules of a target.
 
 #include <string>
 #include <vector>
@@ -13,20 +13,20 @@ namespace roundel::target {
 struct Violation {
   std::string where;   // node or tensor
   std::string what;    // the fact
-  std::string why;     // what the target makes of it
+  std::string why;     // the consequence on the target
   std::string advice;  // what to do
 };
 
 struct LintResult {
   std::vector<Violation> violations;  // check by check
-  // So many of the first are about single operators: a runtime refuses the model.
+  // Number of first violations that concern single operators: a runtime rejects the model.
   size_t refused = 0;
   int64_t activations = 0, weights = 0, biases = 0;  // that have grids
 };
 
-// Reads QDQ, operators on codes and packed weights; costs little, whatever the size of the weights.
-// `placed`: where its quantizers were meant to stand; nullptr: where the target wants them in
-// general. kModel for models that cannot be read.
+// Reads QDQ, operators on codes and packed weights. The cost does not depend on the size of the
+// weights. `placed`: the intended placement; nullptr: the target's default placement. Errors:
+// kModel for models that cannot be read.
 Result<LintResult> Lint(const graph::Model& model, const Profile& profile,
                         const Placement* placed = nullptr);
 

@@ -1,5 +1,5 @@
 #pragma once
-// Operators on codes: what ONNX Runtime checks when it loads them, or when they run.
+// Lint of operators on codes: the checks that ONNX Runtime makes when it loads or runs them.
 
 #include <vector>
 
@@ -7,7 +7,7 @@
 
 namespace roundel::target {
 
-// Says nothing of other nodes, nor of what is not constant.
+// Ignores other nodes, and parameters that are not constant.
 void LintCodes(const graph::Model& model, const graph::Node& node,
                std::vector<Violation>* violations);
 

@@ -7,8 +7,8 @@
 
 namespace roundel::target {
 
-// Adds what is wrong with a MatMulNBits or GatherBlockQuantized; nothing for other nodes. Weights,
-// scales and zero points that are not constant are not looked at.
+// Adds violations of a MatMulNBits or GatherBlockQuantized. Ignores other nodes, and weights,
+// scales and zero points that are not constant.
 void LintPacked(const graph::Graph& graph, const graph::Node& node, const Profile& profile,
                 std::vector<Violation>* violations);
 

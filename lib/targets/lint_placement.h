@@ -1,5 +1,5 @@
 #pragma once
-// Checks of where the quantizers of a model stand, beside where its target wants them.
+// Compares the quantizers of a model with the placement of its target.
 
 #include <vector>
 
@@ -8,7 +8,7 @@
 
 namespace roundel::target {
 
-// `floats`: what ImportQdq made of `model`. `placed`: as for Lint.
+// `floats`: the result of ImportQdq on `model`. `placed`: as for Lint.
 Status LintPlacement(const graph::Model& model, const FloatModel& floats, const Profile& profile,
                      const Placement* placed, std::vector<Violation>* violations);
 

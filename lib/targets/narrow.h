@@ -1,5 +1,5 @@
 #pragma once
-// The way back from a model in float32 to the types that its values have in the file.
+// Restores the types of the file in a model that was widened to float32.
 
 #include "lib/base/status.h"
 #include "lib/graph/graph.h"
@@ -7,10 +7,10 @@
 
 namespace roundel::target {
 
-// Gives `model`, which may have been quantized meanwhile, the types of the table, in place: every
-// node computes in one type (node_types.h), constants have that of their readers, and Casts stand
-// where two types meet. Names, inputs and outputs stay. Raises the opset to 19 if quantizers are to
-// have scales of 16 bits and the model can be raised. Nothing for an empty table.
+// Gives `model`, which may have been quantized since, the types of the table, in place: every node
+// computes in one type (node_types.h), constants have the type of their readers, and Casts connect
+// different types. Names, inputs and outputs are kept. Raises the opset to 19 if quantizers need
+// 16-bit scales and the model can be raised. Does nothing for an empty table.
 Status NarrowTypes(const FloatTypes& types, const NarrowOptions& options, graph::Model* model);
 
 }  // namespace roundel::target

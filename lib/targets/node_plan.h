@@ -1,5 +1,5 @@
 #pragma once
-// The first of the placement rules: what becomes of each node, and why.
+// The first placement rule: how each node is treated, and why.
 
 #include <string>
 #include <unordered_map>
@@ -16,9 +16,9 @@ namespace roundel::target {
 struct NodePlan {
   enum class Kind {
     kNoFloats,
-    kFloat,        // stays float, with a reason
+    kFloat,        // float, with a reason
     kQuantized,    // quantizers on both sides
-    kWeights,      // a layer whose weight alone has a grid: weight-only, or dynamic
+    kWeights,      // a layer with only the weight quantized: weight-only, or dynamic
     kPassThrough,  // follows its input
     kShared,       // one range for inputs and output
     kClamp,        // Relu, Clip
@@ -30,15 +30,15 @@ struct NodePlan {
 
 class NodeSorter {
  public:
-  // All three must outlive the sorter.
+  // Requires: all three outlive the sorter.
   NodeSorter(const graph::Model& model, const Profile& profile, const GridChoice& choice);
-  // kUsage for an exclude pattern that is none.
+  // Errors: kUsage for an invalid exclude pattern.
   Status Prepare();
 
   // `rule`: the recipe's for this node, or nullptr.
   NodePlan Sort(const graph::Node& node, const GridRule* rule);
-  // Of a node that Sort() would have quantized but for the ranges of its tensors: its weights
-  // alone, where that is possible and the target runs such layers.
+  // For a node that Sort() would quantize if the ranges of its tensors were known: quantizes only
+  // its weights, if that is possible and the target supports such layers.
   NodePlan SortWithoutRanges(const graph::Node& node, const GridRule* rule, const std::string& why);
   bool IsFloat32(const std::string& value) const { return TypeOf(value) == DType::kFloat; }
   std::vector<std::string> UnmatchedExcludes() const;
@@ -64,7 +64,7 @@ class NodeSorter {
   const Profile& profile_;
   const GridChoice& choice_;
   const std::unordered_map<std::string, DType> types_;
-  // What lies before the logarithm of a spectrum.
+  // The nodes before the logarithm of a spectrum (log_spectra.h).
   const std::unordered_set<const graph::Node*> spectra_;
   std::vector<Exclude> excludes_;
 };

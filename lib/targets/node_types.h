@@ -1,6 +1,6 @@
 #pragma once
-// The floating type that every node of a graph computes in when its values get the types of the
-// file back (float_types.h).
+// The floating type in which every node of a graph computes after the types of the file are
+// restored (float_types.h).
 
 #include <set>
 #include <string>
@@ -22,27 +22,27 @@ struct NarrowOptions {
 };
 NarrowOptions NarrowOptionsOf(const Profile& profile);
 
-// A node computes in the type that its values had, except for float32 where
+// A node computes in the original type of its values, but in float32 if
 //
-//   - the operator, the runtime or the scales of its codes have no other type;
-//   - it reads what such a node makes of codes: between a DequantizeLinear and a QuantizeLinear of
-//     float32 the float type is one of thought only, and runtimes that turn the three into one
-//     integer kernel look for float32;
-//   - a constant of it is too large for the type;
-//   - it has weights as codes and lies in the body of a Loop or its like: there ONNX Runtime's
-//     optimiser makes products with scales behind a Cast, which its kernel reads as zeros.
+//   - the operator, the runtime or the scales of its codes support no other type;
+//   - it reads the output of such a node on codes: runtimes fuse a DequantizeLinear, a node and a
+//     QuantizeLinear into one integer kernel only if all three have float32, although the float
+//     type does not matter there;
+//   - one of its constants is too large for the type;
+//   - it has weights as codes in the body of a Loop or Scan: there ONNX Runtime's optimizer makes
+//     products with scales behind a Cast, which its kernel reads as zeros.
 class NodeTypes {
  public:
   using Types = std::unordered_map<std::string, DType>;
-  // `now`: the types of the values in the float32 model. All must outlive this.
+  // `now`: the types of the values in the float32 model. Requires: all outlive this object.
   NodeTypes(const graph::Graph& graph, bool is_body, const FloatTypes& types, const Types& now,
             const NarrowOptions& options, int64_t opset);
 
   DType Of(const graph::Node& node) const;
-  // A DequantizeLinear of a bias whose layer does not compute in float32: the sum of products is no
-  // integer there, and neither need the bias be.
+  // True for the DequantizeLinear of a bias of a layer that does not compute in float32: there the
+  // sum of products is not an integer, so that the bias need not be one.
   bool IsFloatBias(const graph::Node& node) const;
-  // What the value had in the file, as far as the runtime computes in it.
+  // The type of the value in the file, if the runtime computes in it.
   DType Wanted(const std::string& value) const;
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// What the placement rules must know of single operators.
+// Facts of single operators for the placement rules.
 
 #include <cstdint>
 #include <optional>
@@ -12,18 +12,18 @@
 
 namespace roundel::target {
 
-// Inputs that carry data: all, except where the operator has float parameters that steer it (Clip's
-// bounds, Resize's scales) or that runtimes keep in float (scale and bias of normalisations).
+// Inputs that carry data: all but float parameters (Clip's bounds, Resize's scales) and inputs that
+// runtimes keep in float (scale and bias of normalizations).
 std::vector<size_t> DataInputs(const graph::Node& node);
 
 bool IsRecurrent(const graph::Node& node);
 // A recurrent node or an Attention: layers that runtimes compute in floats beside static grids.
 bool IsFloatLayer(const graph::Node& node);
-// The value by which a node is known: its first output that is wanted.
+// The value that identifies a node: its first output with a name.
 const std::string& MainOutput(const graph::Node& node);
 
 // Whether the output holds only values of the (first) input: the same range serves both. False for
-// a Resize that overshoots (cubic) and a Pad with a constant other than zero.
+// a Resize that overshoots (cubic) and for a Pad with a constant other than zero.
 bool KeepsValues(const graph::Graph& graph, const graph::Node& node);
 
 // The element-wise clamp that a Relu, Clip or Min(x, constant) applies; nullopt if it is no such

@@ -1,5 +1,5 @@
 #pragma once
-// On which ways values reach the outputs of a graph: whether a rare value still counts there.
+// The paths from values to the outputs of a graph: do rare values still count there?
 
 #include <string>
 #include <unordered_set>
@@ -9,15 +9,15 @@
 namespace roundel::target {
 
 struct OutputPaths {
-  // Reach a graph output through nothing but operators that move values, keep their order,
-  // normalise them or combine them one by one; graph outputs are among them. What is rarest among
-  // these values (the few anchors of a score map that are detections, the word that is certain) is
-  // what the output is looked at for.
+  // Values that reach a graph output only through operators that move values, keep their order,
+  // normalize them or combine them element by element; includes graph outputs. The rarest of
+  // these values (the few detections of a score map, the certain word) are the purpose of the
+  // output.
   std::unordered_set<std::string> direct;
-  // Reach one through layers as well, but through no average over places: what a rare value says is
-  // still there at its place in the output (detectors, segmentation, sound, tokens). In classifiers
-  // with a mean over the image, or with layers behind a Flatten, the same share of a tensor hardly
-  // counts. Holds `direct`.
+  // Values that reach one also through layers, but not through an average over positions: a rare
+  // value still has an effect at its position of the output (detectors, segmentation, audio,
+  // tokens). In classifiers with a mean over the image, or with layers behind a Flatten, the same
+  // share of a tensor hardly counts. Includes `direct`.
   std::unordered_set<std::string> local;
 };
 

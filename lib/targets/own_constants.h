@@ -1,7 +1,7 @@
 #pragma once
-// A constant that several nodes read may be wanted in several forms: as the weight of a layer on
-// 4 bits, as an operand on the grid of activations, as a bias in the unit of one layer's sums, as
-// floats. An encoding belongs to a value, so that each form gets a constant of its own.
+// Nodes may read the same constant in different forms: as a 4-bit weight of a layer, as an operand
+// on the grid of activations, as a bias in the unit of one layer's sums, as floats. An encoding
+// belongs to a value, so that each form becomes a separate constant.
 
 #include <string>
 #include <vector>
@@ -12,22 +12,22 @@
 
 namespace roundel::target {
 
-// `copy` took the place of `value` in input `index` of the node whose first output is `reader`.
+// `copy` replaced `value` in input `index` of the node with the first output `reader`.
 struct ConstantCopy {
   std::string copy, value, reader;
   int index = 0;
 };
 
-// Place() on the model, after every reader has got a constant in the form that is placed for it.
-// The first quantized form keeps the name, unless a sub-graph or an output of the graph has the
-// floats by it. The copies share their bytes until somebody writes to them; their names follow from
-// the graph alone. `copies`: may be nullptr.
+// Splits constants so that every reader has a constant of the form that is placed for it, then
+// calls Place(). The first quantized form keeps the name, unless a sub-graph or a graph output
+// reads the floats by it. Copies share their bytes until written to. Their names depend only on the
+// graph. `copies`: may be nullptr.
 Result<Placement> PlaceSeparately(graph::Model* model, const Profile& profile,
                                   const GridChoice& choice,
                                   std::vector<ConstantCopy>* copies = nullptr,
                                   const RangeDecisions& joins = {});
 
-// Makes the same copies in a model that PlaceSeparately has not seen; kUsage if it lacks a value.
+// Makes the same copies in another instance of the model. Errors: kUsage if it lacks a value.
 Status CopyConstants(const std::vector<ConstantCopy>& copies, graph::Model* model);
 
 }  // namespace roundel::target

@@ -1,5 +1,5 @@
 #pragma once
-// What the steps of a placement share.
+// The shared state of the steps of a placement.
 
 #include <optional>
 #include <string>
@@ -23,20 +23,20 @@ struct Placing {
   RuleSet rules;
   std::unordered_map<const graph::Node*, NodePlan> plans;
   RangeGroups groups;
-  std::map<int, quant::Grid> group_grids;  // where a rule says so
+  std::map<int, quant::Grid> group_grids;  // set by rules
   Placement placement;
-  Status problem;  // the first one
+  Status problem;  // the first error
 
-  // Keeps the first problem that a rule or an op's own limits have with a choice.
+  // Records the first violation of a rule or of an op's limits by a choice.
   void Require(Status status) {
     if (problem.ok() && !status.ok()) problem = std::move(status);
   }
-  // What the reader of a constant wants of it.
+  // The form in which a reader needs a constant.
   void AddUse(const graph::Node& node, size_t index, std::string form) {
     placement.constant_uses.push_back(
         {node.input(index), MainOutput(node), static_cast<int>(index), std::move(form)});
   }
-  // The grid that a rule gives to an activation.
+  // The grid of an activation by a rule.
   std::optional<quant::Grid> OwnGrid(const std::string& value) {
     const GridRule* rule = rules.OfTensor(g.Producer(value), value);
     return rule ? rule->activations : std::nullopt;

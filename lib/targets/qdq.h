@@ -1,6 +1,6 @@
 #pragma once
-// QuantizeLinear/DequantizeLinear form: from float graph + encodings to QDQ, and back.
-// Names and arithmetic follow ONNX Runtime's quantizer, so that debugging tools recognise them.
+// QuantizeLinear/DequantizeLinear form: from float graph + encodings to QDQ, and back. Names and
+// arithmetic follow ONNX Runtime's quantizer, so that debugging tools recognize them.
 
 #include <string>
 #include <vector>
@@ -14,40 +14,40 @@
 namespace roundel::target {
 
 struct QdqOptions {
-  // Drops Relu/Clip nodes whose clamp the quantizer repeats (Profile::absorb_relu).
+  // Drops Relu/Clip nodes if the quantizer behind them clamps equally (Profile::absorb_relu).
   bool absorb_relu = true;
-  // Writes 16/4-bit and blocked Q/DQ in com.microsoft where the opset cannot be raised to 21.
+  // Writes 16/4-bit and blocked Q/DQ in com.microsoft if the opset cannot be raised to 21.
   bool contrib_qdq = false;
-  // Scales that are powers of two in float8e8m0 (Profile::e8m0_scales), a quarter of a float32.
+  // Writes power-of-two scales as float8e8m0 (Profile::e8m0_scales), a quarter of a float32.
   bool e8m0_scales = false;
   // Profile::quantizes_between_pairs, and Profile::max_channel_rank of MatMul; 0: any rank.
   bool quantizes_between_pairs = false;
   int64_t matmul_channel_rank = 0;
-  // Raises older models to this opset where that is possible (Profile::min_opset).
+  // Raises older models to this opset if possible (Profile::min_opset).
   int64_t min_opset = 0;
 };
 
 // Weights and biases become integer initializers with a DequantizeLinear; activations get one
-// QuantizeLinear -> DequantizeLinear pair; graph input and output names stay. Raises the opset as
-// the grids need. `model` is the float model that `encodings` were made for and is not changed.
+// QuantizeLinear -> DequantizeLinear pair; graph input and output names are kept. Raises the opset
+// as the grids require. `model` is the float model of `encodings`, and is not changed.
 Result<graph::Model> ExportQdq(const graph::Model& model, const quant::EncodingTable& encodings,
                                const QdqOptions& options);
 
-// Whether the table fits the model and can be written at all; ExportQdq checks it itself.
+// Checks that the table fits the model and can be written; ExportQdq does so itself.
 Status CheckExportable(const graph::Model& model, const quant::EncodingTable& encodings);
 
 struct FloatModel {
   graph::Model model;              // no Q/DQ; weights hold the dequantized values
-  quant::EncodingTable encodings;  // codes of weights and biases included
+  quant::EncodingTable encodings;  // including codes of weights and biases
   FloatTypes types = {};           // of the values in the file; the model is in float32
 };
-// Also reads other tools' QDQ models; Q/DQ that cannot be expressed as an encoding (dynamic scales)
-// stay in the model, with a line in `kept`.
-// How lines of `kept` go on that tell of operators on codes beside a node.
+// Also reads QDQ models of other tools. Q/DQ nodes that no encoding can express (dynamic scales)
+// stay in the model, with a line in `kept`. The end of lines of `kept` about operators on codes
+// next to a node.
 inline constexpr const char* kKeptForReader = "its codes are used by ";
 inline constexpr const char* kKeptForSource = "its input is neither constant nor a QuantizeLinear";
-// kSmall: large constants get no codes and no values (their memory is not even touched), for whoever
-// asks about shapes and grids alone.
+// kSmall: large constants get no codes and no values (their memory is not read), for callers that
+// need only shapes and grids.
 enum class ImportValues { kAll, kSmall };
 Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept = nullptr,
                              ImportValues values = ImportValues::kAll);

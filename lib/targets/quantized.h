@@ -1,5 +1,5 @@
 #pragma once
-// Whether a model is a quantized one, whoever made it.
+// Detects quantized models, made by any tool.
 
 #include <string>
 
@@ -7,8 +7,8 @@
 
 namespace roundel::target {
 
-// The name of the first operator that reads, makes or holds codes, in sub-graphs and functions as
-// well; "" if all of the model is float.
+// The name of the first operator that reads, writes or holds codes, also in sub-graphs and
+// functions; "" if the whole model is float.
 std::string QuantizedOperator(const graph::Model& model);
 
 }  // namespace roundel::target

@@ -1,5 +1,5 @@
 #pragma once
-// Values that share a range.
+// Groups of values that share a range.
 
 #include <string>
 #include <unordered_map>
@@ -9,7 +9,7 @@ namespace roundel::target {
 
 class RangeGroups {
  public:
-  // The value that stands for the group of `value`.
+  // The value that represents the group of `value`.
   std::string Find(const std::string& value) {
     std::string root = value;
     while (parent_.try_emplace(root, root).first->second != root) root = parent_[root];
@@ -20,7 +20,7 @@ class RangeGroups {
     const std::string root = Find(a);
     parent_[Find(b)] = root;
   }
-  // Numbers in the order in which they are first asked for.
+  // Numbers the groups in the order of first use.
   int Number(const std::string& value) {
     return numbers_.try_emplace(Find(value), static_cast<int>(numbers_.size())).first->second;
   }

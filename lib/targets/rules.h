@@ -1,5 +1,5 @@
 #pragma once
-// Which rule of a recipe speaks of a node or tensor.
+// Matching of recipe rules with nodes and tensors.
 
 #include <optional>
 #include <regex>
@@ -15,7 +15,7 @@ namespace roundel::target {
 // An exact name, or "re:regex" that must match the whole of it.
 class Pattern {
  public:
-  static Result<Pattern> Compile(const std::string& text);  // kUsage: no regular expression
+  static Result<Pattern> Compile(const std::string& text);  // kUsage: invalid regular expression
   bool Matches(const std::string& name) const;
   const std::string& text() const { return text_; }
 
@@ -24,16 +24,16 @@ class Pattern {
   std::optional<std::regex> regex_;
 };
 
-// The rules of a choice, and which of them found something.
+// The rules of a choice, and which of them matched.
 class RuleSet {
  public:
-  // kUsage for patterns that are none and for rules that match or say nothing ("rule 3: ...").
+  // Errors: kUsage for invalid patterns and for rules without pattern or setting ("rule 3: ...").
   static Result<RuleSet> Compile(const std::vector<GridRule>& rules);
 
   // The first rule for the node itself; nullptr if there is none.
   const GridRule* OfNode(const graph::Node& node);
-  // The first rule for a tensor that `node` writes or, if it is constant, reads. nullptr as node:
-  // a graph input, which only rules without op and node match.
+  // The first rule for a tensor that `node` writes or, if it is constant, reads. Node nullptr: a
+  // graph input, which only rules without op and node match.
   const GridRule* OfTensor(const graph::Node* node, const std::string& tensor);
 
   // Rules that OfNode and OfTensor never returned: "rule 3 (op 'Gem')".

@@ -1,8 +1,8 @@
 #pragma once
-// Attention masks, found by structure. Scores that are to be ignored have a large negative number
-// or -infinity added to them or put in their place; the exponentials of a Softmax then are zero.
-// What only exponentials see may lie anywhere below the scores: such values need not be finite, and
-// a grid for them need not reach down to them (lib/quant/masking.h).
+// Detection of attention masks by structure. Ignored scores are replaced by a large negative number
+// or -infinity, or have it added; the exponentials of a Softmax then are zero. Values that only
+// exponentials read may lie anywhere below the scores: they need not be finite, and a grid for them
+// need not cover them (lib/quant/masking.h).
 
 #include <map>
 #include <set>
@@ -18,21 +18,21 @@ class ScoreValues {
  public:
   // How a value enters the exponential that reads `Sinks` by its name.
   struct Path {
-    double factor = 1;   // by which constants scale it on the way
-    bool added = false;  // something is added to it on the way, or it is one of several operands
+    double factor = 1;   // product of the constants that scale it
+    bool added = false;  // a value is added to it, or it is one of several operands
   };
-  using Sinks = std::map<std::string, Path>;  // by the value that the exponential reads
+  using Sinks = std::map<std::string, Path>;  // keyed by the input of the exponential
 
   explicit ScoreValues(const graph::Graph& graph);
 
-  // Whether nothing but exponentials (Softmax, Exp and their like, and maxima) read what becomes of
-  // `value` by adding, choosing, scaling by constants and moving.
+  // Whether `value` reaches only exponentials (Softmax, Exp and similar, and maxima), through
+  // additions, selections, scaling by constants and moves.
   bool Contains(const std::string& value) const { return sinks_.contains(value); }
   const Sinks& SinksOf(const std::string& value) const { return sinks_.at(value); }
-  // The same, or the maximum of such a value, which has its range.
+  // Contains(), or the maximum of such a value, which has its range.
   bool HasRangeOfScores(const std::string& value) const;
 
-  // Values that Contains() and that `sources` or constants of a mask's size enter; these included.
+  // `sources`, and values that Contains() with one of them or a mask-sized constant as operand.
   std::set<std::string> MaskedBy(const std::set<std::string>& sources) const;
 
  private:
@@ -43,8 +43,8 @@ class ScoreValues {
   std::unordered_map<std::string, Sinks> sinks_;
 };
 
-// Whether a constant among scores holds what a mask consists of: infinity, magnitudes beyond any
-// score's, or a value far below all others.
+// Whether a constant among scores has values of a mask: infinity, magnitudes beyond those of
+// scores, or a value far below all others.
 bool IsMaskConstant(const Tensor& constant);
 
 }  // namespace roundel::target

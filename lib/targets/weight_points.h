@@ -1,5 +1,5 @@
 #pragma once
-// The constants of a placement: weights of layers and what element-wise ops have as an operand.
+// The constants of a placement: weights of layers and constant operands of element-wise ops.
 
 #include <set>
 #include <string>
@@ -14,12 +14,12 @@ class WeightPoints {
  public:
   explicit WeightPoints(Placing& placing) : p_(placing) {}
 
-  // Along which axes layers use each weight: one that they use along different axes can only have
-  // one scale. Needs the plans; comes before the first Add.
+  // Records the axes along which layers use each weight: a weight that is used along different axes
+  // can only have one scale. Requires: plans are made; called before the first Add.
   void CollectAxes();
   void Add(const graph::Node& node, size_t index);
-  // A constant operand of an element-wise op or Concat is quantized like the activation that it
-  // meets: integer kernels want the same type on both sides. `shares`: and its range.
+  // A constant operand of an element-wise op or Concat is quantized like the other operand: integer
+  // kernels require the same type on both sides. `shares`: it shares the range, too.
   void AddOperand(const graph::Node& node, size_t index, bool shares);
   // nullptr: the constant stays float.
   const QuantPoint* Find(const std::string& value) const;
@@ -27,7 +27,7 @@ class WeightPoints {
   void Emit();
 
  private:
-  // How the constant of a layer is quantized.
+  // The quantization of a layer's constant.
   struct Choice {
     quant::Grid grid;
     quant::Granularity granularity;
@@ -39,14 +39,14 @@ class WeightPoints {
   };
 
   Choice ChoiceOf(const graph::Node& node, const std::string& value);
-  // Whether the target has no scales per channel for such a weight, which is then noted.
+  // Whether the target does not support per-channel scales for such a weight; records that.
   bool HasOneScale(const graph::Node& node, const std::string& value);
   void Check(const graph::Node& node, const Choice& choice);
   void AddPoint(const QuantPoint& point);
 
   Placing& p_;
   std::unordered_map<std::string, Axes> axes_;
-  std::set<std::string> operands_;  // constants that meet activations
+  std::set<std::string> operands_;  // constants that are operands next to activations
   std::vector<QuantPoint> points_;
   std::unordered_map<std::string, size_t> index_;
 };

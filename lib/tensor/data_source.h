@@ -1,5 +1,5 @@
 #pragma once
-// Where samples come from, as engine users and passes see it; implemented in lib/data.
+// The interface through which passes and engine users read samples; implemented in lib/data.
 
 #include <cstdint>
 #include <optional>
@@ -21,13 +21,13 @@ struct Batch {
 class DataSource {
  public:
   virtual ~DataSource() = default;
-  // Samples that a whole sweep yields (before skipping corrupt ones).
+  // Number of samples of a whole sweep, including corrupt ones that are skipped.
   virtual int64_t size() const = 0;
   // Starts a new sweep; every sweep yields the same samples in the same order.
   virtual Status Rewind() = 0;
   // The next batch; nullopt at the end of the sweep.
   virtual Result<std::optional<Batch>> Next() = 0;
-  // Samples that the current sweep left out because they could not be read.
+  // Number of samples that the current sweep skipped because they could not be read.
   virtual int64_t skipped() const = 0;
 };
 

@@ -1,5 +1,5 @@
 #pragma once
-// What a value of a model can be: a tensor, a sequence of tensors, or nothing (an optional without
+// The run-time content of a value: a tensor, a sequence of tensors, or nothing (an optional without
 // a value).
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace roundel {
 
-// Shared and never changed: an operator that inserts makes a new list of the same tensors.
+// Shared and immutable: an operator that inserts an element makes a new list of the same tensors.
 using SequencePtr = std::shared_ptr<const std::vector<Tensor>>;
 
 struct Datum {
@@ -25,7 +25,7 @@ struct Datum {
   bool is_sequence() const { return items != nullptr; }
   bool is_nothing() const { return !is_tensor() && !is_sequence(); }
 
-  // At most one of the two is there.
+  // At most one of the two is set.
   Tensor tensor;
   SequencePtr items;
 };

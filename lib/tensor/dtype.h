@@ -1,6 +1,6 @@
 #pragma once
-// Element types. The values are those of ONNX's TensorProto.DataType, so that a type this program
-// does not compute with still passes through from file to file.
+// Element types. The values are those of ONNX TensorProto.DataType, so that tensors of types
+// without kernels can still be read and written.
 
 #include <cstdint>
 #include <string>
@@ -43,7 +43,7 @@ enum class DType : int32_t {
 int BitWidth(DType type);
 // Bytes of `count` packed elements; count >= 0 and small enough not to overflow (checked on input).
 int64_t ByteSize(DType type, int64_t count);
-// "float32", "int4", ...; "type99" for a type that is not known.
+// "float32", "int4", ...; "type99" for an unknown type.
 std::string DTypeName(DType type);
 // The inverse of DTypeName (also "float", "double"); kUndefined if there is no such name.
 DType ParseDType(std::string_view name);

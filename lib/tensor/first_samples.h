@@ -1,5 +1,5 @@
 #pragma once
-// The first samples of a data source as a data source: for proofs and checks that need only a few.
+// A data source of the first samples of another one, for checks that need only a few samples.
 
 #include <algorithm>
 #include <optional>
@@ -8,8 +8,8 @@
 
 namespace roundel {
 
-// Cuts the first `count` samples off a batch. A batch with an input whose axis 0 does not count
-// samples is returned whole.
+// The first `count` samples of a batch. A batch is returned whole if axis 0 of an input is not the
+// sample axis.
 Batch FirstOf(const Batch& batch, int64_t count);
 
 class FirstSamples final : public DataSource {
@@ -19,7 +19,7 @@ class FirstSamples final : public DataSource {
 
   int64_t size() const override { return std::min(count_, source_.size()); }
   Status Rewind() override;
-  // The last batch is cut where it has more samples than are left.
+  // The last batch is shortened if it has more samples than remain.
   Result<std::optional<Batch>> Next() override;
   int64_t skipped() const override { return source_.skipped(); }
 

@@ -1,6 +1,6 @@
 #pragma once
-// Runs of float16 values, by the processor's own instructions where it has them. Rounding is to
-// nearest even, as of the single values in dtype.h; which bits a NaN carries may differ.
+// Conversion of arrays to and from float16, with the processor's instructions if it has them.
+// Rounds to nearest even, as the functions in dtype.h do. The payload of a NaN may differ.
 
 #include <cstdint>
 

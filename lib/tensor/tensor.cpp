@@ -21,11 +21,11 @@ struct Tensor::Storage {
   // copied.
   std::atomic<std::byte*> data = nullptr;
   bool owned = false;
-  int64_t counted = 0;                     // bytes booked as memory in use
+  int64_t counted = 0;                     // bytes counted as memory in use
   std::shared_ptr<const MappedFile> file;  // keeps a mapping alive
   int64_t offset = 0, mapped_size = 0;     // in `file`
   std::mutex copying;
-  std::string bytes;  // what FromBytes took over
+  std::string bytes;  // storage of FromBytes
   std::vector<std::string> strings;
 
   Storage() = default;
@@ -36,8 +36,8 @@ struct Tensor::Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  // A cache line, and what AVX-512 loads like best; large pages spare most of what it takes to touch
-  // new memory for the first time. Fails with bad_alloc, as containers do.
+  // 64 bytes: a cache line and an AVX-512 register; large pages save most of the cost of first
+  // access to new memory. Throws bad_alloc, as containers do.
   std::align_val_t alignment{64};
   std::byte* Allocate(int64_t bytes) {
     constexpr size_t kLargePage = 1 << 21;
@@ -56,7 +56,7 @@ struct Tensor::Storage {
   }
 
   const std::byte* in_file() const { return file->bytes().data() + offset; }
-  // The aligned copy of unaligned bytes; threads may ask for it at the same time.
+  // The aligned copy of unaligned bytes; thread-safe.
   std::byte* Copy() {
     const std::lock_guard lock(copying);
     if (data.load() == nullptr) {
@@ -79,8 +79,8 @@ int64_t NumElements(const Shape& shape) {
 }
 
 Result<int64_t> CheckedNumElements(const Shape& shape, DType type) {
-  // 16 bytes (complex128) bound the element size; a zero dimension makes any product zero, yet the
-  // others must still be sane on their own.
+  // 16 bytes (complex128) bound the element size; a zero dimension makes any product zero, but the
+  // others must still be valid.
   int64_t count = 1, nonzero = 1;
   for (int64_t dim : shape) {
     if (dim < 0) return ModelError(StrCat("negative dimension in shape ", ShapeString(shape)));

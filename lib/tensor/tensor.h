@@ -17,7 +17,7 @@ namespace roundel {
 
 using Shape = std::vector<int64_t>;
 
-// Product of the dimensions (1 for a scalar); CHECKs against negative ones.
+// Product of the dimensions (1 for a scalar); an INVARIANT if one is negative.
 int64_t NumElements(const Shape& shape);
 // The same for shapes from outside: an error if a dimension is negative or the byte count of `type`
 // does not fit into int64.
@@ -45,13 +45,13 @@ class Tensor {
     return FromVector<T>({}, {value});
   }
   // Bytes of a mapped file, not read until used. `offset` and the size have been checked against
-  // the file. Data need not be aligned: raw() and data<T>() make an aligned copy, once, if it is not.
+  // the file. Data may be unaligned: then the first raw() or data<T>() makes an aligned copy.
   static Tensor Mapped(DType type, const Shape& shape, std::shared_ptr<const MappedFile> file,
                        int64_t offset);
-  // Takes over bytes that a parser has already read; `bytes` has the tensor's byte size.
+  // Takes ownership of bytes that a parser has read. Requires: `bytes` has the tensor's byte size.
   static Tensor FromBytes(DType type, const Shape& shape, std::string bytes);
   static Tensor Strings(const Shape& shape, std::vector<std::string> values);
-  // A view on memory that the caller keeps alive longer than the tensor (arenas, test data).
+  // A view of memory (an arena, test data). Requires: the memory outlives the tensor.
   static Tensor Borrow(DType type, const Shape& shape, void* data);
 
   bool defined() const { return storage_ != nullptr; }
@@ -61,12 +61,12 @@ class Tensor {
   int64_t dim(int64_t axis) const { return shape_[axis < 0 ? axis + rank() : axis]; }
   int64_t size() const { return NumElements(shape_); }  // elements
   int64_t byte_size() const { return ByteSize(dtype_, size()); }
-  // In a file, and read from there in place: unaligned bytes are not.
+  // True if the bytes are read from a mapped file in place, which requires alignment.
   bool is_mapped() const;
   const MappedFile* mapped_file() const;  // nullptr if the bytes do not lie in a file
 
   const void* raw() const;
-  // As they lie in memory or in the file, of any alignment: for whoever moves bytes only.
+  // The stored bytes, in memory or in the file, with any alignment; for copying only.
   std::span<const std::byte> bytes() const;
   void* mutable_raw();
   template <typename T>
@@ -85,11 +85,11 @@ class Tensor {
   }
   const std::vector<std::string>& strings() const;
 
-  // The same values for a single reading: should an unaligned file demand a copy, it goes with the
-  // result instead of staying with this tensor.
+  // The same values, for a single read: if unaligned data needs an aligned copy, the result holds
+  // it, and this tensor does not keep it.
   Tensor ReadOnce() const;
-  // Whoever has made something of its own of a mapped tensor needs the file's pages no longer: their
-  // memory is given back. Reading the tensor stays possible.
+  // Releases the pages of a mapped file, for callers that have made their own copy of the data. The
+  // tensor can still be read.
   void ReleasePages() const;
 
   // The same bytes under another shape of the same element count.

@@ -1,6 +1,6 @@
 #pragma once
-// Cuts a model's nodes, in their order, into stretches that run one after another, and says which
-// values have to be kept in between.
+// Cuts a model's nodes, in order, into stretches that run one after another, and computes the
+// values that must be kept between them.
 
 #include <set>
 #include <string>
@@ -11,13 +11,13 @@
 
 namespace roundel::walk {
 
-// What a layer multiplies with its weight: input 0, or 1 of a MatMul whose left side alone is constant.
+// The data input of a layer: input 0, or 1 for a MatMul with only the left operand constant.
 const std::string& DataInput(const graph::Graph& graph, const graph::Node& layer);
 
 class Stretches {
  public:
-  // Of what the data inputs of the layers at `targets` (ascending positions) depend on; the rest of
-  // the model is left out. `graph` must outlive this and keep its nodes.
+  // Covers the nodes that the data inputs of the layers at `targets` (ascending positions) depend
+  // on, and no others. Requires: `graph` outlives this object and keeps its nodes.
   Stretches(const graph::Graph& graph, const std::vector<size_t>& targets);
 
   struct Part {
@@ -37,8 +37,8 @@ class Stretches {
   std::unordered_map<std::string, size_t> last_read_;  // by value
 };
 
-// The part as a model of its own, with the constants that it reads. Types of its inputs: `types`, in
-// their order.
+// The stretch as a separate model, with its constants. `types`: the types of its inputs, in their
+// order.
 graph::Model PartModel(const graph::Model& model, const Stretches::Part& part,
                        const std::vector<DType>& types);
 

@@ -1,6 +1,6 @@
 #pragma once
-// One pass of a model over a data set, several batches at a time where memory allows it: each on a
-// thread of its own, with an executor of its own, so that nobody waits for anybody inside a layer.
+// One sweep of a model over a data set. If memory allows it, several batches run concurrently, each
+// on a lane: a thread with its own executor, so that threads do not synchronize inside layers.
 
 #include <functional>
 #include <string>
@@ -13,26 +13,26 @@ namespace roundel::walk {
 
 struct SweepOptions {
   engine::ExecutorOptions executor;
-  int64_t samples = 0;  // stop after so many, in whole batches; 0: all
+  int64_t samples = 0;  // number of samples to run, in whole batches; 0: all
   std::string label;    // of the progress display
-  // What further executors may take beside the first one.
+  // Memory limit of the executors after the first one.
   int64_t spare_bytes = int64_t{400} << 20;
 };
 
 struct SweepHooks {
-  // The taps of lane `lane`, asked for once, before it runs. Taps of different lanes are called at the
-  // same time, those of one lane never are.
+  // The taps of lane `lane`, requested once, before it runs. Taps of different lanes are called
+  // concurrently, those of one lane are not.
   std::function<std::vector<engine::Tap>(int lane)> taps;
-  // A batch has run on `lane`: called in the order of the data, one at a time, before the lane gets
-  // another. May be empty.
+  // Called after a batch has run on `lane`: in the order of the data, one call at a time, before
+  // the next batch of the lane. May be empty.
   std::function<Status(int lane, const Batch& batch, const std::vector<Tensor>& outputs)> done;
-  // Tells more of an error that happened in `batch`. May be empty.
+  // Adds details to an error in `batch`. May be empty.
   std::function<Status(Status error, const Batch& batch)> explain;
 };
 
-// The number of samples that ran. Which lane gets which batch, and how many lanes there are, depends on
-// the machine: results must not. Errors are those of the first batch that failed, in the order of
-// the data.
+// Returns the number of samples that ran. The number of lanes, and the lane of each batch, depend
+// on the machine; results must not depend on them. Errors: those of the first failed batch in the
+// order of the data.
 Result<int64_t> Sweep(const graph::Model& model, const SweepOptions& options, DataSource& data,
                       const SweepHooks& hooks);
 

@@ -1,18 +1,18 @@
 // aciq: Analytical Clipping for Integer Quantization (Banner et al., Post training 4-bit
-// quantization of convolutional networks for rapid-deployment, 2019). The values are taken for
-// samples of a Laplace or a Gauss density, for which the best clipping point is known in closed
-// form. Expected error per value with M bits, alpha the clipping point:
+// quantization of convolutional networks for rapid-deployment, 2019). Values are treated as samples
+// of a Laplace or a Gauss density, for which the best clipping point has a closed form. Expected
+// error per value with M bits, alpha the clipping point:
 //
 //   Laplace, scale b:  2 b^2 e^(-alpha/b) + alpha^2 / (3 * 4^M)
 //   Gauss, sigma:      (alpha^2 + sigma^2) erfc(alpha / (sigma sqrt 2))
 //                      - sqrt(2/pi) alpha sigma e^(-alpha^2 / (2 sigma^2)) + alpha^2 / (3 * 4^M)
 //
 // The range is [mean - alpha, mean + alpha]. On symmetric grids, and for values of one sign (after
-// a Relu), the density is taken to lie around zero; in the second case only half of it is seen, and
-// the grid has twice the resolution: M + 1. Zeros do not take part there.
+// a Relu), the density is centred at zero; in the second case only half of it is observed, and the
+// grid has twice the resolution: M + 1. Zeros are excluded there.
 //
-// b and sigma are the first and second absolute moments. The family is the one whose expected error
-// is nearer to the error that its range really causes; the range never leaves what was seen.
+// b and sigma are the first and second absolute moments. The density whose expected error is closer
+// to the actual error of its range is used. Ranges stay within the seen values.
 
 #include "lib/quant/observers/aciq.h"
 

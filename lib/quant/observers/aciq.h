@@ -3,12 +3,12 @@
 
 namespace roundel::quant {
 
-// alpha / b of the least expected error for a Laplace density of scale b around the middle of
-// [-alpha, alpha], cut into 2^bits steps: the solution of t e^t = 3 * 4^bits.
+// alpha / b with the least expected error for a Laplace density of scale b, centred in [-alpha,
+// alpha], with 2^bits steps: the solution of t e^t = 3 * 4^bits.
 double LaplaceClip(double bits);
 // alpha / sigma for a Gauss density.
 double GaussClip(double bits);
-// The errors that those densities lead one to expect, in units of b^2 and sigma^2.
+// The expected errors for these densities, in units of b^2 and sigma^2.
 double LaplaceError(double clip, double bits);
 double GaussError(double clip, double bits);
 

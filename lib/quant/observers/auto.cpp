@@ -1,21 +1,21 @@
-// auto: for each value the method whose range does least harm to the layers that read it.
+// auto: for each value the method with the least error in the layers that read it.
 //
-// A layer y = W x turns the error e of its input into W e. Rounding errors point anywhere and add
-// up by their energy; clipping pushes all large values the same way, and such errors add up by
-// their sum. With m the mean of e and v its variance, taken alike for all inputs and independent,
+// A layer y = W x turns the error e of its input into W e. Rounding errors have random signs: their
+// energies add up; clipping shifts all large values the same way: such errors add up linearly. With
+// m the mean of e and v its variance, assumed equal for all inputs and independent,
 //
 //   E |W e|^2 = v * sum over outputs of sum w^2  +  m^2 * sum over outputs of (sum w)^2,
 //
-// so that what a range costs a layer is, up to a factor,
+// so that the cost of a range for a layer is, up to a factor,
 //
 //   v + r m^2,     r = sum over outputs of (sum w)^2 / sum over outputs of sum w^2.
 //
 // r (Evidence::mean_error_weight) is the mean over the layers with constant weights that read the
-// value; it is 1 where there is none, which leaves the plain squared error v + m^2. Both moments
-// come from the distribution, clipping included: no second look at the data.
+// value; it is 1 if there is none, which gives the squared error v + m^2. Both moments come from
+// the distribution, including clipping: the data is not read again.
 //
-// Candidates: min_max, percentile, mse, omse, sqnr, aciq, kl, and the range that minimises the cost
-// itself. The first of the list wins among equals.
+// Candidates: min_max, percentile, mse, omse, sqnr, aciq, kl, and the range that minimizes this
+// cost. Among equals the first of the list is chosen.
 
 #include <algorithm>
 

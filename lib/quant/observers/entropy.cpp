@@ -12,7 +12,7 @@ std::vector<double> Edges(double low, double high, int bins) {
   return edges;
 }
 
-// Differences of masses below rising edges. What lies exactly on the last edge counts below it.
+// Differences of masses below rising edges. Values exactly on the last edge count below it.
 std::vector<double> Differences(const std::vector<double>& below) {
   std::vector<double> bins;
   for (size_t i = 0; i + 1 < below.size(); ++i)

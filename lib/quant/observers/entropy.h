@@ -1,5 +1,5 @@
 #pragma once
-// Uniform histograms and what divergences are summed from, shared by the kl methods.
+// Uniform histograms and prefix sums for divergences, shared by the kl methods.
 
 #include <cmath>
 #include <vector>
@@ -17,14 +17,14 @@ std::vector<double> UniformBins(const Distribution& values, double low, double h
 // The same of |x| over [0, high], zeros in the first bin.
 std::vector<double> UniformMagnitudeBins(const Distribution& values, double high, int bins);
 
-// Sums over the first i bins, so that the divergence of any stretch costs little.
+// Prefix sums over the first i bins, for the divergence of any interval.
 struct BinSums {
   explicit BinSums(const std::vector<double>& bins);
   std::vector<double> mass, entropy;  // entropy: sum of p ln p
   std::vector<int> filled;            // bins that are not empty
 };
 
-// The first bin of cell `i` when `bins` bins are dealt to `cells` cells as evenly as can be.
+// The first bin of cell `i` if `bins` bins are divided into `cells` cells as evenly as possible.
 inline int CellBegin(int i, int bins, int cells) {
   return static_cast<int>(int64_t{i} * bins / cells);
 }

@@ -1,5 +1,5 @@
-// kl: the range for which the quantized values tell least wrong about the distribution of the float
-// ones, by Kullback-Leibler divergence. After S. Migacz, 8-bit Inference with TensorRT, 2017:
+// kl: the range with the least Kullback-Leibler divergence of the distribution of the quantized
+// values from that of the float values. After S. Migacz, 8-bit Inference with TensorRT, 2017:
 //
 //   P   the bins inside the range, with what lies outside added to the first or the last of them
 //   Q   the bins inside alone, dealt to the grid's levels, each level's mass spread evenly over its
@@ -18,8 +18,8 @@
 //
 //   N KL(P || Q) = sum over bins P ln P - sum over levels P_c ln(M_c / n_c) + N ln(K / N),
 //
-// so that a candidate costs one logarithm per level, from sums over the first i bins. A range whose
-// end bin is empty while values lie beyond it is no candidate (the divergence is infinite).
+// so that a candidate costs one logarithm per level, with prefix sums over bins. A range with an
+// empty end bin and values beyond it is not a candidate (the divergence is infinite).
 //
 // The upper end is searched with the lower at the minimum, then the lower, then the upper again;
 // each at up to 256 places, because the divergence jumps from bin to bin, then bin by bin around
@@ -46,7 +46,7 @@ class Divergence {
   int size() const { return static_cast<int>(bins_.size()); }
   int levels() const { return levels_; }
 
-  // Of keeping bins [begin, end), times N, less a constant. At least one bin per level.
+  // Divergence of bins [begin, end), times N, minus a constant. Requires a bin per level.
   double Of(int begin, int end) const {
     const auto at = [](const auto& list, int i) { return list[static_cast<size_t>(i)]; };
     const double low = at(sums_.mass, begin), high = total_ - at(sums_.mass, end);
@@ -100,7 +100,7 @@ class Kl : public Observer {
     const int64_t levels = int64_t{grid.qmax()} - grid.qmin() + 1;
     const bool magnitudes = grid.symmetric;
     const int64_t cells = magnitudes ? levels / 2 : levels;
-    // As many levels as bins: nothing is lost inside, everything by clipping.
+    // As many levels as bins: no loss inside, only by clipping.
     if (cells * 2 > kMaxBins || seen.min == seen.max) return evidence.seen;
     const int bins = static_cast<int>(std::min<int64_t>(kMaxBins, cells * kBinsPerLevel));
     if (magnitudes) {

@@ -1,4 +1,4 @@
-// kl_ort: what ONNX Runtime's quantizer calls Entropy, for comparison; `kl` is the better method.
+// kl_ort: the method Entropy of ONNX Runtime's quantizer, for comparison; `kl` is better.
 //
 // A signed histogram of 128 bins over [-t, t], t the largest |x|; for i = 64 .. (half of the bins):
 // P is the 2 i + 1 bins in the middle (as far as there are so many) with the tails added to its

@@ -5,9 +5,9 @@
 // last of them; Q is the first i bins dealt to 128 levels (i / 128 bins each, the rest to the
 // last), the mass of a level spread over its bins that are not empty; both are normalised. The
 // threshold is (i + 0.5) bins at the least KL(P || Q). A Q without mass where P has some rules i
-// out. The number of levels is 128 whatever the grid. The first bin, where the zeros of a Relu are,
-// counts as much as the second, as in NVIDIA's pytorch-quantization: the method is of no use after
-// a Relu without that.
+// out. The number of levels is 128 for every grid. The first bin, which contains the zeros of a
+// Relu, gets the count of the second, as in NVIDIA's pytorch-quantization: otherwise the method
+// does not work after a Relu.
 
 #include <algorithm>
 #include <limits>

@@ -1,5 +1,5 @@
-// mean_min_max: the mean of the samples' minima and the mean of their maxima. A single odd sample
-// moves the range by its share only; what is typical of a sample is kept whole.
+// mean_min_max: the mean of the samples' minima and the mean of their maxima. One unusual sample
+// changes the range only by its share; a typical sample is not clipped.
 
 #include "lib/quant/observers/methods.h"
 

@@ -1,6 +1,6 @@
 #pragma once
-// One maker per method; the table of lib/quant/observers.cpp is the only user, and auto, which
-// chooses among the others.
+// One factory per method. Only the table in lib/quant/observers.cpp and the method auto, which
+// chooses among the others, use them.
 
 #include <memory>
 

@@ -1,5 +1,5 @@
-// min_max: the exact range of everything seen. Best where no outliers hide in the data; one outlier
-// costs all other values resolution (see percentile).
+// min_max: the exact range of all seen values. Best for data without outliers; one outlier reduces
+// the resolution of all other values (see percentile).
 
 #include "lib/quant/observers/methods.h"
 

@@ -2,10 +2,10 @@
 //
 //   m_1 = min x_1,   m_i = m_(i-1) + c (min x_i - m_(i-1)),   c = 0.01 as in ONNX Runtime,
 //
-// and the maximum alike. Samples come in the order of the data, whatever thread ran them and
-// however they were put into batches. (A value whose first axis is not that of the samples has one
-// pair of extremes per batch.) The first samples weigh most when there are fewer than a few
-// hundred: mean_min_max is the better choice then.
+// and the maximum likewise. Samples are in the order of the data, independent of threads and
+// batches. (A value whose first axis is not the sample axis has one pair of extremes per batch.)
+// With fewer than a few hundred samples the first ones have the largest weight: then mean_min_max
+// is better.
 
 #include "lib/quant/observers/methods.h"
 

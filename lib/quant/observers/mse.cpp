@@ -1,6 +1,6 @@
-// mse: the range with the least squared error over everything seen, rounding and clipping together.
+// mse: the range with the least squared error over all seen values, of rounding and clipping.
 //
-// With the values' distribution held as sums before each bin, the parts of the error are
+// With prefix sums of the distribution, the parts of the error are
 //
 //   L(a) = sum over x < a of (x - a)^2,   U(b) alike above b,   each two look-ups;
 //   inside [a, b]: (number of values inside that are not zero) * step^2 / 12,
@@ -8,9 +8,9 @@
 // because rounding errors of many values spread evenly over a step, and zero has no error at all
 // (after a Relu, zeros are half of the values). So every pair of ends costs O(1): all pairs of a
 // geometric grid, 9 % apart, are tried on a tensor; symmetric grids have one end only. The best few
-// are then measured exactly, with the scale and the zero point that they really get, and the ends
-// of the best are moved by 4, 2, 1 and 0.5 % as long as that helps. Grids of up to 4 bits, where
-// errors do not spread evenly, have more candidates measured.
+// are then measured exactly, with their actual scale and zero point, and the ends of the best are
+// moved by 4, 2, 1 and 0.5 % while the error falls. On grids of up to 4 bits, where errors are not
+// uniform, more candidates are measured.
 //
 // Cost: some 4,000 estimates and about a hundred exact measurements per tensor: 1 to 2 ms.
 
@@ -147,9 +147,9 @@ Range Refine(Range range, const Range& seen, const Grid& grid, const RangeCost& 
 
 namespace {
 
-// Levels of floats crowd around zero, so that no noise of a step tells what a range is worth: ranges
-// 9 % apart are all measured. Below 1/16 of the largest magnitude nothing is to be gained; twice of
-// it is for scales that are rounded down to powers of two. Scales with a sign have two of them.
+// Levels of floats are denser near zero, so that the noise of one step does not estimate the error:
+// ranges 9 % apart are all measured. Ranges below 1/16 of the largest magnitude gain nothing; twice
+// of it is for scales rounded down to powers of two. Signed scales have two.
 Range LeastErrorOfAll(const Evidence& evidence, const Grid& grid) {
   constexpr int kWider = kPerOctave, kNarrower = 4 * kPerOctave;
   const double magnitude = std::max(-evidence.seen.min, evidence.seen.max);

@@ -1,15 +1,15 @@
 // omse: scale and zero point of the least squared error, level by level (optimal MSE; Choukroun et
 // al., Low-bit Quantization of Neural Networks for Efficient Inference, 2019).
 //
-// mse moves the ends of a range; this goes on from there the way k-means does. With the values
+// mse moves the ends of a range; omse continues from its result as k-means does. With the values
 // assigned to codes q, the error sum (x - s q)^2 is least at
 //
 //   s = sum q x / sum q^2,
 //
-// both sums from the moments of the values of each level. Assigning and solving take turns until
-// the error falls no more; the neighbouring zero points are tried alike. The result is exact for
-// the distribution as it was gathered, and what it wins over mse shows with few bits. Grids of more
-// than 8 bits gain nothing: mse it is.
+// both sums from the moments of the values of each level. Assigning and solving alternate until the
+// error stops falling; adjacent zero points are tried as well. The result is exact for the gathered
+// distribution. The gain over mse is visible with few bits. Grids of more than 8 bits gain nothing
+// and use mse.
 
 #include <cmath>
 #include <limits>

@@ -1,13 +1,13 @@
 // percentile: the range that holds a given share p of the values, so that a few outliers do not
-// cost all the others resolution.
+// reduce the resolution of all others.
 //
 //   asymmetric grid: [Q((1-p)/2), Q((1+p)/2)] of the values;   symmetric grid: [-Q(p), Q(p)] of |x|
 //
 // with Q(f) the value below which the share f of the mass lies, linear inside a bin, clipped to the
-// exact minimum and maximum. p = 100 is min_max. Each tail may have a share of its own instead.
-// What outliers cost falls with the number of steps, so that nothing is cut off on grids wider than
-// 8 bits unless p says so. Where the rarest values may be what the model is for (Evidence), no share of
-// them can be given up blindly: unless p says so, `auto` weighs what clipping costs against finer steps.
+// exact minimum and maximum. p = 100 is min_max. Each tail may have a separate share instead. The
+// cost of outliers falls with the number of steps, so that nothing is clipped on grids wider than 8
+// bits unless p is given. If rare values may matter (Evidence::rare_values_count), no fixed share
+// can be clipped: unless p is given, `auto` weighs the cost of clipping against finer steps.
 
 #include <algorithm>
 

@@ -5,8 +5,8 @@
 //   asymmetric: steps of k/16 of min_max's, k = 1..17, each at 21 offsets spread evenly over the
 //   grid, cut to what was seen; and min_max itself.   symmetric: 101 steps up to min_max's.
 //
-// Two things differ from AIMET: no value falls out of the histogram, which needs no range to start
-// with, and all samples weigh the same in it.
+// Two differences from AIMET: the histogram needs no initial range, so that no value is outside it,
+// and all samples have the same weight.
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
-// abs_mean and twn: scales of weights with two or three levels, which the largest magnitude says
-// little about. Least squares, which is what the other methods come down to on such grids, is here
-// as well.
+// abs_mean and twn: scales of weights with two or three levels, for which the largest
+// magnitude is a poor guide. Also least squares, to which the other methods reduce on such
+// grids.
 //
 //   abs_mean   s = mean |w|: BitNet b1.58 (Ma et al. 2024); of binary weights the least-squares
 //              optimum (Rastegari et al., XNOR-Net, 2016)
