@@ -19,14 +19,20 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"quantize", "Quantize a model with calibration data", SetupQuantize, true},
-    {"run", "Quantize as a recipe file says", SetupRun, true},
-    {"inspect", "Show what a model holds and what the engine cannot run", SetupInspect},
-    {"eval", "Accuracy of a model, or of a quantized one against its float model", SetupEval, true},
-    {"compare", "SQNR of every tensor of a quantized model, worst first", SetupCompare, true},
-    {"dump", "Write what a model gets and what it gives as .npy files", SetupDump, true},
-    {"bench", "Time the engine on random inputs", SetupBench, true},
-    {"export", "Encodings to QDQ model, or QDQ model to float model and encodings", SetupExport},
-    {"lint", "Check a quantized model against what a target wants", SetupLint},
+    {"run", "Quantize a model by a recipe file, which names model, data and output", SetupRun,
+     true},
+    {"inspect", "Show inputs, outputs and operators of a model, and what the engine cannot run",
+     SetupInspect},
+    {"eval", "Measure a model's accuracy, or a quantized model against its float model", SetupEval,
+     true},
+    {"compare", "List the SQNR of every tensor of a quantized model, worst first", SetupCompare,
+     true},
+    {"dump", "Run a model and write its outputs, and its inputs if asked, as .npy files", SetupDump,
+     true},
+    {"bench", "Time the engine on a model with random inputs", SetupBench, true},
+    {"export", "Convert encodings to a QDQ model, or a QDQ model to float model and encodings",
+     SetupExport},
+    {"lint", "Check a quantized model against the rules of a target", SetupLint},
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},
     {"recipes", "List the built-in recipes", SetupRecipes},
@@ -49,34 +55,35 @@ struct CommonFlags {
 
 void AddCommonFlags(CLI::App& app, CommonFlags* flags) {
   app.add_flag("--json", flags->json, "Print one JSON object on stdout")->group("Common");
-  app.add_option("--threads", flags->threads, "Threads to use; 0 = all cores")
+  app.add_option("--threads", flags->threads, "Number of threads; 0 = one per core [0]")
       ->check(CLI::Range(0, kMaxThreads))
       ->option_text("N")
       ->group("Common");
-  CLI::Option* quiet =
-      app.add_flag("-q,--quiet", flags->quiet, "Only warnings, errors and the results asked for")
-          ->group("Common");
-  app.add_flag("-v,--verbose", flags->verbose, "Also what happens inside")
+  CLI::Option* quiet = app.add_flag("-q,--quiet", flags->quiet,
+                                    "Print only warnings, errors and the requested results")
+                           ->group("Common");
+  app.add_flag("-v,--verbose", flags->verbose, "Print detailed messages, too")
       ->excludes(quiet)
       ->group("Common");
 }
 
 void AddLimitFlags(CLI::App& app, CommonFlags* flags) {
-  app.add_option("--max-memory", flags->max_memory,
-                 "Memory that the model's tensors may take, such as 800M or 6GiB [the machine's]")
+  app.add_option(
+         "--max-memory", flags->max_memory,
+         "Limit on the memory of the model's tensors, such as 800M or 6GiB [the machine's memory]")
       ->check([](const std::string& text) {
         return ParseBytes(text).value_or(0) > 0 ? "" : "'" + text + "' is no size";
       })
       ->option_text("SIZE")
       ->group("Common");
   app.add_option("--max-iterations", flags->max_iterations,
-                 "Iterations after which a Loop counts as one without end [10000000]")
+                 "Number of iterations after which a Loop node is taken to be endless [10000000]")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 60))
       ->option_text("N")
       ->group("Common");
 }
 
-// "--calib --preset tf": a forgotten value would otherwise swallow the next flag.
+// "--calib --preset tf" lacks the value of --calib; CLI11 would take the next flag for it.
 void RefuseFlagsAsValues(CLI::App& app) {
   const auto check = [](const std::string& value) {
     return value.starts_with("--") ? "the value is missing before '" + value + "'" : std::string();
@@ -115,7 +122,7 @@ std::string MainHelp() {
   std::string text =
       "roundel quantizes ONNX models after training.\n"
       "\n"
-      "Usage: roundel COMMAND [flags]      (roundel COMMAND --help tells more)\n"
+      "Usage: roundel COMMAND [flags]      ('roundel COMMAND --help' lists the flags)\n"
       "\n";
   for (const Command& command : kCommands)
     text += StrFormat("  %-10s%s\n", command.name, command.summary);

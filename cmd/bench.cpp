@@ -266,23 +266,27 @@ Status RunBench(const Options& options, Console& console) {
 CommandRun SetupBench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "ONNX model, float or quantized")->required();
-  app.add_option("--batch", options->batch, "Size of an open first axis [1]")
+  app.add_option("--batch", options->batch, "Size to use for a first axis without fixed size [1]")
       ->option_text("N")
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--runs", options->runs, "Runs to time [20]")
+  app.add_option("--runs", options->runs, "Number of timed runs [20]")
       ->option_text("N")
       ->check(CLI::Range(1, 1 << 20));
-  app.add_option("--warm-up", options->warm_up, "Runs before those [3]")
+  app.add_option("--warm-up", options->warm_up, "Number of untimed runs before the timed ones [3]")
       ->option_text("N")
       ->check(CLI::Range(0, 1 << 20));
-  app.add_flag("--by-op", options->by_op, "Show what takes the time (a little slower)");
-  app.add_flag("--observe", options->observe,
-               "Also run with minimum and maximum taken of every activation, as in calibration");
-  app.add_option("--beside", options->beside, "Also run this model of the same inputs, in turns")
+  app.add_flag("--by-op", options->by_op,
+               "Print the time spent in each operator type (slows the runs a little)");
+  app.add_flag(
+      "--observe", options->observe,
+      "Also time runs that take the minimum and maximum of every activation, as calibration does");
+  app.add_option("--beside", options->beside,
+                 "Also time this model, in turns with MODEL; it must have the same inputs")
       ->option_text("MODEL");
-  app.add_option("--shape", options->shapes, "Shape of an input (repeatable)")
+  app.add_option("--shape", options->shapes, "Shape of the input NAME (repeatable)")
       ->option_text("NAME=1,3,224,224");
-  app.add_option("--input", options->inputs, "Values of an input (repeatable)")
+  app.add_option("--input", options->inputs,
+                 "Values of the input NAME, instead of random ones (repeatable)")
       ->option_text("NAME=FILE.npy");
   app.footer("Example: roundel bench model.onnx --batch 16 --threads 2");
   return [options](Console& console) { return RunBench(*options, console); };

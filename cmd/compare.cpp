@@ -131,10 +131,10 @@ CommandRun SetupCompare(CLI::App& app) {
   app.add_option("FLOAT", options->model, "Float ONNX model")->required();
   CLI::Option* second = app.add_option("QUANTIZED", options->second, "QDQ model made from FLOAT");
   app.add_option("--encodings", options->encodings,
-                 "Compare with the simulation of FLOAT with this encodings file")
+                 "Compare FLOAT with the simulation of FLOAT under this encodings file")
       ->excludes(second)
       ->option_text("FILE");
-  app.add_option("--limit", options->limit, "Tensors to print; 0 = all [20]")
+  app.add_option("--limit", options->limit, "Number of tensors to print; 0 = all [20]")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->option_text("N");
   options->data.AddTo(app, "--data");

@@ -261,12 +261,12 @@ Status RunDump(const Options& options, Console& console) {
 CommandRun SetupDump(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "ONNX model")->required();
-  app.add_option("-o,--output", options->folder, "Folder to write to, made if it is missing")
+  app.add_option("-o,--output", options->folder, "Folder to write to; it is created if missing")
       ->required()
       ->option_text("DIR");
   app.add_flag("--inputs", options->inputs, "Write the preprocessed inputs, too");
   app.add_option("--feed", options->feeds,
-                 "Instead of data: one run on the whole of this array (one for each input)")
+                 "Run once on the whole of this array, instead of data (repeat for each input)")
       ->option_text("NAME=FILE.npy");
   options->data.AddTo(app, "--data");
   app.footer("Example: roundel dump model.onnx --data images/ --preset imagenet --inputs -o dump/");

@@ -184,21 +184,22 @@ CommandRun SetupEval(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   app.add_option("MODEL", options->model, "ONNX model")->required();
   CLI::Option* second =
-      app.add_option("MODEL2", options->second, "Quantized model to hold against MODEL");
+      app.add_option("MODEL2", options->second, "Quantized model to compare with MODEL");
   app.add_option("--encodings", options->encodings,
-                 "Hold MODEL against its simulation with this encodings file")
+                 "Compare MODEL with its simulation under this encodings file")
       ->excludes(second)
       ->option_text("FILE");
   app.add_option("--metric", options->metric,
-                 "perplexity: of next tokens, for language models; top-1 comes with labels [auto]")
+                 "Metric to measure: auto = top-1 accuracy if there are labels; perplexity = "
+                 "perplexity of the next token, for language models [auto]")
       ->check(CLI::IsMember({"auto", "perplexity"}))
       ->option_text("auto|perplexity");
   app.add_option("--min-sqnr", options->gate.min_sqnr,
-                 "Exit with code 5 if an output's SQNR is lower")
+                 "Exit with code 5 if the SQNR of an output is below this")
       ->check(CLI::Range(0.0, 200.0))
       ->option_text("dB");
   app.add_option("--max-drop", options->gate.max_drop,
-                 "Exit with code 5 if top-1 drops by more percentage points")
+                 "Exit with code 5 if top-1 accuracy drops by more than this, in percentage points")
       ->check(CLI::Range(0.0, 100.0))
       ->option_text("POINTS");
   options->data.AddTo(app, "--data");

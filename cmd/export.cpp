@@ -168,35 +168,38 @@ Status RunExport(const Options& options, Console& console) {
 
 CommandRun SetupExport(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "Float model with --encodings, or a QDQ model")
+  app.add_option("MODEL", options->model, "Float model (with --encodings) or QDQ model to convert")
       ->required();
   app.add_option("-o,--output", options->output, "Model to write")
       ->required()
       ->option_text("OUT.onnx");
   app.add_option("--to", options->to,
-                 "qdq: put --encodings into the float model as QuantizeLinear/DequantizeLinear; "
-                 "float: take them out of a QDQ model; matmulnbits, qoperator, tensorrt-cache: "
-                 "other forms of either [qdq, or as the target wants]")
+                 "Format to write: qdq = the float model with --encodings as "
+                 "QuantizeLinear/DequantizeLinear pairs; float = a QDQ model without its pairs, "
+                 "and encodings; matmulnbits, qoperator, tensorrt-cache = other forms, from either "
+                 "model [qdq, or the target's format]")
       ->check(CLI::IsMember({"qdq", "float", "matmulnbits", "qoperator", kCache}))
       ->option_text("FORMAT");
   app.add_option("--target", options->target,
-                 "Runtime that is to run it ('roundel targets') [what the source was made for]")
+                 "Runtime that will run the model: a target profile ('roundel targets') [the one "
+                 "that the source was made for]")
       ->option_text("NAME|FILE");
-  app.add_option("--encodings", options->encodings, "Encodings file to export (--to qdq)")
+  app.add_option("--encodings", options->encodings, "Encodings file to apply to the float model")
       ->option_text("FILE");
   app.add_option("--encodings-version", options->versions,
-                 "Versions of the encodings files to write (--to float): 0.6.1, 1.0.0, 2.0.0, "
-                 "2.1.0 "
-                 "[1.0.0]")
+                 "Versions of the encodings files to write with --to float: 0.6.1, 1.0.0, 2.0.0, "
+                 "2.1.0 [1.0.0]")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::IsMember({"0.6.1", "1.0.0", "2.0.0", "2.1.0"}))
       ->option_text("V,V,...");
-  app.add_flag("--keep-relu", options->keep_relu,
-               "Keep Relu and Clip nodes whose clamp the quantizer repeats");
+  app.add_flag(
+      "--keep-relu", options->keep_relu,
+      "Keep Relu and Clip nodes even if the quantizer behind them clamps to the same range");
   app.add_flag("--contrib-qdq", options->contrib_qdq,
-               "com.microsoft quantizers where the opset cannot be raised");
-  app.add_flag("--external-data", options->external_data, "Weights in a file beside the model");
+               "Use the quantizers of com.microsoft if the opset cannot be raised");
+  app.add_flag("--external-data", options->external_data,
+               "Write weights to a separate file next to the model");
   app.footer(
       "Examples: roundel export model.onnx --encodings model.encodings.json -o model_qdq.onnx\n"
       "          roundel export model_qdq.onnx --to float -o model_float.onnx");

@@ -62,9 +62,9 @@ Status RunLint(const Options& options, Console& console) {
 
 CommandRun SetupLint(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "Quantized model, of any tool")->required();
+  app.add_option("MODEL", options->model, "Quantized model, made by any tool")->required();
   app.add_option("--target", options->target,
-                 "Runtime that is to run it ('roundel targets') [ort-cpu]")
+                 "Runtime that will run the model: a target profile ('roundel targets') [ort-cpu]")
       ->option_text("NAME|FILE");
   app.footer(
       "Exit code 5 if there are violations.\n"

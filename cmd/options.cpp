@@ -77,39 +77,47 @@ Status DataFlags::Apply(recipe::Params* params) const {
 
 void AddJobFlags(CLI::App& app, JobFlags* flags) {
   app.add_option("--set", flags->overrides,
-                 "Set a recipe key: --set weights.bits=4, --set calibrate.method=percentile "
+                 "Set a key of the recipe, such as weights.bits=4 or calibrate.method=percentile "
                  "(repeatable)")
       ->option_text("KEY=VALUE")
       ->allow_extra_args(false);
   AddShorthand(app, "--bits,--weights-bits", "weights.bits",
-               "Width of the weights' integers, 2 to 16", flags)
+               "Bits per weight, 2 to 16 (recipe key weights.bits) [the recipe's]", flags)
       ->option_text("N");
   AddShorthand(app, "--activations-bits", "activations.bits",
-               "Width of the activations' integers, 2 to 16", flags)
+               "Bits per activation, 2 to 16 (recipe key activations.bits) [the recipe's]", flags)
       ->option_text("N");
   AddShorthand(app, "--method", "calibrate.method",
-               "How activation ranges follow from the data ('roundel passes calibrate')", flags)
+               "Calibration method, which computes activation ranges from the data ('roundel "
+               "passes calibrate' lists them) [the recipe's]",
+               flags)
       ->option_text("NAME");
-  app.add_option("--stats-out", flags->stats_out,
-                 "Keep what calibration saw in this file, for --stats-in (docs/statistics.md)")
+  app.add_option(
+         "--stats-out", flags->stats_out,
+         "Write the calibration statistics to this file, for --stats-in (docs/statistics.md)")
       ->option_text("FILE");
   app.add_option("--stats-in", flags->stats_in,
-                 "Calibrate from this file instead of data (repeatable: parts of a data set)")
+                 "Calibrate from this statistics file instead of data (repeatable: statistics of "
+                 "parts of a data set are merged)")
       ->option_text("FILE")
       ->allow_extra_args(false);
   app.add_flag("--resume", flags->resume,
-               "Keep each layer's solution in OUT.store and go on from what is there");
+               "Save the solution of each layer in OUT.store, and reuse the solutions found there");
   app.add_option("--store", flags->store,
-                 "The folder for --resume: several outputs can share one (implies --resume)")
+                 "Folder of saved solutions to use instead of OUT.store; several outputs can share "
+                 "it (implies --resume)")
       ->option_text("DIR");
+  app.add_flag("--keep-initializer-inputs", flags->keep_initializer_inputs,
+               "Keep initializers that are also graph inputs as inputs, because callers feed them; "
+               "they are not quantized");
   app.add_flag(
-      "--keep-initializer-inputs", flags->keep_initializer_inputs,
-      "Initializers that are listed as graph inputs stay inputs, because callers feed them");
-  app.add_flag("--requantize", flags->requantize,
-               "Quantize a model that is quantized already, on top of what it has");
-  app.add_flag("--dry-run", flags->dry_run,
-               "Show what would be quantized and how small it gets; needs no data");
-  app.add_flag("--print-recipe", flags->print_recipe, "Print the effective recipe and stop");
+      "--requantize", flags->requantize,
+      "Accept a model that holds quantizers already; they are kept, and new ones are added");
+  app.add_flag(
+      "--dry-run", flags->dry_run,
+      "Print what would be quantized and how large the result would be, then stop; needs no data");
+  app.add_flag("--print-recipe", flags->print_recipe,
+               "Print the recipe with all defaults and flags filled in, then stop");
 }
 
 std::vector<std::string> RequiredInputs(const graph::Graph& graph) {

@@ -126,7 +126,8 @@ Status RunPasses(const Options& options, Console& console) {
 CommandRun SetupPasses(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   app.add_option("NAME", options->name, "Pass to describe");
-  app.add_flag("--markdown", options->markdown, "As Markdown: the contents of passes/README.md");
+  app.add_flag("--markdown", options->markdown,
+               "Print as Markdown: the contents of passes/README.md");
   return [options](Console& console) { return RunPasses(*options, console); };
 }
 

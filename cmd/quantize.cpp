@@ -29,7 +29,7 @@ Status ApplyFlags(const Options& options, recipe::Recipe* recipe) {
   RETURN_IF_ERROR(SetText(recipe, "", "model", options.model));
   if (!options.output.empty()) RETURN_IF_ERROR(SetText(recipe, "", "output", options.output));
   if (!options.target.empty()) RETURN_IF_ERROR(SetText(recipe, "", "target", options.target));
-  // One --seed for every random choice, not only the choice of samples.
+  // --seed sets the seed of every random choice, not only of the choice of samples.
   if (options.data.Given("seed"))
     RETURN_IF_ERROR(SetText(recipe, "", "seed", options.data.Text("seed")).At("--seed"));
   return options.data.Apply(&recipe->sections["data"]);
@@ -43,14 +43,17 @@ CommandRun SetupQuantize(CLI::App& app) {
   app.add_option("-o,--output", options->output, "Quantized model to write")
       ->option_text("OUT.onnx");
   app.add_option("--recipe", options->recipe,
-                 StrCat("Built-in recipe ('roundel recipes') or YAML file [", kDefaultRecipe, "]"))
+                 StrCat("Recipe to run: a built-in one ('roundel recipes') or a YAML file [",
+                        kDefaultRecipe, "]"))
       ->option_text("NAME|FILE");
-  app.add_option("--target", options->target, "Runtime to quantize for ('roundel targets')")
+  app.add_option("--target", options->target,
+                 "Runtime to quantize for: a target profile ('roundel targets') [the recipe's]")
       ->option_text("NAME|FILE");
   AddJobFlags(app, &options->job);
   options->data.AddTo(app, "--calib,--data");
   app.footer(
-      "Writes OUT.onnx, OUT.encodings.json, OUT.recipe.yaml and OUT.report.json, all or none.\n"
+      "Writes OUT.onnx, OUT.encodings.json, OUT.recipe.yaml and OUT.report.json, all of them or "
+      "none.\n"
       "Example: roundel quantize model.onnx --calib images/ --preset imagenet --count 256 \\\n"
       "             -o model_int8.onnx");
   return [options](Console& console) -> Status {

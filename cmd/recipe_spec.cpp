@@ -22,20 +22,19 @@ ParamSpecs GridParams() {
   return {
       {.name = "grid",
        .default_value = std::string(kAuto),
-       .help =
-           "grid by name, such as int8, 'int4 symmetric', float8e4m3fn or, of weights, ternary, "
-           "mxfp4, nvfp4; the keys below must agree with it"},
+       .help = "grid by name: int8, 'int4 symmetric', float8e4m3fn or, for weights only, ternary, "
+               "mxfp4, nvfp4; bits, signed and symmetric must agree with it"},
       {.name = "bits",
        .default_value = std::string(kAuto),
-       .help = "width of the integers",
+       .help = "bits per code of an integer grid",
        .choices = BitChoices()},
       {.name = "signed",
        .default_value = std::string(kAuto),
-       .help = "signed integers",
+       .help = "whether codes are signed integers",
        .choices = FlagChoices()},
       {.name = "symmetric",
        .default_value = std::string(kAuto),
-       .help = "zero point at the middle of the grid",
+       .help = "whether the zero point is at the middle of the grid",
        .choices = FlagChoices()},
   };
 }
@@ -45,51 +44,59 @@ ParamSpecs ActivationParams() {
   specs.insert(specs.begin(),
                {.name = "mode",
                 .default_value = std::string(kAuto),
-                .help = "static: ranges from calibration; dynamic: at run time, around layers; "
-                        "float: only weights are quantized",
+                .help = "static: ranges come from calibration; dynamic: ranges are computed at run "
+                        "time, at the inputs of layers; float: activations are not quantized",
                 .choices = {kAuto, "static", "dynamic", "float"}});
   return specs;
 }
 
 ParamSpecs RuleParams() {
   return {
-      {.name = "op", .default_value = std::string(), .help = "op type, or re:regex"},
-      {.name = "node", .default_value = std::string(), .help = "node name, or re:regex"},
+      {.name = "op",
+       .default_value = std::string(),
+       .help = "op type of the nodes that the rule applies to, or re:regex"},
+      {.name = "node",
+       .default_value = std::string(),
+       .help = "name of the node that the rule applies to, or re:regex"},
       {.name = "tensor",
        .default_value = std::string(),
-       .help = "weight or activation, or re:regex; the rule then speaks of that tensor alone"},
+       .help = "tensor of the node that the rule is limited to: weight, activation, or re:regex on "
+               "its name; empty = all"},
       {.name = "weights",
        .default_value = std::string(kAuto),
-       .help = "grid such as int8 or 'int4 symmetric', or float"},
+       .help = "grid of the node's weights, such as int8 or 'int4 symmetric', or float"},
       {.name = "granularity",
        .default_value = std::string(kAuto),
-       .help = "what shares a scale of the weights",
+       .help = "weights of the node that share a scale: all of the tensor, those of an output "
+               "channel, or those of a block",
        .choices = {kAuto, "tensor", "channel", "block"}},
       {.name = "block_size",
        .default_value = int64_t{0},
-       .help = "elements per block, for granularity block",
+       .help = "elements per block, with granularity block; 0 = not set",
        .min = 0,
        .max = 1 << 20,
        .unit = "elements"},
       {.name = "activations",
        .default_value = std::string(kAuto),
-       .help = "grid of what the node writes, such as uint16; or static, dynamic, float"},
+       .help = "grid of the node's outputs, such as uint16; or static, dynamic, float"},
   };
 }
 
 ParamSpecs WeightParams() {
   ParamSpecs specs = GridParams();
-  specs.push_back({.name = "narrow_range",
-                   .default_value = std::string(kAuto),
-                   .help = "leave out the lowest code of a signed symmetric grid",
-                   .choices = FlagChoices()});
+  specs.push_back(
+      {.name = "narrow_range",
+       .default_value = std::string(kAuto),
+       .help = "exclude the lowest code of a signed symmetric grid, so that int8 is -127 to 127",
+       .choices = FlagChoices()});
   specs.push_back({.name = "granularity",
                    .default_value = std::string(kAuto),
-                   .help = "what shares a scale: the tensor, an output channel, or a block of it",
+                   .help = "weights that share a scale: all of the tensor, those of an output "
+                           "channel, or those of a block",
                    .choices = {kAuto, "tensor", "channel", "block"}});
   specs.push_back({.name = "block_size",
                    .default_value = int64_t{0},
-                   .help = "elements per block, for granularity block",
+                   .help = "elements per block, with granularity block; 0 = not set",
                    .min = 0,
                    .max = 1 << 20,
                    .unit = "elements"});
@@ -102,25 +109,26 @@ ParamSpecs TopLevelParams() {
       {.name = "output", .default_value = std::string(), .help = "quantized model to write"},
       {.name = "target",
        .default_value = std::string("ort-cpu"),
-       .help = "target profile, by name or YAML file ('roundel targets' lists them)"},
+       .help = "target profile: a name ('roundel targets' lists them) or a YAML file"},
       {.name = "seed",
        .default_value = int64_t{0},
-       .help = "of every random choice; the data sections may have their own",
+       .help = "seed of every random choice in the run; data and eval may set their own",
        .min = 0},
       {.name = "exclude",
        .default_value = Strings{},
-       .help = "nodes that stay float: node names, op types, or re:regex on either"},
+       .help = "nodes to keep in float: node names, op types, or re:regex on either"},
       {.name = "keep_initializer_inputs",
        .default_value = false,
-       .help =
-           "initializers that are listed as graph inputs stay inputs, because callers feed them; "
-           "they are not quantized then"},
+       .help = "keep initializers that are also graph inputs as inputs, because callers feed them; "
+               "they are not quantized"},
       {.name = "requantize",
        .default_value = false,
-       .help = "quantize a model that holds quantizers already, on top of them"},
+       .help =
+           "accept a model that holds quantizers already; they are kept, and new ones are added"},
       {.name = "verify_samples",
        .default_value = int64_t{2},
-       .help = "samples that prove that float passes keep the function; 0 = no proof",
+       .help = "calibration samples on which float passes are checked to keep the function of the "
+               "model; 0 = no check",
        .min = 0,
        .max = 1e6,
        .unit = "samples"},
@@ -131,29 +139,30 @@ ParamSpecs ExportParams() {
   return {
       {.name = "format",
        .default_value = std::string(kAuto),
-       .help = "qdq: QuantizeLinear/DequantizeLinear pairs; matmulnbits: MatMulNBits and "
-               "GatherBlockQuantized for weights in blocks; qoperator: QLinearConv and its kin; "
-               "pairs where these have no form; auto = as the target wants",
+       .help = "format of the quantized model: qdq = QuantizeLinear/DequantizeLinear pairs; "
+               "matmulnbits = MatMulNBits and GatherBlockQuantized for weights in blocks; "
+               "qoperator = QLinearConv and similar operators; the last two use pairs for nodes "
+               "that have no such form; auto = the target's format",
        .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
       {.name = "encodings_version",
        .default_value = Strings{kAuto},
-       .help = "versions of the encodings JSON to write; auto = 1.0.0, or the first that holds the "
-               "scales, such as those of small floats, which are in 2.x only",
+       .help = "versions of the encodings JSON to write; auto = 1.0.0, or the lowest version that "
+               "can hold the scales; scales of small floats need 2.x",
        .choices = {kAuto, "0.6.1", "1.0.0", "2.0.0", "2.1.0"}},
       {.name = "external_data",
        .default_value = false,
-       .help = "weights in a file beside the model (automatic above 2 GB)"},
+       .help = "write weights to a separate file next to the model (automatic above 2 GB)"},
       {.name = "float_model",
        .default_value = false,
        .help = "also write OUT.float.onnx: the float model after the passes, which the encodings "
                "describe"},
       {.name = "absorb_relu",
        .default_value = std::string(kAuto),
-       .help = "drop Relu and Clip nodes whose clamp the quantizer repeats",
+       .help = "drop Relu and Clip nodes if the quantizer behind them clamps to the same range",
        .choices = FlagChoices()},
       {.name = "contrib_qdq",
        .default_value = std::string(kAuto),
-       .help = "com.microsoft quantizers where the opset cannot be raised",
+       .help = "use the quantizers of com.microsoft if the opset cannot be raised",
        .choices = FlagChoices()},
   };
 }
@@ -162,13 +171,15 @@ ParamSpecs GateParams() {
   return {
       {.name = "min_sqnr",
        .default_value = 0.0,
-       .help = "exit with code 5 if an output's SQNR on the eval data is lower; 0 = no gate",
+       .help =
+           "exit with code 5 if the SQNR of an output on the eval data is below this; 0 = no gate",
        .min = 0,
        .max = 200,
        .unit = "dB"},
       {.name = "max_drop",
        .default_value = 100.0,
-       .help = "exit with code 5 if top-1 on the eval data drops by more; 100 = no gate",
+       .help = "exit with code 5 if top-1 accuracy on the eval data drops by more than this; 100 = "
+               "no gate",
        .min = 0,
        .max = 100,
        .unit = "percentage points"},
@@ -183,14 +194,17 @@ const recipe::RecipeSpec& FullRecipeSpec() {
     s.sections = {
         {"", "", TopLevelParams()},
         {"data", "Calibration data", data::DataSpecs()},
-        {"eval", "Data to measure the result on; no path = no measurement", data::DataSpecs()},
-        {"activations", "Grid of activations; auto = as the target wants", ActivationParams(),
+        {"eval", "Evaluation set, on which the result is measured; no path = no measurement",
+         data::DataSpecs()},
+        {"activations", "Grid of activations; auto = the target's choice", ActivationParams(),
          "mode"},
-        {"weights", "Grid of weights; auto = as the target wants", WeightParams()},
-        {"export", "What is written", ExportParams()},
-        {"check", "The last step: float against quantized on some calibration samples",
+        {"weights", "Grid of weights; auto = the target's choice", WeightParams()},
+        {"export", "Files and formats to write", ExportParams()},
+        {"check",
+         "Last step: the quantized model is compared with the float model on some calibration "
+         "samples",
          CheckParams()},
-        {"gate", "Least quality, measured on the eval data", GateParams()},
+        {"gate", "Minimum quality, measured on the eval data", GateParams()},
     };
     s.rules = RuleParams();
     for (const passes::PassInfo& pass : passes::AllPasses())

@@ -14,7 +14,8 @@ CommandRun SetupRun(CLI::App& app) {
     JobFlags job;
   };
   const auto options = std::make_shared<RunOptions>();
-  app.add_option("RECIPE", options->recipe, "Recipe: a YAML file with model, output, data, passes")
+  app.add_option("RECIPE", options->recipe,
+                 "Recipe: a YAML file with the keys model, output, data and passes")
       ->required();
   AddJobFlags(app, &options->job);
   app.footer(

@@ -1,22 +1,21 @@
-// AdaRound (Nagel et al., 2020): whether each weight is rounded down or up is learnt.
+// AdaRound (Nagel et al., 2020): learns whether each weight is rounded down or up.
 //
 //   w^ = s * clamp(floor(w/s) + h(V), qmin, qmax),  h(V) = clamp(1.2 sigmoid(V) - 0.1, 0, 1)
 //   loss = E ||y(w^) - y||^2 + lambda * sum (1 - |2 h(V) - 1|^beta)
 //
-// V starts where w^ = w. For the first share of the iterations (warm_start) the second term is left
-// out; then beta falls from beta_start to beta_end along a cosine and drives every h to 0 or 1.
-// Layers are visited in order; x is what the model quantized so far gives, y the float model's
-// output, as published. Scales are those of calibrate, or chosen beforehand as in seq_mse.
+// V starts where w^ = w. The first share of the iterations (warm_start) omits the second term. Then
+// beta falls from beta_start to beta_end along a cosine and drives every h to 0 or 1. As in the
+// paper, layers are visited in order, x comes from the model with all layers before it quantized,
+// and y is the output of the float model. Scales are those of calibrate, or chosen beforehand as in
+// seq_mse.
 //
-//   objective: gram     the mean over all samples at once, from second-order sums
-//   (solver/adaround.h):
-//                       no data during the iterations; a following activation is not seen
-//   objective: sampled  mini-batches of columns drawn from all samples, with a Relu or Clip behind
-//   the
-//                       layer inside of the loss, as in the paper
+//   objective: gram     the mean over all samples, from the Gram matrix (solver/adaround.h): the
+//                       iterations need no data; an activation function behind the layer is ignored
+//   objective: sampled  mini-batches of columns drawn from all samples; as in the paper, a Relu or
+//                       Clip behind the layer is inside the loss
 //
-// Codes and scales are frozen. Cost: one sweep; 2 m n^2 (gram) or 6 m n `batch` (sampled) for each
-// iteration.
+// Codes and scales are frozen. Cost: one sweep; per iteration 2 m n^2 (gram) or 6 m n `batch`
+// (sampled) for a layer with n inputs and m outputs.
 
 #include "lib/solver/adaround.h"
 
@@ -61,42 +60,48 @@ PassInfo adaround_pass() {
       SequentialParam(),
       {.name = "objective",
        .default_value = std::string("gram"),
-       .help = "gram: the mean over all samples; sampled: mini-batches, with the activation",
+       .help = "error to minimize; gram: the mean over all samples, from the Gram matrix; sampled: "
+               "on mini-batches, behind the activation function",
        .choices = {"gram", "sampled"}},
       {.name = "iterations",
        .default_value = int64_t{10000},
-       .help = "steps a layer",
+       .help = "optimizer steps per layer",
        .min = 1,
        .max = 1e7},
-      {.name = "learning_rate", .default_value = 1e-2, .help = "of Adam", .min = 1e-6, .max = 1},
+      {.name = "learning_rate",
+       .default_value = 1e-2,
+       .help = "learning rate of Adam",
+       .min = 1e-6,
+       .max = 1},
       {.name = "lambda",
        .default_value = 0.01,
-       .help = "weight of the regulariser",
+       .help = "weight of the regularizer in the loss",
        .min = 0,
        .max = 10},
       {.name = "warm_start",
        .default_value = 0.2,
-       .help = "share of the iterations without regulariser",
+       .help = "share of the iterations, at the start, without the regularizer",
        .min = 0,
        .max = 0.95},
       {.name = "beta_start",
        .default_value = 20.0,
-       .help = "of the regulariser's exponent",
+       .help = "exponent of the regularizer when it sets in",
        .min = 1,
        .max = 100},
       {.name = "beta_end",
        .default_value = 2.0,
-       .help = "of the regulariser's exponent",
+       .help = "exponent of the regularizer at the last iteration",
        .min = 1,
        .max = 100},
       {.name = "batch",
        .default_value = int64_t{1024},
-       .help = "columns of a mini-batch (sampled)",
+       .help = "columns per mini-batch (objective sampled)",
        .min = 1,
        .max = 1e6},
       {.name = "scales",
        .default_value = std::string("calibrated"),
-       .help = "calibrated: as calibrate chose them; seq_mse: for the least error by nearest",
+       .help = "calibrated: the scales that calibrate chose; seq_mse: the scales with the least "
+               "output error under rounding to nearest",
        .choices = {"calibrated", "seq_mse"}}};
   return LayerwisePass("adaround", "learns whether each weight is rounded down or up", true, params,
                        Run);

@@ -1,17 +1,18 @@
-// Takes out of the bias what rounding the weights adds to a layer's output on average.
+// Bias correction: subtracts from the bias the mean error that rounding the weights adds to a
+// layer's output.
 //
 //   b'[o] = b[o] - sum_{i,k} (Wq - W)[o,i,k] * mean(x[i]) * share[k]
 //
-// Rounding errors of weights do not average out over inputs that are not centred, such as those
-// behind a Relu: the output is shifted, by channel, at every position alike (Nagel et al. 2019,
-// Data-free quantization, section 4.2, with means that are measured instead of derived from batch
-// normalisation). share[k] is the share of output positions at which tap k of a convolution lies
-// within the input, the rest seeing padding; the mean is that of the float model, so that every layer
-// answers for its own weights and no correction is made twice.
+// The mean error is not zero if inputs are not centred, such as behind a Relu: rounding shifts each
+// output channel equally at every position (Nagel et al. 2019, Data-free quantization, section 4.2;
+// here the means are measured instead of derived from batch normalization). share[k] is the share
+// of output positions at which tap k of a convolution is inside the input and not in the padding.
+// The mean is that of the float model: each layer corrects its own weights only, and no correction
+// is made twice.
 //
-// calibrate measures the means in its sweep; this pass reads no data. It changes biases alone, on the
-// grid that calibrate gave them, and gives a layer without one a bias. Layers whose bias has codes
-// or is frozen, and MatMul, which has none, are declined.
+// Requires the input means that calibrate measures in its sweep; this pass reads no data. It
+// changes only biases, on the grid of calibrate, and adds a bias to a layer without one. It
+// declines layers with a bias that has codes or is frozen, and MatMul, which has no bias.
 
 #include <cmath>
 
@@ -135,7 +136,7 @@ Result<Outcome> Run(Session& session, const recipe::Params&) {
 PassInfo bias_correct_pass() {
   return {
       .name = "bias_correct",
-      .summary = "takes the mean error of rounded weights out of the biases",
+      .summary = "subtracts the mean output error of rounded weights from the biases",
       .params = {},
       .needs_grids = true,
       .needs_input_means = true,

@@ -1,4 +1,4 @@
-// Folds batch normalisation into the weights of a neighbouring layer.
+// Folds batch normalization into the weights of an adjacent layer.
 //
 //   backward:  x -> Conv(W, b) -> BN -> y      becomes   x -> Conv(W', b') -> y
 //   forward:   x -> BN -> Conv(W, b) -> y      becomes   x -> Conv(W', b') -> y
@@ -7,30 +7,30 @@
 //
 //   BN(x)_c = a_c x_c + d_c,    a_c = gamma_c / sqrt(var_c + epsilon),    d_c = beta_c - mean_c a_c
 //
-// (Ioffe and Szegedy 2015, section 3.1), and a layer is linear, hence with output channel o and
-// input channel i, exactly:
+// (Ioffe and Szegedy 2015, section 3.1). A layer is linear, so that for output channel o and input
+// channel i, exactly:
 //
 //   backward:  W'[o, i] = a_o W[o, i]      b'_o = a_o b_o + d_o
 //   forward:   W'[o, i] = a_i W[o, i]      b'_o = b_o + sum_i,k W[o, i, k] d_i
 //
 // Layers are Conv, ConvTranspose, Gemm and MatMul (which gets an Add for its bias), of any rank,
-// grouped or depthwise. Backward is preferred: it needs no condition on padding, and what it says
-// about the layer's output (mean beta, deviation |gamma|) is kept in Session::output_moments for passes
-// that would else need data. Constants that are added or multiplied per channel behind a layer (BN
-// as some exporters write it) are folded backward as well.
+// grouped or depthwise. Backward folding is preferred, because it has no condition on padding. Its
+// output moments (mean beta, deviation |gamma|) are kept in Session::output_moments for passes that
+// otherwise need data. Constants that are added or multiplied per channel behind a layer (BN as
+// some exporters write it) are folded backward as well.
 //
-// Between the two there may stand
-//   - Pad, in both directions: reflecting and edge modes always; a constant p only if one new
-//   constant
-//     serves all channels, since Pad has a scalar: a_c p + d_c backward, (p - d_c) / a_c forward;
-//   - Flatten(axis=1) or a Reshape that does the same, forward: every channel of BN then stands for
-//   as
+// Allowed between the two are
+//
+//   - Pad, in both directions: reflect and edge modes always; constant mode with value p only if
+//     one new constant suits all channels, because Pad has a scalar: a_c p + d_c backward, (p -
+//     d_c) / a_c forward;
+//   - Flatten(axis=1) or an equivalent Reshape, forward: each channel of BN then corresponds to as
 //     many inputs of the layer as there are positions.
 //
-// Nothing is done, and the reason recorded, if a parameter or the weight is not constant, BN is in
+// Does nothing, and records the reason, if a parameter or the weight is not constant, BN is in
 // training mode, the value between the two has other readers or is a graph output, a forward fold
-// meets zero padding while d is not zero (the padding would have to become -d_c / a_c), the channel
-// axes differ, or the folded weight does not fit its type. A weight that others read too is copied.
+// meets zero padding and d is not zero (the padding would have to become -d_c / a_c), the channel
+// axes differ, or the folded weight does not fit its type. A weight with other readers is copied.
 // Cost: a few operations per weight.
 
 #include <algorithm>
@@ -459,14 +459,15 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 }  // namespace
 
 PassInfo bn_fold_pass() {
-  return {.name = "bn_fold",
-          .summary = "folds batch normalisation into the neighbouring layers' weights",
-          .params = {{.name = "constants",
-                      .default_value = true,
-                      .help = "also fold constants that are multiplied or added per channel behind "
-                              "a layer"}},
-          .float_equivalent = true,
-          .run = Run};
+  return {
+      .name = "bn_fold",
+      .summary = "folds batch normalization into the weights of adjacent layers",
+      .params =
+          {{.name = "constants",
+            .default_value = true,
+            .help = "also fold constants that are multiplied or added per channel after a layer"}},
+      .float_equivalent = true,
+      .run = Run};
 }
 
 }  // namespace roundel::passes

@@ -1,48 +1,49 @@
-// calibrate: decides where quantizers stand and which grid each of them has.
+// calibrate: places the quantizers and chooses the grid of each.
 //
-// The target profile places the quantizers (lib/target/place.cpp). One sweep over the data, with a
-// tap on every activation that needs a range, gathers statistics of each (lib/quant/statistics.h);
-// the method turns them into ranges (lib/quant/observers/, one file each). Memory does not grow with
-// the number of samples. Tensors of one group (Concat, pass-through chains) share one range, made
-// from what all of them hold together.
+// The target profile places the quantizers (lib/targets/place.cpp). One sweep over the calibration
+// set, with a tap on every activation that needs a range, gathers statistics
+// (lib/quant/statistics.h). The method computes ranges from them (lib/quant/observers/, one file
+// per method). Memory does not grow with the number of samples. Tensors of one group (Concat,
+// pass-through chains) share one range, from the statistics of all of them.
 //
 //   activation   s_x, z_x from the range of `method`, by quant::ParamsFromRange
 //   weight       s_w from the range of `weights_method` of the tensor, channel or block
 //   bias         s_b = s_x * s_w * factor, z_b = 0, int32: the unit of the integer accumulator
 //
-// Grids of small floats have no zero point, and biases stay float beside them. Weights on ternary and
-// binary grids have least-squares scales unless a method says otherwise. Scales that a format stores
-// as codes (powers of two, float8, integers) are rounded to those: quant/coded_scales.h.
+// Grids of small floats have no zero point, and biases of their layers stay float. Weights on
+// ternary and binary grids have least-squares scales unless another method is set. Scales that a
+// format stores as codes (powers of two, float8, integers) are rounded to these:
+// quant/coded_scales.h.
 //
-// Two repairs make the integers meaningful where batch normalisation left channels dead or nearly
-// so. A scale far below the others of its tensor is raised to 2^-24 of the largest (an all-zero
-// channel to the largest), and a weight scale for which |b / s_b| would leave the accumulator is
-// raised until it fits, at the cost of resolution in weights that do not matter there.
+// Two repairs handle channels that batch normalization left (nearly) dead. A scale below 2^-24 of
+// the largest of its tensor is raised to that (an all-zero channel: to the largest). A weight scale
+// for which |b / s_b| would overflow the accumulator is raised until it fits; that costs resolution
+// in weights that do not matter there.
 //
-// Parts of a Concat share a range only where that leaves them enough levels, which quantizers are
-// placed again for (range_joins.h). Values that reach an output as they are keep the range that was
-// seen, whatever the method, and those that layers lie between have nothing cut off by default
-// (lib/target/output_paths.h).
+// Parts of a Concat share a range only if enough levels remain for each; otherwise quantizers are
+// placed again (range_joins.h). Values that reach an output unchanged have the whole seen range
+// with every method. By default nothing is clipped from values that reach an output through layers
+// but without an average (lib/targets/output_paths.h).
 //
-// Ranges that follow from few samples of few values are widened (lib/quant/few_values.h), unless the
-// method is one of those that look at extremes alone, such as min_max.
+// Ranges from few samples of few values are widened (lib/quant/few_values.h), except for methods
+// that use only extremes, such as min_max.
 //
-// Masked attention scores, which only a Softmax reads, do not stretch the range of the others
+// Masked attention scores, which only a Softmax reads, do not widen the range of the other scores
 // (lib/quant/masking.h).
 //
-// Along the way the sweep takes the mean of every layer's input (Session::input_means), which
+// The sweep also measures the mean of every layer's input (Session::input_means), which
 // bias_correct needs.
 //
-// `stats_out` keeps all of that in a file, and `stats_in` takes it from files instead of the data
-// (several, of parts of the data, are merged): the ranges are the same to the bit.
+// `stats_out` writes all statistics to a file. `stats_in` reads them from files instead of the data
+// and merges files of parts of the data; the ranges are the same, bit for bit.
 //
-// With `data_free` there is no sweep: statistics are those of columns drawn from what folded batch
-// normalisations tell of their layers' outputs (analytic_values.h). Any method works on them; border
-// effects of padding and what channels have in common are not seen. Values of which nothing is told,
-// such as logits, stay float.
+// With `data_free` there is no sweep: statistics are those of columns drawn from the output moments
+// of folded batch normalizations (analytic_values.h). Any method works on them. Effects of padding
+// at borders and correlations between channels are ignored. Values with unknown moments, such as
+// logits, stay float.
 //
-// Encodings that an earlier pass froze are kept, and the others of their group follow them. Cost:
-// one forward pass over the data; per value at most a few ms for the search.
+// Encodings that an earlier pass froze are kept, and the other values of their group follow them.
+// Cost: one forward pass over the data; at most a few ms per value for the search.
 
 #include <algorithm>
 #include <cmath>
@@ -110,8 +111,8 @@ class GridMaker {
   int64_t samples() const { return samples_; }
 
  private:
-  // With two or three levels the largest weight says nothing about the scale, so that min_max, which
-  // may stand there for nobody having chosen, is least squares.
+  // With two or three levels the largest weight says nothing about the scale, so that min_max,
+  // which may stand there for nobody having chosen, is least squares.
   const quant::Observer& WeightsMethod(const quant::Grid& grid) const {
     const bool few =
         grid.kind == quant::GridKind::kTernary || grid.kind == quant::GridKind::kBinary;
@@ -244,68 +245,72 @@ PassInfo calibrate_pass() {
           {
               {.name = "method",
                .default_value = std::string("min_max"),
-               .help = "how activation ranges follow from the data",
+               .help = "method that computes activation ranges from the statistics",
                .choices = quant::ObserverMethods()},
               {.name = "percentile",
                .default_value = -1.0,
-               .help = "share of the values that the range keeps (method percentile); -1: 99.995; "
-                       "100 on grids of more than 8 bits; as auto chooses where rare values reach "
-                       "an output",
+               .help = "share of the values inside the range (method percentile); -1 = 99.995, or "
+                       "100 on grids of more than 8 bits, or the choice of auto where rare values "
+                       "reach an output",
                .min = -1,
                .max = 100,
                .unit = "%"},
               {.name = "lower_tail",
                .default_value = -1.0,
-               .help = "share cut off below, on asymmetric grids; -1: as percentile says",
+               .help = "share of the values to clip at the low end, on asymmetric grids; -1 = from "
+                       "percentile",
                .min = -1,
                .max = 49.999,
                .unit = "%"},
               {.name = "upper_tail",
                .default_value = -1.0,
-               .help = "share cut off above, on asymmetric grids; -1: as percentile says",
+               .help = "share of the values to clip at the high end, on asymmetric grids; -1 = "
+                       "from percentile",
                .min = -1,
                .max = 49.999,
                .unit = "%"},
               {.name = "averaging",
                .default_value = 0.01,
-               .help = "weight of a new sample (method moving_average)",
+               .help = "weight of each new sample in the moving average (method moving_average)",
                .min = 1e-6,
                .max = 1},
               {.name = "gamma",
                .default_value = 3.0,
-               .help = "what clipping counts beside rounding (method sqnr)",
+               .help = "weight of the clipping error relative to the rounding error (method sqnr)",
                .min = 0,
                .max = 1e6},
               {.name = "bins",
                .default_value = int64_t{128},
-               .help = "of the histogram (method kl_ort)",
+               .help = "number of bins of the histogram (method kl_ort)",
                .min = 128,
                .max = 65536,
                .unit = "bins"},
               {.name = "samples",
                .default_value = int64_t{0},
-               .help = "samples to look at, in whole batches; 0 = all",
+               .help = "number of calibration samples to use, in whole batches; 0 = all",
                .min = 0,
                .unit = "samples"},
               {.name = "weights_method",
                .default_value = std::string("min_max"),
-               .help = "how weight ranges follow from the weights",
+               .help = "method that computes weight ranges from the weights",
                .choices = quant::WeightMethods()},
               {.name = "data_free",
                .default_value = false,
-               .help = "ranges and means as folded batch normalisations tell them, without data"},
+               .help = "derive ranges and means from folded batch normalizations instead of data"},
               {.name = "input_range",
                .default_value = std::vector<double>{},
-               .help = "lowest and highest value of the model's inputs (data_free)"},
+               .help =
+                   "lowest and highest value of the model's inputs, two numbers (with data_free)"},
               {.name = "stats_in",
                .default_value = std::vector<std::string>{},
-               .help = "statistics files to use instead of the data; several are merged"},
+               .help = "statistics files to use instead of data; several are merged"},
               {.name = "stats_out",
                .default_value = std::string(),
-               .help = "statistics file to write, for later runs without the data"},
+               .help = "statistics file to write, for later runs without data"},
               {.name = "stats_mismatch",
                .default_value = std::string("error"),
-               .help = "statistics of another model or preprocessing",
+               .help = "what to do if stats_in comes from another model or preprocessing: stop "
+                       "with an error, or accept it",
                .choices = {"error", "accept"}},
           },
       .needs_data = true,

@@ -1,36 +1,36 @@
-// Cross-layer equalisation: evens out the weight ranges of the channels between layers, so that one
-// scale per tensor serves them all.
+// Cross-layer equalization: rescales the channels between layers so that their weight ranges agree
+// and one scale per tensor suits all of them.
 //
 //   Conv1(W1, b1) -> Relu -> Conv2(W2)   becomes   Conv1(W1 / s, b1 / s) -> Relu -> Conv2(W2 s)
 //
-// f(s x) = s f(x) for s > 0 makes that exact for Relu, LeakyRelu, PRelu, pooling, and sums whose
-// operands share s (lib/graph/channel_groups.h says what else). With r1_i = max |W1[i, :]| over the
-// output channel i and r2_i = max |W2[:, i]| over the input channel,
+// This is exact if f(s x) = s f(x) for s > 0: for Relu, LeakyRelu, PRelu, pooling, and sums with
+// operands that share s (lib/graph/channel_groups.h lists the others). With r1_i = max |W1[i, :]|
+// over output channel i and r2_i = max |W2[:, i]| over input channel i,
 //
 //   s_i = sqrt(r1_i / r2_i)
 //
-// leaves both ranges at sqrt(r1_i r2_i), which maximises the share of the tensor's range that each
+// makes both ranges sqrt(r1_i r2_i), which maximizes the share of the tensor's range that each
 // channel uses (Nagel et al. 2019, Data-free quantization, equation 11). A depthwise layer is
-// consumer of one group and producer of the next; sweeping over all groups until no s moves gives
-// the same fixed point as the formula for triples, r1 = r2 = r3. Several producers or consumers of
-// a group (residual sums) count with their largest range.
+// consumer of one group and producer of the next: sweeps over all groups until no s changes have
+// the same fixed point as the formula for triples, r1 = r2 = r3. If a group has several producers
+// or consumers (residual sums), the largest range of them counts.
 //
-// Clip(0, 6) between the layers is not homogeneous. `relu6` says what to do:
+// Clip(0, 6) between the layers is not homogeneous. `relu6` selects the treatment:
 //   exact  Relu, and Min with the bound 6 / s_i per channel: the same function;
-//   relu   Relu alone: another function wherever the bound acts, as the paper has it;
-//   skip   leaves such groups alone;
-//   auto   relu if that costs little on the data: the outputs of the model with Relu must reach
-//          an SQNR of `relu6_min_sqnr` against the original; else, or without data, exact.
+//   relu   Relu only, as in the paper: another function where the bound is active;
+//   skip   such groups are not scaled;
+//   auto   relu if the outputs of the model with Relu reach an SQNR of `relu6_min_sqnr` against the
+//          original on the data; else, or without data, exact.
 //
-// Guards: channels that the activation keeps at zero are cleared first
-// (lib/graph/silent_channels.h), for what training left in their weights may dwarf the others; a
-// dead channel, with a range below `dead_channel` times the largest of its tensor, keeps s = 1, for
-// scaling up weights next to nothing would scale up its bias as well; power_of_two rounds s so that
-// float weights change their exponents alone.
+// Guards: channels that the activation function keeps at zero are cleared first
+// (lib/graph/silent_channels.h), because their weights may be much larger than the others. A dead
+// channel, with a range below `dead_channel` times the largest of its tensor, keeps s = 1, because
+// scaling up tiny weights would scale up its bias as well. power_of_two rounds s so that only the
+// exponents of float weights change.
 //
-// Nothing is done, and the reason recorded, for channels that something else reads or writes (a
-// graph input or output, Concat, Sigmoid ...), and when no s differs from 1 by more than
-// `tolerance`. Cost: `max_iterations` times the number of weights divided by the kernel size.
+// Does nothing, and records the reason, for channels with other readers or writers (a graph input
+// or output, Concat, Sigmoid ...), and if no s differs from 1 by more than `tolerance`. Cost:
+// `max_iterations` times the number of weights divided by the kernel size.
 
 #include <algorithm>
 #include <cmath>
@@ -533,33 +533,34 @@ recipe::ParamSpecs Specs() {
   return {
       {.name = "relu6",
        .default_value = std::string("auto"),
-       .help = "what to do about Clip(0, 6) between layers",
+       .help = "how to treat Clip(0, 6) between layers",
        .choices = {"auto", "exact", "relu", "skip"}},
       {.name = "relu6_min_sqnr",
        .default_value = 30.0,
-       .help = "auto: outputs of the model with Relu must be this close to the original",
+       .help = "least SQNR of the outputs with Relu instead of Clip(0, 6), against the original "
+               "model (relu6 auto)",
        .unit = "dB"},
       {.name = "relu6_samples",
        .default_value = int64_t{32},
-       .help = "auto: samples to measure that on",
+       .help = "number of samples to measure relu6_min_sqnr on (relu6 auto)",
        .min = 1,
        .unit = "samples"},
       {.name = "branches",
        .default_value = true,
-       .help = "also equalise through residual sums, with one scale for all branches"},
+       .help = "also equalize across residual sums, with one scale for all branches"},
       {.name = "max_iterations",
        .default_value = int64_t{1000},
-       .help = "sweeps over all layers at most",
+       .help = "maximum number of sweeps over all layers",
        .min = 1,
        .max = 100000},
       {.name = "tolerance",
        .default_value = 1e-3,
-       .help = "largest |log s| that counts as equal",
+       .help = "largest |log s| at which channels count as equalized",
        .min = 1e-9,
        .max = 1},
       {.name = "dead_channel",
        .default_value = 1e-4,
-       .help = "channels keep their scale if their range is below this share of the tensor's",
+       .help = "share of the tensor's range below which a channel keeps its scale",
        .min = 0,
        .max = 1},
       {.name = "power_of_two",
@@ -572,7 +573,7 @@ recipe::ParamSpecs Specs() {
 
 PassInfo cle_pass() {
   return {.name = "cle",
-          .summary = "equalises the weight ranges of channels across layers",
+          .summary = "equalizes the weight ranges of channels across layers",
           .params = Specs(),
           .float_equivalent = true,
           .run = Run};

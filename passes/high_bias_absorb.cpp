@@ -1,33 +1,33 @@
-// Moves what a layer adds to a channel at nearly every position into the next layer's bias, which
-// narrows the range that the activation between them must be quantized over.
+// Moves a constant c, which nearly all values of a channel exceed, from a layer's output into the
+// bias of the next layer. This narrows the range of the activation between them.
 //
-//   Conv1(W1, b1) -> Relu -> Conv2(W2, b2)   becomes   Conv1(W1, b1 - c) -> Relu -> Conv2(W2, b2 +
-//   W2 c)
+//   Conv1(W1, b1) -> Relu -> Conv2(W2, b2)
+//   becomes
+//   Conv1(W1, b1 - c) -> Relu -> Conv2(W2, b2 + W2 c)
 //
-// Relu(x - c) = Relu(x) - c where x >= c >= 0, so that the two agree as long as the channel's
-// values before the activation stay above c (Nagel et al. 2019, Data-free quantization,
-// section 4.1.3). Folded batch normalisation tells their distribution (Session::output_moments): mean
-// beta and deviation |gamma|,
+// Relu(x - c) = Relu(x) - c if x >= c >= 0: both models agree as long as the channel's values
+// before the activation function are above c (Nagel et al. 2019, Data-free quantization, section
+// 4.1.3). The folded batch normalization gives their distribution (Session::output_moments), with
+// mean beta and deviation |gamma|,
 //
-//   c = max(0, beta - 3 |gamma|)      c = beta without an activation in between, where any c is
-//   exact
+//   c = max(0, beta - 3 |gamma|)
+//   c = beta                       without an activation function in between: any c is exact
 //
-// (99.87 % of a normal distribution lie above beta - 3 gamma). Equalisation makes some biases
-// large, which is why this follows cle. For layers without statistics, `source: data` (and `auto`,
-// if there is data) takes c from the smallest value that each channel has on the data, or its mean
-// without an activation; the model is then unchanged on that data.
+// (99.87 % of a normal distribution are above beta - 3 |gamma|). Equalization makes some biases
+// large, so that this pass follows cle. For layers without output moments, `source: data` (and
+// `auto`, if there is data) sets c to the smallest value of each channel on the data, or to its
+// mean without an activation function; the model then does not change on that data.
 //
-// Layers are Conv, ConvTranspose, Gemm and MatMul; between them may stand Relu, LeakyRelu or PRelu,
-// Min with a bound per channel as cle makes it (the bound moves by c too), and pooling, Flatten and
-// the like, which all pass a constant on. Several layers may read the value.
+// Layers are Conv, ConvTranspose, Gemm and MatMul. Allowed between them are Relu, LeakyRelu or
+// PRelu, Min with a bound per channel from cle (the bound moves by c, too), and pooling, Flatten
+// and similar operators, which pass constants on. The value may have several layers as readers.
 //
-// A layer that pads with zeros would have to pad with -c: `padding: skip` leaves it alone, `allow`
-// accepts that its border positions come out wrong by the taps that fall outside, times c.
+// A layer that pads with zeros would have to pad with -c. `padding: skip` leaves it unchanged.
+// `allow` accepts errors at border positions: the taps in the padding, times c.
 //
-// Nothing is done, and the reason recorded, if something else reads the value, or Clip stands
-// between (cle replaces it), or no c is worth it. The outcome is kApproximate if more was done than
-// what is exact. Cost: a few operations per weight of the second layers; with data,
-// one sweep.
+// Does nothing, and records the reason, if the value has other readers, a Clip is in between (cle
+// replaces it), or c is too small to matter. The outcome is kApproximate unless all changes are
+// exact. Cost: a few operations per weight of the second layers; with data, one sweep.
 
 #include <algorithm>
 #include <cmath>
@@ -418,21 +418,24 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 }  // namespace
 
 PassInfo high_bias_absorb_pass() {
-  return {.name = "high_bias_absorb",
-          .summary = "moves large biases through the activation into the next layer's bias",
-          .params = {{.name = "source",
-                      .default_value = std::string("auto"),
-                      .help = "where the distribution of a layer's output comes from: folded batch "
-                              "normalisation, data, or the former if known and else the latter",
-                      .choices = {"auto", "statistics", "data"}},
-                     {.name = "padding",
-                      .default_value = std::string("skip"),
-                      .help = "layers that pad with zeros: leave them alone, or accept errors at "
-                              "the borders",
-                      .choices = {"skip", "allow"}}},
-          // Where it is not, the outcome turns the runner's proof into a measurement.
-          .float_equivalent = true,
-          .run = Run};
+  return {
+      .name = "high_bias_absorb",
+      .summary =
+          "moves large biases through the activation function into the bias of the next layer",
+      .params =
+          {{.name = "source",
+            .default_value = std::string("auto"),
+            .help = "source of the distribution of a layer's output; statistics: the folded batch "
+                    "normalization; data: calibration data; auto: statistics if known, else data",
+            .choices = {"auto", "statistics", "data"}},
+           {.name = "padding",
+            .default_value = std::string("skip"),
+            .help = "layers that pad with zeros; skip: leave them unchanged; allow: accept errors "
+                    "at the borders",
+            .choices = {"skip", "allow"}}},
+      // Where it is not, the outcome turns the runner's proof into a measurement.
+      .float_equivalent = true,
+      .run = Run};
 }
 
 }  // namespace roundel::passes

@@ -9,26 +9,26 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
   return {
       {.name = "samples",
        .default_value = int64_t{0},
-       .help = "samples to use, in whole batches; 0 = all",
+       .help = "number of calibration samples to use, in whole batches; 0 = all",
        .min = 0,
        .unit = "samples"},
       {.name = "columns_per_input",
        .default_value = int64_t{256},
-       .help = "columns of the unfolded input for each input of a layer",
+       .help = "columns of the layer's unfolded input to use, per input of the layer",
        .min = 1,
        .max = 1e6},
       {.name = "held_out",
        .default_value = 0.2,
-       .help = "share of the samples on which solutions are judged; 0 = none",
+       .help = "share of the samples that is kept apart to judge solutions; 0 = none",
        .min = 0,
        .max = 0.5},
       {.name = "correct_bias",
        .default_value = correct_bias,
-       .help = "the bias takes up the mean error of the output"},
+       .help = "change the bias to cancel the mean error of the layer's output"},
       {.name = "memory",
        .default_value = int64_t{1500},
-       .help = "for activations put aside, of which more goes to a temporary file, and for "
-               "solving one layer, which otherwise uses fewer columns or is rounded to nearest",
+       .help = "memory for stored activations, which otherwise go to a temporary file, and for "
+               "solving one layer, which otherwise uses fewer columns or rounds to nearest",
        .min = 1,
        .unit = "MB"},
   };
@@ -37,11 +37,11 @@ recipe::ParamSpecs CommonParams(bool correct_bias) {
 }  // namespace
 
 recipe::ParamSpec SequentialParam() {
-  return {
-      .name = "sequential",
-      .default_value = true,
-      .help =
-          "layers see what the model quantized so far gives; false: what the float model gives"};
+  return {.name = "sequential",
+          .default_value = true,
+          .help =
+              "true: the input of a layer comes from the model with all layers before it "
+              "quantized; false: from the float model"};
 }
 
 PassInfo LayerwisePass(const std::string& name, const std::string& summary, bool correct_bias,

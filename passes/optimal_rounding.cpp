@@ -1,28 +1,27 @@
-// Chooses the codes and scales of weights so that each layer's output stays closest to the float
-// model's: the default of this program for four bits and fewer.
+// Chooses the codes and scales of weights with the least error of each layer's output against the
+// float model. This is the default pass for four bits and fewer.
 //
-// Per output channel o, over all calibration samples and positions, with x^ the layer's input in
-// the model as quantized so far and y_o the output in the float model,
+// For each output channel o, over all calibration samples and positions, with x^ the layer's input
+// in the model with all layers before it quantized, and y_o the output in the float model,
 //
 //   J(w^) = E (w^ . x^ + b - y_o)^2 = w^^T H w^ - 2 w^^T d_o + f_o
 //
-// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h), with the means taken
-// out, because the bias is free to take them up. All that follows works on these sums:
+// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h). They are centred,
+// because the bias is free and compensates the means. All further steps work on these sums:
 //
-//   target   w* = (H + l I)^-1 (d + l w), the best real weights, held near the original ones by a
-//            ridge l, the one of five that does best on held-out samples
+//   target   w* = (H + l I)^-1 (d + l w): the best real weights, kept near the original ones by a
+//            ridge l, which is the best of five on held-out samples
 //   starts   rounding to nearest with the scale that is best for it; LDLQ (GPTQ) in several orders
-//            with scales chosen for what LDLQ reaches with them (solver/ldlq.h)
-//   polish   moves of one code, of two, and the best scale for the codes, in turns
+//            with scales chosen for its result (solver/ldlq.h)
+//   polish   moves of one code, moves of two codes, and the best scale for the codes, alternating
 //   depthwise kernels: the best codes at the scale, proven by enumeration (solver/closest_vector.h)
 //
-// Each channel keeps the start that ended best. On samples held out from all this it must not be
-// worse than rounding to nearest, or it is rounded to nearest. Errors left by one layer are seen,
-// and in part repaired, by the next ones, whose target is the float model.
+// Each channel keeps the start with the best final error. A channel that is worse than rounding to
+// nearest on the held-out samples is rounded to nearest. Later layers, whose target is the float
+// model, repair part of the errors of earlier ones.
 //
-// Codes are frozen: nothing rounds them again. Layers whose weights have codes already are left
-// alone; weights of other ops (embeddings, recurrent layers) are rounded to nearest on their
-// calibrated grid.
+// Codes are frozen. The pass does nothing to layers with weights that have codes already. Weights
+// of other ops (embeddings, recurrent layers) are rounded to nearest on their calibrated grid.
 //
 // Sources: Frantar et al. 2023 (GPTQ), Chee et al. 2023 (QuIP: LDLQ), Nagel et al. 2020 (AdaRound:
 // the asymmetric target), Schnorr and Euchner 1994. Cost: two passes over the data, N n^2 for the
@@ -56,12 +55,14 @@ PassInfo optimal_rounding_pass() {
       SequentialParam(),
       {.name = "effort",
        .default_value = int64_t{2},
-       .help = "1: one start, moves of single codes; 2: the default; 3: all starts",
+       .help = "search effort; 1: one start, moves of single codes; 2: more starts, moves of two "
+               "codes; 3: all starts, on large layers too",
        .min = 1,
        .max = 3}};
-  return LayerwisePass("optimal_rounding",
-                       "codes and scales of weights for the least error of each layer's output",
-                       true, params, Run);
+  return LayerwisePass(
+      "optimal_rounding",
+      "chooses codes and scales of weights for the least error of each layer's output", true,
+      params, Run);
 }
 
 }  // namespace roundel::passes

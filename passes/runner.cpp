@@ -78,8 +78,8 @@ Status CheckOutputsAreNumbers(const Batches& outputs, const graph::Graph& graph)
   return OkStatus();
 }
 
-// What the pass made of `before` must compute the same on the first samples. The two models run side
-// by side.
+// Checks that the model after the pass computes the same as `before` on the first samples. The two
+// models run in parallel.
 Status Verify(const graph::Model& before, const RunnerOptions& options, Outcome outcome,
               Session* session) {
   ASSIGN_OR_RETURN(const Batches inputs, FirstBatches(session->data, options.verify_samples));

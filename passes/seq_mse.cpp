@@ -1,22 +1,24 @@
-// Sequential MSE: the range of each weight channel (or block, or tensor) is the one among
-// `candidates` shares of its full range, k/candidates for k = 1 ... candidates, that gives the
-// least squared error of the layer's output. Layers are visited in order; rounding is to nearest.
+// Sequential MSE (the technique is that of AIMET): chooses the range of each weight channel (or
+// block, or tensor) among k/candidates of its full range, k = 1 ... candidates: the one with the
+// least squared error of the layer's output. Layers are visited in order. Weights are rounded to
+// nearest.
 //
 //   error = E ((w^ - w) . x)^2 = (w^ - w)^T H (w^ - w),   H = E x x^T
 //
-// so that one sweep over the data replaces the 2 x candidates forward passes of each layer that the
-// usual form takes (the technique is that of AIMET). `inputs` says what x and the target are:
+// With H, one sweep over the data replaces the 2 x candidates forward passes per layer of the usual
+// form. `inputs` selects x and the target:
 //
-//   symqt   both sides see the input that the model quantized so far gives (default)
-//   symfp   both sides see the float model's input
-//   asym    the rounded weights see the quantized input, the target is the float model's output
+//   symqt   both sides have the input of the model with all layers before it quantized (default)
+//   symfp   both sides have the float model's input
+//   asym    the rounded weights have the quantized input; the target is the float model's output
 //
-// `loss`: mse as above; sqnr, the output's power over the error, is greatest where mse is least, channel
-// by channel, and is here for recipes that name it; l1, the mean absolute error, is taken from the columns
-// themselves (absolute_error.h) at the cost of 2 candidates m n N.
+// `loss`: mse as above. sqnr, the power of the output over that of the error, has its maximum where
+// mse has its minimum, channel by channel; it exists for recipes that name it. l1, the mean
+// absolute error, is computed from the columns themselves (absolute_error.h) at the cost of 2
+// candidates m n N.
 //
-// Blocks are judged one by one. Codes and scales are frozen; the bias stays unless asked for.
-// Cost: one sweep, N n^2 + 2 candidates m n^2 a layer.
+// Each block is judged by itself. Codes and scales are frozen. The bias changes only if requested.
+// Cost: one sweep, N n^2 + 2 candidates m n^2 per layer with N columns, n inputs and m outputs.
 
 #include "lib/layers/absolute_error.h"
 #include "lib/session/session.h"
@@ -54,23 +56,26 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 }  // namespace
 
 PassInfo seq_mse_pass() {
-  const recipe::ParamSpecs params = {{.name = "candidates",
-                                      .default_value = int64_t{20},
-                                      .help = "shares of the full range that are tried",
-                                      .min = 1,
-                                      .max = 1000},
-                                     {.name = "inputs",
-                                      .default_value = std::string("symqt"),
-                                      .help = "what the two sides of the error see",
-                                      .choices = {"symqt", "symfp", "asym"}},
-                                     {.name = "loss",
-                                      .default_value = std::string("mse"),
-                                      .help = "what is least at the chosen range",
-                                      .choices = {"mse", "l1", "sqnr"}}};
+  const recipe::ParamSpecs params = {
+      {.name = "candidates",
+       .default_value = int64_t{20},
+       .help = "number of ranges to try for each scale: k/candidates of the full range",
+       .min = 1,
+       .max = 1000},
+      {.name = "inputs",
+       .default_value = std::string("symqt"),
+       .help = "where the layer input in the error comes from; symqt: the quantized model; symfp: "
+               "the float model; asym: the quantized model for the rounded weights, the float "
+               "model for the target",
+       .choices = {"symqt", "symfp", "asym"}},
+      {.name = "loss",
+       .default_value = std::string("mse"),
+       .help = "error of the layer's output to minimize",
+       .choices = {"mse", "l1", "sqnr"}}};
   return LayerwisePass(
       "seq_mse",
-      "ranges of weights for the least error of each layer's output, rounding to nearest", false,
-      params, Run);
+      "chooses weight ranges for the least error of each layer's output, with rounding to nearest",
+      false, params, Run);
 }
 
 }  // namespace roundel::passes

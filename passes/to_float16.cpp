@@ -1,30 +1,30 @@
-// to_float16: the model is written in float16 (or bfloat16), half the bytes, except where that
-// would change what it computes.
+// to_float16: stores the model in float16 (or bfloat16), half the size, except where that would
+// change its results.
 //
 //   from   x (float32) -> MatMul(w) -> Softmax -> y       to   the same nodes on float16
 //
-// The pass only says which type every value is to have (Session::types). Passes behind it go on in
-// float32, the exporter converts constants and puts Casts where two types meet
-// (lib/target/narrow.h): the pass may stand before or behind those that assign grids, whose scales
-// become float16 as well.
+// The pass only sets the type of every value (Session::types). Later passes still work on float32;
+// the exporter converts constants and inserts Casts between types (lib/targets/narrow.h). So the
+// pass may precede or follow passes that assign grids, and their scales become float16 as well.
 //
 // A node stays in float32, and the reason is recorded, if
-//   - the recipe says so: `keep` has its name, its op type, or a pattern for either;
+//
+//   - the recipe keeps it: `keep` has its name, its op type, or a pattern for either;
 //   - the operator has no 16-bit floats (NonMaxSuppression, Range, other domains);
-//   - a constant of it is larger than 65504, or a lone one vanishes (below 2^-25: epsilons),
-//   together
-//     with the Sqrt, Pow, Div and the like that the epsilon guards, and what reads a product with
-//     the large one;
-//   - it lies between a position (a number cast from int64 or int32) and its sine or cosine: 16 bits hold
-//     whole numbers up to 2048 only;
-//   - on the calibration data, if there is any, a value that it writes comes within `headroom` of
-//     65504, or its values are so small (below 2^-14) that they would lose their digits; likewise
-//     what reads such a value.
-// Numbers beyond 1e6 in masks and bounds stand for infinity: they become 32752 in masks, so that
-// two of them may be added, and 65504 in bounds, and overflow there is no reason to keep a node.
+//   - one of its constants exceeds 65504, or a single constant vanishes (below 2^-25: epsilons);
+//     then also the Sqrt, Pow, Div and similar nodes that an epsilon protects, and readers of a
+//     product with a large constant;
+//   - it is between a position (a number cast from int64 or int32) and its sine or cosine: 16 bits
+//     represent integers only up to 2048;
+//   - on the calibration data, if there is any, one of its outputs exceeds 65504 / `headroom`, or
+//     all values of an output are below 2^-14, where they lose digits; then also readers of that
+//     output.
+//
+// Numbers beyond 1e6 in masks and bounds represent infinity. They become 32752 in masks, so that
+// two of them can be added, and 65504 in bounds; their overflow does not keep a node in float32.
 //
 // An output of the model that such a node writes stays float32, too. Does nothing to values that
-// are in 16 bits already. Cost: with data, one forward pass over it.
+// have 16 bits already. Cost: with data, one forward pass over it.
 
 #include <algorithm>
 #include <cmath>
@@ -264,22 +264,23 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
 PassInfo to_float16_pass() {
   return {
       .name = "to_float16",
-      .summary = "writes floats in 16 bits, except where they would overflow or vanish",
+      .summary = "stores floats in 16 bits, except where they would overflow or vanish",
       .params =
           {
               {.name = "type",
                .default_value = std::string("float16"),
-               .help = "of what is not kept",
+               .help = "16-bit type to write",
                .choices = {"float16", "bfloat16"}},
               {.name = "keep",
                .default_value = std::vector<std::string>{},
-               .help = "nodes that stay in float32: names, op types, or re:regex on either"},
+               .help = "nodes to keep in float32: node names, op types, or re:regex on either"},
               {.name = "keep_io",
                .default_value = false,
-               .help = "inputs and outputs of the model stay in float32"},
+               .help = "keep the inputs and outputs of the model in float32"},
               {.name = "headroom",
                .default_value = 2.0,
-               .help = "how many times the largest value on the data must fit",
+               .help = "safety factor: a node stays in float32 if the largest value on the data "
+                       "times this does not fit",
                .min = 1,
                .max = 1000},
           },

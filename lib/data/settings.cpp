@@ -103,89 +103,101 @@ const recipe::ParamSpecs& DataSpecs() {
   using Floats = std::vector<double>;
   static const recipe::ParamSpecs specs = {
       {"path", std::string(),
-       "folder of JPEG/PNG images, of .npy/.npz files or of ONNX test_data_set_* folders, or one "
-       "file"},
+       "folder of JPEG/PNG images, of .npy/.npz files or of ONNX test_data_set_* folders, or a "
+       "single file"},
       {"names", std::string(),
-       "text file that lists the files to use, one a line, relative to path (further columns are "
-       "ignored)"},
+       "text file that lists the files to use, one per line, relative to path; further columns are "
+       "ignored"},
       {"labels", std::string(),
-       "text file with 'name label' lines, .npy of integers or key of the .npz for arrays, "
-       "'prefix' "
-       "(file name up to the first _), or 'folder' (first sub-folder)"},
-      {"labels_offset", int64_t{0}, "added to every label", -1e9, 1e9},
+       "class labels: text file with 'name label' lines, .npy of integers, key of the .npz, "
+       "'prefix' (file name up to the first _) or 'folder' (first sub-folder)"},
+      {"labels_offset", int64_t{0}, "number added to every label", -1e9, 1e9},
       {"count",
        int64_t{0},
-       "samples to use, a seeded choice if there are more (0: all)",
+       "number of samples to use; if there are more, they are chosen at random, by the seed; 0 = "
+       "all",
        0,
        1e12,
        {},
        "samples"},
-      {"seed", int64_t{0}, "seed of that choice", 0},
+      {"seed", int64_t{0}, "seed of the random choice of samples", 0},
       {"preset",
        std::string("none"),
-       "defaults of scale, mean, std, resize and crop: none (0..255), zero_one (x/255), tf "
-       "(x/127.5-1), imagenet",
+       "default scale, mean, std, resize and crop: none (values 0..255), zero_one (x/255), tf "
+       "(x/127.5-1), imagenet (the mean and std of torchvision)",
        {},
        {},
        {"none", "zero_one", "tf", "imagenet"}},
       {"resize", std::string("preset"),
-       "preset, none, SIDE (short side), HEIGHTxWIDTH, or auto (short side to the model's size / "
-       "0.875 unless the image has that size)"},
+       "size of images before the crop, in pixels: preset (what the preset says), none, SIDE "
+       "(short side), HEIGHTxWIDTH, or auto (short side = model's size / 0.875, unless the image "
+       "has the model's size already)"},
       {"crop", std::string("preset"),
-       "centre crop: preset, none, SIDE, HEIGHTxWIDTH, or auto (the model's size)"},
+       "size of the centre crop, in pixels: preset (what the preset says), none, SIDE, "
+       "HEIGHTxWIDTH, or auto (the model's size)"},
       {"interpolation",
        std::string("bilinear"),
-       "of resize; all but nearest are antialiased",
+       "how images are resized; bilinear and bicubic are antialiased",
        {},
        {},
        {"nearest", "bilinear", "bicubic"}},
-      {"scale", 0.0, "factor of the 0..255 values, before mean (0: the preset's)", 0},
-      {"mean", Floats{}, "subtracted after scaling; 1 or 3 values (empty: the preset's)"},
-      {"std", Floats{}, "divisor after mean; 1 or 3 values (empty: the preset's)"},
+      {"scale", 0.0,
+       "factor that pixel values 0..255 are multiplied by before mean is subtracted; 0 = the "
+       "preset's",
+       0},
+      {"mean", Floats{},
+       "mean to subtract after scaling: 1 value, or 3 (one per channel); empty = the preset's"},
+      {"std", Floats{},
+       "standard deviation to divide by after mean is subtracted: 1 value, or 3 (one per channel); "
+       "empty = the preset's"},
       {"layout",
        std::string("auto"),
-       "of the model's image input; auto: where its 1 or 3 channels are",
+       "axis order of the model's image input; auto = found from the axis that has 1 or 3 channels",
        {},
        {},
        {"auto", "nchw", "nhwc"}},
       {"array_layout",
        std::string("auto"),
-       "of images in .npy/.npz; auto: what fits the model's shape",
+       "axis order of images in .npy/.npz files; auto = the order that fits the model's input "
+       "shape",
        {},
        {},
        {"auto", "nchw", "nhwc"}},
       {"channel_order",
        std::string("rgb"),
-       "that the model wants, also that of mean and std; data is RGB",
+       "channel order that the model expects, and that mean and std are given in; the data itself "
+       "is RGB",
        {},
        {},
        {"rgb", "bgr"}},
       {"type",
        std::string("auto"),
-       "element type of the model's input, if it does not say",
+       "element type of the model's input; needed only if the model does not declare it",
        {},
        {},
        {"auto", "float32", "float16", "float64", "uint8", "int8", "uint16", "int16", "int32",
         "int64", "bool"}},
       {"batch",
        int64_t{0},
-       "samples fed at once (0: few of large ones, more of small ones); a fixed batch size of the "
-       "model wins, and samples that it does not keep apart are fed one at a time",
+       "samples per run; 0 = few of large samples, more of small ones; a fixed batch size of the "
+       "model takes precedence, and models that mix samples get one at a time",
        0,
        4096,
        {},
        "samples"},
       {"sample",
        std::string("auto"),
-       "what one sample is: row (of the arrays' first axis), file (its arrays as they are); auto: "
-       "rows, "
-       "but files where the model's first axis is no batch; stack: rows, in batches even where the "
-       "model mixes them",
+       "what one sample is: row (one index of the arrays' first axis), file (the arrays of one "
+       "file, whole), stack (row, in batches even if the model mixes samples), auto (row, or file "
+       "if the model's first axis is not a batch axis)",
        {},
        {},
        {"auto", "row", "file", "stack"}},
-      {"input", Strings{}, "model inputs that the data feeds: INPUT or INPUT=KEY of the .npz"},
-      {"strict", false, "a file that cannot be decoded is an error, not skipped with a warning"}};
+      {"input", Strings{},
+       "model inputs that the data feeds: INPUT, or INPUT=KEY for a key of the .npz"},
+      {"strict", false,
+       "stop with an error at a file that cannot be decoded, instead of skipping it with a "
+       "warning"}};
   return specs;
 }
 
