@@ -6,63 +6,26 @@
 #include "lib/engine/executor.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
+#include "tests/e2e/compare.h"
 #include "tests/e2e/half_nets.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 #include "tests/support/retype.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel {
 namespace {
 
+using e2e::Distance;
 using e2e::kConvNet;
 using e2e::kTransformer;
 using e2e::Net;
+using e2e::Run;
+using e2e::RunInOrt;
 using support::Retyped;
 
-graph::Model Parse(const Net& net) {
-  auto model = graph::Parse(net.text);
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  return std::move(*model);
-}
-
-Tensor Run(const graph::Model& model, const Tensor& x, bool fast) {
-  auto executor = engine::Executor::Create(model, {.fast_kernels = fast});
-  INFO((executor.ok() ? "" : executor.status().message()));
-  REQUIRE(executor.ok());
-  auto outputs = (*executor)->Run({x});
-  INFO((outputs.ok() ? "" : outputs.status().message()));
-  REQUIRE(outputs.ok());
-  return (*outputs)[0];
-}
-
-Tensor RunInOrt(const graph::Model& model, const Tensor& x, const e2e::ScratchFolder& scratch) {
-  const std::string file = scratch.File("model.onnx");
-  REQUIRE(io::WriteOnnx(model, file).ok());
-  auto results = e2e::RunOrt({{.model = file, .inputs = {{"x", x}}}}, scratch.path());
-  INFO((results.ok() ? "" : results.status().message()));
-  REQUIRE(results.ok());
-  return (*results)[0][0];
-}
-
-double Element(const Tensor& tensor, const Tensor& floats, int64_t i) {
-  return tensor.dtype() == DType::kDouble ? tensor.data<double>()[i] : floats.data<float>()[i];
-}
-
-// The largest difference as a share of the largest value.
-double Distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  const Tensor fa = a.ToFloat(), fb = b.ToFloat();
-  double difference = 0, largest = 0;
-  for (int64_t i = 0; i < a.size(); ++i) {
-    const double x = Element(a, fa, i), y = Element(b, fb, i);
-    REQUIRE(std::isfinite(x));
-    difference = std::max(difference, std::fabs(x - y));
-    largest = std::max(largest, std::fabs(y));
-  }
-  return difference / largest;
-}
+graph::Model Parse(const Net& net) { return support::ParseModel(net.text); }
 
 TEST_CASE("float16 models give ONNX Runtime's results within the type's precision") {
   if (e2e::SkippedWithoutOrt()) return;

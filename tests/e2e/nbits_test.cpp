@@ -7,12 +7,15 @@
 #include "lib/graph/rounded_products.h"
 #include "lib/graph/text.h"
 #include "lib/io/onnx.h"
+#include "tests/e2e/compare.h"
 #include "tests/e2e/ort_runner.h"
 #include "tests/support/catch.h"
 #include "tests/support/vector_source.h"
 
 namespace roundel {
 namespace {
+
+using e2e::Distance;
 
 struct Case {
   int64_t bits, block, level, m, k;
@@ -46,16 +49,6 @@ graph::Model Product(const Case& c) {
     model->graph->AddInitializer(
         {.name = "z", .value = RandomBytes({kColumns * ((blocks * c.bits + 7) / 8)}, random)});
   return std::move(*model);
-}
-
-double Distance(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.shape() == b.shape());
-  double difference = 0, magnitude = 0;
-  for (int64_t i = 0; i < a.size(); ++i) {
-    difference = std::max(difference, std::abs(double(a.data<float>()[i]) - b.data<float>()[i]));
-    magnitude = std::max(magnitude, std::abs(double(b.data<float>()[i])));
-  }
-  return difference / magnitude;
 }
 
 TEST_CASE("MatMulNBits rounds its input where ONNX Runtime does") {

@@ -11,19 +11,15 @@
 #include "lib/targets/export.h"
 #include "lib/targets/lint.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::target {
 namespace {
 
+using support::ParseModel;
+
 using quant::Encoding;
 using quant::Granularity;
-
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(model.status().message());
-  REQUIRE(model.ok());
-  return std::move(model).value();
-}
 
 // min_max encoding of a constant.
 Encoding WeightEncoding(const graph::Model& model, const std::string& value,

@@ -61,13 +61,6 @@ std::vector<Tensor> MakeInputs(const graph::Graph& graph, const std::vector<std:
 
 }  // namespace
 
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  return std::move(*model);
-}
-
 std::string PassRun::Ops() const {
   std::vector<std::string> types;
   for (const graph::NodePtr& node : after().graph->nodes()) types.push_back(node->op_type);

@@ -8,9 +8,9 @@
 
 #include "passes/pass.h"
 
-namespace roundel::support {
+#include "tests/support/parse_model.h"
 
-graph::Model ParseModel(const std::string& text);  // fails the test on a syntax error
+namespace roundel::support {
 
 struct PassRun {
   graph::Model before;

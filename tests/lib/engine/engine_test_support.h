@@ -14,15 +14,11 @@
 #include "lib/engine/run_state.h"
 #include "lib/graph/text.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::engine {
 
-inline graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(text << "\n" << (model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  return std::move(*model);
-}
+using support::ParseModel;
 
 inline Tensor RandomTensor(const Shape& shape, uint64_t seed, double low = -1, double high = 1) {
   Tensor t = Tensor::Empty(DType::kFloat, shape);

@@ -4,18 +4,17 @@
 #include "lib/graph/text.h"
 #include "lib/graph/value_types.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::graph {
 namespace {
 
 Model ParseChecked(const std::string& text) {
-  auto model = Parse(text);
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  const Status valid = CheckModel(&*model);
+  Model model = support::ParseModel(text);
+  const Status valid = CheckModel(&model);
   INFO(valid.message());
   REQUIRE(valid.ok());
-  return std::move(model).value();
+  return model;
 }
 
 // Initializers in bodies, values from outside, states, bodies in bodies.

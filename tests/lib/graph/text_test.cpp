@@ -3,16 +3,12 @@
 #include <cmath>
 
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::graph {
 namespace {
 
-Model MustParse(const std::string& text) {
-  auto model = Parse(text);
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  return std::move(*model);
-}
+using support::ParseModel;
 
 std::string ParseError(const std::string& text) {
   const auto model = Parse(text);
@@ -56,13 +52,13 @@ graph "main graph" (float32[N,3,?,8] x, ? anything, other("0a02") seq, float16[]
 TEST_CASE("printing what was parsed gives the same text") {
   std::string text = kCanonical;
   text.replace(text.find("[conv 1]"), 8, "[\"conv 1\"]");
-  CHECK(Print(MustParse(text)) == text);
+  CHECK(Print(ParseModel(text)) == text);
 }
 
 TEST_CASE("parsing fills the structs") {
   std::string text = kCanonical;
   text.replace(text.find("[conv 1]"), 8, "[\"conv 1\"]");
-  const Model model = MustParse(text);
+  const Model model = ParseModel(text);
   CHECK(model.Opset() == 13);
   CHECK(model.Opset("com.microsoft") == 1);
   CHECK(model.ir_version == 9);
@@ -106,7 +102,7 @@ TEST_CASE("parsing fills the structs") {
 }
 
 TEST_CASE("fills make large tensors") {
-  const Model model = MustParse(R"(opset 13
+  const Model model = ParseModel(R"(opset 13
     graph g () => (float32[100] r) {   # a comment
       float32[100] z = zeros
       int8[3] o = ones
@@ -132,13 +128,13 @@ TEST_CASE("fills make large tensors") {
 }
 
 TEST_CASE("large tensors print as a hash, which is not read back") {
-  const Model model = MustParse("opset 13 graph g () => () { float32[17] w = zeros }");
+  const Model model = ParseModel("opset 13 graph g () => () { float32[17] w = zeros }");
   const std::string text = Print(model);
   CHECK(text.find("float32[17] w = hash(") != std::string::npos);
   CHECK(ParseError(text) ==
         "line 3: a tensor printed as hash(...) has lost its elements; print "
         "with a larger max_elements");
-  CHECK(Print(MustParse(Print(model, 17)), 17) == Print(model, 17));
+  CHECK(Print(ParseModel(Print(model, 17)), 17) == Print(model, 17));
 }
 
 TEST_CASE("names that look like keywords or numbers survive") {
@@ -149,7 +145,7 @@ graph graph (float32["5"] 1) => (float32[] opset) {
   opset = Add(graph, "a,b")
 }
 )";
-  CHECK(Print(MustParse(text)) == text);
+  CHECK(Print(ParseModel(text)) == text);
 }
 
 TEST_CASE("errors name the line and what was expected") {

@@ -8,16 +8,12 @@
 #include "lib/targets/lint.h"
 #include "lib/targets/profile.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::target {
 namespace {
 
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(model.status().message());
-  REQUIRE(model.ok());
-  return std::move(model).value();
-}
+using support::ParseModel;
 
 std::string Quantized(const std::string& text) {
   const Profile profile = LoadProfile("tensorrt").value();

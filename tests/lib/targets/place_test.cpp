@@ -5,17 +5,13 @@
 #include "lib/targets/grid_name.h"
 #include "lib/targets/profile.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 #include "tests/support/placement_text.h"
 
 namespace roundel::target {
 namespace {
 
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(model.status().message());
-  REQUIRE(model.ok());
-  return std::move(model).value();
-}
+using support::ParseModel;
 
 struct Setup {
   Profile profile = LoadProfile("ort-cpu").value();

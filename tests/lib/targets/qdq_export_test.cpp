@@ -4,9 +4,12 @@
 #include "lib/graph/text.h"
 #include "lib/targets/qdq.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::target {
 namespace {
+
+using support::ParseModel;
 
 using quant::Encoding;
 using quant::Granularity;
@@ -17,13 +20,6 @@ const Grid kUint8{.bits = 8};
 const Grid kInt8{.bits = 8, .is_signed = true, .symmetric = true, .narrow_range = true};
 const Grid kInt4{.bits = 4, .is_signed = true, .symmetric = true};
 const Grid kInt32{.bits = 32, .is_signed = true, .symmetric = true};
-
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(model.status().message());
-  REQUIRE(model.ok());
-  return std::move(model).value();
-}
 
 Encoding Activation(float scale, int32_t zero_point, Grid grid = kUint8) {
   return {.role = Role::kActivation, .grid = grid, .params = {{scale, zero_point}}};

@@ -4,21 +4,17 @@
 #include "lib/graph/text.h"
 #include "lib/targets/qdq.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::target {
 namespace {
+
+using support::ParseModel;
 
 using quant::Encoding;
 using quant::Granularity;
 using quant::Grid;
 using quant::Role;
-
-graph::Model ParseModel(const std::string& text) {
-  auto model = graph::Parse(text);
-  INFO(model.status().message());
-  REQUIRE(model.ok());
-  return std::move(model).value();
-}
 
 struct Imported {
   FloatModel out;

@@ -4,18 +4,16 @@
 
 #include "lib/graph/text.h"
 #include "tests/support/catch.h"
+#include "tests/support/parse_model.h"
 
 namespace roundel::target {
 namespace {
 
 graph::Model Parse(const std::string& nodes, const std::string& outputs = "float32[N,4] y") {
-  auto model = graph::Parse(
+  return support::ParseModel(
       "opset 13\ngraph g (float32[N,4] x, float32[N,4] m, bool[N,4] c) => (" + outputs +
       ") {\nfloat32[] low = {-1e9}\nfloat32[] two = {2}\nint64[2] shape = {-1, 4}\n" + nodes +
       "\n}");
-  INFO((model.ok() ? "" : model.status().message()));
-  REQUIRE(model.ok());
-  return std::move(model).value();
 }
 
 }  // namespace
