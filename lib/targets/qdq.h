@@ -41,14 +41,15 @@ struct FloatModel {
   quant::EncodingTable encodings;  // including codes of weights and biases
   FloatTypes types = {};           // of the values in the file; the model is in float32
 };
-// Also reads QDQ models of other tools. Q/DQ nodes that no encoding can express (dynamic scales)
-// stay in the model, with a line in `kept`. The end of lines of `kept` about operators on codes
-// next to a node.
+// Lines about operators that compute on codes, in the list `kept`, continue with these words after
+// the name of the node.
 inline constexpr const char* kKeptForReader = "its codes are used by ";
 inline constexpr const char* kKeptForSource = "its input is neither constant nor a QuantizeLinear";
-// kSmall: large constants get no codes and no values (their memory is not read), for callers that
-// need only shapes and grids.
+// kSmall: large constants get neither codes nor values and their memory is not read. It suffices
+// where only shapes and grids are needed.
 enum class ImportValues { kAll, kSmall };
+// Reads QDQ models of any tool. Q and DQ nodes that cannot be expressed as an encoding (dynamic
+// scales) stay in the model, with a line in `kept`.
 Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>* kept = nullptr,
                              ImportValues values = ImportValues::kAll);
 
