@@ -51,6 +51,7 @@
 
 #include "lib/base/text.h"
 #include "lib/calibration/activation_grids.h"
+#include "lib/calibration/point_encoding.h"
 #include "lib/layers/layer_bias.h"
 #include "lib/quant/coded_scales.h"
 #include "lib/quant/tensor_ranges.h"

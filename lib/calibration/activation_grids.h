@@ -1,6 +1,6 @@
 #pragma once
-// The activations' half of calibrate: computes ranges and encodings of a placement from statistics
-// of the float model, which are observed, stored or analytic.
+// The activations' half of calibrate: from statistics of the float model's values (of data, stored or
+// analytic) to the ranges and encodings of a placement.
 
 #include <vector>
 
@@ -10,13 +10,10 @@
 
 namespace roundel::calibration {
 
-quant::Encoding MakeEncoding(const target::QuantPoint& point, std::vector<quant::QParams> params);
-// The constant of a point that is a weight, a bias or a constant operand.
-const Tensor& ConstantOf(const Session& session, const std::string& value);
 quant::MethodOptions MethodOptionsOf(const recipe::Params& params);
 
-// Adds encodings of all activations to `table`, and keeps the frozen ones in it. With `data_free`,
-// removes points with unknown ranges from the placement. Returns the number of samples.
+// Adds encodings of all activations to `table`, which holds frozen ones. Points without a known range
+// leave the placement. Returns the number of samples.
 Result<int64_t> MakeActivationGrids(Session& session, const recipe::Params& params,
                                     target::Placement* placement, quant::EncodingTable* table);
 
