@@ -1,17 +1,16 @@
 #include "lib/targets/profile.h"
 
 #include <algorithm>
-#include <charconv>
+#include <functional>
 #include <span>
 #include <string_view>
 #include <utility>
 
 #include "lib/base/file.h"
 #include "lib/base/text.h"
-#include "lib/graph/widen.h"
 #include "lib/recipe/yaml.h"
 #include "lib/targets/aimet_config.h"
-#include "lib/targets/grid_name.h"
+#include "lib/targets/profile_values.h"
 
 namespace roundel::target {
 
@@ -23,292 +22,133 @@ namespace {
 using recipe::ForMessage;
 using recipe::YamlNode;
 
-// Reads one profile; every problem becomes a kUsage error "source:line: ...".
-class Reader {
- public:
-  explicit Reader(const std::string& source) : source_(source) {}
-
-  Result<Profile> Read(const YamlNode& root) {
-    if (!root.IsMap()) return Error(root, "a target profile is a map of settings");
-    for (const auto& [key, value] : root.entries) {
-      if (key == "base") {
-        if (&value != &root.entries[0].value) return Error(value, "'base' must come first");
-        RETURN_IF_ERROR(ReadBase(value));
-      } else {
-        RETURN_IF_ERROR(ReadKey(key, value));
-      }
-    }
-    if (profile_.name.empty()) return Error(root, "'name' is missing");
-    if (profile_.ops.empty()) return Error(root, "no op is quantized: 'quantize' is missing");
-    return std::move(profile_);
-  }
-
- private:
-  Status Error(const YamlNode& node, const std::string& message) const {
-    return UsageError(StrCat(source_, ":", node.line, ": ", message));
-  }
-
-  Status ReadKey(const std::string& key, const YamlNode& node) {
-    const std::map<std::string, std::string*> texts = {
-        {"name", &profile_.name}, {"summary", &profile_.summary}, {"format", &profile_.format}};
-    const std::map<std::string, bool*> flags = {
-        {"per_channel", &profile_.per_channel},
-        {"quantize_bias", &profile_.quantize_bias},
-        {"quantize_graph_inputs", &profile_.quantize_graph_inputs},
-        {"quantize_graph_outputs", &profile_.quantize_graph_outputs},
-        {"absorb_relu", &profile_.absorb_relu},
-        {"contrib_qdq", &profile_.contrib_qdq},
-        {"e8m0_scales", &profile_.e8m0_scales},
-        {"fused_adds", &profile_.fused_adds},
-        {"quantizes_between_pairs", &profile_.quantizes_between_pairs},
-        {"rounds_product_inputs", &profile_.rounds_product_inputs}};
-    const std::map<std::string, quant::Grid*> grids = {{"activations", &profile_.activations},
-                                                       {"weights", &profile_.weights}};
-    const std::map<std::string, std::set<std::string>*> sets = {
-        {"activation_grids", &profile_.activation_grids},
-        {"weight_grids", &profile_.weight_grids},
-        {"weight_only_grids", &profile_.weight_only_grids}};
-    const std::map<std::string, std::map<std::string, std::set<std::string>>*> op_sets = {
-        {"op_activation_grids", &profile_.op_activation_grids},
-        {"op_weight_grids", &profile_.op_weight_grids}};
-    const std::map<std::string, std::set<std::string>*> lists = {
-        {"per_tensor_ops", &profile_.per_tensor_ops},
-        {"block_ops", &profile_.block_ops},
-        {"weight_only_ops", &profile_.weight_only_ops},
-        {"float_outputs", &profile_.float_outputs},
-        {"modes", &profile_.modes},
-        {"formats", &profile_.formats},
-        {"domains", &profile_.domains},
-        {"anchors", &profile_.anchors},
-        {"island_ends", &profile_.island_ends},
-        {"float_results", &profile_.float_results}};
-    const std::map<std::string, int64_t*> numbers = {{"min_opset", &profile_.min_opset},
-                                                     {"max_opset", &profile_.max_opset},
-                                                     {"block_size", &profile_.block_size},
-                                                     {"accuracy_level", &profile_.accuracy_level}};
-    const std::map<std::string, std::set<DType>*> types = {{"float_types", &profile_.float_types},
-                                                           {"scale_types", &profile_.scale_types}};
-    const std::map<std::string, OpPolicy> policies = {{"float", OpPolicy::kFloat},
-                                                      {"quantize", OpPolicy::kQuantize},
-                                                      {"pass_through", OpPolicy::kPassThrough},
-                                                      {"shared", OpPolicy::kShared}};
-    if (const auto it = texts.find(key); it != texts.end()) return ReadText(node, it->second);
-    if (const auto it = flags.find(key); it != flags.end()) return ReadFlag(node, it->second);
-    if (const auto it = grids.find(key); it != grids.end()) return ReadGrid(node, it->second);
-    if (const auto it = sets.find(key); it != sets.end()) return ReadGridTypes(node, it->second);
-    if (const auto it = policies.find(key); it != policies.end()) return ReadOps(node, it->second);
-    if (const auto it = op_sets.find(key); it != op_sets.end())
-      return ReadOpGrids(node, it->second);
-    if (const auto it = lists.find(key); it != lists.end()) return ReadSet(node, it->second);
-    if (const auto it = types.find(key); it != types.end()) return ReadFloatTypes(node, it->second);
-    if (const auto it = numbers.find(key); it != numbers.end())
-      return ReadNumber(key, node, it->second);
-    if (key == "mode") return ReadMode(node);
-    if (key == "block_sizes") return ReadBlockSizes(node);
-    if (key == "max_channel_rank") return ReadRanks(node);
-    if (key == "min_real_range") return ReadWidth(node, &profile_.min_real_range);
-    if (key == "fixed_output_ranges") return ReadRanges(node, &profile_.fixed_output_ranges);
-    if (key == "fixed_output_ranges_16") return ReadRanges(node, &profile_.fixed_output_ranges_16);
-
-    std::vector<std::string> known = {"base",
-                                      "mode",
-                                      "block_sizes",
-                                      "max_channel_rank",
-                                      "min_real_range",
-                                      "fixed_output_ranges",
-                                      "fixed_output_ranges_16"};
-    const auto add_keys = [&known](const auto& table) {
-      for (const auto& [name, unused] : table) known.push_back(name);
-    };
-    add_keys(texts), add_keys(flags), add_keys(grids), add_keys(sets), add_keys(policies);
-    add_keys(op_sets), add_keys(lists), add_keys(numbers), add_keys(types);
-    const std::string nearest = NearestName(key, known);
-    return Error(node, StrCat("unknown key '", ForMessage(key), "'",
-                              nearest.empty() ? "" : ", did you mean '" + nearest + "'?"));
-  }
-
-  // What this profile does not say is as the built-in one named here has it.
-  Status ReadBase(const YamlNode& node) {
-    for (const auto& [name, text] : EmbeddedFiles()) {
-      if (!node.IsScalar() || node.scalar != name) continue;
-      const std::string source = StrCat(name, ".yaml");
-      ASSIGN_OR_RETURN(const YamlNode root, recipe::ParseYaml(std::string(text), source));
-      ASSIGN_OR_RETURN(profile_, Reader(source).Read(root));
-      profile_.name.clear();
-      return OkStatus();
-    }
-    return Error(node, "'base' is none of: " + Join(ProfileNames()));
-  }
-
-  Status ReadText(const YamlNode& node, std::string* out) const {
-    if (!node.IsScalar()) return Error(node, StrCat("expected text, not ", node.KindName()));
-    *out = node.scalar;
-    return OkStatus();
-  }
-
-  Status ReadFlag(const YamlNode& node, bool* out) const {
-    if (!node.IsScalar() || (node.scalar != "true" && node.scalar != "false"))
-      return Error(node, "expected true or false");
-    *out = node.scalar == "true";
-    return OkStatus();
-  }
-
-  Status ReadGrid(const YamlNode& node, quant::Grid* out) const {
-    const auto grid = node.IsScalar() ? ParseGridName(node.scalar) : std::nullopt;
-    if (!grid)
-      return Error(node,
-                   "expected a grid such as 'uint8', 'int8 symmetric narrow' or 'float8e4m3fn'");
-    *out = *grid;
-    return OkStatus();
-  }
-
-  Status ReadNames(const YamlNode& node, std::vector<std::string>* out) const {
-    if (!node.IsList()) return Error(node, StrCat("expected a list, not ", node.KindName()));
-    for (const YamlNode& item : node.items) {
-      if (!item.IsScalar()) return Error(item, StrCat("expected a name, not ", item.KindName()));
-      out->push_back(item.scalar);
-    }
-    return OkStatus();
-  }
-
-  Status ReadGridTypes(const YamlNode& node, std::set<std::string>* out) const {
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(ReadNames(node, &names));
-    out->clear();  // takes the place of the base's list
-    for (const std::string& name : names) {
-      const auto grid = ParseGridName(name);
-      if (!grid || (grid->narrow_range && grid->kind == quant::GridKind::kInteger))
-        return Error(node, StrCat("'", ForMessage(name), "' is no type such as 'uint8'"));
-      out->insert(name);
-    }
-    return OkStatus();
-  }
-
-  Status ReadOpGrids(const YamlNode& node, std::map<std::string, std::set<std::string>>* out) {
-    if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
-    for (const auto& [op, value] : node.entries) RETURN_IF_ERROR(ReadGridTypes(value, &(*out)[op]));
-    return OkStatus();
-  }
-
-  Status ReadSet(const YamlNode& node, std::set<std::string>* out) const {
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(ReadNames(node, &names));
-    *out = {names.begin(), names.end()};
-    return OkStatus();
-  }
-
-  Status ReadFloatTypes(const YamlNode& node, std::set<DType>* out) const {
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(ReadNames(node, &names));
-    out->clear();
-    for (const std::string& name : names) {
-      const DType type = ParseDType(name);
-      if (!graph::IsHalf(type) && type != DType::kDouble)
-        return Error(node,
-                     StrCat("'", ForMessage(name), "' is none of float16, bfloat16, float64"));
-      out->insert(type);
-    }
-    return OkStatus();
-  }
-
-  Status ReadMode(const YamlNode& node) {
-    for (int i = 0; i < 3; ++i)
-      if (node.IsScalar() && node.scalar == kActivationModes[i]) {
-        profile_.mode = static_cast<ActivationMode>(i);
-        return OkStatus();
-      }
-    return Error(node, "expected static, dynamic or float");
-  }
-
-  Status ReadBlockSizes(const YamlNode& node) {
-    if (!node.IsList()) return Error(node, StrCat("expected a list, not ", node.KindName()));
-    for (const YamlNode& item : node.items) {
-      int64_t size = 0;
-      RETURN_IF_ERROR(ReadNumber("block_sizes", item, &size));
-      profile_.block_sizes.insert(size);
-    }
-    return OkStatus();
-  }
-
-  // {op: rank}, in place of the ranks so far.
-  Status ReadRanks(const YamlNode& node) {
-    if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
-    profile_.max_channel_rank.clear();
-    for (const auto& [op, value] : node.entries)
-      RETURN_IF_ERROR(ReadNumber("max_channel_rank", value, &profile_.max_channel_rank[op]));
-    return OkStatus();
-  }
-
-  Status ReadOps(const YamlNode& node, OpPolicy policy) {
-    std::vector<std::string> names;
-    RETURN_IF_ERROR(ReadNames(node, &names));
-    for (const std::string& name : names)
-      if (!listed_.insert(name).second)
-        return Error(node, StrCat("op '", ForMessage(name), "' is listed twice"));
-      else
-        profile_.ops[name] = policy;
-    return OkStatus();
-  }
-
-  Status ReadNumber(const std::string& key, const YamlNode& node, int64_t* out) const {
-    const bool opset = key.ends_with("opset");
-    const std::string& text = node.scalar;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
-    if (!node.IsScalar() || error != std::errc() || end != text.data() + text.size() ||
-        *out < (opset ? 1 : 0) || *out > (opset ? 100 : 1 << 20))
-      return Error(node, opset ? key + " is not an opset version" : key + " is not a size");
-    return OkStatus();
-  }
-
-  static std::optional<double> ToReal(const std::string& text) {
-    double number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-    return number;
-  }
-
-  Status ReadWidth(const YamlNode& node, double* out) const {
-    const auto width = node.IsScalar() ? ToReal(node.scalar) : std::nullopt;
-    if (!width || !(*width >= 0 && *width < 1e30))
-      return Error(node, "expected a width of a range");
-    *out = *width;
-    return OkStatus();
-  }
-
-  Status ReadRanges(const YamlNode& node, std::map<std::string, Profile::FixedRange>* out) {
-    if (!node.IsMap()) return Error(node, StrCat("expected a map, not ", node.KindName()));
-    for (const auto& [op, value] : node.entries) {
-      std::vector<std::string> bounds;
-      RETURN_IF_ERROR(ReadNames(value, &bounds));
-      std::vector<double> numbers;
-      for (const std::string& bound : bounds)
-        if (const auto number = ToReal(bound)) numbers.push_back(*number);
-      // The comparisons are false for NaN; infinity would give no scale.
-      if (bounds.size() != 2 || numbers.size() != 2 ||
-          !(numbers[0] < numbers[1] && numbers[0] > -1e30 && numbers[1] < 1e30))
-        return Error(value, StrCat("the range of '", ForMessage(op), "' is not [low, high]"));
-      (*out)[op] = {numbers[0], numbers[1]};
-    }
-    return OkStatus();
-  }
-
-  const std::string& source_;
-  Profile profile_;
-  std::set<std::string> listed_;  // ops of this file
+struct ProfileReading {
+  Profile profile;
+  std::set<std::string> listed;  // ops of this file
 };
+using SettingReader =
+    std::function<Status(const ProfileSetting& at, const YamlNode& node, ProfileReading* reading)>;
+
+template <typename T>
+SettingReader Into(Status (*read)(const ProfileSetting&, const YamlNode&, T*), T Profile::*field) {
+  return [=](const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
+    return read(at, node, &(reading->profile.*field));
+  };
+}
+
+// The list of ops that have this policy.
+SettingReader Ops(OpPolicy policy) {
+  return [=](const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
+    std::vector<std::string> names;
+    RETURN_IF_ERROR(ReadNames(at, node, &names));
+    for (const std::string& name : names) {
+      if (!reading->listed.insert(name).second)
+        return at.Error(node, StrCat("op '", ForMessage(name), "' is listed twice"));
+      reading->profile.ops[name] = policy;
+    }
+    return OkStatus();
+  };
+}
+
+// Settings that the profile does not have are those of the built-in profile that is named here.
+Status ReadBase(const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
+  for (const auto& [name, text] : EmbeddedFiles()) {
+    if (!node.IsScalar() || node.scalar != name) continue;
+    ASSIGN_OR_RETURN(reading->profile, ParseProfile(std::string(text), StrCat(name, ".yaml")));
+    reading->profile.name.clear();
+    return OkStatus();
+  }
+  return at.Error(node, "'base' is none of: " + Join(ProfileNames()));
+}
+
+const std::vector<std::pair<std::string, SettingReader>>& Settings() {
+  static const std::vector<std::pair<std::string, SettingReader>> settings = {
+      {"base", ReadBase},
+      {"mode", Into(ReadMode, &Profile::mode)},
+      {"block_sizes", Into(ReadSizes, &Profile::block_sizes)},
+      {"max_channel_rank", Into(ReadRanks, &Profile::max_channel_rank)},
+      {"min_real_range", Into(ReadWidth, &Profile::min_real_range)},
+      {"fixed_output_ranges", Into(ReadRanges, &Profile::fixed_output_ranges)},
+      {"fixed_output_ranges_16", Into(ReadRanges, &Profile::fixed_output_ranges_16)},
+      {"format", Into(ReadText, &Profile::format)},
+      {"name", Into(ReadText, &Profile::name)},
+      {"summary", Into(ReadText, &Profile::summary)},
+      {"absorb_relu", Into(ReadFlag, &Profile::absorb_relu)},
+      {"contrib_qdq", Into(ReadFlag, &Profile::contrib_qdq)},
+      {"e8m0_scales", Into(ReadFlag, &Profile::e8m0_scales)},
+      {"fused_adds", Into(ReadFlag, &Profile::fused_adds)},
+      {"per_channel", Into(ReadFlag, &Profile::per_channel)},
+      {"quantize_bias", Into(ReadFlag, &Profile::quantize_bias)},
+      {"quantize_graph_inputs", Into(ReadFlag, &Profile::quantize_graph_inputs)},
+      {"quantize_graph_outputs", Into(ReadFlag, &Profile::quantize_graph_outputs)},
+      {"quantizes_between_pairs", Into(ReadFlag, &Profile::quantizes_between_pairs)},
+      {"rounds_product_inputs", Into(ReadFlag, &Profile::rounds_product_inputs)},
+      {"activations", Into(ReadGrid, &Profile::activations)},
+      {"weights", Into(ReadGrid, &Profile::weights)},
+      {"activation_grids", Into(ReadGridTypes, &Profile::activation_grids)},
+      {"weight_grids", Into(ReadGridTypes, &Profile::weight_grids)},
+      {"weight_only_grids", Into(ReadGridTypes, &Profile::weight_only_grids)},
+      {"float", Ops(OpPolicy::kFloat)},
+      {"pass_through", Ops(OpPolicy::kPassThrough)},
+      {"quantize", Ops(OpPolicy::kQuantize)},
+      {"shared", Ops(OpPolicy::kShared)},
+      {"op_activation_grids", Into(ReadOpGrids, &Profile::op_activation_grids)},
+      {"op_weight_grids", Into(ReadOpGrids, &Profile::op_weight_grids)},
+      {"anchors", Into(ReadSet, &Profile::anchors)},
+      {"block_ops", Into(ReadSet, &Profile::block_ops)},
+      {"domains", Into(ReadSet, &Profile::domains)},
+      {"float_outputs", Into(ReadSet, &Profile::float_outputs)},
+      {"float_results", Into(ReadSet, &Profile::float_results)},
+      {"formats", Into(ReadSet, &Profile::formats)},
+      {"island_ends", Into(ReadSet, &Profile::island_ends)},
+      {"modes", Into(ReadSet, &Profile::modes)},
+      {"per_tensor_ops", Into(ReadSet, &Profile::per_tensor_ops)},
+      {"weight_only_ops", Into(ReadSet, &Profile::weight_only_ops)},
+      {"accuracy_level", Into(ReadNumber, &Profile::accuracy_level)},
+      {"block_size", Into(ReadNumber, &Profile::block_size)},
+      {"max_opset", Into(ReadNumber, &Profile::max_opset)},
+      {"min_opset", Into(ReadNumber, &Profile::min_opset)},
+      {"float_types", Into(ReadFloatTypes, &Profile::float_types)},
+      {"scale_types", Into(ReadFloatTypes, &Profile::scale_types)},
+  };
+  return settings;
+}
+
+Status ReadSetting(const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
+  std::vector<std::string> known;
+  for (const auto& [name, read] : Settings()) {
+    if (name == at.key) return read(at, node, reading);
+    known.push_back(name);
+  }
+  const std::string nearest = NearestName(at.key, known);
+  return at.Error(node, StrCat("unknown key '", ForMessage(at.key), "'",
+                               nearest.empty() ? "" : ", did you mean '" + nearest + "'?"));
+}
 
 }  // namespace
+
+Result<Profile> ParseProfile(const std::string& yaml, const std::string& source) {
+  ASSIGN_OR_RETURN(const YamlNode root, recipe::ParseYaml(yaml, source));
+  const ProfileSetting whole{source, source};
+  if (!root.IsMap()) return whole.Error(root, "a target profile is a map of settings");
+  ProfileReading reading;
+  for (const auto& [key, value] : root.entries) {
+    const ProfileSetting at{source, key};
+    if (key == "base" && &value != &root.entries[0].value)
+      return at.Error(value, "'base' must come first");
+    RETURN_IF_ERROR(ReadSetting(at, value, &reading));
+  }
+  if (reading.profile.name.empty()) return whole.Error(root, "'name' is missing");
+  if (reading.profile.ops.empty())
+    return whole.Error(root, "no op is quantized: 'quantize' is missing");
+  return std::move(reading.profile);
+}
 
 std::vector<std::string> ProfileNames() {
   std::vector<std::string> names;
   for (const auto& [name, text] : EmbeddedFiles()) names.emplace_back(name);
   std::sort(names.begin(), names.end());
   return names;
-}
-
-Result<Profile> ParseProfile(const std::string& yaml, const std::string& source) {
-  ASSIGN_OR_RETURN(const YamlNode root, recipe::ParseYaml(yaml, source));
-  return Reader(source).Read(root);
 }
 
 bool KnowsOperator(const Profile& profile, const graph::Node& node) {
