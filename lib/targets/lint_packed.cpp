@@ -4,6 +4,7 @@
 #include "lib/targets/export.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/grid_name.h"
+#include "lib/targets/lint_text.h"
 
 namespace roundel::target {
 namespace {
@@ -49,9 +50,7 @@ class PackedLinter {
     const quant::Grid meant{.bits = bits, .is_signed = true, .symmetric = true};
     if (GridAllowed(stored, allowed) || (symmetric && GridAllowed(meant, allowed))) return;
     Add(StrCat("weight on ", symmetric ? meant.Name() : stored.Name()),
-        StrCat(profile_.name, " takes ",
-               Join(std::vector<std::string>(allowed.begin(), allowed.end()))),
-        "choose one of these grids");
+        StrCat(profile_.name, " takes ", ListText(allowed)), "choose one of these grids");
   }
 
   void CheckBlock() {

@@ -10,6 +10,7 @@
 #include "lib/targets/fused_adds.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/kept_float.h"
+#include "lib/targets/lint_text.h"
 #include "lib/targets/op_facts.h"
 
 namespace roundel::target {
@@ -58,9 +59,6 @@ class PlacementLinter {
  private:
   void Add(std::string where, std::string what, std::string why, std::string advice) {
     violations_.push_back({std::move(where), std::move(what), std::move(why), std::move(advice)});
-  }
-  static std::string Named(const std::string& value) {
-    return StrCat("tensor '", Printable(value), "'");
   }
 
   // The target's placement, with the parts of a Concat sharing a range as far as they do in this
