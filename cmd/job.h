@@ -1,6 +1,5 @@
 #pragma once
-// One quantization by a recipe: the common part of `quantize` and `run`, after the recipe is
-// complete.
+// One quantization as a recipe describes it: the common part of `quantize` and `run`.
 
 #include <string>
 #include <vector>
@@ -23,8 +22,8 @@ struct JobFlags {
   std::vector<std::string> overrides;  // --set
   std::vector<std::string> stats_in;   // --stats-in, --stats-out: of every calibrate step
   std::string stats_out;
-  // Keep what passes solve layer by layer, and go on from what is there: in `store`, or if that is ""
-  // and `resume` is given beside the output.
+  // Keep solved layers in the folder `store`, and reuse those that it holds. If `store` is "" and
+  // `resume` is set, the folder is next to the output.
   bool resume = false;
   std::string store;
 };

@@ -21,8 +21,8 @@ OutputNames NamesFor(const recipe::Recipe& recipe);
 // The recipe as it is written next to the model.
 std::string EffectiveRecipe(const recipe::Recipe& recipe, const OutputNames& names);
 
-// Errors: an output would replace an input, or the folder of solved layers (`store`, "" for none) has
-// the name of an output.
+// Errors: an output would replace an input, or the folder of solved layers (`store`, "" for none)
+// has the name of an output.
 Status CheckNames(const recipe::Recipe& recipe, const std::string& store, const OutputNames& names);
 
 }  // namespace roundel::cmd

@@ -1,6 +1,6 @@
 #pragma once
-// The activations' half of calibrate: from statistics of the float model's values (of data, stored or
-// analytic) to the ranges and encodings of a placement.
+// The activations' half of calibrate: from statistics of the float model's values (of data, stored
+// or analytic) to the ranges and encodings of a placement.
 
 #include <vector>
 
@@ -12,8 +12,8 @@ namespace roundel::calibration {
 
 quant::MethodOptions MethodOptionsOf(const recipe::Params& params);
 
-// Adds encodings of all activations to `table`, which holds frozen ones. Points without a known range
-// leave the placement. Returns the number of samples.
+// Adds encodings of all activations to `table`, which holds frozen ones. Points without a known
+// range leave the placement. Returns the number of samples.
 Result<int64_t> MakeActivationGrids(Session& session, const recipe::Params& params,
                                     target::Placement* placement, quant::EncodingTable* table);
 

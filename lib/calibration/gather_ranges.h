@@ -9,8 +9,8 @@ namespace roundel::calibration {
 // values that no sample reaches.
 Status ObserveRanges(GridMaking& s);
 
-// Without data, from what the model says of its values. Places again without values of which nothing
-// is known.
+// Without data, from what the model says of its values. Places again without values of which
+// nothing is known.
 Status AnalyseRanges(GridMaking& s);
 
 }  // namespace roundel::calibration

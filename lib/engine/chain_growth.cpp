@@ -15,8 +15,8 @@ bool TakesPostOps(const graph::Node& node) {
   return false;
 }
 
-// 32-bit sums -> Cast -> Mul by their scale (-> Add of a constant bias). False if the Cast or the Mul
-// is missing.
+// 32-bit sums -> Cast -> Mul by their scale (-> Add of a constant bias). False if the Cast or the
+// Mul is missing.
 bool GrowScaledSums(Chaining& s, Chain* chain) {
   Reader cast, mul, add;
   Chain grown = *chain;

@@ -193,7 +193,7 @@ Result<Datum> RunState::TakeOutput(int slot) {
   const Value& own = value(slot);
   if (own.block < 0 && own.layout == Layout::kPlain && !own.codes_of)
     return Datum(own.data, own.items);
-  // Moved straight into a tensor of the caller's, without a copy in between where there is none yet.
+  // Writes into a tensor of the caller, without a copy in between.
   Tensor copy = Tensor::Empty(own.dtype(), own.shape);
   const Value* result = &own;
   if (own.codes_of) {

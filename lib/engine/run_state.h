@@ -16,15 +16,15 @@ class RunState {
  public:
   explicit RunState(const Plan& plan) : plan_(plan) {}
 
-  // `recurs`: such a run will be repeated, so that its memory layout is recorded.
+  // `recurs`: runs with this signature are frequent enough for a memory layout of their own.
   void Begin(const std::string& signature, bool recurs = true);
   void End(bool complete);
 
   void SetInput(int slot, const Datum& datum);
   // Runs a unit of one node; `dies`: slots whose memory it may take over.
   Status Run(const Unit& unit, const std::vector<int>& dies);
-  // What a node computes. Small results of nodes that compute sizes lie outside of the arena, so that its
-  // layout does not depend on whether they run; of the input of kShape only the shape counts.
+  // What a node computes. Small results of nodes that compute sizes are outside of the arena, so
+  // that its layout does not depend on whether they run. kShape uses only the shape of the input.
   enum class Computes { kValues, kSizes, kShape };
   Status RunPlainNode(const Unit& unit, Computes what = Computes::kValues);
   // The value outside the arena, row-major; undefined for values in the arena.
@@ -50,12 +50,12 @@ class RunState {
 
   struct Entry {
     std::optional<Value> value;
-    std::list<Value> converted;  // other layouts or types, made for readers
+    std::list<Value> converted;  // the same value in other forms that readers need
   };
 
   const Value& value(int slot) const;
-  // The value in `layout`, as floats unless `codes` (which it then must be held as), converted if it
-  // is not; kept until the slot is released.
+  // The value in `layout`, as floats unless `codes` (which it then must be held as), converted if
+  // it is not; kept until the slot is released.
   Result<const Value*> InForm(int slot, Layout layout, bool codes = false);
   Result<Value> ToLayout(const Value& source, Layout layout);
   static void CopyInLayout(const Value& source, void* to);

@@ -76,7 +76,8 @@ bool Reshape(SampleFacts& s, const PlanNode& n) {
   const auto dims = s.SizesAt(n, 1);
   if (!dims || dims->empty() || s.Rank(n, 0) <= 0) return false;
   const bool keeps = (*dims)[0] == 0 && n.node.Int("allowzero", 0) == 0;
-  // With -1 in front, rows of the result are parts of samples, or the last sizes contain the samples.
+  // With -1 in front, rows of the result are parts of samples, or the last sizes contain the
+  // samples.
   const bool open = (*dims)[0] == -1 || (*dims)[0] == kSamples;
   return (keeps || open) && !HaveSamples(*dims, 1) && s.Put(n, std::ssize(*dims));
 }

@@ -15,8 +15,8 @@ UnfoldedLayer Unfolded(const LayerSweep& s, const SweepLayer& layer);
 Result<LayerStatistics> GatherOf(const LayerSweep& s, const SweepLayer& layer,
                                  const walk::LayerInputs& inputs);
 
-// Weights of several layers are solved at the first of them, on the sums of all. Gathers the sums of
-// the others from the float model.
+// Weights of several layers are solved at the first of them, on the sums of all. Gathers the sums
+// of the others from the float model.
 Status GatherOfSharers(LayerSweep& s);
 
 void AddStatistics(LayerStatistics more, LayerStatistics* sum);

@@ -2,8 +2,8 @@
 //
 //   x -> DynamicQuantizeLinear -> MatMulInteger(w) -> Cast -> * (s_x * s_w) -> + bias -> y
 //
-// and ConvInteger alike. Scales of weights per output channel are applied after the integer sum. Gemm
-// becomes MatMulInteger, over transposed codes where it has transB.
+// and ConvInteger alike. Scales of weights per output channel are applied after the integer sum.
+// Gemm becomes MatMulInteger, over transposed codes where it has transB.
 
 #include "lib/targets/dynamic_operators.h"
 #include "lib/targets/dynamic_product.h"

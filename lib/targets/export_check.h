@@ -13,9 +13,9 @@ bool FillsStorage(const quant::Grid& grid);
 // Whether scales are written as float8e8m0: the target reads it and all scales are powers of two.
 bool HasPowerScales(const quant::Encoding& e, const QdqOptions& options);
 
-// The type of a value's codes. It is wider than the grid needs if `least_bits` says so. 2-bit weights
-// of layers with quantized activations have 4 bits: runtimes use integer kernels for such layers,
-// which do not have 2-bit types.
+// The type of a value's codes. It is wider than the grid needs if `least_bits` says so. 2-bit
+// weights of layers with quantized activations have 4 bits: runtimes use integer kernels for such
+// layers, which do not have 2-bit types.
 DType StorageType(const graph::Graph& g, const quant::EncodingTable& table,
                   const std::string& value, const quant::Encoding& e, int least_bits);
 

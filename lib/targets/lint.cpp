@@ -57,7 +57,7 @@ class Linter {
         {std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 
-  // In a model of operators on codes, these have quantizers for neighbours.
+  // Whether the line is about a quantizer next to an operator on codes.
   bool IsBesideCodes(const std::string& kept) const {
     const auto& nodes = model_.graph->nodes();
     return (kept.find(kKeptForReader) != std::string::npos ||

@@ -134,8 +134,8 @@ class CodesLinter {
           "quantize the weights symmetrically");
   }
 
-  // The right side of a product: one scale, a list of a matrix's columns, or for a batch of
-  // matrices as many axes as it has, the last but one of length 1.
+  // The right operand of a product has one scale, a list with one scale per column of a matrix, or,
+  // for a batch of matrices, scales of the same rank with length 1 on the last axis but one.
   void CheckProduct(std::initializer_list<size_t> parameters, size_t matrix) {
     const Tensor* b = Constant(matrix);
     for (const size_t i : parameters) {

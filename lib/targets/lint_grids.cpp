@@ -30,8 +30,8 @@ struct GridLint {
   }
 };
 
-// The narrowest grid that holds the codes: 7-bit weights are stored as 8-bit ones. Tools that reduce
-// ranges also write the codes -64 and 64 for 7 bits.
+// The narrowest grid that holds the codes: 7-bit weights are stored as 8-bit ones. Tools that
+// reduce ranges also write the codes -64 and 64 for 7 bits.
 quant::Grid UsedGrid(const Encoding& e) {
   if (!e.codes || e.grid.bits != 8 || !e.grid.is_signed || !e.grid.symmetric ||
       !e.grid.is_uniform())

@@ -40,7 +40,7 @@ class PackedLinter {
         {node_.DisplayName(), std::move(what), std::move(why), std::move(advice)});
   }
 
-  // Without zero points the codes are those of a signed symmetric grid, moved up by half of it.
+  // Without zero points the codes are those of a signed symmetric grid plus half of its size.
   void CheckGrid() {
     const auto& allowed =
         profile_.weight_only_grids.empty() ? profile_.weight_grids : profile_.weight_only_grids;
@@ -62,8 +62,8 @@ class PackedLinter {
           "choose a block size of the target");
   }
 
-  // Elements of constant input `i`, if it is one, against rows * per_row. Divides, since sizes from
-  // outside may overflow.
+  // Compares the elements of input `i`, if it is constant, with rows * per_row. Divides, since a
+  // product of sizes from a file may overflow.
   void CheckCount(size_t i, const char* what, int64_t rows, int64_t per_row) {
     const Tensor* tensor = graph_.Constant(node_.input(i));
     if (!tensor || (tensor->size() % rows == 0 && tensor->size() / rows == per_row)) return;

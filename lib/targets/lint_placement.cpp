@@ -61,9 +61,9 @@ class PlacementLinter {
     violations_.push_back({std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 
-  // The target's placement, with the parts of a Concat sharing a range as far as they do in this
-  // model, for whether they can follows from data; and around what it says or shows to be left
-  // float.
+  // The target's placement for this model. Whether parts of a Concat can share a range depends on
+  // data: they do where they share one in the model. Values that the model keeps float, by its
+  // metadata or in fact, get no point.
   Result<Placement> PlaceLike(const FloatModel& floats) const {
     RangeDecisions decisions;
     SeeKeptFloat(*floats.model.graph, &decisions);
@@ -75,7 +75,7 @@ class PlacementLinter {
     }
   }
 
-  // What moves or clamps values has a range where its input has one, whatever stands behind it.
+  // A node that moves or clamps values has a range if its input has one, whatever reads it.
   void SeeKeptFloat(const Graph& g, RangeDecisions* decisions) const {
     for (const std::string& value : kept_) {
       const Node* source = g.Producer(value);
@@ -85,8 +85,8 @@ class PlacementLinter {
     }
   }
 
-  // Whether the layer's activations are float on purpose: its weight is float as well, or has codes
-  // beside a float bias where integer sums would want codes of that, too.
+  // Whether the layer's activations are float on purpose: its weight is float too, or its bias is
+  // float where integer sums need a quantized bias.
   bool IsLeftFloat(const FloatModel& floats, const Node* layer) const {
     const Graph& g = *floats.model.graph;
     if (!layer || !graph::IsLayerOp(*layer) || !g.Constant(layer->input(1))) return false;
@@ -95,7 +95,7 @@ class PlacementLinter {
            (profile_.quantize_bias && g.Constant(bias) && !floats.encodings.contains(bias));
   }
 
-  // What has no quantizer beside such layers; whether something was added.
+  // Adds values without a quantizer at the input or output of such layers. Whether some were added.
   bool SeeFloatLayers(const Placement& placement, const FloatModel& floats,
                       RangeDecisions* decisions) const {
     const Graph& g = *floats.model.graph;
@@ -113,7 +113,7 @@ class PlacementLinter {
     return decisions->untold.size() > before;
   }
 
-  // Whether something was added.
+  // Adds joins as the model has them. Whether some were added.
   static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
                        RangeDecisions* joins) {
     const size_t before = joins->floats.size() + joins->apart.size();
@@ -130,7 +130,7 @@ class PlacementLinter {
     return joins->floats.size() + joins->apart.size() > before;
   }
 
-  // An Add that runs as part of the layer in front of it.
+  // An Add that runs as part of the layer whose result it reads.
   void CheckFusedAdd(const Graph& g, const quant::EncodingTable& table, const Node& add) {
     const auto has = [&](size_t i) {
       return !g.Constant(add.input(i)) && table.contains(add.input(i));
@@ -147,10 +147,10 @@ class PlacementLinter {
           StrCat("leave '", Printable(add.input(*FusedOperand(g, add))), "' float"));
   }
 
-  // A missing quantizer matters where its node is quantized otherwise.
+  // A missing quantizer matters if the node has other quantizers.
   void CheckMissing(const Graph& g, const quant::EncodingTable& table, const QuantPoint& point) {
     if (point.role != Role::kActivation || kept_.contains(point.value)) return;
-    // In front of an operator on codes stands one half of a pair.
+    // An operator on codes reads a QuantizeLinear without a DequantizeLinear.
     const auto& readers = g.Uses(point.value);
     if (std::any_of(readers.begin(), readers.end(),
                     [](const graph::Use& use) { return IsQuantizeNode(*use.node); }))
@@ -160,7 +160,7 @@ class PlacementLinter {
       return e != table.end() && e->second.role == Role::kActivation;
     };
     const Node* producer = g.Producer(point.value);
-    // Where layers leave floats behind them, averages must not.
+    // Where the results of layers are float, those of averages must be quantized.
     const bool average = profile_.fused_adds && producer &&
                          (producer->Is("AveragePool") || producer->Is("GlobalAveragePool"));
     const bool gives_floats = producer && profile_.float_results.contains(producer->op_type);

@@ -1,5 +1,5 @@
 #pragma once
-// Compares the quantizers of a model with the placement of its target.
+// Checks the places of the quantizers of a model against those that its target wants.
 
 #include <vector>
 

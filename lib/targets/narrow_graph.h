@@ -8,8 +8,8 @@
 
 namespace roundel::target {
 
-// `wanted`: the types of the outputs of a body, as the node around it has them; kUndefined, and past
-// the end: as declared.
+// `wanted`: the types of the outputs of a body, as the node around it has them; kUndefined, and
+// past the end: as declared.
 std::shared_ptr<graph::Graph> NarrowGraph(Narrowing s, const std::vector<DType>& wanted = {});
 
 }  // namespace roundel::target

@@ -1,5 +1,6 @@
 #pragma once
-// One graph while it is rebuilt with its float types: each value in the types that its readers want.
+// One graph while it is rebuilt with its float types: each value in the types that its readers
+// want.
 
 #include <map>
 #include <memory>
@@ -36,8 +37,8 @@ struct Narrowing {
   std::unordered_map<std::string, DType> made_types;  // of values of `made`
 
   bool IsFloat(const std::string& value) const;
-  // The type of an input or output of the graph: that of the file for the model, the computed one for
-  // a body.
+  // The type of an input or output of the graph: that of the file for the model, the computed one
+  // for a body.
   DType Declared(const std::string& value) const;
   DType TypeNow(const std::string& value) const;
   // Notes that a value exists under its own name in `type`.

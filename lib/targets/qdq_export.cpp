@@ -3,9 +3,10 @@
 //   from   x -> Conv(w, b) -> Relu -> y
 //   to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
 //
-// Names are those of ONNX Runtime's quantizer. 16-bit floats have no codes: a pair of Casts replaces
-// Q and DQ. Scales that are codes (NVFP4) have a DequantizeLinear of their own. The float graph is
-// rebuilt node by node. Nothing else of it changes: its inputs and outputs keep name, shape and type.
+// Names are those of ONNX Runtime's quantizer. 16-bit floats have no codes: a pair of Casts
+// replaces Q and DQ. Scales that are codes (NVFP4) have a DequantizeLinear of their own. The float
+// graph is rebuilt node by node. Nothing else of it changes: its inputs and outputs keep name,
+// shape and type.
 
 #include <algorithm>
 #include <cstdint>

@@ -15,8 +15,8 @@ struct ReadResult {
   std::string problem;
 };
 
-// `storage`: type of the codes. `rank`: of the quantized value, -1 if it is not known. Both kinds of
-// node have the same inputs (data, scale, zero point) and attributes.
+// `storage`: type of the codes. `rank`: of the quantized value, -1 if it is not known. Both kinds
+// of node have the same inputs (data, scale, zero point) and attributes.
 ReadResult ReadQuantizer(const graph::Graph& g, const graph::Node& node, DType storage,
                          int64_t rank);
 
