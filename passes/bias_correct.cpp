@@ -14,6 +14,7 @@
 // changes only biases, on the grid of calibrate, and adds a bias to a layer without one. It
 // declines layers with a bias that has codes or is frozen, and MatMul, which has no bias.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/text.h"

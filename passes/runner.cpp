@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "lib/base/interrupt.h"
 #include "lib/base/lanes.h"

@@ -3,6 +3,7 @@
 // The loops over weights are vectorised, which -O2 does not do when the count is not known.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/vectorize.h"

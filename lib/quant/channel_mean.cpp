@@ -2,6 +2,8 @@
 
 #include "lib/quant/channel_mean.h"
 
+#include <algorithm>
+
 #include "lib/base/parallel.h"
 
 namespace roundel::quant {

@@ -1,5 +1,6 @@
 #include "lib/report/report.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>

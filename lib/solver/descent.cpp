@@ -1,5 +1,7 @@
 #include "lib/solver/descent.h"
 
+#include <algorithm>
+
 #include "lib/base/parallel.h"
 #include "lib/solver/low_rank_descent.h"
 #include "lib/solver/refit.h"

@@ -12,6 +12,7 @@
 // Codes are unsigned there: those of signed grids move up by 2^(bits-1), as do their zero points,
 // which changes no value.
 
+#include <algorithm>
 #include <bit>
 
 #include "lib/base/parallel.h"

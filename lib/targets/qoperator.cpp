@@ -7,6 +7,8 @@
 // that only move values around read and write the codes themselves. What has no such form stays as
 // it is, between its quantizers. All codes are 8 bits wide.
 
+#include <algorithm>
+
 #include "lib/base/text.h"
 #include "lib/targets/export.h"
 #include "lib/targets/graph_edit.h"

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "lib/base/text.h"
 #include "lib/base/vectorize.h"

@@ -1,5 +1,6 @@
 // Control flow and sequences against ONNX Runtime on the same file and inputs.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/random.h"

@@ -1,6 +1,7 @@
 // What roundel exports, run by the real ONNX Runtime: every model loads, and its outputs equal the
 // simulation within one output step on all but 1 % of the values.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/engine/executor.h"

@@ -1,6 +1,7 @@
 // Models in float16, bfloat16 and float64 are quantized, written with their own types, and run in
 // ONNX Runtime as the simulation of what is written says.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/engine/executor.h"

@@ -1,5 +1,7 @@
 // Masked attention after quantization in ONNX Runtime, optimised and not.
 
+#include <limits>
+
 #include "lib/io/onnx.h"
 #include "lib/targets/export.h"
 #include "passes/runner.h"

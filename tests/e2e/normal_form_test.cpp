@@ -3,6 +3,7 @@
 
 #include "lib/engine/normal_form.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/engine/executor.h"

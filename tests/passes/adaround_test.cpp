@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "lib/base/parallel.h"
 #include "tests/support/layerwise.h"
 

@@ -1,6 +1,7 @@
 // Oracle: the mean over the data of what the layer puts out with rounded weights, minus what it puts
 // out without, both by the engine. It must be gone after the pass.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/text.h"

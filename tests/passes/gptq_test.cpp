@@ -1,5 +1,8 @@
 // Oracle: GPTQ as its paper writes it, with the inverse of H and its Cholesky factor, in double.
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/support/layerwise.h"
 
 namespace roundel::passes {

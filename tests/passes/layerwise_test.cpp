@@ -1,5 +1,7 @@
 // What all passes that round layer by layer share: taking a run up again, and weights of several layers.
 
+#include <algorithm>
+
 #include "lib/layers/layerwise.h"
 
 #include "lib/graph/text.h"

@@ -1,5 +1,7 @@
 // Every pass on a model in every form that exporters give to it: the normal form makes them one.
 
+#include <algorithm>
+
 #include "lib/engine/normal_form.h"
 
 #include "lib/engine/executor.h"

@@ -1,5 +1,8 @@
 // Oracles: exhaustive search on a tiny layer, rounding to nearest, and the data itself.
 
+#include <algorithm>
+#include <cmath>
+
 #include "lib/base/parallel.h"
 #include "tests/support/layerwise.h"
 

@@ -1,6 +1,7 @@
 // What is simulated is what is exported: the executor with the encodings applied, and the exported
 // QDQ graph run by plain kernels, give the same bits; so does what import makes of that graph.
 
+#include <algorithm>
 #include <cstring>
 
 #include "lib/base/text.h"

@@ -1,5 +1,7 @@
 // Oracle: the float model that was exported, run by the plain kernels.
 
+#include <algorithm>
+
 #include "lib/targets/restore_clamps.h"
 
 #include "lib/engine/executor.h"

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "passes/runner.h"
 
 #include "lib/base/interrupt.h"

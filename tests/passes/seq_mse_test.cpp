@@ -1,5 +1,8 @@
 // Oracle: every candidate tried on the data itself, in double.
 
+#include <algorithm>
+#include <cmath>
+
 #include "tests/support/layerwise.h"
 
 namespace roundel::passes {

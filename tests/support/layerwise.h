@@ -1,6 +1,7 @@
 #pragma once
 // One rounding pass behind a calibration that gives only weights a grid, and what comes out of it.
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <string>

@@ -3,6 +3,8 @@
 // rounding.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
+
 #include "lib/base/parallel.h"
 #include "lib/base/vectorize.h"
 #include "lib/fast/integer/codes.h"

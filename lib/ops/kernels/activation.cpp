@@ -1,6 +1,7 @@
 // Activation functions with parameters, and Clip.
 #pragma GCC optimize("O3", "no-trapping-math")
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 

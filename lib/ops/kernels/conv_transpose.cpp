@@ -2,6 +2,8 @@
 // the kernel. y[i * stride + tap * dilation - pad] += x[i] * w[tap].
 #pragma GCC optimize("O3")
 
+#include <algorithm>
+
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/kernels.h"
 #include "lib/ops/kernels/spatial.h"

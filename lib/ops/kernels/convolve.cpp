@@ -2,6 +2,8 @@
 
 #include "lib/ops/kernels/convolve.h"
 
+#include <algorithm>
+
 #include "lib/ops/kernels/common.h"
 
 namespace roundel::engine {

@@ -1,6 +1,7 @@
 // DeformConv: a convolution that reads at places moved by learned offsets, by linear interpolation.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/common.h"

@@ -4,6 +4,7 @@
 
 #include "lib/ops/kernels/elementwise_binary.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/kernels.h"

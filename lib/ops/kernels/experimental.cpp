@@ -2,6 +2,7 @@
 // specification has dropped since: Affine, Crop, ImageScaler, ParametricSoftplus, Scale,
 // ScaledTanh.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/common.h"

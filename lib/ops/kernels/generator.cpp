@@ -1,6 +1,7 @@
 // Operators that make tensors out of attributes, shapes or bounds: Constant, ConstantOfShape,
 // Range, EyeLike, the window functions. Trilu keeps part of its input.
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <numbers>

@@ -1,5 +1,6 @@
 // NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss: they appear in exported training graphs.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/common.h"

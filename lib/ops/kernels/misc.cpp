@@ -1,5 +1,6 @@
 // Dropout (inference), Det and Inverse.
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/common.h"

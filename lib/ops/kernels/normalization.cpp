@@ -2,6 +2,7 @@
 // normalisation; LpNormalization.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/ops/kernels/common.h"

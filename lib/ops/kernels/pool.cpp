@@ -1,6 +1,7 @@
 // MaxPool, AveragePool, LpPool, their global forms, and MaxUnpool, over any number of spatial axes.
 #pragma GCC optimize("O3")
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

@@ -1,5 +1,6 @@
 // DFT, STFT and MelWeightMatrix. Complex numbers are pairs on the last axis.
 
+#include <algorithm>
 #include <cmath>
 #include <complex>
 #include <numbers>

@@ -27,6 +27,7 @@
 // histogram where values are large: buckets are spread evenly.
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "lib/quant/observers/entropy.h"

@@ -10,6 +10,7 @@
 // does not work after a Relu.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "lib/quant/observers/entropy.h"

@@ -2,6 +2,7 @@
 // shapes when the model is compiled, which the kernels' own tests do not reach. As there, the
 // answer is a result or a kModel error, and the fast one is that of the plain kernels.
 
+#include <algorithm>
 #include <set>
 
 #include "lib/base/limits.h"

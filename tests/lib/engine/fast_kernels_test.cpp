@@ -1,6 +1,8 @@
 // Fast kernels that are loops of our own: element-wise nodes, normalisation, Concat, Transpose; and
 // the change of layout.
 
+#include <algorithm>
+
 #include "lib/fast/value.h"
 #include "tests/lib/engine/engine_test_support.h"
 #include "tests/support/catch.h"

@@ -1,6 +1,7 @@
 // Operators and settings that ONNX Runtime's CPU build does not run, against the specifications'
 // formulas as plain loops. The others are compared with it in tests/e2e/ops_test.cpp.
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 

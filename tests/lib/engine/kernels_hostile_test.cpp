@@ -1,6 +1,7 @@
 // Every kernel over inputs and attributes that fit nothing: it must answer with a result or a
 // kModel error, never crash, read out of bounds (the sanitizer build sees that) or allocate
 // absurdly.
+#include <algorithm>
 #include <set>
 
 #include "lib/base/text.h"

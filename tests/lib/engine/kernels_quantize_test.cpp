@@ -1,4 +1,5 @@
 // QuantizeLinear and DequantizeLinear beyond opset 17, by hand and by the specification's formula.
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/random.h"

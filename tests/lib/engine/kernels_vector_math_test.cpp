@@ -1,6 +1,8 @@
 // The vectorisable functions against the C library's in double.
 #include "lib/ops/kernels/vector_math.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tests/support/catch.h"

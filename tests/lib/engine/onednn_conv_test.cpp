@@ -1,4 +1,6 @@
 
+#include <algorithm>
+
 #include "tests/lib/engine/engine_test_support.h"
 #include "tests/support/catch.h"
 

@@ -1,6 +1,8 @@
 // Random graphs of convolutions and the nodes around them: fusion, layouts, memory reuse, taps and
 // simulation together must not change what is computed.
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "tests/lib/engine/engine_test_support.h"

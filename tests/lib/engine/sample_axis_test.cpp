@@ -3,6 +3,7 @@
 
 #include "lib/engine/sample_axis.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 

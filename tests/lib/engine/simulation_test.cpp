@@ -1,6 +1,8 @@
 // Simulation against what it stands for: the same graph with QuantizeLinear and DequantizeLinear
 // written out, run by the plain kernels.
 
+#include <cmath>
+
 #include "tests/lib/engine/engine_test_support.h"
 #include "tests/support/catch.h"
 

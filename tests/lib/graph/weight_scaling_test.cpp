@@ -1,5 +1,6 @@
 #include "lib/graph/weight_scaling.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>

@@ -1,5 +1,6 @@
 #include "lib/io/encodings_json.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "lib/base/text.h"

@@ -1,5 +1,6 @@
 #include "lib/io/images/image.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 

@@ -1,5 +1,7 @@
 // aciq against numerical integration; the kl methods against plain double loops.
 
+#include <algorithm>
+#include <cmath>
 #include <numbers>
 
 #include "lib/quant/observers/aciq.h"

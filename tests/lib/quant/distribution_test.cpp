@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "lib/quant/distribution.h"
 
 #include "tests/lib/quant/observer_support.h"

@@ -1,6 +1,7 @@
 #include "lib/quant/masking.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "tests/lib/quant/observer_support.h"

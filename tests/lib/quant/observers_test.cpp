@@ -1,5 +1,7 @@
 #include "lib/quant/observers.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "lib/base/parallel.h"

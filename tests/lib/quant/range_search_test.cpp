@@ -1,5 +1,8 @@
 // mse, omse, sqnr and auto against plain searches over the raw values.
 
+#include <algorithm>
+#include <cmath>
+
 #include "lib/quant/observers/search.h"
 #include "tests/lib/quant/observer_support.h"
 

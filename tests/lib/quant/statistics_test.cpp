@@ -1,6 +1,8 @@
 #include "lib/quant/statistics.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <map>
 

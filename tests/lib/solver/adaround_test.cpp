@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "lib/solver/adaround.h"
 
 #include "lib/solver/nearest.h"

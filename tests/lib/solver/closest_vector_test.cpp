@@ -1,5 +1,6 @@
 #include "lib/solver/closest_vector.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "lib/solver/descent.h"

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "lib/solver/descent.h"
 
 #include "lib/solver/ldlq.h"

@@ -1,5 +1,6 @@
 #include "lib/solver/gram.h"
 
+#include <cmath>
 #include <limits>
 
 #include "tests/lib/solver/layers.h"

@@ -1,6 +1,7 @@
 #pragma once
 // Synthetic layers for the tests of the solvers, and the plain loops that they are measured by.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <span>

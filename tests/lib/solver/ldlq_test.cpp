@@ -1,5 +1,6 @@
 #include "lib/solver/ldlq.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "lib/solver/nearest.h"

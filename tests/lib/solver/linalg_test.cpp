@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <cmath>
+
 #include "lib/solver/linalg.h"
 
 #include "tests/lib/solver/layers.h"

@@ -1,6 +1,10 @@
 // Layers in low rank against the same layers with all of H, which the other tests hold against
 // brute force.
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
 #include "lib/solver/low_rank.h"
 
 #include "lib/solver/adaround.h"

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "lib/solver/optimal.h"
 
 #include "lib/solver/adaround.h"

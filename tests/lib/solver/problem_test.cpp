@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "lib/solver/problem.h"
 
 #include "tests/lib/solver/layers.h"

@@ -1,5 +1,7 @@
 #include "lib/solver/scales.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "lib/solver/nearest.h"

@@ -1,5 +1,6 @@
 #include "lib/walk/sweep.h"
 
+#include <algorithm>
 #include <atomic>
 
 #include "lib/base/parallel.h"
