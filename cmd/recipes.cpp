@@ -178,7 +178,7 @@ Result<target::GridRule> RuleOf(const Params& params) {
 Status ReadRules(const Recipe& recipe, target::GridChoice* choice) {
   for (const recipe::Rule& rule : recipe.rules) {
     auto read = RuleOf(rule.params);
-    if (read.ok()) choice->rules.push_back(*std::move(read));
+    if (read.ok()) choice->rules.push_back(*read);
     Status status = read.ok() ? target::RuleSet::Compile({choice->rules.back()}).status()
                               : std::move(read).status();
     RETURN_IF_ERROR(std::move(status).At(StrCat(recipe.source, ":", rule.line)));
