@@ -10,6 +10,7 @@
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
 #include "lib/graph/bodies.h"
+#include "lib/graph/metadata.h"
 #include "lib/io/encodings_json.h"
 #include "passes/runner.h"
 
@@ -20,9 +21,7 @@ constexpr const char* kRemedy =
     "quantize with --set export.float_model=true and give the OUT.float.onnx that it writes";
 
 std::string IdentityOf(const graph::Model& model) {
-  for (const auto& [key, value] : model.metadata)
-    if (key == io::kFloatModelKey) return value;
-  return "";
+  return graph::MetadataOf(model, io::kFloatModelKey);
 }
 
 std::string FloatModelBeside(const std::string& encodings_path) {

@@ -14,6 +14,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
+#include "lib/graph/metadata.h"
 #include "lib/io/tensorrt_cache.h"
 #include "lib/targets/export.h"
 #include "lib/targets/lint.h"
@@ -37,12 +38,6 @@ struct Written {
   std::vector<std::string> kept;  // Q/DQ nodes that are no encoding
 };
 
-std::string MetadataOf(const graph::Model& model, const std::string& key) {
-  for (const auto& [name, value] : model.metadata)
-    if (name == key) return value;
-  return "";
-}
-
 // A float model and the encodings of --encodings, or what a QDQ model holds of both.
 Result<Described> ReadSource(const Options& options, std::vector<std::string>* kept) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
@@ -50,7 +45,7 @@ Result<Described> ReadSource(const Options& options, std::vector<std::string>* k
   ASSIGN_OR_RETURN(target::FloatModel floats, target::ImportQdq(loaded.model, kept));
   Described described{
       std::move(floats.model), std::move(floats.encodings), {}, std::move(floats.types)};
-  described.origin.target = MetadataOf(loaded.model, "roundel.target");
+  described.origin.target = graph::MetadataOf(loaded.model, "roundel.target");
   return described;
 }
 

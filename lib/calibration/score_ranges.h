@@ -20,7 +20,7 @@ class ScoreRanges {
  public:
   using Group = std::vector<const target::QuantPoint*>;
 
-  explicit ScoreRanges(const graph::Graph& graph) : graph_(graph), values_(graph) {}
+  explicit ScoreRanges(const graph::Graph& graph) : values_(graph) {}
 
   // Whether the group holds only scores or masks.
   bool Covers(const Group& group) const;
@@ -55,7 +55,6 @@ class ScoreRanges {
   bool IsSwitch(const std::string& value) const;
   bool IsSubtracted(const std::string& value) const;
 
-  const graph::Graph& graph_;
   const target::ScoreValues values_;
   std::set<std::string> masked_;         // values with an added mask
   std::map<std::string, double> width_;  // widths of the ranges of values that exponentials read

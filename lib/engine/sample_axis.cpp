@@ -8,6 +8,7 @@
 #include "lib/engine/plan_builder.h"
 #include "lib/engine/sample_facts.h"
 #include "lib/engine/sample_rules.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::engine {
 namespace {
@@ -77,7 +78,7 @@ const PlanNode* FirstMixing(SampleFacts& s) {
 bool Walks(const SampleFacts& s, const PlanNode& n) {
   if (s.Rank(n, 0) <= 0) return false;
   const std::string& op = n.node.op_type;
-  if (op == "LSTM" || op == "GRU" || op == "RNN") return n.node.Int("layout", 0) == 0;
+  if (graph::Has(n.node, graph::Fact::kRecurrent)) return n.node.Int("layout", 0) == 0;
   if (op == "Softmax" || op == "LogSoftmax" || op == "CumSum") return true;
   std::vector<int64_t> axes;
   if (op == "Unsqueeze") return s.Numbers(n, "axes", 1, &axes);

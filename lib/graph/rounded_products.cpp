@@ -1,5 +1,7 @@
 #include "lib/graph/rounded_products.h"
 
+#include "lib/graph/metadata.h"
+
 #include <cmath>
 
 namespace roundel::graph {
@@ -61,9 +63,7 @@ bool BecomesOtherGemm(const Node& product, const ProductScope& scope, int64_t co
 }  // namespace
 
 bool RoundsProductInputs(const Model& model) {
-  for (const auto& [key, value] : model.metadata)
-    if (key == kRoundsProductInputs) return value == "true";
-  return false;
+  return MetadataOf(model, kRoundsProductInputs) == "true";
 }
 
 bool RoundsInputOfBlocks(int64_t bits, int64_t block_size) {

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "lib/base/text.h"
+#include "lib/graph/metadata.h"
 #include "lib/graph/value_types.h"
 #include "lib/graph/widen.h"
 #include "lib/targets/graph_edit.h"
@@ -104,13 +105,11 @@ class CastRemover {
 
 // A model that NarrowTypes has written says which type it had where it computes in float32 now.
 void RestoreTypes(const Model& model, FloatTypes* types) {
-  for (const auto& [key, value] : model.metadata) {
-    const DType type = key == kFloatTypeKey ? ParseDType(value) : DType::kUndefined;
-    if (!IsHalfOrDouble(type)) continue;
-    for (auto& [name, own] : *types)
-      if (own == DType::kFloat && !model.graph->IsInput(name) && !model.graph->IsOutput(name))
-        own = type;
-  }
+  const DType type = ParseDType(graph::MetadataOf(model, kFloatTypeKey));
+  if (!IsHalfOrDouble(type)) return;
+  for (auto& [name, own] : *types)
+    if (own == DType::kFloat && !model.graph->IsInput(name) && !model.graph->IsOutput(name))
+      own = type;
 }
 
 }  // namespace

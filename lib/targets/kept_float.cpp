@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "lib/base/text.h"
+#include "lib/graph/metadata.h"
 
 namespace roundel::target {
 namespace {
@@ -21,11 +22,8 @@ void NoteKeptFloat(const std::set<std::string>& values, graph::Model* model) {
 
 std::set<std::string> KeptFloat(const graph::Model& model) {
   std::set<std::string> values;
-  for (const auto& [key, lines] : model.metadata) {
-    if (key != kKey) continue;
-    std::istringstream in(lines);
-    for (std::string value; std::getline(in, value);) values.insert(value);
-  }
+  std::istringstream in(graph::MetadataOf(model, kKey));
+  for (std::string value; std::getline(in, value);) values.insert(value);
   return values;
 }
 
