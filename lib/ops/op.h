@@ -33,8 +33,8 @@ class OpContext {
   // Sets an output that shares storage with an input (Reshape, Identity) or that the kernel made.
   virtual void SetOutput(size_t i, Tensor value) = 0;
 
-  // ---- for operators with any_kind in the table Input i of any kind; nothing if it is absent. A
-  // tensor is valid only during the call.
+  // ---- for operators with any_kind in the table
+  // Input i of any kind; empty if the input is absent. A tensor is valid only during the call.
   virtual Datum datum(size_t i) const { return input(i) ? Datum(*input(i)) : Datum(); }
   // Requires: the tensors of a sequence own their memory, so input tensors must be copied first.
   virtual void SetDatum(size_t i, Datum value) { SetOutput(i, std::move(value.tensor)); }

@@ -17,7 +17,7 @@ double Erf(double x) { return std::erf(x); }
 float Tanh(float x) { return TanhFloat(x); }
 double Tanh(double x) { return std::tanh(x); }
 float Logistic(float x) { return LogisticFloat(x); }
-// The exponent never overflows: exp of a negative number only.
+// exp is called only for negative numbers, so that it does not overflow.
 double Logistic(double x) {
   const double e = std::exp(-std::fabs(x));
   return (x >= 0 ? 1.0 : e) / (1.0 + e);
@@ -131,7 +131,7 @@ Status ThresholdedRelu(OpContext& context) {
 
 // ---- Clip
 
-// A bound of Clip: an attribute below opset 11, an optional scalar input of x's type from then on.
+// A bound of Clip: an attribute below opset 11, an optional scalar input of x's type since then.
 template <typename T>
 Result<std::optional<T>> Bound(const OpContext& context, size_t input, const char* attribute) {
   if (context.opset() < 11) {
@@ -147,7 +147,7 @@ Result<std::optional<T>> Bound(const OpContext& context, size_t input, const cha
   return std::optional<T>(bound->data<T>()[0]);
 }
 
-// Clip(x) = min(max(x, low), high): high wins where low > high, as the specification says.
+// Clip(x) = min(max(x, low), high). If low > high, the result is high, as the specification says.
 template <typename T>
 Status ClipTyped(OpContext& context) {
   using W = Wide<T>;

@@ -15,12 +15,12 @@ namespace {
 
 constexpr float kLeftOut = -std::numeric_limits<float>::infinity();
 
-// Which keys a query may see: those at first..last around its own position.
+// The keys that a query may see: those from `first` to `last` around its own position.
 struct Visibility {
   bool causal = false;
-  int64_t left = -1, right = -1;  // window; -1: without bound
-  std::vector<int64_t> valid;     // keys that are no padding, by batch; empty: all
-  std::vector<int64_t> offset;    // position of the first query, by batch
+  int64_t left = -1, right = -1;  // window; -1: unbounded
+  std::vector<int64_t> valid;     // number of keys that are not padding, per batch; empty: all
+  std::vector<int64_t> offset;    // position of the first query, per batch
 
   void Apply(int64_t b, int64_t i, float* scores, int64_t keys) const {
     const int64_t position = offset[b] + i;
@@ -109,9 +109,9 @@ Status Attention(OpContext& context) {
   return OkStatus();
 }
 
-// ---- TensorScatter: rows of `update` written into a copy of the cache, at a place of each sample
+// ---- TensorScatter: rows of `update` are written into a copy of the cache, per sample
 
-// Where sample b's first row goes.
+// The cache row that receives the first row of sample b.
 Result<std::vector<int64_t>> WritePlaces(const OpContext& context, int64_t batch, int64_t length,
                                          int64_t capacity, bool circular) {
   std::vector<int64_t> places(static_cast<size_t>(batch), 0);

@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-// Dot product in eight double lanes, a fixed order that vectorises.
+// Dot product in eight double lanes, in a fixed order that vectorizes.
 float Dot(const float* a, const float* b, int64_t n) {
   constexpr int64_t kVectorLanes = 8;
   double lanes[kVectorLanes] = {};
@@ -25,7 +25,7 @@ float Dot(const float* a, const float* b, int64_t n) {
   return static_cast<float>(sum);
 }
 
-// In place; all zero if every score is -infinity. `sink`: one more logit in the sum.
+// In place; all zero if every score is -infinity. `sink`: one more logit in the denominator.
 void SoftmaxRow(float* scores, int64_t n, const float* sink) {
   constexpr float kNone = -std::numeric_limits<float>::infinity();
   float largest = sink ? *sink : kNone;
@@ -79,7 +79,7 @@ class RowAttention {
   void WeighValues(int64_t b, int64_t head, int64_t i) {
     std::fill(sums_.begin(), sums_.end(), 0.0);
     for (int64_t j = 0; j < keys_; ++j) {
-      if (scores_[j] == 0) continue;  // what is masked may hold anything
+      if (scores_[j] == 0) continue;  // masked values may be NaN or infinite
       const auto weight = static_cast<double>(scores_[j]);
       const float* value = call_.v.Row(b, head / share_, j);
       for (int64_t c = 0; c < call_.v.width; ++c)
@@ -104,8 +104,8 @@ Heads ViewWhole(const Tensor& x) {
 }
 
 Result<Heads> ViewHeads(const Tensor& x, int64_t heads, const char* what) {
-  // An empty tensor may have huge dimensions beside the zero: they would overflow as numbers of
-  // rows.
+  // An empty tensor may have huge dimensions besides the zero; their product as a number of rows
+  // would overflow.
   Shape rows = x.shape();
   if (!rows.empty() && rows.back() == 0) rows.back() = 1;
   RETURN_IF_ERROR(CheckSize(DType::kFloat, rows));

@@ -53,7 +53,7 @@ inline __attribute__((always_inline)) void Steps(const Terms& t, CodeRun p, Code
     Loop<Op, T, 0, 1>(t, from_p, from_q, n, to);
 }
 
-// Fused where the source says so, and nowhere else.
+// Multiplication and addition are fused exactly where the source calls fma.
 ROUNDEL_VECTORIZE_FUSED void Combine(BinaryCodeOp op, bool is_signed, const Terms& t, CodeRun p,
                                      CodeRun q, int64_t n, void* y) {
   if (op == BinaryCodeOp::kAdd)

@@ -1,6 +1,6 @@
 #pragma once
-// Codes of 2, 4 or 8 bits packed into bytes, the first in the lowest bits, as the com.microsoft
-// operators on block-quantized weights store them.
+// Codes of 2, 4 or 8 bits packed into bytes, the first in the lowest bits: the storage of the
+// com.microsoft operators on block-quantized weights.
 
 #include <cstdint>
 

@@ -14,7 +14,7 @@ namespace roundel::engine {
 namespace {
 
 ROUNDEL_VECTORIZE void RoundBlock(const float* from, int64_t n, float* to) {
-  // Magnitudes of floats are ordered like their bits.
+  // The bits of nonnegative floats have the same order as the floats.
   uint32_t largest = 0;
   for (int64_t i = 0; i < n; ++i) {
     const uint32_t bits = std::bit_cast<uint32_t>(from[i]) & 0x7fffffffu;

@@ -1,5 +1,5 @@
-// MatMulNBits and GatherBlockQuantized of com.microsoft: weights of 2, 4 or 8 bits with a scale for
-// every block, turned back into floats as they are used.
+// MatMulNBits and GatherBlockQuantized of com.microsoft: weights of 2, 4 or 8 bits with one scale
+// per block, which are dequantized when they are used.
 
 #include "lib/ops/kernels/block_codes.h"
 #include "lib/ops/kernels/block_products.h"
@@ -63,7 +63,7 @@ Status ReadZeroPoints(const OpContext& context, NBitsSpec* spec) {
   return OkStatus();
 }
 
-// Which block's scale an index along K has: by order, or as g_idx says.
+// The block of each index along K: in order, or by g_idx.
 Status ReadGroups(const OpContext& context, NBitsSpec* spec) {
   std::vector<int64_t> groups;
   if (context.input(4)) {
@@ -85,7 +85,7 @@ Result<NBitsSpec> ResolveNBits(const OpContext& context) {
   RETURN_IF_ERROR(ReadSizes(context, &spec));
   const Tensor &a = *context.input(0), &b = *context.input(1), &scales = *context.input(2);
   const Tensor* bias = context.input(5);
-  // Division, since products of sizes from outside may overflow.
+  // By division, because products of sizes from the model may overflow.
   const bool fits = b.dtype() == DType::kUint8 && b.size() % spec.n == 0 &&
                     b.size() / spec.n == spec.row_bytes && scales.size() % spec.n == 0 &&
                     scales.size() / spec.n == spec.blocks && a.rank() >= 1 && a.dim(-1) == spec.k &&
@@ -101,7 +101,7 @@ Result<NBitsSpec> ResolveNBits(const OpContext& context) {
   return spec;
 }
 
-// b as floats [K, N], in tiles of rows of b, so that what is written lies together.
+// b as floats [K, N], in tiles of rows of b, so that writes are contiguous.
 Result<Tensor> Dequantized(const NBitsSpec& spec) {
   RETURN_IF_ERROR(CheckSize(DType::kFloat, {spec.k, spec.n}));
   Tensor weights = Tensor::Empty(DType::kFloat, {spec.k, spec.n});
@@ -189,12 +189,12 @@ namespace {
 // ---- GatherBlockQuantized: slices of data [.., quantize axis, ..] along `gather_axis`, as floats
 
 struct BlockSpec {
-  Tensor codes, zero_points;     // int8 or uint8; zero points undefined: `middle`
+  Tensor codes, zero_points;     // int8 or uint8; without zero points: `middle`
   int64_t gather = 0, axis = 0;  // axes
   int64_t block = 128, middle = 0;
 };
 
-// Bytes that hold several codes along the last axis each, one code an element.
+// Unpacks bytes that hold several codes along the last axis into one code per element.
 Result<Tensor> Unpacked(const Tensor& bytes, int bits, int64_t count) {
   Shape shape = bytes.shape();
   const int64_t row = shape.back();
@@ -209,7 +209,7 @@ Result<Tensor> Unpacked(const Tensor& bytes, int bits, int64_t count) {
   return codes;
 }
 
-// uint8 data holds `bits` wide codes along its last axis, which is the quantized one then.
+// uint8 data holds codes of `bits` bits along its last axis, which then is the quantized axis.
 Status ReadPacked(const OpContext& context, int bits, BlockSpec* spec) {
   const Tensor &data = *context.input(0), &scales = *context.input(2);
   const Tensor* zero = context.input(3);
@@ -286,7 +286,8 @@ Tensor BlocksToFloat(const BlockSpec& spec, const Tensor& scales) {
   return values;
 }
 
-// What round_inputs.h puts into a plan: the values that a product on codes sees, as floats.
+// The node that engine/round_inputs.h inserts into a plan: activations rounded in blocks, as
+// floats.
 Status RoundInBlocks(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   RETURN_IF_ERROR(RequireFloat(context, {0}));

@@ -1,9 +1,9 @@
 // MatMulBnb4 of com.microsoft: weights in the 4-bit floats of the bitsandbytes library.
 //
-// y = a [..., K] * b^T. The codes of b [N, K] are one list, two in a byte with the first in the
-// high bits; every block_size of them share a scale, whatever row they belong to. A code stands for
-// a value of a table in [-1, 1] (quant_type 0: FP4, 1: NF4, the quantiles of a normal distribution;
-// Dettmers et al., "QLoRA", appendix E).
+// y = a [..., K] * b^T. The codes of b [N, K] are one list, two per byte with the first in the high
+// bits. Every block_size codes share a scale, across rows. A code is an index into a table of
+// values in [-1, 1] (quant_type 0: FP4, 1: NF4, the quantiles of a normal distribution; Dettmers et
+// al., "QLoRA", appendix E).
 
 #include <array>
 
@@ -17,7 +17,7 @@ namespace {
 
 using Table = std::array<float, 16>;
 
-// Sign, two bits of exponent, one of mantissa, divided by the largest, 12; the smallest step is
+// Sign, two exponent bits, one mantissa bit, divided by the largest value, 12; the smallest step is
 // 1/16.
 constexpr Table kFp4 = {0.0f,       0.0625f / 12, 8.0f / 12,  1.0f,          4.0f / 12,  0.5f,
                         2.0f / 12,  0.25f,        -0.0f,      -0.0625f / 12, -8.0f / 12, -1.0f,

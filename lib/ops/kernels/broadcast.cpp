@@ -9,8 +9,7 @@ Status DoNotFit(const std::vector<Shape>& operands) {
   return ModelError(StrCat("shapes ", Join(texts, " and "), " do not broadcast"));
 }
 
-// Strides of `shape` seen as part of a result of `rank` axes: 0 for missing axes and those of
-// size 1.
+// Strides of `shape` as part of a result of `rank` axes: 0 for missing axes and axes of size 1.
 std::vector<int64_t> AlignedStrides(const Shape& shape, size_t rank) {
   std::vector<int64_t> aligned(rank, 0);
   const std::vector<int64_t> strides = Strides(shape);

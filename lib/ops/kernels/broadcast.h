@@ -9,12 +9,12 @@
 
 namespace roundel::engine {
 
-// The strides of operands while a result is written in row-major order. Adjacent axes with the same
-// pattern in all operands are merged, so that equal shapes become one axis.
+// The strides of operands for a traversal of the result in row-major order. Adjacent axes with the
+// same pattern in all operands are merged, so that equal shapes become one axis.
 struct Broadcast {
   Shape shape;                                // of the result, not merged
   std::vector<int64_t> dims;                  // merged; at least one
-  std::vector<std::vector<int64_t>> strides;  // [operand][merged axis]; 0 where it is repeated
+  std::vector<std::vector<int64_t>> strides;  // [operand][merged axis]; 0 if broadcast
   int64_t inner() const { return dims.back(); }
   // 1 or 0: the step of an operand along the last merged axis.
   int64_t step(size_t operand) const { return strides[operand].back(); }
@@ -23,20 +23,19 @@ struct Broadcast {
 // Errors: kModel, with the shapes, if they do not broadcast.
 Result<Broadcast> PlanBroadcast(const std::vector<Shape>& operands);
 
-// Opset below 7: the second operand aligns at attribute `axis` (or at the end) if `broadcast` is
-// set; gives its shape in today's terms.
+// Opset below 7: the second operand is aligned at attribute `axis` (or at the end) if `broadcast`
+// is set. The result is its shape for broadcasting from the right.
 Result<Shape> LegacyBroadcastShape(const OpContext& context, const Shape& a, const Shape& b);
 
-// Calls f(out, in, n) for runs of n result elements from flat index `out` on; in[k] is where
-// operand k starts, and it advances by plan.step(k). In parallel, in chunks that depend on shapes
-// alone.
+// Calls f(out, in, n) for runs of n result elements from flat index `out`; operand k starts at
+// in[k] and advances by plan.step(k). In parallel, in chunks that depend only on shapes.
 template <typename F>
 void ForEachRun(const Broadcast& plan, const F& f) {
   const int64_t inner = plan.inner();
   const int64_t outer_axes = static_cast<int64_t>(plan.dims.size()) - 1;
   const int64_t rows = Product(plan.dims, 0, outer_axes);
   if (rows == 0 || inner == 0) return;
-  const int64_t pieces = (inner + kGrain - 1) / kGrain;  // a long row is cut
+  const int64_t pieces = (inner + kGrain - 1) / kGrain;  // long rows are split
   const size_t operands = plan.strides.size();
   ParallelFor(rows * pieces, RowGrain(inner), [&](int64_t begin, int64_t end) {
     std::vector<int64_t> in(operands);

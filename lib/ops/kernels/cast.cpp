@@ -37,11 +37,12 @@ Result<Tensor> ConvertWhole(const Tensor& x, DType type) {
 
 // ---- strings
 
-// The value of a whole string as Python's float() or int() reads it; false if it is not a number.
+// The value of a whole string by the rules of Python's float() and int(); false if it is not a
+// number.
 bool ParseNumber(const std::string& text, double* value) {
   const std::string trimmed(Trim(text));
   char* end = nullptr;
-  *value = std::strtod(trimmed.c_str(), &end);  // knows "nan", "inf" and "-INF"
+  *value = std::strtod(trimmed.c_str(), &end);  // accepts "nan", "inf" and "-INF"
   return !trimmed.empty() && end == trimmed.c_str() + trimmed.size();
 }
 
@@ -55,7 +56,7 @@ Result<Tensor> FromStrings(const Tensor& x, DType type) {
   return CastTensor(values, type, {});
 }
 
-// The shortest decimal form that reads back to the same value; integers without a point.
+// The shortest decimal form that is read back as the same value; integers without a decimal point.
 template <typename T>
 std::string NumberText(T value) {
   char buffer[64];
@@ -97,7 +98,7 @@ Status CastTo(OpContext& context, DType type) {
   return OkStatus();
 }
 
-// Opset 1 to 5 name the type in words ("FLOAT").
+// Opset 1 to 5 give the type by name ("FLOAT").
 DType TypeFromWord(std::string word) {
   for (char& c : word) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return ParseDType(word);

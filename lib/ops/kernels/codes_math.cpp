@@ -21,7 +21,7 @@ Result<Tensor> Shifted(const OpContext& context, const Tensor& codes, size_t i, 
   const Tensor points = zero->ToFloat();
   const float* shift = points.data<float>();
   const bool one = points.size() == 1;
-  // Per row zero points of a matrix may come as [rows, 1]; only their number matters.
+  // Zero points per row of a matrix may have the shape [rows, 1]; only their number is checked.
   if (!one && (codes.rank() == 0 || points.size() != codes.dim(axis)))
     return ModelError(StrCat("zero point of shape ", ShapeString(zero->shape()), " does not fit ",
                              ShapeString(codes.shape()), " along axis ", axis));
@@ -38,7 +38,7 @@ Result<ExactProduct> MultiplyCodes(const OpContext& context, size_t a, size_t a_
   if (left.rank() < 1 || right.rank() < 1)
     return ModelError(StrCat("matrices ", ShapeString(left.shape()), " and ",
                              ShapeString(right.shape()), " do not fit"));
-  // Per row of the left operand, per column of the right one.
+  // Zero points per row of the left operand, per column of the right one.
   ASSIGN_OR_RETURN(const Tensor x,
                    Shifted(context, left, a_zero, std::max<int64_t>(0, left.rank() - 2)));
   ASSIGN_OR_RETURN(const Tensor w, Shifted(context, right, b_zero, right.rank() - 1));
@@ -81,7 +81,7 @@ quant::QParams DynamicParams(const float* x, int64_t n) {
   }
   const float scale = high == low ? 1.0f : (high - low) / 255.0f;
   const float point = quant::RoundHalfEven(-low / scale);
-  // An infinite range has no zero point.
+  // With an infinite range there is no zero point.
   return {scale, point > 0 ? static_cast<int32_t>(std::min(point, 255.0f)) : 0};
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// What the plain operators on 8-bit codes share: operands without their zero points, exact sums of
-// products, and the way back to codes.
+// Helpers of the plain operators on 8-bit codes: operands minus their zero points, exact sums of
+// products, and requantization.
 
 #include <vector>
 
@@ -31,15 +31,15 @@ Result<ExactProduct> MultiplyCodes(const OpContext& context, size_t a, size_t a_
                                    size_t b_zero);
 
 // Floats of the same shape: sum * (a_scale * b_scale[column]) + bias[column]. kModel unless there
-// is one scale or one for every column, and a bias (or nullptr) for every column.
+// is one scale or one per column, and a bias (or nullptr) per column.
 Result<Tensor> ScaledSums(const ExactProduct& product, float a_scale, const Tensor& b_scale,
                           const Tensor* bias, int64_t columns);
 
-// The grid of DynamicQuantizeLinear: uint8 over the range of x, which is widened to hold 0.
+// The grid of DynamicQuantizeLinear: uint8 over the range of x, extended to contain 0.
 quant::QParams DynamicParams(const float* x, int64_t n);
 
-// Back to codes: clamp(round(sum * (scale_a * scale_b / scale_y)) + zero_y), the formula of
-// lib/engine/integer/requantize.h.
+// Requantization: clamp(round(sum * (scale_a * scale_b / scale_y)) + zero_y), the formula of
+// lib/fast/integer/requantize.h.
 struct CodeWriter {
   std::vector<float> factors;  // one, or one per channel
   DType type = DType::kUint8;
@@ -49,7 +49,7 @@ struct CodeWriter {
     const float factor = factors[factors.size() == 1 ? 0 : channel];
     StoreScaled(static_cast<float>(sum) * factor, to, i);
   }
-  // The value in steps of the result's scale.
+  // `steps`: the value divided by the scale of the result.
   void StoreScaled(float steps, void* to, int64_t i) const {
     const int32_t code = quant::Quantize(steps, {1.0f, zero_point}, low, high);
     if (type == DType::kInt8)
@@ -59,15 +59,16 @@ struct CodeWriter {
   }
 };
 
-// Inputs: scales of both operands and of y, zero point of y. `channels`: how many b scales may be.
+// Inputs: scales of both operands and of y, zero point of y. `channels`: the maximum number of
+// scales of b.
 Result<CodeWriter> ResolveWriter(const OpContext& context, size_t a_scale, size_t b_scale,
                                  size_t y_scale, size_t y_zero, int64_t channels);
 
-// Scale (input `scale`) and zero point (input `scale + 1`, may be left out) of a whole tensor of
+// Scale (input `scale`) and zero point (input `scale + 1`, optional) of a per-tensor grid of
 // `type`, int8 or uint8.
 Result<quant::QParams> TensorParams(const OpContext& context, size_t scale, DType type);
 
-// The whole grid of int8 or uint8.
+// The full grid of int8 or uint8.
 inline quant::Grid GridOf(DType type) { return {8, type == DType::kInt8}; }
 
 }  // namespace roundel::engine

@@ -1,4 +1,4 @@
-// Col2Im, which adds overlapping blocks back into an image, and CenterCropPad.
+// Col2Im, which sums overlapping blocks into an image, and CenterCropPad.
 
 #include <algorithm>
 
@@ -21,7 +21,7 @@ T Sum(T a, T b) {
     return T(static_cast<Wide<T>>(a) + static_cast<Wide<T>>(b));
 }
 
-// y[o * stride + tap * dilation - pad] += x[o] over all blocks o that lie inside for this tap.
+// y[o * stride + tap * dilation - pad] += x[o] over all blocks o that are inside for this tap.
 template <typename T>
 void AddTap(const Window& window, const std::vector<int64_t>& tap, const T* x, T* y) {
   const size_t rank = window.input.size();
@@ -80,7 +80,7 @@ Status Col2Im(OpContext& context) {
   });
 }
 
-// ---- CenterCropPad: each axis cut or padded with zeros to a wanted length, around its middle
+// ---- CenterCropPad: each axis is cropped or zero-padded to a given length, around its center
 
 Status CenterCropPad(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
@@ -97,7 +97,7 @@ Status CenterCropPad(OpContext& context) {
     if (wanted[k] < 0 || wanted[k] > kMaxTensorBytes)
       return ModelError(StrCat("length ", wanted[k], " of axis ", axes[k]));
     const int64_t more = wanted[k] - x.dim(axes[k]);
-    // Of an odd number the end gets one more, in cutting and in padding.
+    // If the number is odd, the end gets one more, for cropping and for padding.
     const int64_t begin = more / 2;
     pads[axes[k]] = begin;
     pads[all.size() + axes[k]] = more - begin;

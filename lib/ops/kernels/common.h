@@ -1,6 +1,5 @@
 #pragma once
-// Helpers of all kernels: checked access to inputs, outputs of limited size, axes,
-// strides.
+// Helpers of all kernels: checked access to inputs, outputs of limited size, axes, strides.
 
 #include <cstdint>
 #include <initializer_list>
@@ -14,7 +13,8 @@
 
 namespace roundel::engine {
 
-// Elements per parallel chunk of elementwise work; fixed, so that results never depend on threads.
+// Elements per parallel chunk of element-wise work; fixed, so that results do not depend on
+// threads.
 inline constexpr int64_t kGrain = 1 << 14;
 // Rows per chunk so that a chunk holds about kGrain elements.
 inline int64_t RowGrain(int64_t row_elements) {
@@ -26,18 +26,18 @@ inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 32;
 
 // kModel if one of the first `count` inputs is missing.
 Status RequireInputs(const OpContext& context, size_t count);
-// kModel if an input in the list is present with another type than float32 (ViaFloat has converted
-// the other floating types).
+// kModel if a listed input is present and not float32 (ViaFloat has converted the other floating
+// types).
 Status RequireFloat(const OpContext& context, std::initializer_list<size_t> inputs);
-// kModel unless input `i` has this rank at least.
+// kModel unless input `i` has at least this rank.
 Status RequireRank(const OpContext& context, size_t i, int64_t rank);
-// kModel if `shape` is negative somewhere or larger than kMaxTensorBytes.
+// kModel if `shape` has a negative dimension or is larger than kMaxTensorBytes.
 Status CheckSize(DType type, const Shape& shape);
 
 // OpContext::Output after CheckSize.
 Result<Tensor*> NewOutput(OpContext& context, size_t i, DType type, const Shape& shape);
 
-// The values of integer input `i` (axes, shapes, pads); kModel if missing or not integer.
+// The values of integer input `i` (axes, shapes, pads); kModel if it is missing or not integer.
 Result<std::vector<int64_t>> IntegerInput(const OpContext& context, size_t i);
 // The only element of integer input `i`.
 Result<int64_t> IntegerScalar(const OpContext& context, size_t i);

@@ -1,5 +1,5 @@
 #pragma once
-// Concat and what works like it.
+// Concatenation, for Concat and other operators.
 
 #include <vector>
 
@@ -7,7 +7,7 @@
 
 namespace roundel::engine {
 
-// Puts `parts`, of which there is at least one, out as output 0, one after another along `axis`.
+// Sets output 0 to the concatenation of `parts` along `axis`. Requires at least one part.
 Status PutConcat(OpContext& context, const std::vector<Tensor>& parts, int64_t axis);
 
 }  // namespace roundel::engine

@@ -1,4 +1,4 @@
-// Attention (projections included), the same on codes (QAttention), and MultiHeadAttention of
+// Attention with projections, its form on codes (QAttention), and MultiHeadAttention of
 // com.microsoft.
 
 #include <algorithm>
@@ -16,7 +16,7 @@
 namespace roundel::engine {
 namespace {
 
-// `x` plus one value per head and column, in `store`; `x` itself without a bias.
+// `x` plus one value per head and column, stored in `store`; `x` itself without a bias.
 Heads AddBias(const Heads& x, const float* bias, Tensor* store) {
   if (bias == nullptr) return x;
   *store = Tensor::Empty(DType::kFloat, {x.batch, x.heads, x.length, x.width});
@@ -31,7 +31,7 @@ Heads AddBias(const Heads& x, const float* bias, Tensor* store) {
   return ViewWhole(*store);
 }
 
-// Padding mask, causal order and attention bias, in this order of inputs.
+// Padding mask, causal mask and attention bias; the members are indices of inputs.
 struct MaskInputs {
   size_t padding, bias;
 };
@@ -61,7 +61,7 @@ Status SetMask(const OpContext& context, MaskInputs inputs, int64_t past, Attent
 
 // ---- MultiHeadAttention
 
-// Part `part` of `parts` tensors that lie packed in x [batch, length, heads, parts, width].
+// Tensor `part` of the `parts` tensors packed in x [batch, length, heads, parts, width].
 Heads ViewPacked(const Tensor& x, int64_t parts, int64_t part) {
   const int64_t length = x.dim(1), heads = x.dim(2), width = x.dim(4), step = parts * width;
   return {x.data<float>() + part * width, x.dim(0), heads,       length, width,
@@ -74,7 +74,7 @@ bool IsPacked(const Tensor& x, int64_t heads, int64_t parts) {
 
 struct Operands {
   Heads q, k, v;
-  bool bias_on_keys = true;  // keys that come as a cache have theirs already
+  bool bias_on_keys = true;  // false for keys from a cache, which include it
 };
 
 Result<Operands> ReadOperands(const OpContext& context, int64_t heads) {
@@ -163,7 +163,7 @@ struct Projection {
   }
 };
 
-// Which columns of the weights, input 1, belong to q, k and v.
+// Splits the columns of the weights, input 1, into those of q, k and v.
 Result<Projection> CutColumns(const OpContext& context, int64_t heads) {
   const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
   if (x.rank() != 3 || w.rank() != 2)
@@ -199,7 +199,7 @@ Result<Projection> Project(const OpContext& context, int64_t heads) {
   return result;
 }
 
-// past and present hold keys, then values: [2, batch, heads, length, width].
+// past and present hold the keys, then the values: [2, batch, heads, length, width].
 Status JoinPast(OpContext& context, const Tensor* past, AttentionCall* call, Tensor* present) {
   if (!past && !context.wants(1)) return OkStatus();
   const Heads &k = call->k, &v = call->v;
@@ -228,7 +228,7 @@ Status JoinPast(OpContext& context, const Tensor* past, AttentionCall* call, Ten
   return OkStatus();
 }
 
-// `past`: the input that may hold one.
+// `past`: index of the optional past input.
 Status AttendProjected(OpContext& context, const Projection& projected, int64_t heads,
                        MaskInputs masks, size_t past) {
   AttentionCall call;
@@ -271,7 +271,7 @@ Status QAttention(OpContext& context) {
   ASSIGN_OR_RETURN(const ExactProduct product, MultiplyCodes(context, 0, 6, 1, 7));
   ASSIGN_OR_RETURN(projected.values, ScaledSums(product, x_scale, *context.input(4),
                                                 context.input(2), context.input(1)->dim(1)));
-  constexpr size_t kNone = 9;  // behind the last input
+  constexpr size_t kNone = 9;  // index of an absent input: beyond the last one
   return AttendProjected(context, projected, heads, {5, kNone}, 8);
 }
 

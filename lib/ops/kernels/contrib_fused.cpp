@@ -1,6 +1,6 @@
-// Operators of com.microsoft that are compositions of the default domain's: activations with a bias
-// in front, convolutions and products with an activation behind, other layouts, and early names of
-// operators that have since been standardised.
+// Operators of com.microsoft that are compositions of operators of the default domain: a bias
+// followed by an activation function, convolutions and products followed by an activation function,
+// other layouts, and early names of operators that have since been standardized.
 
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/inner_op.h"
@@ -12,16 +12,16 @@ namespace {
 
 constexpr const char* kContrib = "com.microsoft";
 
-// Hands `result` over as output 0.
+// Sets output 0 to `result`.
 Status Give(OpContext& context, Result<Tensor> result) {
   ASSIGN_OR_RETURN(Tensor y, std::move(result));
   context.SetOutput(0, std::move(y));
   return OkStatus();
 }
 
-// ---- activations
+// ---- activation functions
 
-// x + bias, the bias a vector along the last axis that may be left out.
+// x + bias; the bias is an optional vector along the last axis.
 Result<Tensor> Biased(const OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor &x = *context.input(0), *bias = context.input(1);
@@ -62,7 +62,7 @@ Status BiasSplitGelu(OpContext& context) {
   return Give(context, RunInnerOp("Mul", {parts[0], gate}));
 }
 
-// ---- what a fused operator's attribute `activation` names
+// ---- the attribute `activation` of a fused operator
 
 // `parameters`: alpha and beta, or a lower and an upper bound.
 Result<Tensor> Activate(const std::string& name, const Tensor& x,
@@ -90,7 +90,7 @@ Result<Tensor> Activate(const std::string& name, const Tensor& x,
 
 // ---- convolutions and pools
 
-// Conv of inputs x, w, b, then + z (input 3), then the activation.
+// Conv of inputs x, w, b, then + z (input 3), then the activation function.
 Result<Tensor> ConvAndMore(const OpContext& context, const Tensor& x, const Tensor& z) {
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 3}));
   const graph::Node& node = context.node();
@@ -142,8 +142,8 @@ Status FusedGemm(OpContext& context) {
   return Give(context, Activate(node.String("activation", ""), y, parameters));
 }
 
-// `batch`: the first axis changes places with those between it and the last; then the last two swap
-// with `transpose`.
+// `batch`: the first axis is moved behind those between it and the last; then `transpose` swaps the
+// last two axes.
 Result<Tensor> Rearranged(const Tensor& x, bool transpose, bool batch) {
   const int64_t rank = x.rank();
   if (rank < 2) return x;

@@ -45,9 +45,9 @@ Status If(OpContext& context) {
   return OkStatus();
 }
 
-// ---- Loop: inputs are trip count, condition and N carried values; the body takes iteration
-// number, condition and the N, and gives the condition, the N, and what is collected over the
-// iterations.
+// ---- Loop: inputs are trip count, condition and N carried values. The body takes the iteration
+// number, the condition and the N values; it returns the condition, the N values, and the values
+// that are collected over the iterations.
 
 constexpr size_t kFirstCarried = 2;
 

@@ -1,5 +1,5 @@
-// ConvTranspose over any number of spatial axes: every input element is spread over the output by
-// the kernel. y[i * stride + tap * dilation - pad] += x[i] * w[tap].
+// ConvTranspose over any number of spatial axes: the kernel spreads each input element over the
+// output: y[i * stride + tap * dilation - pad] += x[i] * w[tap].
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// Padding that leaves `output` of what stride * (in - 1) + output_padding + span would be.
+// The padding that reduces stride * (in - 1) + output_padding + span to `output`.
 void PadToOutput(Window& window, size_t axis, int64_t full, bool upper) {
   const int64_t total = std::max<int64_t>(0, full - window.output[axis]);
   window.pads_begin[axis] = upper ? total / 2 : total - total / 2;
@@ -63,7 +63,7 @@ void SpreadTap(const Window& window, const std::vector<int64_t>& tap, float weig
                double* sums) {
   const size_t rank = window.input.size(), last = rank - 1;
   std::vector<int64_t> offsets(rank);
-  std::vector<Interval> valid(rank);  // input positions that land inside the output
+  std::vector<Interval> valid(rank);  // input positions whose target is inside the output
   Shape rows;
   for (size_t i = 0; i < rank; ++i) {
     offsets[i] = tap[i] * window.dilations[i] - window.pads_begin[i];

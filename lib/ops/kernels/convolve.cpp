@@ -9,7 +9,8 @@
 namespace roundel::engine {
 namespace {
 
-// sums[o] += weight * x[o * stride + tap * dilation - pad] over all output positions inside.
+// sums[o] += weight * x[o * stride + tap * dilation - pad] over all output positions that are
+// inside.
 void AccumulateTap(const Window& window, const std::vector<int64_t>& tap, float weight,
                    const float* x, double* sums) {
   const size_t rank = window.input.size(), last = rank - 1;

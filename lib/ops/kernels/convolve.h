@@ -1,5 +1,5 @@
 #pragma once
-// The sum behind Conv, ConvInteger and QLinearConv.
+// The computation that Conv, ConvInteger and QLinearConv share.
 
 #include <functional>
 
@@ -17,8 +17,8 @@ struct Convolution {
 // Geometry from x [N, C_in, ...], w [C_out, C_in / groups, kernel...] and the node's attributes.
 Result<Convolution> ResolveConvolution(const graph::Node& node, const Shape& x, const Shape& w);
 
-// For every (n, c_out): sums of products over the window, in double, handed to
-// store(n, c_out, sums) where `sums` has one entry per output position. Parallel over planes.
+// For every (n, c_out): sums of products over the window, in double, passed to store(n, c_out,
+// sums), where `sums` has one entry per output position. Parallel over planes.
 void Convolve(const Convolution& conv, const float* x, const float* w,
               const std::function<void(int64_t, int64_t, const double*)>& store);
 

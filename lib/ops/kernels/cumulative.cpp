@@ -7,7 +7,7 @@
 namespace roundel::engine {
 namespace {
 
-// exclusive: y[i] sums what lies before i; reverse: from the end.
+// exclusive: y[i] is the sum of the elements before i; reverse: from the end.
 template <typename T>
 void SumAlong(const T* from, T* to, int64_t n, int64_t step, bool exclusive, bool reverse) {
   Wide<T> total{0};

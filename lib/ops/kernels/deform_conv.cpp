@@ -1,4 +1,5 @@
-// DeformConv: a convolution that reads at places moved by learned offsets, by linear interpolation.
+// DeformConv: a convolution that reads its inputs at positions shifted by learned offsets, by
+// linear interpolation.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -18,7 +19,7 @@ struct DeformSpec {
   const float *x = nullptr, *w = nullptr, *offset = nullptr, *bias = nullptr, *mask = nullptr;
 };
 
-// The plane at a point between elements: each neighbour weighs by its nearness, and 0 outside.
+// The value of the plane between elements, by linear interpolation; 0 outside.
 double Sample(const float* plane, const Shape& dims, const std::vector<double>& point) {
   const size_t rank = dims.size();
   for (size_t i = 0; i < rank; ++i)  // also false for NaN
@@ -40,7 +41,7 @@ double Sample(const float* plane, const Shape& dims, const std::vector<double>& 
   return sum;
 }
 
-// Samples of the input channel c at one output place: one for every tap.
+// Samples of the input channel c at one output position: one for every tap.
 void SampleTaps(const DeformSpec& spec, int64_t n, int64_t c, const std::vector<int64_t>& out,
                 int64_t place, double* samples) {
   const Window& window = spec.conv.window;
@@ -61,7 +62,7 @@ void SampleTaps(const DeformSpec& spec, int64_t n, int64_t c, const std::vector<
   }
 }
 
-// All output channels at one output place of one sample.
+// All output channels at one output position of one sample.
 void ConvolvePlace(const DeformSpec& spec, int64_t n, const std::vector<int64_t>& out,
                    int64_t place, std::vector<double>& samples, float* y) {
   const Convolution& conv = spec.conv;
@@ -77,7 +78,7 @@ void ConvolvePlace(const DeformSpec& spec, int64_t n, const std::vector<int64_t>
   }
 }
 
-// [batch, channels, places...] of offsets or a mask.
+// [batch, channels, positions...] of offsets or a mask.
 Status CheckPlaces(const DeformSpec& spec, const Tensor& x, int64_t channels, const char* what) {
   Shape wanted = spec.conv.output_shape();
   wanted[1] = channels;

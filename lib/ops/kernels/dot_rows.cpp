@@ -12,14 +12,14 @@ namespace roundel::engine {
 namespace {
 
 constexpr int64_t kVectorLanes = 16, kRows = 4, kVectors = 4;
-// Sixteen lanes whatever the machine has: GCC splits the vector where registers are shorter.
+// Sixteen lanes on every machine: GCC splits the vector if registers are shorter.
 using Lanes = float __attribute__((vector_size(kVectorLanes * sizeof(float))));
 
-// (By reference: how such a vector is returned depends on the instruction set.)
+// By reference, because the calling convention of such vectors depends on the instruction set.
 inline __attribute__((always_inline)) void Load(const float* from, Lanes& lanes) {
   std::memcpy(&lanes, from, sizeof lanes);
 }
-// In halves, which takes four additions instead of sixteen.
+// By halving, which takes four additions instead of fifteen.
 inline __attribute__((always_inline)) float Sum(const Lanes& lanes) {
   using Half = float __attribute__((vector_size(kVectorLanes / 2 * sizeof(float))));
   using Quarter = float __attribute__((vector_size(kVectorLanes / 4 * sizeof(float))));
@@ -34,9 +34,9 @@ inline __attribute__((always_inline)) float Sum(const Lanes& lanes) {
   return (first[0] + first[2]) + (first[1] + first[3]);
 }
 
-// `rows` rows with `vectors` vectors at a time, so that what is loaded is used several times. Rows
-// lie one behind the other: the next ones are asked for while these are computed with, because the
-// processor's own look-ahead ends with every row.
+// `rows` rows with `vectors` vectors at a time, so that loaded values are reused. Rows are
+// contiguous. The next rows are prefetched during the computation, because the hardware prefetcher
+// stops at the end of a row.
 template <int64_t rows, int64_t vectors>
 inline __attribute__((always_inline)) void Dot(const float* m, int64_t n, int64_t next,
                                                const float* x, float* y, int64_t y_stride) {
@@ -70,7 +70,7 @@ inline __attribute__((always_inline)) void DotVectors(const float* m, int64_t n,
   for (; v < vectors; ++v) Dot<rows, 1>(m, n, next, x + v * n, y + v * y_stride, y_stride);
 }
 
-// Products are fused with their sums where the processor can.
+// Products are fused with their sums if the processor can.
 __attribute__((optimize("fp-contract=fast"))) ROUNDEL_VECTORIZE void DotRange(
     const float* matrix, int64_t begin, int64_t end, int64_t n, const float* x, int64_t vectors,
     bool backwards, float* y, int64_t y_stride) {
@@ -88,7 +88,7 @@ __attribute__((optimize("fp-contract=fast"))) ROUNDEL_VECTORIZE void DotRange(
 
 void DotRows(const float* matrix, int64_t rows, int64_t n, const float* x, int64_t vectors,
              bool backwards, float* y, int64_t y_stride) {
-  // Threads that have to be woken at every step of a sequence cost as much as 2^18 products.
+  // Waking threads at every step of a sequence costs as much as 2^18 products.
   const int64_t work = std::max<int64_t>(1, n * vectors);
   const int64_t least = (int64_t{1} << 17) / work;
   const int64_t grain = std::max<int64_t>(kRows, (least + kRows) / kRows * kRows);

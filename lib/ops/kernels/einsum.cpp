@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// Subscripts as numbers: letters by character code, the axes of an ellipsis from kEllipsis on
+// Subscripts as numbers: letters by character code, the axes of an ellipsis from kEllipsis up
 // (counted from the last, so that shorter ellipses broadcast).
 using Labels = std::vector<int>;
 constexpr int kEllipsis = 256;
@@ -89,7 +89,7 @@ Result<Equation> ParseEquation(const OpContext& context) {
   return equation;
 }
 
-// The loop nest: output labels, then summed ones; a stride per operand and label.
+// The loop nest: output labels, then summed labels; one stride per operand and label.
 struct LoopNest {
   Shape output, summed;
   std::vector<std::vector<int64_t>> output_strides, summed_strides;  // [operand][axis]
@@ -122,7 +122,7 @@ Result<LoopNest> BuildLoops(const OpContext& context, const Equation& equation) 
     (is_output ? nest.output : nest.summed).push_back(dims[order[k]]);
     for (size_t i = 0; i < equation.operands.size(); ++i) {
       const std::vector<int64_t> strides = Strides(context.input(i)->shape());
-      int64_t stride = 0;  // repeated labels walk along the diagonal
+      int64_t stride = 0;  // repeated labels select the diagonal
       for (size_t axis = 0; axis < strides.size(); ++axis)
         if (equation.operands[i][axis] == order[k] && context.input(i)->shape()[axis] != 1)
           stride += strides[axis];

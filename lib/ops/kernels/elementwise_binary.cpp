@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// Integers wrap around as in numpy; the detour over uint64 keeps signed overflow defined.
+// Integers wrap around as in numpy; arithmetic in uint64 avoids signed overflow.
 #define ROUNDEL_WRAPPING(name, sign)                                                   \
   struct name {                                                                        \
     template <typename T>                                                              \
@@ -28,8 +28,8 @@ ROUNDEL_WRAPPING(Sub, -);
 ROUNDEL_WRAPPING(Mul, *);
 #undef ROUNDEL_WRAPPING
 
-// Integer division truncates; the divisor is not zero (checked before). -1 apart: min / -1
-// overflows.
+// Integer division truncates; the divisor is not zero (checked before). -1 is a separate case
+// because min / -1 overflows.
 struct Div {
   template <typename T>
   T operator()(T a, T b) const {
@@ -78,7 +78,7 @@ struct PReluOp {
   }
 };
 
-// NaN wins, as in numpy.
+// If an operand is NaN, the result is NaN, as in numpy.
 struct MaxOp {
   template <typename T>
   T operator()(T a, T b) const {
@@ -101,7 +101,7 @@ Status Arithmetic(OpContext& context) {
   });
 }
 
-// Div and Mod of integers must not meet a zero.
+// Integer Div and Mod by zero are errors.
 template <typename Op>
 Status Division(OpContext& context) {
   RETURN_IF_ERROR(CheckOperands(context));
@@ -120,11 +120,11 @@ Status Mod(OpContext& context) {
                                             : Division<FloorMod>(context);
 }
 
-// The slope broadcasts to x only, never the other way round (unidirectional).
+// The slope broadcasts to x, not x to the slope (unidirectional).
 Status PRelu(OpContext& context) {
   RETURN_IF_ERROR(CheckOperands(context));
   const Shape &x = context.input(0)->shape(), &slope = context.input(1)->shape();
-  // Opset 6: a vector of slopes runs along the channels, axis 1.
+  // Opset 6: a vector of slopes belongs to the channels, axis 1.
   Shape aligned = slope;
   if (context.opset() < 7 && slope.size() == 1 && x.size() > 2) aligned.resize(x.size() - 1, 1);
   ASSIGN_OR_RETURN(const Broadcast plan, PlanBroadcast({x, aligned}));
@@ -143,7 +143,7 @@ Status PRelu(OpContext& context) {
   });
 }
 
-// ---- Pow: the exponent may have a type of its own, the result has the base's
+// ---- Pow: the exponent may have another type; the result has the type of the base
 
 // base^exponent; an integer base with an integer exponent >= 0 is exact (and wraps).
 template <typename T, typename E>
@@ -159,7 +159,7 @@ T Power(T base, E exponent) {
     }
   }
   if constexpr (std::is_same_v<T, float> && std::is_same_v<E, float>) {
-    // The common case in decomposed normalisations; correctly rounded, and far faster.
+    // The common case in decomposed normalizations; correctly rounded, and much faster.
     return exponent == 2.0f ? base * base : std::pow(base, exponent);
   } else {
     return ConvertTo<T>(std::pow(static_cast<double>(base), static_cast<double>(exponent)));

@@ -1,13 +1,12 @@
 #pragma once
-// The loop behind operators of two broadcast operands.
+// The loop of operators with two broadcast operands.
 
 #include "lib/ops/kernels/broadcast.h"
 #include "lib/ops/kernels/types.h"
 
 namespace roundel::engine {
 
-// One run: a and b advance by 0 or 1. The three cases are loops of their own so that they
-// vectorise.
+// One run: a and b advance by 0 or 1. The three cases are separate loops so that they vectorize.
 template <typename T, typename R, typename Op>
 void BinaryRun(const T* a, int64_t step_a, const T* b, int64_t step_b, R* out, int64_t n,
                const Op& op) {

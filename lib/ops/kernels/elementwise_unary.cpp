@@ -1,4 +1,4 @@
-// The loops below are worth vectorising in full (see vector_math.h).
+// The loops below need full vectorization (see vector_math.h).
 #pragma GCC optimize("O3", "no-trapping-math")
 
 #include "lib/ops/kernels/elementwise_unary.h"
@@ -134,7 +134,7 @@ Status FloatKernel(OpContext& context) {
   return MapFloats(context, Op{});
 }
 
-// ---- functions that exist for integers too
+// ---- functions that are also defined for integers
 
 struct Abs {
   template <typename T>
@@ -164,7 +164,7 @@ struct Sign {
     return static_cast<T>((x > T{0}) - (x < T{0}));
   }
 };
-// A comparison with NaN is false, so that NaN passes through Relu as it does elsewhere.
+// A comparison with NaN is false, so that Relu returns NaN, as other operators do.
 struct Relu {
   template <typename T>
   T operator()(T x) const {

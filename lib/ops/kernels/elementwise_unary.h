@@ -1,5 +1,5 @@
 #pragma once
-// The loop behind every operator that maps each element on its own.
+// The loop of operators that map each element independently.
 
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/types.h"

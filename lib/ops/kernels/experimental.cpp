@@ -1,5 +1,5 @@
-// Experimental operators of the first operator sets that converters of that time wrote and that the
-// specification has dropped since: Affine, Crop, ImageScaler, ParametricSoftplus, Scale,
+// Experimental operators of the first operator sets that converters of that time wrote and that
+// later specifications have dropped: Affine, Crop, ImageScaler, ParametricSoftplus, Scale,
 // ScaledTanh.
 
 #include <algorithm>
@@ -65,8 +65,8 @@ Status ImageScaler(OpContext& context) {
   return OkStatus();
 }
 
-// Borders (left, top, right, bottom) off images [N, C, H, W], or a part of size `scale` from there
-// on.
+// Crops borders (left, top, right, bottom) of images [N, C, H, W], or takes a part of size `scale`
+// from (left, top).
 Status Crop(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor& x = *context.input(0);

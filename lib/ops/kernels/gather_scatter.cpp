@@ -26,7 +26,7 @@ Result<std::vector<int64_t>> NormalIndices(const OpContext& context, size_t inpu
   return indices;
 }
 
-// Whole slices of bytes are moved, whatever the type.
+// Slices are moved as bytes, for any type.
 Status RequireWholeBytes(const Tensor& x) {
   return BitWidth(x.dtype()) >= 8 ? OkStatus() : UnsupportedType(x.dtype());
 }
@@ -48,7 +48,8 @@ Status Gather(OpContext& context) {
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, x.dtype(), shape));
   if (y->size() == 0) return OkStatus();
   const int64_t bytes = ByteSize(x.dtype(), inner), count = static_cast<int64_t>(indices.size());
-  const std::byte* from = x.bytes().data();  // rows of a table in a file are not copied first
+  // a table in a mapped file is read row by row, without a copy
+  const std::byte* from = x.bytes().data();
   auto* to = static_cast<std::byte*>(y->mutable_raw());
   ParallelFor(outer * count, RowGrain(inner), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -58,9 +59,9 @@ Status Gather(OpContext& context) {
   return OkStatus();
 }
 
-// ---- GatherElements, ScatterElements: indices have x's rank and name a place along one axis
+// ---- GatherElements, ScatterElements: indices have x's rank and give positions along one axis
 
-// Indices whose shape fits into x's on all axes but `axis`.
+// Checks that the shape of the indices fits into x's shape on all axes but `axis`.
 Result<std::vector<int64_t>> ElementIndices(const OpContext& context, int64_t axis) {
   const Tensor& x = *context.input(0);
   const Shape& shape = context.input(1)->shape();
@@ -104,7 +105,7 @@ Status GatherElements(OpContext& context) {
   });
 }
 
-// ---- what Scatter* does where an update lands
+// ---- reductions of Scatter*
 
 enum class Combine { kReplace, kAdd, kMul, kMin, kMax };
 
@@ -171,7 +172,7 @@ Status ScatterElements(OpContext& context) {
 // ---- GatherND, ScatterND: the last axis of indices holds index tuples
 
 struct Tuples {
-  std::vector<int64_t> starts;  // element of x where the slice of each tuple begins
+  std::vector<int64_t> starts;  // first element of x in the slice of each tuple
   int64_t slice;                // elements of a slice
   Shape outer, inner;           // axes of the tuples | axes of a slice
 };
@@ -283,7 +284,7 @@ Status Compress(OpContext& context) {
   return OkStatus();
 }
 
-// ---- ReverseSequence: the first sequence_lens[b] time steps of every batch entry, backwards
+// ---- ReverseSequence: reverses the first sequence_lens[b] time steps of every batch entry
 
 Status ReverseSequence(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
@@ -317,7 +318,7 @@ Status ReverseSequence(OpContext& context) {
   return OkStatus();
 }
 
-// ---- OneHot: indices out of range give a row without a hot element
+// ---- OneHot: an index out of range gives a row that is all off
 
 Status OneHot(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));

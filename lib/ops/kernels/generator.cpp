@@ -1,5 +1,5 @@
-// Operators that make tensors out of attributes, shapes or bounds: Constant, ConstantOfShape,
-// Range, EyeLike, the window functions. Trilu keeps part of its input.
+// Operators that create tensors from attributes, shapes or bounds: Constant, ConstantOfShape,
+// Range, EyeLike, the window functions. Also Trilu, which keeps part of its input.
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // GroupQueryAttention of com.microsoft: fewer heads of keys and values than of queries, a cache of
-// fixed size, rotary embedding inside, and per sample lengths.
+// fixed size, optional rotary embedding, and lengths per sample.
 
 #include <algorithm>
 #include <limits>
@@ -33,7 +33,7 @@ enum Input {
 struct Spec {
   int64_t heads = 0, kv_heads = 0, length = 0, batch = 0;
   Heads q, k, v;
-  std::vector<int64_t> total, past;  // keys of each sample, and how many of them are old
+  std::vector<int64_t> total, past;  // keys of each sample, and how many of them are from the past
   int64_t capacity = 0;              // rows of the present caches
 };
 
@@ -51,7 +51,7 @@ Status CheckSupported(const OpContext& context) {
   return OkStatus();
 }
 
-// Queries, keys and values that lie side by side in one tensor.
+// Splits queries, keys and values that are packed in one tensor.
 Status SplitPacked(const Tensor& x, Spec* spec) {
   const int64_t all = spec->heads + 2 * spec->kv_heads;
   ASSIGN_OR_RETURN(Heads whole, ViewHeads(x, all, "packed query"));
@@ -90,7 +90,7 @@ Status ReadHeads(const OpContext& context, Spec* spec) {
   return ModelError(StrCat("keys of length ", spec->k.length, " for ", spec->length, " queries"));
 }
 
-// A prompt starts at position 0; else the new rows are the last of each sample.
+// A prompt starts at position 0; otherwise the new rows are the last ones of each sample.
 Status ReadLengths(const OpContext& context, Spec* spec) {
   ASSIGN_OR_RETURN(spec->total, IntegerInput(context, kLengths));
   ASSIGN_OR_RETURN(const int64_t longest, IntegerScalar(context, kTotal));
@@ -164,7 +164,7 @@ Status Rotate(const OpContext& context, Spec* spec, Tensor* q, Tensor* k) {
 
 // ---- caches
 
-// [batch, kv heads, capacity, width]: the past with the new rows behind each sample's old ones.
+// [batch, kv heads, capacity, width]: the past, with the new rows appended to those of each sample.
 Result<Heads> UpdateCache(OpContext& context, const Spec& spec, size_t input, size_t output,
                           const Heads& fresh, Tensor* store) {
   const Tensor* past = context.input(input);
@@ -260,7 +260,7 @@ Status GroupQueryAttention(OpContext& context) {
   RETURN_IF_ERROR(PrepareOutput(context, false, &call));
   RETURN_IF_ERROR(KeepScores(context, &call));
   Attend(call);
-  // The runtime writes 0 for keys out of sight.
+  // ONNX Runtime writes 0 for masked keys.
   if (call.scores && call.stage == AttentionCall::kMasked)
     std::replace(call.scores, call.scores + call.q.batch * spec.heads * spec.length * call.k.length,
                  -std::numeric_limits<float>::infinity(), 0.0f);

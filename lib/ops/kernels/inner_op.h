@@ -1,6 +1,6 @@
 #pragma once
-// One plain kernel of the default domain run inside another: fused operators and those in other
-// layouts are compositions of what exists.
+// Runs a plain kernel of the default domain inside another: fused operators and operators in other
+// layouts are compositions of existing kernels.
 
 #include <vector>
 
@@ -10,11 +10,11 @@
 namespace roundel::engine {
 
 // The outputs of `type` (newest version of the operator set) with the attributes of `attributes`.
-// Undefined inputs are left out.
+// Undefined inputs are absent.
 Result<std::vector<Tensor>> RunInner(const char* type, const std::vector<Tensor>& inputs,
                                      const graph::Node& attributes = {}, size_t outputs = 1);
 
-// The same for an operator of one output.
+// The same for an operator with one output.
 Result<Tensor> RunInnerOp(const char* type, const std::vector<Tensor>& inputs,
                           const graph::Node& attributes = {});
 
@@ -22,10 +22,10 @@ Result<Tensor> RunInnerOp(const char* type, const std::vector<Tensor>& inputs,
 Result<Tensor> ToChannelsFirst(const Tensor& x);
 Result<Tensor> ToChannelsLast(const Tensor& x);
 
-// Input `i` as a value, undefined where it is left out.
+// Input `i`, undefined if it is absent.
 Tensor InputOrNone(const OpContext& context, size_t i);
 
-// A node that holds nothing but these attributes.
+// A node that has only these attributes.
 graph::Node WithAttributes(std::vector<std::pair<const char*, graph::Attribute::Value>> attributes);
 
 }  // namespace roundel::engine

@@ -53,7 +53,7 @@ Status ConvInteger(OpContext& context) {
   return OkStatus();
 }
 
-// y of x [N, C, ...] (input 0 or that one in another layout).
+// y of x [N, C, ...] (input 0, or input 0 converted from another layout).
 Result<Tensor> ConvolveCodes(const OpContext& context, const Tensor& codes) {
   const Tensor& weights = *context.input(3);
   ASSIGN_OR_RETURN(const Convolution conv,

@@ -1,5 +1,5 @@
-// Products of 8-bit codes that leave the integers: MatMulIntegerToFloat, DynamicQuantizeMatMul,
-// QGemm and DynamicQuantizeLSTM of com.microsoft.
+// Products of 8-bit codes with float or requantized results: MatMulIntegerToFloat,
+// DynamicQuantizeMatMul, QGemm and DynamicQuantizeLSTM of com.microsoft.
 
 #include "lib/ops/kernels/broadcast.h"
 #include "lib/ops/kernels/codes_math.h"
@@ -28,7 +28,7 @@ Status MatMulIntegerToFloat(OpContext& context) {
                        context.input(1)->dim(-1));
 }
 
-// An OpContext with other inputs than the node's.
+// An OpContext whose inputs are not those of the node.
 class ReplacedInputs : public OpContext {
  public:
   ReplacedInputs(OpContext& real, std::vector<Tensor> inputs)
@@ -107,9 +107,9 @@ Status QGemm(OpContext& context) {
   return OkStatus();
 }
 
-// ---- DynamicQuantizeLSTM: W [directions, inputs, 4 * hidden] and R in codes, given transposed
+// ---- DynamicQuantizeLSTM: W [directions, inputs, 4 * hidden] and R as codes, transposed
 
-// The codes without their zero points as LSTM takes weights, and their scales [directions, 4 *
+// The codes minus their zero points in LSTM's layout of weights, and their scales [directions, 4 *
 // hidden].
 Result<Tensor> LstmCodes(const OpContext& context, size_t weights, size_t scale,
                          std::vector<float>* scales) {

@@ -1,6 +1,6 @@
 #pragma once
 // The families of plain kernels. Each function returns the op table rows of one file; op_table.cpp
-// puts them together.
+// joins them.
 
 #include <vector>
 

@@ -107,7 +107,7 @@ Status Bitwise(OpContext& context) {
   });
 }
 
-// Shifting by the width or more leaves 0.
+// A shift by the width or more gives 0.
 Status BitShift(OpContext& context) {
   RETURN_IF_ERROR(CheckOperands(context));
   const std::string direction = context.node().String("direction", "");

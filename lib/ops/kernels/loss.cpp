@@ -1,4 +1,4 @@
-// NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss: they appear in exported training graphs.
+// NegativeLogLikelihoodLoss and SoftmaxCrossEntropyLoss, which occur in exported training graphs.
 
 #include <algorithm>
 #include <cmath>
@@ -10,8 +10,7 @@
 namespace roundel::engine {
 namespace {
 
-// Scores [N, C, d...] with labels [N, d...]: element (n, c, i) lies at (n * classes + c) * inner +
-// i.
+// Scores [N, C, d...] with labels [N, d...]: element (n, c, i) is at (n * classes + c) * inner + i.
 struct LossShape {
   int64_t batch, classes, inner;
   Shape labels;
@@ -33,7 +32,8 @@ Result<LossShape> ResolveLoss(const OpContext& context) {
   return shape;
 }
 
-// The weighted loss of every label, reduced as the node says. `log_probability` has scores' shape.
+// The weighted loss of every label, reduced by the attribute `reduction`. `log_probability` has the
+// shape of the scores.
 Status StoreLoss(OpContext& context, const LossShape& shape, const Tensor& log_probability) {
   const graph::Node& node = context.node();
   const std::string reduction = node.String("reduction", "mean");

@@ -37,7 +37,7 @@ Status MatMul(OpContext& context) {
   }
 }
 
-// float16 and bfloat16 go through float; float64 stays what it is.
+// float16 and bfloat16 are computed in float; float64 is computed in float64.
 Status MatMulAny(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   return context.input(0)->dtype() == DType::kDouble ? MatMul(context) : ViaFloat<&MatMul>(context);

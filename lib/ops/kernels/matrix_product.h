@@ -10,7 +10,7 @@
 
 namespace roundel::engine {
 
-// Element (i, j) lies at data[i * row + j * column].
+// Element (i, j) is data[i * row + j * column].
 template <typename T>
 struct Matrix {
   const T* data;
@@ -20,7 +20,7 @@ struct Matrix {
 template <typename T>
 using Sum = std::conditional_t<std::is_floating_point_v<T>, double, uint64_t>;
 
-// y [m, n] = alpha * a [m, k] * b [k, n], b and y row-major; alpha counts for floats only. Parallel
+// y [m, n] = alpha * a [m, k] * b [k, n], b and y row-major; alpha applies to floats only. Parallel
 // over rows.
 template <typename T>
 void Multiply(int64_t m, int64_t k, int64_t n, Matrix<T> a, const T* b, T* y, double alpha = 1.0) {
@@ -43,7 +43,7 @@ void Multiply(int64_t m, int64_t k, int64_t n, Matrix<T> a, const T* b, T* y, do
   });
 }
 
-// numpy.matmul: leading axes broadcast, vectors count as a row or column.
+// numpy.matmul: leading axes broadcast, a vector is a row (left) or a column (right).
 struct BatchedProduct {
   Shape shape;  // of the result
   int64_t m, k, n;

@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-// Inference keeps everything: y = x, and a mask of ones.
+// In inference y = x, and the mask is all ones.
 Status Dropout(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor& x = *context.input(0);
@@ -35,7 +35,7 @@ Status Dropout(OpContext& context) {
   });
 }
 
-// Determinant by Gaussian elimination with partial pivoting; `a` is destroyed.
+// Determinant by Gaussian elimination with partial pivoting; overwrites `a`.
 double Determinant(std::vector<double>& a, int64_t n) {
   double result = 1;
   for (int64_t k = 0; k < n; ++k) {
@@ -74,7 +74,7 @@ Status Det(OpContext& context) {
 
 // ---- Inverse, by Gauss-Jordan elimination with partial pivoting
 
-// False if `a` is singular. `a` is destroyed, `inverse` starts as the identity.
+// False if `a` is singular. Overwrites `a`. Requires: `inverse` is the identity.
 bool Invert(std::vector<double>& a, std::vector<double>& inverse, int64_t n) {
   for (int64_t k = 0; k < n; ++k) {
     int64_t pivot = k;

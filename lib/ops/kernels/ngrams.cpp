@@ -1,12 +1,12 @@
-// TfIdfVectorizer on integers: counts n-grams of token numbers. Its strings are not supported.
+// TfIdfVectorizer on integers: counts n-grams of token numbers. Strings are not supported.
 //
-// The pool is one list: all its 1-grams, then its 2-grams, and so on; ngram_counts says where each
-// length begins. N-gram i of the pool adds to y[ngram_indexes[i]]:
-//   TF     how often it occurs
-//   IDF    weights[i] if it occurs
-//   TFIDF  how often it occurs, times weights[i]
-// It occurs at every place, and once for every number of tokens up to max_skip_count left out
-// between neighbours (a single token has none, and counts once).
+// The pool is one list: all its 1-grams, then its 2-grams, and so on; ngram_counts gives the start
+// of each length. N-gram i of the pool adds to y[ngram_indexes[i]]:
+//    TF     the number of its occurrences
+//    IDF    weights[i] if it occurs
+//    TFIDF  the number of its occurrences times weights[i]
+// An n-gram can occur at every position, with 0 to max_skip_count tokens skipped between neighbors,
+// and each occurrence counts. A single token has no neighbors and counts once.
 
 #include <algorithm>
 #include <map>
@@ -19,11 +19,11 @@ namespace {
 
 struct Ngrams {
   int64_t shortest = 1, longest = 1, skips = 0;
-  std::map<std::vector<int64_t>, size_t> pool;  // tokens -> number in the pool
-  std::vector<int64_t> indexes;                 // of the result, for each of the pool
-  std::vector<float> weights;                   // for each of the pool
-  bool counts = true, weighs = false;           // what of an n-gram goes into the result
-  int64_t width = 0;                            // elements of a result's row
+  std::map<std::vector<int64_t>, size_t> pool;  // tokens -> index in the pool
+  std::vector<int64_t> indexes;                 // index in the result, for each entry of the pool
+  std::vector<float> weights;                   // for each entry of the pool
+  bool counts = true, weighs = false;  // whether the result depends on the count and on the weight
+  int64_t width = 0;                   // elements of a row of the result
 };
 
 Status ReadMode(const graph::Node& node, Ngrams* ngrams) {
@@ -35,7 +35,7 @@ Status ReadMode(const graph::Node& node, Ngrams* ngrams) {
   return OkStatus();
 }
 
-// Puts the n-grams of all lengths into the map; the number of those that there are.
+// Adds the n-grams of all lengths to the map; returns the number of n-grams.
 Result<size_t> ReadPool(const graph::Node& node, Ngrams* ngrams) {
   const std::vector<int64_t> tokens = node.Ints("pool_int64s");
   const std::vector<int64_t> starts = node.Ints("ngram_counts");
@@ -82,12 +82,12 @@ Result<Ngrams> ReadNgrams(const graph::Node& node) {
   return ngrams;
 }
 
-// How often each n-gram of the pool occurs in `row`.
+// The number of occurrences of each n-gram of the pool in `row`.
 std::vector<int64_t> Occurrences(const Ngrams& ngrams, const int64_t* row, int64_t length) {
   std::vector<int64_t> counts(ngrams.indexes.size(), 0);
   std::vector<int64_t> key;
   for (int64_t n = ngrams.shortest; n <= std::min(ngrams.longest, length); ++n) {
-    // The last step by which n tokens still fit into the row.
+    // The largest distance with which n tokens fit into the row.
     const int64_t widest = n == 1 ? 1 : (length - 1) / (n - 1);
     const int64_t steps = n == 1 ? 1 : std::min(ngrams.skips, widest - 1) + 1;
     for (int64_t step = 1; step <= steps; ++step)

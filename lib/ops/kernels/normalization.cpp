@@ -1,5 +1,5 @@
-// Batch, instance, group, layer and RMS normalisation; local response normalisation; mean variance
-// normalisation; LpNormalization.
+// Batch, instance, group, layer and RMS normalization; local response normalization; mean variance
+// normalization; LpNormalization.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -63,7 +63,7 @@ void BatchMoments(const Tensor& x, int64_t channels, std::vector<double>& mean,
   }
 }
 
-// Opset 14's running statistics: old * momentum + batch * (1 - momentum).
+// Running statistics (opset 14): old * momentum + batch * (1 - momentum).
 Status UpdateRunning(OpContext& context, size_t output, const Tensor& old,
                      const std::vector<double>& batch) {
   if (!context.wants(output)) return OkStatus();
@@ -81,7 +81,7 @@ Status BatchNormalization(OpContext& context) {
   RETURN_IF_ERROR(RequireRank(context, 0, 1));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 3, 4}));
   const Tensor& x = *context.input(0);
-  // Before opset 9 every element of a sample could have statistics of its own.
+  // Before opset 9, spatial = 0 gives every element of a sample its own statistics.
   const bool by_element = context.opset() < 9 && context.node().Int("spatial", 1) == 0;
   const Shape per_sample(x.shape().begin() + 1, x.shape().end());
   const int64_t channels = by_element     ? Product(x.shape(), 1, x.rank())
@@ -142,7 +142,7 @@ Status InstanceNormalization(OpContext& context) {
   return OkStatus();
 }
 
-// Opset 18: scale and bias per group; from opset 21 on per channel.
+// Opset 18: scale and bias per group; since opset 21 per channel.
 Status GroupNormalization(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
   RETURN_IF_ERROR(RequireRank(context, 0, 2));
@@ -161,7 +161,7 @@ Status GroupNormalization(OpContext& context) {
   const float* bias = context.input(2)->data<float>();
   float* to = y->mutable_data<float>();
   const double epsilon = context.node().Float("epsilon", 1e-5f);
-  const int64_t width = channels / groups;  // channels of a group
+  const int64_t width = channels / groups;  // channels per group
   ParallelFor(x.dim(0) * groups, RowGrain(width * plane), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const Moments m = MomentsOf(from + i * width * plane, width * plane);
@@ -177,9 +177,9 @@ Status GroupNormalization(OpContext& context) {
   return OkStatus();
 }
 
-// ---- LayerNormalization, RMSNormalization: over the axes from `axis` on
+// ---- LayerNormalization, RMSNormalization: over the axes from `axis` to the last
 
-// Broadcasts the optional scale or bias to the normalised axes; values of a [inner] vector.
+// Broadcasts the optional scale or bias to the normalized axes; the values of an [inner] vector.
 Result<std::vector<float>> InnerParameter(const OpContext& context, size_t i, const Shape& inner,
                                           float fallback) {
   const int64_t length = NumElements(inner);
@@ -198,7 +198,7 @@ Result<std::vector<float>> InnerParameter(const OpContext& context, size_t i, co
 
 struct LayerAxes {
   int64_t rows;
-  Shape inner, statistics;  // normalised axes; shape of the mean output
+  Shape inner, statistics;  // normalized axes; shape of the mean output
 };
 
 Result<LayerAxes> ResolveLayer(const OpContext& context) {
@@ -248,7 +248,7 @@ Status RmsNormalization(OpContext& context) {
   ASSIGN_OR_RETURN(const std::vector<float> scale, InnerParameter(context, 1, axes.inner, 1));
   const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, x.shape()));
-  float* inverses = nullptr;  // an output of SimplifiedLayerNormalization alone
+  float* inverses = nullptr;  // output of SimplifiedLayerNormalization only
   if (context.wants(1)) {
     ASSIGN_OR_RETURN(Tensor * out, NewOutput(context, 1, DType::kFloat, axes.statistics));
     inverses = out->mutable_data<float>();
@@ -379,12 +379,12 @@ std::vector<OpEntry> NormalizationRows() {
       {"GroupNormalization", "", 18, kLatest, &ViaFloat<&GroupNormalization>},
       {"InstanceNormalization", "", 1, kLatest, &ViaFloat<&InstanceNormalization>},
       {"LRN", "", 1, kLatest, &ViaFloat<&Lrn>},
-      // ONNX Runtime writes it into models of older operator sets too.
+      // ONNX Runtime also writes it into models of older operator sets.
       {"LayerNormalization", "", 1, kLatest, &ViaFloat<&LayerNormalization>},
       {"LpNormalization", "", 1, kLatest, &ViaFloat<&LpNormalization>},
       {"MeanVarianceNormalization", "", 9, kLatest, &ViaFloat<&MeanVarianceNormalization>},
       {"RMSNormalization", "", 23, kLatest, &ViaFloat<&RmsNormalization>},
-      // The name ONNX Runtime has for it, in the default domain.
+      // ONNX Runtime's name for it, in the default domain.
       {"SimplifiedLayerNormalization", "", 1, kLatest, &ViaFloat<&RmsNormalization>},
   };
 }

@@ -1,4 +1,4 @@
-// Pad: constant, reflect, edge and wrap, with negative pads cutting off.
+// Pad: constant, reflect, edge and wrap; negative pads crop.
 
 #include <algorithm>
 #include <numeric>
@@ -36,8 +36,8 @@ Result<std::vector<int64_t>> ReadPads(const OpContext& context, int64_t rank) {
 
 int64_t PositiveModulo(int64_t a, int64_t b) { return (a % b + b) % b; }
 
-// Where output position p (relative to the input's first element) of an axis of n elements reads
-// from; -1: the constant.
+// The input index that output position p (relative to the first input element) of an axis of n
+// elements reads; -1: the constant.
 int64_t SourceIndex(const std::string& mode, int64_t p, int64_t n) {
   if (p >= 0 && p < n) return p;
   if (mode == "edge") return std::clamp<int64_t>(p, 0, n - 1);
@@ -101,7 +101,7 @@ void CopyMapped(const Tensor& x, const AxisMaps& maps, T fill, Tensor* y) {
               });
 }
 
-// The constant: attribute `value` below opset 11, input 2 from then on; 0 by default.
+// The constant: attribute `value` below opset 11, input 2 since then; 0 by default.
 template <typename T>
 Result<T> FillValue(const OpContext& context) {
   if (context.opset() < 11) return ConvertTo<T>(context.node().Float("value", 0));

@@ -27,8 +27,8 @@ Shape OutputShape(const Tensor& x, const Window& window) {
   return shape;
 }
 
-// The taps of one output position that lie inside the input; memory is kept from one position to
-// the next, since it would otherwise cost more than the taps do.
+// Iterates over the taps of one output position that are inside the input. Its buffers are reused
+// for the next position, because allocating them would cost more than the taps.
 class TapWalker {
  public:
   explicit TapWalker(const Window& window)
@@ -68,7 +68,7 @@ class TapWalker {
   std::vector<int64_t> first_, at_;
 };
 
-// body(walker, plane, output position, flat output index) for every output element, planes in
+// Calls body(walker, plane, output position, flat output index) for every output element, planes in
 // parallel.
 template <typename F>
 void ForEachOutput(const Tensor& x, const Window& window, const F& body) {
@@ -117,7 +117,7 @@ Status MaxPoolTyped(OpContext& context) {
         walker.ForEachTap(out, [&](int64_t i) {
           if (best < 0 || data[i] > data[best]) best = i;
         });
-        // A window wholly inside the padding sees nothing.
+        // A window may be entirely in the padding.
         to[flat] = best >= 0 ? data[best] : std::numeric_limits<T>::lowest();
         if (places == nullptr) return;
         best = std::max<int64_t>(best, 0);
@@ -138,8 +138,8 @@ Status MaxPool(OpContext& context) {
 
 // ---- AveragePool, LpPool
 
-// Taps inside the input plus padding: the divisor with count_include_pad. (With ceil_mode a window
-// may reach beyond the padding; that part never counts.)
+// The number of taps inside the input plus padding: the divisor with count_include_pad. With
+// ceil_mode a window may extend beyond the padding; that part is not counted.
 int64_t TapsWithPadding(const Window& window, const std::vector<int64_t>& out) {
   int64_t count = 1;
   for (size_t i = 0; i < out.size(); ++i) {
@@ -199,9 +199,9 @@ Status LpPool(OpContext& context) {
   return OkStatus();
 }
 
-// ---- MaxUnpool: puts values back where MaxPool's indices say, zeros elsewhere
+// ---- MaxUnpool: writes values to the positions given by MaxPool's indices, zeros elsewhere
 
-// The shape that MaxPool's input had at least: (in - 1) * stride + kernel - pads.
+// The smallest shape that MaxPool's input can have had: (in - 1) * stride + kernel - pads.
 Result<Shape> UnpooledShape(const OpContext& context) {
   const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(const Shape spatial, SpatialShape(x));
@@ -239,7 +239,7 @@ Status MaxUnpool(OpContext& context) {
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, shape));
   float* to = y->mutable_data<float>();
   std::fill_n(to, y->size(), 0.0f);
-  // Indices count in the inferred shape, whatever shape was asked for.
+  // Indices refer to the inferred shape, even if another output shape is requested.
   const std::vector<int64_t> strides = Strides(shape);
   for (size_t k = 0; k < indices.size(); ++k) {
     int64_t flat = 0, rest = indices[k];

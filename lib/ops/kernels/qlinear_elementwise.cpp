@@ -1,4 +1,4 @@
-// Operators of com.microsoft that map codes to codes element by element: QLinearAdd, QLinearMul,
+// Operators of com.microsoft that map codes to codes element-wise: QLinearAdd, QLinearMul,
 // QLinearSigmoid, QLinearLeakyRelu, QLinearConcat, QLinearWhere.
 
 #include <array>
@@ -15,7 +15,7 @@
 namespace roundel::engine {
 namespace {
 
-// Code as a byte -> code as a byte.
+// Maps the byte of a code to the byte of a code.
 using Table = std::array<uint8_t, 256>;
 
 // codes[i] of `type` as a number.
@@ -111,9 +111,9 @@ Status CombineCodes(OpContext& context, BinaryCodeOp op) {
 Status QLinearAdd(OpContext& context) { return CombineCodes(context, BinaryCodeOp::kAdd); }
 Status QLinearMul(OpContext& context) { return CombineCodes(context, BinaryCodeOp::kMul); }
 
-// ---- operands that only change their grid
+// ---- operators that only change the grid of their operands
 
-// Codes of input `i` (scale and zero point behind it) on the grid of the result.
+// Codes of input `i` (its scale and zero point are the next two inputs) on the grid of the result.
 Result<Tensor> Regridded(const OpContext& context, size_t i, DType type, quant::QParams to) {
   if (!context.input(i) || !context.input(i + 1) || context.input(i)->dtype() != type)
     return ModelError(StrCat("input ", i, " or its scale is missing or no ", DTypeName(type)));
@@ -142,7 +142,8 @@ Status QLinearConcat(OpContext& context) {
   return OkStatus();
 }
 
-// Inputs: condition, x with scale and zero point, y likewise, scale and zero point of the result.
+// Inputs: condition; codes, scale and zero point of x; the same of y; scale and zero point of the
+// result.
 Status QLinearWhere(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   if (!context.input(7)) return ModelError("the result's scale is missing");

@@ -45,8 +45,8 @@ Tensor Quantized(const Tensor& values, quant::QParams params, DType type) {
   return codes;
 }
 
-// Mean of one window as the runtime has it: float sums, and the whole kernel as divisor if padding
-// counts, also where the window reaches beyond the padding.
+// Mean of one window as ONNX Runtime computes it: float sums; the divisor is the whole kernel if
+// padding counts, even if the window extends beyond the padding.
 float WindowMean(const Window& window, const std::vector<int64_t>& out, bool count_padding,
                  const float* plane) {
   float sum = 0;
@@ -103,7 +103,7 @@ Status QLinearAveragePool(OpContext& context) {
   if (channels_last) {
     ASSIGN_OR_RETURN(y, ToChannelsLast(y));
   }
-  // Here the zero point joins before the rounding, which decides ties.
+  // The zero point is added before rounding, which affects ties.
   const DType type = context.input(0)->dtype();
   const quant::Grid grid = GridOf(type);
   const CodeWriter writer{{1.0f}, type, 0, grid.qmin(), grid.qmax()};
@@ -127,7 +127,7 @@ Status QLinearReduceMean(OpContext& context) {
   return OkStatus();
 }
 
-// The sum in integers, then one multiplier = scale_x / (scale_y * pixels).
+// The sum is an integer; one multiplier = scale_x / (scale_y * pixels) follows.
 Status QLinearGlobalAveragePool(OpContext& context) {
   ASSIGN_OR_RETURN(const Ends ends, ReadEnds(context));
   RETURN_IF_ERROR(RequireRank(context, 0, 3));
@@ -160,7 +160,7 @@ Status QLinearGlobalAveragePool(OpContext& context) {
   return OkStatus();
 }
 
-// The attribute `opset` says which Softmax is meant: before 13 over all axes from `axis` on.
+// The attribute `opset` selects the version of Softmax: before 13, over all axes from `axis` on.
 Status QLinearSoftmax(OpContext& context) {
   ASSIGN_OR_RETURN(const Ends ends, ReadEnds(context));
   const Tensor& x = *context.input(0);

@@ -13,10 +13,10 @@
 namespace roundel::engine {
 namespace {
 
-// ---- which scale belongs to which element
+// ---- the scale of each element
 
-// x seen as [outer, dim, inner] around the axis. Scales: one | one per index of the axis | one per
-// block of `block` indices, separately for every outer and inner index.
+// x as [outer, dim, inner] around the axis. Scales: one | one per index of the axis | one per block
+// of `block` indices, for each outer and inner index.
 struct ScaleLayout {
   enum Kind { kTensor, kAxis, kBlock } kind = kTensor;
   int64_t outer = 1, dim = 1, inner = 1, block = 0, blocks = 0;
@@ -54,7 +54,7 @@ Result<ScaleLayout> ResolveLayout(const OpContext& context, const Tensor& x, con
   return layout;
 }
 
-// f(first element, past the last, index of their scale), in parallel over rows [outer, dim].
+// f(first element, end, index of their scale), in parallel over rows [outer, dim].
 template <typename F>
 void ForEachScale(const ScaleLayout& layout, const F& f) {
   const int64_t inner = layout.inner;
@@ -77,7 +77,7 @@ void ForEachScale(const ScaleLayout& layout, const F& f) {
 
 // ---- zero points
 
-// One zero point per scale, 0 if the input is absent. kModel if it does not match the scale.
+// One zero point per scale, 0 if the input is absent. kModel if its shape differs from the scale's.
 Result<std::vector<int32_t>> ZeroPoints(const OpContext& context, size_t i, const Tensor& scale) {
   const Tensor* tensor = context.input(i);
   std::vector<int32_t> points(static_cast<size_t>(scale.size()), 0);
@@ -85,7 +85,8 @@ Result<std::vector<int32_t>> ZeroPoints(const OpContext& context, size_t i, cons
   if (tensor->size() != scale.size())
     return ModelError(StrCat("zero point of shape ", ShapeString(tensor->shape()),
                              " does not match scale ", ShapeString(scale.shape())));
-  if (IsFloating(tensor->dtype())) return points;  // float8: a type, not a shift; must be 0
+  // for float8 the zero point gives only the type and must be 0
+  if (IsFloating(tensor->dtype())) return points;
   ASSIGN_OR_RETURN(const std::vector<int64_t> values, IntegerInput(context, i));
   for (size_t k = 0; k < values.size(); ++k) {
     if (values[k] != static_cast<int32_t>(values[k]))
@@ -123,7 +124,7 @@ Result<DType> CodeType(const OpContext& context) {
   return type;
 }
 
-// Codes below a byte come out unpacked.
+// Codes of less than a byte are returned unpacked.
 template <typename T>
 Tensor QuantizeTo(const Tensor& x, const ScaleLayout& layout, const float* scales,
                   const std::vector<int32_t>& points, DType type) {
@@ -184,7 +185,8 @@ Status QuantizeLinear(OpContext& context) {
   return OkStatus();
 }
 
-// ---- DequantizeLinear: (x - zero point) * scale, as quant::Dequantize, safe for 32-bit codes
+// ---- DequantizeLinear: (x - zero point) * scale, as quant::Dequantize, without overflow for
+// 32-bit codes
 
 template <typename T>
 Tensor DequantizeFrom(const Tensor& codes, const ScaleLayout& layout, const float* scales,
@@ -239,7 +241,7 @@ Status DequantizeLinear(OpContext& context) {
   return OkStatus();
 }
 
-// ---- DynamicQuantizeLinear: uint8 over the range of x, which is widened to hold 0
+// ---- DynamicQuantizeLinear: uint8 over the range of x, extended to contain 0
 
 Status DynamicQuantizeLinear(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));

@@ -1,9 +1,9 @@
 // RNN, GRU and LSTM: forward, reverse and bidirectional, with sequence lengths, initial states,
-// peepholes, clipping and any activations.
+// peepholes, clipping and any activation functions.
 //
 // Inputs X [T, N, I] (layout 1: [N, T, I]), W [D, G*H, I], R [D, G*H, H], B [D, 2*G*H],
-// sequence_lens [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D
-// directions, G gates. Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
+// sequence_lens [N], initial_h [D, N, H], then for LSTM initial_c [D, N, H] and P [D, 3*H]. D:
+// number of directions, G: number of gates. Outputs Y [T, D, N, H], Y_h [D, N, H], Y_c [D, N, H].
 
 #include "lib/ops/kernels/recurrent.h"
 
@@ -22,7 +22,7 @@
 namespace roundel::engine {
 namespace {
 
-// ---- what all three have in common
+// ---- common parts
 
 struct Recurrence {
   int64_t steps, batch, inputs, hidden, directions, gates;
@@ -31,10 +31,10 @@ struct Recurrence {
   Tensor x;                      // [T, N, I]
   std::vector<int64_t> lengths;  // per batch entry
   std::vector<Activation> activations;
-  size_t functions;  // activations per direction
-  // The first gates, whose recurrent products need nothing but the last state.
+  size_t functions;  // activation functions per direction
+  // The number of leading gates whose recurrent products need only the previous state.
   int64_t recurrent_gates;
-  const GateScales* scales = nullptr;  // weights are codes
+  const GateScales* scales = nullptr;  // set if weights are codes
 };
 
 // kModel unless the optional input has this shape.
@@ -128,7 +128,7 @@ std::vector<float> InitialState(const OpContext& context, const Recurrence& rec,
   return state;
 }
 
-// x, rounded to uint8 over its range, as codes without their zero point; their scale.
+// x, rounded to uint8 over its range, as codes minus their zero point; returns their scale.
 float RoundToCodes(const float* x, int64_t n, float* codes) {
   const quant::QParams grid = DynamicParams(x, n);
   for (int64_t i = 0; i < n; ++i)
@@ -136,7 +136,7 @@ float RoundToCodes(const float* x, int64_t n, float* codes) {
   return grid.scale;
 }
 
-// Sums of products of codes [samples, rows] as values.
+// Converts sums of products of codes [samples, rows] to values.
 void ScaleRows(float* sums, int64_t samples, int64_t rows, float x_scale, const float* scales) {
   for (int64_t s = 0; s < samples; ++s)
     for (int64_t i = 0; i < rows; ++i) sums[s * rows + i] *= x_scale * scales[i];
@@ -147,7 +147,7 @@ void MultiplyInput(const Recurrence& rec, int64_t d, const float* w, float* y) {
   const int64_t rows = rec.gates * rec.hidden, samples = rec.steps * rec.batch;
   const float* x = rec.x.data<float>();
   if (rec.scales == nullptr) return MultiplyTransposed(samples, rows, rec.inputs, x, w, y);
-  // Steps behind the longest sequence take no part in the range.
+  // Steps beyond the longest sequence do not affect the range.
   const int64_t steps = rec.batch == 0 ? 0 : *std::ranges::max_element(rec.lengths);
   std::vector<float> codes(static_cast<size_t>(samples * rec.inputs), 0.0f);
   const float scale = RoundToCodes(x, steps * rec.batch * rec.inputs, codes.data());
@@ -163,7 +163,7 @@ struct Direction {
   const float* recurrent;         // R: [G*H, H]
   std::vector<float> bias;        // Rb: [G*H], zeros without B
   std::vector<float> h, c;        // [N, H]
-  const Activation* f;            // this direction's activations
+  const Activation* f;            // activation functions of this direction
 };
 
 Direction PrepareDirection(const OpContext& context, const Recurrence& rec, int64_t d) {
@@ -193,7 +193,7 @@ void Clip(float clip, float* x, int64_t n) {
 }
 
 // One time step of one batch entry: `input` and `hidden_part` are its [G*H] rows of X W^T + Wb and
-// H R^T + Rb, the latter free to be written to; updates h (and c) in place.
+// H R^T + Rb; the latter may be overwritten. Updates h (and c) in place.
 using Cell = std::function<void(const Direction&, const float* input, float* hidden_part, float* h,
                                 float* c)>;
 
@@ -204,7 +204,7 @@ void MultiplyState(const Recurrence& rec, const Direction& dir, int64_t step, fl
     return DotRows(dir.recurrent, used, h, dir.h.data(), rec.batch, step % 2 == 1, y, rows);
   std::vector<float> state = dir.h;
   for (int64_t n = 0; n < rec.batch; ++n)
-    if (step > rec.lengths[n])  // the step before has ended its output, too: zeros
+    if (step > rec.lengths[n])  // the sequence ended before, and its output is zero
       std::fill_n(state.begin() + n * h, h, 0.0f);
   const float scale = RoundToCodes(state.data(), rec.batch * h, state.data());
   DotRows(dir.recurrent, used, h, state.data(), rec.batch, step % 2 == 1, y, rows);
@@ -226,7 +226,7 @@ void RunDirection(const Recurrence& rec, Direction& dir, const Cell& cell, const
       const int64_t length = rec.lengths[n];
       const int64_t t = dir.reverse && step < length ? length - 1 - step : step;
       float* y = out.y ? out.y + ((t * rec.directions + dir.index) * rec.batch + n) * h : nullptr;
-      if (step >= length) {  // padding: zeros, and the state stays what it was
+      if (step >= length) {  // padding: the output is zero, and the state does not change
         if (y) std::fill_n(y, h, 0.0f);
         continue;
       }
@@ -303,8 +303,8 @@ Status Rnn(OpContext& context) {
       });
 }
 
-// Gates z, r, h. The candidate's recurrent product uses r * h, or with linear_before_reset
-// r * (h R + Rb), which needs no second product.
+// Gates z, r, h. The candidate's recurrent product uses r * h, or with linear_before_reset r * (h R
+// + Rb), which needs no second product.
 Status Gru(OpContext& context) {
   ASSIGN_OR_RETURN(Recurrence rec, ResolveRecurrence(context, 3, {"Sigmoid", "Tanh"}));
   const bool linear_before_reset = context.node().Int("linear_before_reset", 0) != 0;

@@ -13,10 +13,10 @@ struct GateScales {
   std::vector<float> w, r;
 };
 
-// LSTM whose weights (inputs 1 and 2, as floats) are codes without their zero points. Each factor
-// of theirs is rounded to uint8 over its own range: all of X once per direction, the states of the
-// whole batch at every step. That is how ONNX Runtime does it with one thread; with several it cuts
-// the batch among them, and each has ranges of its own.
+// LSTM whose weights (inputs 1 and 2, as floats) are codes minus their zero points. The activations
+// that they multiply are rounded to uint8 over their range: X once per direction, the states of the
+// whole batch at every step. ONNX Runtime does this with one thread; with several threads it splits
+// the batch, and each part has its own range.
 Status LstmOfCodes(OpContext& context, const GateScales& scales);
 
 }  // namespace roundel::engine

@@ -48,8 +48,8 @@ void Softplus(float, float, float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] = std::log1p(std::exp(x[i]));
 }
 
-// alpha and beta where the node gives none, nullopt where the function has no such parameter (ONNX
-// RNN, "activation_alpha").
+// Default alpha and beta; nullopt if the function has no such parameter (ONNX RNN,
+// "activation_alpha").
 struct Row {
   const char* name;
   void (*function)(float, float, float*, int64_t);

@@ -11,7 +11,8 @@ namespace roundel::engine {
 
 class Activation {
  public:
-  // kModel if there is no function of that name. `alpha` and `beta` where it has such parameters.
+  // kModel if there is no function of that name. `alpha` and `beta` are used if the function has
+  // them.
   static Result<Activation> Make(const std::string& name, float alpha, float beta);
   // x[i] = f(x[i])
   void Apply(float* x, int64_t n) const { function_(alpha_, beta_, x, n); }
@@ -22,8 +23,8 @@ class Activation {
   float alpha_ = 0, beta_ = 0;
 };
 
-// The functions of each direction in turn: `defaults` where the node names none; activation_alpha
-// and activation_beta are consumed in order by the functions that have such a parameter.
+// The functions of each direction in turn: `defaults` if the node names none; activation_alpha and
+// activation_beta are consumed in order by the functions that have such a parameter.
 Result<std::vector<Activation>> ReadActivations(const graph::Node& node, int64_t directions,
                                                 const std::vector<std::string>& defaults);
 

@@ -1,4 +1,4 @@
-// ReduceSum and its relatives, ArgMax, ArgMin.
+// ReduceSum and the other reductions, ArgMax, ArgMin.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -39,7 +39,7 @@ A Magnitude(A a) {
   return a < A{0} ? WrappingMultiply(a, static_cast<A>(-1)) : a;
 }
 
-// Each reduction: start value, one step, and the end (n = elements reduced).
+// Each reduction: start value, one step, and the final value (n = number of elements).
 struct SumOp {
   template <typename T>
   static Total<T> Start() {
@@ -101,7 +101,8 @@ struct LogSumOp : SumOp {
     return ConvertTo<A>(std::log(static_cast<double>(total)));
   }
 };
-// NaN wins, as in numpy; nothing gives the lowest value of the type (opset 20).
+// NaN propagates, as in numpy; without elements the result is the lowest value of the type (opset
+// 20).
 struct MaxOp {
   template <typename T>
   static Total<T> Start() {
@@ -156,7 +157,7 @@ struct Reduction {
   }
 };
 
-// Axes became an input with opset 13 (ReduceSum) and 18 (all others).
+// Axes are an input since opset 13 (ReduceSum) and 18 (all others).
 Result<Reduction> ResolveReduction(const OpContext& context) {
   const graph::Node& node = context.node();
   const Tensor& x = *context.input(0);
@@ -174,7 +175,7 @@ Result<Reduction> ResolveReduction(const OpContext& context) {
   return reduction;
 }
 
-// x as [kept..., reduced...]: the same tensor where the reduced axes are the last ones already.
+// x as [kept..., reduced...]; the same tensor if the reduced axes are the last ones.
 Result<Tensor> ReducedAxesLast(const Tensor& x, const std::vector<bool>& reduced) {
   std::vector<int64_t> order(reduced.size());
   std::iota(order.begin(), order.end(), 0);
@@ -231,7 +232,7 @@ Status Reduce(OpContext& context) {
   });
 }
 
-// Opset 20: a boolean maximum is "any", a minimum "all".
+// Opset 20: the maximum of booleans is "any", the minimum "all".
 template <typename Op>
 Status ReduceOrdered(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
@@ -257,7 +258,7 @@ Status ReduceOrdered(OpContext& context) {
   return OkStatus();
 }
 
-// log(sum(exp(x))), shifted by the maximum so that nothing overflows.
+// log(sum(exp(x))), shifted by the maximum to avoid overflow.
 Status ReduceLogSumExp(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor& x = *context.input(0);

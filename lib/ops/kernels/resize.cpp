@@ -1,6 +1,6 @@
 // Resize and Upsample: nearest, linear and cubic interpolation, with antialiasing, in every
-// coordinate mode of opset 19. All modes are separable: each axis is resized on its own with a list
-// of weighted source positions per output position.
+// coordinate mode of opset 19. All modes are separable: each axis is resized separately, with a
+// list of weighted source positions per output position.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -27,7 +27,7 @@ struct AxisSpec {
   double roi_start = 0, roi_end = 1;
 };
 
-// One output position: sum of weights[k] * x[positions[k]]; outside: the extrapolation value.
+// One output position: sum of weights[k] * x[positions[k]]; if outside, the extrapolation value.
 struct Taps {
   std::vector<int64_t> positions;
   std::vector<float> weights;
@@ -36,7 +36,7 @@ struct Taps {
 
 // ---- coordinates
 
-// Where output position `o` lies in the input, in units of input elements.
+// The input coordinate of output position `o`, in units of input elements.
 double SourceCoordinate(const Settings& settings, const AxisSpec& axis, int64_t o) {
   const auto x = static_cast<double>(o);
   const auto from = static_cast<double>(axis.from), to = static_cast<double>(axis.to);
@@ -84,8 +84,8 @@ double CubicWeight(double d, double a) {
 }
 double LinearWeight(double d) { return std::max(0.0, 1 - std::fabs(d)); }
 
-// Weighted neighbours of coordinate `x`. Antialiasing stretches the kernel by 1 / scale when
-// shrinking.
+// Weighted neighbors of coordinate `x`. Antialiasing widens the kernel by 1 / scale for
+// downsampling.
 Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x) {
   const double stretch = settings.antialias ? std::min(axis.scale, 1.0) : 1.0;
   const double radius = (settings.mode == "cubic" ? 2 : 1) / stretch;
@@ -109,14 +109,14 @@ Taps InterpolationTaps(const Settings& settings, const AxisSpec& axis, double x)
   return taps;
 }
 
-// Before opset 11: the pixel below where the axis grows, the one above where it shrinks.
+// Before opset 11: the position below if the axis grows, the one above if it shrinks.
 std::string NearestMode(const Settings& settings, const AxisSpec& axis) {
   if (settings.nearest != "by_direction") return settings.nearest;
   return axis.scale < 1 ? "ceil" : "floor";
 }
 
 Taps TapsAt(const Settings& settings, const AxisSpec& axis, int64_t o) {
-  // Coordinates come from hostile scales too: keep them where int64 arithmetic is safe.
+  // Scales from the model may give huge coordinates: limits them to where int64 arithmetic is safe.
   const double limit = static_cast<double>(axis.from) * 4 + 4;
   double x = SourceCoordinate(settings, axis, o);
   x = x == x ? std::clamp(x, -limit, limit) : 0;
@@ -144,7 +144,7 @@ void ResizeRow(const float* from, const std::vector<Taps>& taps, float extrapola
   }
 }
 
-// Any other axis: a sum of whole lines of `inner` elements.
+// Any other axis: a sum of whole rows of `inner` elements.
 void ResizeLine(const float* plane, const Taps& tap, float extrapolation, int64_t inner,
                 float* line) {
   if (tap.outside) {
@@ -203,7 +203,7 @@ bool IsIdentity(const std::vector<Taps>& taps, int64_t from) {
 Result<Tensor> ResizeAll(const Tensor& x, const Settings& settings,
                          const std::vector<AxisSpec>& axes) {
   Tensor result = x;
-  // Extrapolated values stay what they are through the passes that follow: weights add up to 1.
+  // Extrapolated values are unchanged by the axes that follow, because weights add up to 1.
   for (size_t i = 0; i < axes.size(); ++i) {
     Shape shape = result.shape();
     shape[i] = axes[i].to;
@@ -219,11 +219,11 @@ Result<Tensor> ResizeAll(const Tensor& x, const Settings& settings,
 
 // ---- reading the node
 
-// Longer axes than any image has would cost absurd memory for their taps.
+// Axes longer than those of any image would need too much memory for their taps.
 constexpr int64_t kMaxAxis = int64_t{1} << 22;
 
-// Sizes from scales: floor(from * scale), the product in float32 as ONNX Runtime has it (10 * 0.7
-// is 7 there, 6 in double).
+// Sizes from scales: floor(from * scale). The product is in float32 as in ONNX Runtime (10 * 0.7 is
+// 7 there, but 6 in double).
 Result<int64_t> ScaledSize(int64_t from, float scale) {
   const float size = std::floor(static_cast<float>(from) * scale);
   if (!(scale > 0) || !(size <= static_cast<float>(kMaxAxis)))
@@ -320,7 +320,7 @@ Result<Settings> ReadSettings(const OpContext& context) {
   Settings s;
   s.mode = node.String("mode", "nearest");
   if (s.mode == "bilinear") s.mode = "linear";  // Upsample 1
-  // Before opset 11 coordinates were what is now called asymmetric.
+  // Before opset 11 the coordinate mode is the one now called asymmetric.
   const bool old = context.opset() < 11;
   s.coordinates = old ? "asymmetric" : node.String("coordinate_transformation_mode", "half_pixel");
   s.nearest = old ? "by_direction" : node.String("nearest_mode", "round_prefer_floor");

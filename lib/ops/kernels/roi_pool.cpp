@@ -1,5 +1,5 @@
-// MaxRoiPool: x [N, C, H, W], rois [R, 5] as batch index, x1, y1, x2, y2 -> [R, C, h, w], each
-// element the largest of its bin.
+// MaxRoiPool: x [N, C, H, W], rois [R, 5] as batch index, x1, y1, x2, y2 -> [R, C, h, w]. Each
+// element is the maximum of its bin.
 
 #include <algorithm>
 #include <cmath>
@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-// One axis of a box in whole elements, cut into bins that may overlap.
+// One axis of a box in whole elements, divided into bins that may overlap.
 struct Bins {
   int64_t start = 0;
   double size = 1;
@@ -27,7 +27,7 @@ struct Bins {
   }
 };
 
-// Coordinates from outside, far beyond any image, stay finite and small.
+// Limits coordinates from the data, which may be far outside the image.
 int64_t WholeCoordinate(float x, float scale) {
   const double at = std::round(static_cast<double>(x * scale));
   return at == at ? static_cast<int64_t>(std::clamp(at, -1e9, 1e9)) : 0;

@@ -1,5 +1,5 @@
-// RotaryEmbedding of the default domain (opset 23) and of com.microsoft, which order their inputs
-// differently.
+// RotaryEmbedding of the default domain (opset 23) and of com.microsoft, whose inputs have a
+// different order.
 
 #include "lib/ops/kernels/rotary.h"
 
@@ -73,7 +73,7 @@ Status RotaryEmbedding(OpContext& context) {
   Angles angles{context.input(1), context.input(2), {}};
   if (context.input(3)) {
     ASSIGN_OR_RETURN(angles.rows, Positions(context, 3, x));
-  } else {  // the tables come by token
+  } else {  // the tables have one row per token
     const int64_t tokens = x.batch * x.length;
     if (angles.cos->shape() != Shape{x.batch, x.length, rotation.width / 2})
       return ModelError(StrCat("table cos ", ShapeString(angles.cos->shape()), " for ", x.batch,
@@ -83,7 +83,7 @@ Status RotaryEmbedding(OpContext& context) {
   return Rotate(context, x, rotation, angles);
 }
 
-// 3-D inputs may leave out num_heads: the tables then span a whole head.
+// 3-D inputs may omit num_heads: the tables then span a whole head.
 Status ContribRotaryEmbedding(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 4));
   RETURN_IF_ERROR(RequireFloat(context, {0, 2, 3}));

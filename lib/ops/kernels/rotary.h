@@ -1,5 +1,5 @@
 #pragma once
-// Rotary position embedding: pairs of a row's elements turned by an angle that grows with the
+// Rotary position embedding: rotates pairs of elements of a row by an angle that grows with the
 // position.
 
 #include <cstdint>
@@ -7,11 +7,11 @@
 namespace roundel::engine {
 
 struct Rotation {
-  int64_t width = 0;         // elements of a row that turn (even); those behind are copied
-  bool interleaved = false;  // pairs are neighbours; else the halves belong together
+  int64_t width = 0;         // number of elements to rotate (even); those after them are copied
+  bool interleaved = false;  // pairs are neighbors; else element i pairs with i + width / 2
 };
 
-// to[0, row) = from[0, row) turned; cos and sin hold width / 2 values.
+// to[0, row) = from[0, row) rotated; cos and sin hold width / 2 values.
 inline void RotateRow(const Rotation& rotation, const float* cos, const float* sin, int64_t row,
                       const float* from, float* to) {
   const int64_t half = rotation.width / 2;

@@ -1,4 +1,4 @@
-// GridSample, AffineGrid and RoiAlign: reading images at places that data decides.
+// GridSample, AffineGrid and RoiAlign: sampling of images at positions that depend on data.
 
 #include <algorithm>
 #include <cmath>
@@ -26,7 +26,7 @@ double Denormalized(double x, int64_t length, bool align_corners) {
   return align_corners ? (x + 1) / 2 * (n - 1) : ((x + 1) * n - 1) / 2;
 }
 
-// Mirrors x at `low` and `high` until it lies between.
+// Reflects x at `low` and `high` until it is between them.
 double Reflected(double x, double low, double high) {
   const double range = high - low;
   if (range <= 0) return low;
@@ -35,7 +35,7 @@ double Reflected(double x, double low, double high) {
   return low + (distance > range ? 2 * range - distance : distance);
 }
 
-// Index of an integer position under the padding mode; -1: zero.
+// Index of an integer position by the padding mode; -1: zero.
 int64_t PaddedIndex(double position, int64_t length, const SampleSettings& settings) {
   const auto last = static_cast<double>(length - 1);
   if (position >= 0 && position <= last) return static_cast<int64_t>(position);
@@ -62,7 +62,7 @@ double Cubic(double d) {  // Keys' kernel with a = -0.75
 }
 
 Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings) {
-  // Far outside, and NaN, behave like just outside: keeps arithmetic finite.
+  // Positions far outside, and NaN, are treated like those just outside: arithmetic stays finite.
   const double far = 4.0 * static_cast<double>(length) + 16;
   if (settings.padding == "reflection" && std::isfinite(x)) {
     const double edge = settings.align_corners ? 0 : -0.5;
@@ -70,7 +70,7 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
   }
   x = x == x ? std::clamp(x, -far, far) : -far;
   const bool cubic = settings.mode == "cubic";
-  // Of a point outside, a cubic window still sees pixels inside (PyTorch, ONNX Runtime).
+  // For a point outside, a cubic window may still contain pixels (PyTorch, ONNX Runtime).
   if (settings.padding == "border" && !cubic)
     x = std::clamp(x, 0.0, static_cast<double>(length - 1));
   if (settings.mode == "nearest")
@@ -88,7 +88,7 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
 Result<SampleSettings> ReadSampleSettings(const graph::Node& node) {
   SampleSettings s{node.String("mode", "linear"), node.String("padding_mode", "zeros"),
                    node.Int("align_corners", 0) != 0};
-  if (s.mode == "bilinear") s.mode = "linear";  // names of opset 16
+  if (s.mode == "bilinear") s.mode = "linear";  // names in opset 16
   if (s.mode == "bicubic") s.mode = "cubic";
   if ((s.mode != "linear" && s.mode != "nearest" && s.mode != "cubic") ||
       (s.padding != "zeros" && s.padding != "border" && s.padding != "reflection"))
@@ -97,7 +97,7 @@ Result<SampleSettings> ReadSampleSettings(const graph::Node& node) {
   return s;
 }
 
-// Value of one plane at the point described per axis by `around`.
+// Value of one plane at the point that `around` describes per axis.
 float Interpolate(const float* plane, const Shape& dims, const std::vector<Neighbours>& around) {
   Shape counts;
   for (const Neighbours& n : around) counts.push_back(n.count);
@@ -170,7 +170,7 @@ Status AffineGrid(OpContext& context) {
   float* to = y->mutable_data<float>();
   for (Odometer at(places); !at.done(); at.Next()) {
     double base[4] = {0, 0, 0, 1};
-    for (int64_t k = 0; k < axes; ++k) {  // coordinate k runs along axis axes - 1 - k
+    for (int64_t k = 0; k < axes; ++k) {  // coordinate k belongs to axis axes - 1 - k
       const auto n = static_cast<double>(places[axes - k]), i = static_cast<double>(at[axes - k]);
       base[k] = align ? (n > 1 ? 2 * i / (n - 1) - 1 : 0) : (2 * i + 1) / n - 1;
     }
@@ -193,7 +193,7 @@ struct RoiSpec {
   bool average;
 };
 
-// Bilinear value at (y, x); 0 beyond one element outside.
+// Bilinear value at (y, x); 0 if more than one element outside.
 double Bilinear(const float* plane, int64_t height, int64_t width, double y, double x) {
   if (!(y >= -1 && y <= static_cast<double>(height)) ||
       !(x >= -1 && x <= static_cast<double>(width)))
@@ -207,7 +207,7 @@ double Bilinear(const float* plane, int64_t height, int64_t width, double y, dou
          dy * ((1 - dx) * plane[bottom * width + left] + dx * plane[bottom * width + right]);
 }
 
-// The largest of the four weighted corners: what mode "max" takes of each sample.
+// The maximum of the four weighted corners: the sample in mode "max".
 double LargestCorner(const float* plane, int64_t height, int64_t width, double y, double x) {
   if (!(y >= -1 && y <= static_cast<double>(height)) ||
       !(x >= -1 && x <= static_cast<double>(width)))
@@ -223,8 +223,8 @@ double LargestCorner(const float* plane, int64_t height, int64_t width, double y
                            dy * dx * plane[bottom * width + right]));
 }
 
-// Samples of one bin along one axis, those at `first` + k * `step` for k in [begin, end); the others of
-// all `count` lie outside of the image and are 0. However large a box is, few lie inside.
+// Samples of one bin along one axis: those at `first` + k * `step` for k in [begin, end). The other
+// ones of all `count` are outside the image and are 0. Few are inside even if the box is huge.
 struct BinSamples {
   double first = 0, step = 0, count = 0;
   int64_t begin = 0, end = 0;
@@ -255,7 +255,8 @@ void AlignOneRoi(const RoiSpec& spec, const float* plane, int64_t height, int64_
   const double x1 = roi[0] * spec.scale - spec.shift, y1 = roi[1] * spec.scale - spec.shift;
   double roi_width = roi[2] * spec.scale - spec.shift - x1;
   double roi_height = roi[3] * spec.scale - spec.shift - y1;
-  if (spec.shift == 0) {  // without half-pixel alignment malformed boxes are one element large
+  // without half-pixel alignment, malformed boxes have a size of one element
+  if (spec.shift == 0) {
     roi_width = std::max(roi_width, 1.0);
     roi_height = std::max(roi_height, 1.0);
   }
@@ -291,7 +292,7 @@ Status RoiAlign(OpContext& context) {
   const Tensor &x = *context.input(0), &rois = *context.input(1);
   ASSIGN_OR_RETURN(const std::vector<int64_t> batch, IntegerInput(context, 2));
   const graph::Node& node = context.node();
-  // Before opset 16 boxes were not moved by half a pixel.
+  // Before opset 16 boxes are not shifted by half a pixel.
   const bool half = context.opset() >= 16 &&
                     node.String("coordinate_transformation_mode", "half_pixel") == "half_pixel";
   const RoiSpec spec{node.Int("output_height", 1),

@@ -1,5 +1,5 @@
-// Scan: a body that carries states along one axis of its inputs. Its first inputs are states, the
-// last num_scan_inputs are scanned; its results are the final states, then what is collected.
+// Scan: a body that carries states along one axis of its inputs. Its first inputs are states; the
+// last num_scan_inputs are scanned. Its results are the final states, then the collected values.
 
 #include <algorithm>
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace roundel::engine {
 namespace {
 
-// Along which axis, and from which end, one value is read or collected.
+// The axis and the direction in which one value is read or collected.
 struct Track {
   int64_t axis = 0;
   bool reverse = false;
@@ -22,7 +22,7 @@ struct Track {
 struct ScanSpec {
   size_t states = 0;
   std::vector<Track> scanned, collected;
-  std::vector<graph::ValueInfo> declared;  // of the body's outputs
+  std::vector<graph::ValueInfo> declared;  // of the outputs of the body
 };
 
 struct ScanResult {
@@ -44,7 +44,7 @@ Result<std::vector<Track>> ReadTracks(const OpContext& context, size_t count,
   return tracks;
 }
 
-// `first`: how many inputs come before the states.
+// `first`: the number of inputs before the states.
 Result<ScanSpec> ReadSpec(const OpContext& context, size_t first, const std::string& directions) {
   ScanSpec spec;
   ASSIGN_OR_RETURN(spec.declared, SubgraphOutputs(context, "body"));
@@ -63,7 +63,7 @@ Result<ScanSpec> ReadSpec(const OpContext& context, size_t first, const std::str
   return spec;
 }
 
-// Normalises the axes and finds the length that all scanned inputs share.
+// Normalizes the axes; returns the length that all scanned inputs share.
 Result<int64_t> ScanLength(const std::vector<Tensor>& scanned, std::vector<Track>* tracks) {
   int64_t length = -1;
   for (size_t i = 0; i < scanned.size(); ++i) {
@@ -77,7 +77,7 @@ Result<int64_t> ScanLength(const std::vector<Tensor>& scanned, std::vector<Track
   return length;
 }
 
-// `limit`: how many of the slices count.
+// `limit`: the number of slices to use.
 Result<ScanResult> RunScan(OpContext& context, ScanSpec spec, std::vector<Datum> states,
                            const std::vector<Tensor>& scanned, int64_t limit) {
   ASSIGN_OR_RETURN(const int64_t whole, ScanLength(scanned, &spec.scanned));
@@ -128,9 +128,9 @@ Status Scan(OpContext& context) {
   return OkStatus();
 }
 
-// ---- Scan of opset 8: everything has a batch axis in front, each sample a length of its own
+// ---- Scan of opset 8: all values have a leading batch axis, and each sample has a length
 
-// [length, ...] -> [whole, ...], zeros behind.
+// [length, ...] -> [whole, ...], zero-padded.
 Result<Tensor> Padded(const Tensor& from, int64_t whole) {
   if (from.rank() == 0 || from.dim(0) == whole) return from;
   if (from.dtype() == DType::kString) return ModelError("strings cannot be padded");
@@ -142,7 +142,7 @@ Result<Tensor> Padded(const Tensor& from, int64_t whole) {
   return to;
 }
 
-// The lengths in input 0; none if it is left out: all of `whole`.
+// The lengths in input 0; all `whole` if it is absent.
 Result<std::vector<int64_t>> Lengths(const OpContext& context, int64_t batch, int64_t whole) {
   if (!context.input(0)) return std::vector<int64_t>();
   ASSIGN_OR_RETURN(const std::vector<int64_t> lengths, IntegerInput(context, 0));

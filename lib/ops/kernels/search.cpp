@@ -36,8 +36,8 @@ Result<TopKSpec> ResolveTopK(const OpContext& context) {
   return spec;
 }
 
-// Sorted always, which satisfies sorted = 0 too; equal values in index order, NaN before all
-// numbers when looking for the largest.
+// Always sorted, which is permitted with sorted = 0; equal values in index order; NaN before all
+// numbers if the largest are wanted.
 template <typename T>
 Status TopKTyped(OpContext& context, const TopKSpec& spec) {
   using W = Wide<T>;
@@ -92,7 +92,7 @@ Status NonZero(OpContext& context) {
     std::vector<int64_t> hits;
     for (int64_t i = 0; i < x.size(); ++i)
       if (static_cast<Wide<T>>(data[i]) != Wide<T>{0}) hits.push_back(i);
-    // A scalar counts as one element of rank 1 would, but has no axis to name.
+    // A scalar has one element but no axis: its result is [0, count].
     const auto count = static_cast<int64_t>(hits.size());
     ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kInt64, {x.rank(), count}));
     const std::vector<int64_t> strides = Strides(x.shape());
@@ -169,7 +169,7 @@ Status Unique(OpContext& context) {
   return VisitNumericOrBool(x.dtype(), [&](auto tag) -> Status {
     using T = typename decltype(tag)::Type;
     const T* data = x.data<T>();
-    // NaN sorts last and equals itself, so that the order is a total one.
+    // NaN sorts last and equals itself, so that the order is total.
     const auto less = [&](int64_t a, int64_t b) {
       for (int64_t i = 0; i < slices.length(); ++i) {
         const Wide<T> va = data[slices.At(a, i)], vb = data[slices.At(b, i)];
@@ -217,7 +217,8 @@ float Overlap(const Box& a, const Box& b) {  // intersection over union
   return shared / (a.area() + b.area() - shared);
 }
 
-// Boxes kept for one class: best scores first, none that overlaps a kept one too much.
+// Boxes kept for one class: in descending order of scores, without those that overlap a kept box
+// too much.
 std::vector<int64_t> KeepBoxes(const float* boxes, const float* scores, int64_t count, bool center,
                                int64_t limit, float iou_threshold, float score_threshold) {
   std::vector<int64_t> order, kept;

@@ -1,4 +1,4 @@
-// Sequences of tensors, and optionals. Items own their memory, so that a sequence may outlive the
+// Sequences of tensors, and optionals. Items own their memory, because a sequence may outlive the
 // step that made it.
 
 #include <algorithm>
@@ -12,10 +12,10 @@
 namespace roundel::engine {
 namespace {
 
-// What keeping any item costs at least.
+// The minimum memory of any item.
 constexpr int64_t kItemBytes = 128;
 
-// kModel if items of that size would be too much for one sequence.
+// kModel if items of that size exceed the limit of a sequence.
 Status CheckSequenceSize(int64_t items, int64_t bytes) {
   if (items <= kMaxTensorBytes / kItemBytes && bytes <= kMaxTensorBytes - items * kItemBytes)
     return OkStatus();
@@ -47,7 +47,8 @@ Result<SequencePtr> SequenceInput(const OpContext& context, size_t i) {
   return items;
 }
 
-// Optional input `i`: a position in [-count, limit), or `fallback`; as one counted from the front.
+// Optional input `i`: a position in [-count, limit), or `fallback`; returned as counted from the
+// front.
 Result<int64_t> Position(const OpContext& context, size_t i, int64_t count, int64_t limit,
                          int64_t fallback) {
   int64_t position = fallback;
@@ -107,9 +108,9 @@ Status SequenceLength(OpContext& context) {
   return OkStatus();
 }
 
-// ---- from and to one tensor
+// ---- conversion from and to one tensor
 
-// Sizes of the parts: a scalar is the size of all but the last one.
+// Sizes of the parts: a scalar is the size of all parts but the last.
 Result<std::vector<int64_t>> PartSizes(const OpContext& context, int64_t dim) {
   std::vector<int64_t> sizes;
   int64_t part = 1;
@@ -168,7 +169,7 @@ Status ConcatFromSequence(OpContext& context) {
   return PutConcat(context, parts, axis);
 }
 
-// ---- SequenceMap: the body runs on one item after another
+// ---- SequenceMap: runs the body on one item after another
 
 Status SequenceMap(OpContext& context) {
   ASSIGN_OR_RETURN(const std::vector<graph::ValueInfo> declared, SubgraphOutputs(context, "body"));
@@ -202,7 +203,7 @@ Status SequenceMap(OpContext& context) {
   return OkStatus();
 }
 
-// ---- optionals: the value itself, or nothing
+// ---- optionals: a value or nothing
 
 Status Optional(OpContext& context) {
   context.SetDatum(0, context.datum(0));

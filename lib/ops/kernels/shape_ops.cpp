@@ -1,4 +1,4 @@
-// Operators that look at shapes or give the same elements another shape; no element moves.
+// Operators that read shapes or change the shape of a value; no element is moved.
 
 #include <algorithm>
 
@@ -77,7 +77,7 @@ Status Flatten(OpContext& context) {
   return SetReshaped(context, {Product(shape, 0, axis), Product(shape, axis, rank)});
 }
 
-// ---- Squeeze, Unsqueeze: axes are an attribute below opset 13, an input from then on
+// ---- Squeeze, Unsqueeze: axes are an attribute below opset 13, an input since then
 
 Result<std::vector<int64_t>> AxesOf(const OpContext& context) {
   if (context.opset() < 13) return context.node().Ints("axes");

@@ -15,7 +15,7 @@ namespace {
 
 using Complex = std::complex<double>;
 
-// sum_n x[n] exp(-+ 2 pi i k n / length) for k < bins, in O(length * bins): the definition.
+// sum_n x[n] exp(-+ 2 pi i k n / length) for k < bins, by the definition in O(length * bins).
 std::vector<Complex> Transform(const std::vector<Complex>& x, int64_t bins, bool inverse) {
   const auto length = static_cast<int64_t>(x.size());
   const double unit = (inverse ? 2 : -2) * std::numbers::pi / static_cast<double>(length);
@@ -31,7 +31,7 @@ std::vector<Complex> Transform(const std::vector<Complex>& x, int64_t bins, bool
   return result;
 }
 
-// The definition is quadratic: longer transforms would look like a hang.
+// The definition has quadratic cost: longer transforms would take too long.
 constexpr int64_t kMaxLength = 1 << 16;
 
 struct DftSpec {
@@ -39,7 +39,7 @@ struct DftSpec {
   bool inverse, one_sided;
 };
 
-// The axis is an attribute at opset 17 (default 1), an input from opset 20 on (default -2).
+// The axis is an attribute at opset 17 (default 1), an input since opset 20 (default -2).
 Result<DftSpec> ResolveDft(const OpContext& context) {
   RETURN_IF_ERROR(RequireRank(context, 0, 2));
   RETURN_IF_ERROR(RequireFloat(context, {0}));
@@ -75,7 +75,8 @@ Status Dft(OpContext& context) {
   shape.back() = 2;
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, shape));
   const int64_t parts = x.dim(-1), dim = x.dim(spec.axis);
-  const int64_t step = Product(x.shape(), spec.axis + 1, x.rank() - 1);  // in complex numbers
+  // counted in complex numbers
+  const int64_t step = Product(x.shape(), spec.axis + 1, x.rank() - 1);
   const int64_t lines = Product(x.shape(), 0, spec.axis) * step;
   const float* from = x.data<float>();
   float* to = y->mutable_data<float>();
@@ -154,7 +155,7 @@ Status Stft(OpContext& context) {
   return OkStatus();
 }
 
-// ---- MelWeightMatrix [bins of the spectrum, mel bins]: triangles between neighbouring mel points
+// ---- MelWeightMatrix [bins of the spectrum, mel bins]: triangles between neighboring mel points
 
 double HertzToMel(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 double MelToHertz(double mel) { return 700 * (std::pow(10, mel / 2595) - 1); }

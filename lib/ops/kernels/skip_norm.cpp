@@ -1,4 +1,4 @@
-// Normalisations of com.microsoft with what comes before them: SkipLayerNormalization,
+// Normalizations of com.microsoft with preceding additions or lookups: SkipLayerNormalization,
 // SkipSimplifiedLayerNormalization, EmbedLayerNormalization, GroupNorm.
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-// input + skip (+ bias): skip and bias repeat over the leading axes.
+// input + skip (+ bias): skip and bias broadcast over the leading axes.
 Result<Tensor> SkipSum(const OpContext& context, size_t bias) {
   const Tensor &x = *context.input(0), &skip = *context.input(1);
   const auto repeats = [&x](const Tensor& part, int64_t least) {
@@ -63,7 +63,7 @@ Status SkipSimplifiedLayerNormalization(OpContext& context) {
       const std::vector<Tensor> results,
       RunInner("SimplifiedLayerNormalization", {sum, *context.input(2)}, attributes, 2));
   context.SetOutput(0, results[0]);
-  if (context.wants(1))  // what is taken off: nothing
+  if (context.wants(1))  // RMS normalization subtracts no mean
     context.SetOutput(1, Tensor::Zeros(DType::kFloat, results[1].shape()));
   if (context.wants(2)) context.SetOutput(2, results[1]);
   if (context.wants(3)) context.SetOutput(3, sum);
@@ -84,7 +84,7 @@ enum EmbedInput {
   kPlaces
 };
 
-// Rows of a table [rows, width] for every token of ids [batch, length], added to `sum`.
+// Adds the rows of a table [rows, width] for every token of ids [batch, length] to `sum`.
 Status AddRows(const OpContext& context, size_t table, const std::vector<int64_t>& ids,
                Tensor* sum) {
   const Tensor* rows = context.input(table);
@@ -132,7 +132,7 @@ Result<Tensor> EmbedSum(const OpContext& context) {
   return sum;
 }
 
-// Ones in each row of the mask; zeros without a mask.
+// The number of ones in each row of the mask; zeros without a mask.
 Result<Tensor> MaskIndex(const OpContext& context) {
   const int64_t batch = context.input(kWords)->dim(0), length = context.input(kWords)->dim(1);
   std::vector<int32_t> ends(static_cast<size_t>(batch), 0);
@@ -166,7 +166,7 @@ Status EmbedLayerNormalization(OpContext& context) {
   return OkStatus();
 }
 
-// ---- GroupNorm: x with its channels last by default, and an optional SiLU behind
+// ---- GroupNorm: channels last by default, with an optional SiLU
 
 Status GroupNorm(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));

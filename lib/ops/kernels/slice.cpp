@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// ---- Slice: attributes below opset 10, inputs from then on
+// ---- Slice: attributes below opset 10, inputs since then
 
 struct SliceSpec {
   std::vector<int64_t> starts, ends, axes, steps;
@@ -46,7 +46,7 @@ Result<SliceSpec> ReadSlice(const OpContext& context) {
   return spec;
 }
 
-// An index of python's slice notation, moved into [low, high].
+// An index of Python's slice notation, clamped to [low, high].
 int64_t ClampIndex(int64_t index, int64_t dim, int64_t low, int64_t high) {
   if (index < 0) index = index < -dim ? low : index + dim;
   return std::clamp(index, low, high);
@@ -68,7 +68,7 @@ Status Slice(OpContext& context) {
     const int64_t last = forward ? ClampIndex(spec.ends[k], dim, 0, dim)
                                  : ClampIndex(spec.ends[k], dim, -1, dim - 1);
     const int64_t distance = forward ? last - first : first - last;
-    // Beyond the dimension any step selects one element; the clamp keeps products in range.
+    // Any step beyond the dimension selects one element; the clamp avoids overflow of products.
     const int64_t stride = std::clamp(step, -(dim + 1), dim + 1);
     const int64_t size = forward ? stride : -stride;
     shape[axes[k]] = distance <= 0 ? 0 : (distance + size - 1) / size;
@@ -136,7 +136,7 @@ Result<std::vector<int64_t>> PartSizes(const OpContext& context, int64_t dim) {
                                " outputs does not add up to dimension ", dim));
     return sizes;
   }
-  // Opset 18 allows a shorter last part; before, the parts must be equal.
+  // Opset 18 permits a shorter last part; before, the parts must be equal.
   const int64_t wanted = context.node().Int("num_outputs", parts);
   if (wanted != parts || parts == 0 || (context.opset() < 18 && dim % parts != 0))
     return ModelError(StrCat("dimension ", dim, " does not split into ", wanted, " parts for ",
@@ -184,7 +184,7 @@ Status Tile(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor& x = *context.input(0);
   std::vector<int64_t> repeats;
-  if (context.opset() < 6) {  // one axis, tiled a number of times
+  if (context.opset() < 6) {  // repeats of one axis
     ASSIGN_OR_RETURN(const int64_t tiles, IntegerScalar(context, 1));
     ASSIGN_OR_RETURN(const int64_t raw_axis, IntegerScalar(context, 2));
     ASSIGN_OR_RETURN(const int64_t axis, NormalAxis(raw_axis, x.rank()));
@@ -196,7 +196,7 @@ Status Tile(OpContext& context) {
   if (repeats.size() != x.shape().size())
     return ModelError(
         StrCat("repeats [", Join(repeats), "] do not fit shape ", ShapeString(x.shape())));
-  // Index space [repeats_0, dim_0, repeats_1, dim_1, ...], the source standing still along repeats.
+  // Index space [repeats_0, dim_0, repeats_1, dim_1, ...]; the source has stride 0 along repeats.
   Shape shape, index_space;
   View source;
   const std::vector<int64_t> strides = Strides(x.shape());

@@ -17,7 +17,8 @@ int EncodePowerOfTwo(float value, const CastRules& rules) {
   if (std::isinf(value)) return rules.saturate ? kLast : kNan;
   if (value == 0) return rules.saturate ? 0 : kNan;
   int exponent = 0;
-  const float fraction = std::frexp(value, &exponent);  // value = fraction * 2^exponent, >= 0.5
+  // value = fraction * 2^exponent, fraction >= 0.5
+  const float fraction = std::frexp(value, &exponent);
   const bool up = rules.rounding == CastRules::kUp        ? fraction > 0.5f
                   : rules.rounding == CastRules::kNearest ? fraction >= 0.75f
                                                           : false;

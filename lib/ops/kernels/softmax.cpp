@@ -1,5 +1,5 @@
-// Softmax, LogSoftmax and Hardmax. From opset 13 on they work along one axis (default -1); before,
-// on the input flattened to a matrix at `axis` (default 1).
+// Softmax, LogSoftmax and Hardmax. Since opset 13 they work along one axis (default -1); before, on
+// the input flattened to a matrix at `axis` (default 1).
 #pragma GCC optimize("O3", "no-trapping-math")
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace roundel::engine {
 namespace {
 
-// Lines of `length` elements that lie `step` apart; line (o, i) starts at o * length * step + i.
+// Lines of `length` elements with distance `step`; line (o, i) starts at o * length * step + i.
 struct Lines {
   int64_t outer, length, step;
 };
@@ -32,8 +32,8 @@ Result<Lines> LinesOf(const OpContext& context) {
   return Lines{outer, x.dim(axis), Product(x.shape(), axis + 1, x.rank())};
 }
 
-// line(from, to, length) for every line, in parallel. Lines whose elements lie apart are copied
-// together and back.
+// line(from, to, length) for every line, in parallel. Lines with distant elements are copied to a
+// contiguous buffer and back.
 template <typename F>
 Status ForEachLine(OpContext& context, const F& line) {
   ASSIGN_OR_RETURN(const Lines lines, LinesOf(context));
@@ -85,7 +85,7 @@ Status LogSoftmax(OpContext& context) {
   });
 }
 
-// 1 at the first largest element.
+// 1 at the first maximum.
 Status Hardmax(OpContext& context) {
   return ForEachLine(context, [](const float* from, float* to, int64_t n) {
     int64_t best = 0;

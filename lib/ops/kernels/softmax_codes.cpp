@@ -31,7 +31,7 @@ void SoftmaxCodes::RunRow(const T* x, int64_t stride, T* y) const {
   for (int64_t i = 0; i < length_; ++i) sum += exponentials[x[i * stride]];
   for (int64_t i = 0; i < length_; ++i) {
     const float steps = exponentials[x[i * stride]] * levels_ / sum;
-    // Not a number, of 0 times the infinite levels of a tiny step, counts as 0.
+    // NaN, from 0 times the infinite levels of a tiny scale, counts as 0.
     const auto code =
         steps > 0 ? static_cast<int64_t>(std::nearbyint(std::min(steps, 65536.0f))) : 0;
     y[i * stride] = static_cast<T>(std::clamp<int64_t>(code + zero_point_, kLow, kHigh));

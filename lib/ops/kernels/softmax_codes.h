@@ -1,11 +1,12 @@
 #pragma once
-// Softmax of codes in the arithmetic of ONNX Runtime's QLinearSoftmax: with the largest code m of a
-// row,
+// Softmax of codes in the arithmetic of ONNX Runtime's QLinearSoftmax. With m the largest code of a
+// row:
 //
-//   e(d) = float32(exp((d + shift) * scale_x)) for d = x - m in [-255, 0], as large as float32
-//   allows y = saturate(round_half_even(e(x - m) * floor(1 / scale_y) / sum of e(x - m)) + zy)
+//    e(d) = float32(exp((d + shift) * scale_x)) for d = x - m in [-255, 0]
+//    y = saturate(round_half_even(e(x - m) * floor(1 / scale_y) / sum of e(x - m)) + zy)
 //
-// with the sum in float32, from the first value of the row to the last.
+// `shift` makes e nearly as large as float32 allows. The sum is in float32, from first to last
+// value.
 
 #include <array>
 #include <cstdint>
@@ -16,9 +17,9 @@ namespace roundel::engine {
 
 class SoftmaxCodes {
  public:
-  // Of rows of `length` codes.
+  // For rows of `length` codes.
   SoftmaxCodes(quant::QParams x, quant::QParams y, bool is_signed, int64_t length);
-  // One row; its codes lie `stride` bytes apart.
+  // One row; its codes are `stride` bytes apart.
   void Run(const void* x, int64_t stride, void* y) const;
 
  private:

@@ -7,7 +7,7 @@
 namespace roundel::engine {
 namespace {
 
-// Far beyond any real window, and small enough that no product below overflows.
+// Larger than any real window, and small enough that no product below overflows.
 constexpr int64_t kMaxExtent = int64_t{1} << 30;
 
 Result<std::vector<int64_t>> BoundedAttribute(const graph::Node& node, const std::string& name,
@@ -23,7 +23,7 @@ Result<std::vector<int64_t>> BoundedAttribute(const graph::Node& node, const std
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// auto_pad SAME_*: the output is ceil(input / stride), the padding whatever that takes.
+// auto_pad SAME_*: the output is ceil(input / stride), and the padding follows from that.
 void PadToSame(Window& window, size_t axis, bool upper) {
   const int64_t span = (window.kernel[axis] - 1) * window.dilations[axis] + 1;
   window.output[axis] = CeilDiv(window.input[axis], window.strides[axis]);
@@ -41,8 +41,8 @@ Status SetOutputSize(Window& window, size_t axis, bool ceil_mode) {
                              " along spatial axis ", axis, " of ", ShapeString(window.input)));
   const int64_t steps = padded - span, stride = window.strides[axis];
   window.output[axis] = (ceil_mode ? CeilDiv(steps, stride) : steps / stride) + 1;
-  // A window that would start in the end padding is dropped (opset 22 says so; runtimes always
-  // did).
+  // A window that would start in the end padding is dropped (specified since opset 22; runtimes
+  // have always done so).
   if (ceil_mode &&
       (window.output[axis] - 1) * stride >= window.input[axis] + window.pads_begin[axis])
     --window.output[axis];

@@ -1,6 +1,6 @@
 #pragma once
-// The geometry that convolutions and pools share: [N, C, spatial...] tensors, any number of spatial
-// axes, windows with strides, dilations and padding.
+// The geometry that convolutions and pooling share: [N, C, spatial...] tensors, any number of
+// spatial axes, windows with strides, dilations and padding.
 
 #include <cstdint>
 #include <vector>
@@ -16,8 +16,8 @@ struct Window {
   std::vector<int64_t> kernel, strides, dilations, pads_begin, pads_end;
 };
 
-// Window of a convolution or pool over `input`, from attributes strides, dilations, pads, auto_pad,
-// ceil_mode; `kernel` has been taken from the weights or kernel_shape. kModel if it does not fit.
+// Window of a convolution or pooling over `input`, from the attributes strides, dilations, pads,
+// auto_pad, ceil_mode; `kernel` comes from the weights or kernel_shape. kModel if it does not fit.
 Result<Window> ResolveWindow(const graph::Node& node, const Shape& input,
                              const std::vector<int64_t>& kernel, bool ceil_mode);
 
@@ -28,7 +28,7 @@ Result<Shape> SpatialShape(const Tensor& x);
 Result<std::vector<int64_t>> PositiveAttribute(const graph::Node& node, const std::string& name,
                                                size_t rank);
 
-// Walks all indices of a box in row-major order: for (Odometer i(dims); !i.done(); i.Next()).
+// Visits all indices of a box in row-major order: for (Odometer i(dims); !i.done(); i.Next()).
 class Odometer {
  public:
   explicit Odometer(const Shape& dims) : dims_(dims), index_(dims.size(), 0) {
@@ -51,7 +51,7 @@ class Odometer {
   bool done_ = false;
 };
 
-// Output positions o in [begin, end) whose input position o * stride + offset lies in [0, input).
+// Output positions o in [begin, end) whose input position o * stride + offset is in [0, input).
 struct Interval {
   int64_t begin, end;
 };

@@ -15,7 +15,8 @@ Result<Tensor> NewTensor(DType type, const Shape& shape) {
 }
 
 Result<Tensor> OwnCopy(const Tensor& tensor) {
-  if (tensor.dtype() == DType::kString) return tensor;  // never written in place, never borrowed
+  // strings are neither written in place nor borrowed
+  if (tensor.dtype() == DType::kString) return tensor;
   ASSIGN_OR_RETURN(Tensor copy, NewTensor(tensor.dtype(), tensor.shape()));
   std::memcpy(copy.mutable_raw(), tensor.raw(), static_cast<size_t>(tensor.byte_size()));
   return copy;
@@ -56,7 +57,7 @@ Status Stacker::Append(const Datum& slice) {
   const int64_t total = static_cast<int64_t>(bytes_.size()) + t.byte_size();
   if (total > kMaxTensorBytes)
     return ModelError(StrCat("what the iterations give exceeds ", HumanBytes(kMaxTensorBytes)));
-  // Growing doubles the string while the old one still exists.
+  // Growing needs twice the memory until the old buffer is freed.
   if (static_cast<size_t>(total) > bytes_.capacity()) RETURN_IF_ERROR(CheckMemory(2 * total));
   bytes_.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.byte_size()));
   return OkStatus();
@@ -64,7 +65,7 @@ Status Stacker::Append(const Datum& slice) {
 
 namespace {
 
-// What a loop gives that never ran.
+// The result of a loop without iterations.
 Result<Tensor> NoSlices(int64_t axis, const graph::ValueInfo& declared) {
   Shape shape;
   if (declared.shape)

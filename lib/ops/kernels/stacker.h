@@ -1,6 +1,5 @@
 #pragma once
-// Collects the tensors that the iterations of a loop give, one after another, into one with an axis
-// more.
+// Stacks the tensors of the iterations of a loop into one tensor with an additional axis.
 
 #include <string>
 #include <vector>
@@ -12,12 +11,12 @@ namespace roundel::engine {
 
 class Stacker {
  public:
-  // kModel if it has another type or shape than those before, or the whole becomes too large.
+  // kModel if type or shape differ from those before, or if the result becomes too large.
   Status Append(const Datum& slice);
   int64_t count() const { return count_; }
 
-  // The slices along a new `axis` of the result (negative: from its end), from the last to the
-  // first if `reverse`. Without any slice: as `declared` describes one, unknown dimensions zero.
+  // The slices along a new `axis` of the result (negative: from its end), in reverse order if
+  // `reverse`. Without slices: shape and type of a slice as in `declared`, unknown dimensions zero.
   // Ends the collection.
   Result<Tensor> Finish(int64_t axis, bool reverse, const graph::ValueInfo& declared);
 
@@ -32,9 +31,9 @@ class Stacker {
 // Slice `index` of `from` along `axis`, without that axis.
 Result<Tensor> TakeSlice(const Tensor& from, int64_t axis, int64_t index);
 
-// A tensor of its own memory; kModel if it would be too large.
+// A tensor with its own memory; kModel if it would be too large.
 Result<Tensor> NewTensor(DType type, const Shape& shape);
-// A copy that shares nothing with tensors that live during a call only.
+// A copy that shares no memory with tensors that are valid only during a call.
 Result<Tensor> OwnCopy(const Tensor& tensor);
 
 }  // namespace roundel::engine

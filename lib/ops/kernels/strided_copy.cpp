@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// A copy with axes merged where both sides run on without a gap.
+// A copy whose axes are merged where both sides are contiguous.
 struct Loops {
   Shape dims;
   std::vector<int64_t> from, to;  // strides
@@ -33,7 +33,7 @@ Loops MergeAxes(const Shape& shape, const View& from, const View& to) {
       loops.to.push_back(to.strides[i]);
     }
   }
-  // Two axes at least: a plane.
+  // At least two axes: a plane.
   while (loops.dims.size() < 2) {
     loops.dims.insert(loops.dims.begin(), 1);
     loops.from.insert(loops.from.begin(), 1);
@@ -44,12 +44,12 @@ Loops MergeAxes(const Shape& shape, const View& from, const View& to) {
 
 // ---- the innermost two axes, a plane
 
-// Elements between neighbours along the rows and columns of a plane.
+// Distance of neighbors along the rows and columns of a plane.
 struct Steps {
   int64_t row, column;
 };
 
-// Rows without gaps inside, of so many bytes: a fixed number of moves each.
+// Contiguous rows of a fixed number of bytes: a fixed number of moves each.
 template <size_t bytes, typename T>
 void CopyShortRows(const T* from, int64_t step_from, T* to, int64_t step_to, int64_t rows) {
   for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * step_to, from + i * step_from, bytes);
@@ -78,11 +78,11 @@ void CopyElements(const T* from, Steps at, T* to, Steps step, int64_t rows, int6
       to[i * step.row + k * step.column] = from[i * at.row + k * at.column];
 }
 
-// ---- a plane transposed: the source runs along its rows, the target along its columns
+// ---- transpose of a plane: the source is contiguous along rows, the target along columns
 
-constexpr int64_t kTile = 16;  // of both axes: what a tile reads and writes stays in the L1 cache
+constexpr int64_t kTile = 16;  // in both axes: the reads and writes of a tile stay in the L1 cache
 
-// 4 x 4 elements of four bytes: halves of rows are exchanged, then quarters.
+// 4 x 4 elements of four bytes: exchanges halves of rows, then quarters.
 void TransposeQuad(const uint32_t* from, int64_t step_from, uint32_t* to, int64_t step_to) {
   using Quad = uint32_t __attribute__((vector_size(16)));
   Quad x[4];
@@ -99,7 +99,7 @@ void TransposeQuad(const uint32_t* from, int64_t step_from, uint32_t* to, int64_
 }
 
 #if defined(__x86_64__)
-// 8 x 8 of them: pairs, then pairs of pairs, then halves of vectors change places.
+// 8 x 8 elements of four bytes: exchanges pairs, then pairs of pairs, then halves of vectors.
 __attribute__((target("avx2"))) void TransposeEight(const uint32_t* from, int64_t step_from,
                                                     uint32_t* to, int64_t step_to) {
   __m256 row[8], pair[8], four[8];
@@ -150,7 +150,7 @@ void TransposeTile(const T* from, int64_t step_from, T* to, int64_t step_to, int
   CopyElements(from, {1, step_from}, to, {step_to, 1}, rows, columns);
 }
 
-// As few planes as a picture has colours: to[k * planes + i] = from[i * step + k].
+// Few planes, such as the colors of an image: to[k * planes + i] = from[i * step + k].
 template <int planes, typename T>
 void Interleave(const T* from, int64_t step, T* to, int64_t count) {
   for (int64_t k = 0; k < count; ++k)
@@ -203,7 +203,7 @@ void RunLoops(const Loops& loops, const T* from, T* to) {
   });
 }
 
-// Loops over the target in its order.
+// Loops over the target in its own order.
 template <typename T>
 void RunTranspose(int64_t planes, int64_t rows, int64_t columns, const T* from, T* to) {
   if (planes == 0 || rows == 0 || columns == 0) return;

@@ -1,6 +1,6 @@
 #pragma once
-// Copying between differently strided views of the same index space: what Slice, Transpose, Pad,
-// Concat, Split, Expand and Tile are made of.
+// Copies between views with different strides of one index space: the core of Slice, Transpose,
+// Pad, Concat, Split, Expand and Tile.
 
 #include <cstdint>
 #include <vector>
@@ -9,18 +9,18 @@
 
 namespace roundel::engine {
 
-// One side of a copy: where index (0, ..., 0) lies and how far apart neighbours are, in elements.
-// Strides may be negative (reversed slices) or zero (repeated elements, source only).
+// One side of a copy: the position of index (0, ..., 0), and the distance of neighbors, in
+// elements. Strides may be negative (reversed slices) or zero (repeated elements, source only).
 struct View {
   int64_t offset = 0;
   std::vector<int64_t> strides;
 };
 
-// The whole of a row-major tensor.
+// A whole row-major tensor.
 inline View WholeView(const Shape& shape) { return {0, Strides(shape)}; }
 
-// to[view_to(i)] = from[view_from(i)] for every index i of `shape`. Types that are packed below a
-// byte or strings are kModel. The caller has checked that all indices lie inside.
+// to[view_to(i)] = from[view_from(i)] for every index i of `shape`. kModel for packed types and
+// strings. Requires: all positions are in range.
 Status CopyStrided(const Shape& shape, const Tensor& from, const View& view_from, Tensor* to,
                    const View& view_to);
 

@@ -8,8 +8,8 @@
 namespace roundel::engine {
 namespace {
 
-// Writes `x`, seen under `shape`, with axis i of the result being axis perm[i], as output 0 of
-// shape `result`.
+// Writes `x`, viewed with `shape`, as output 0 of shape `result`; axis i of the result is axis
+// perm[i].
 Status Permute(OpContext& context, const Shape& shape, const std::vector<int64_t>& perm,
                const Shape& result) {
   const Tensor& x = *context.input(0);
@@ -39,7 +39,7 @@ Status Transpose(OpContext& context) {
   return Permute(context, shape, perm, result);
 }
 
-// [N, C, H, W] with the block size, checked.
+// The block size of [N, C, H, W], checked.
 Result<int64_t> BlockSize(const OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const int64_t block = context.node().Int("blocksize", 0);

@@ -1,5 +1,5 @@
 #pragma once
-// Element types as C++ types, and the switch from a runtime DType to a template instance.
+// Element types as C++ types, and the dispatch from a runtime DType to a template instance.
 
 #include <concepts>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace roundel::engine {
 
-// Storage of 16-bit floats; arithmetic happens in float, results are rounded to nearest even.
+// Storage of 16-bit floats; arithmetic is in float, and results are rounded half to even.
 struct Half {
   uint16_t bits;
   Half() = default;
@@ -31,18 +31,19 @@ inline constexpr bool kIsSmallFloat = std::is_same_v<T, Half> || std::is_same_v<
 template <typename T>
 inline constexpr bool kIsFloat = std::is_floating_point_v<T> || kIsSmallFloat<T>;
 
-// The type that values of T are computed in.
+// The type in which kernels compute with values of T.
 template <typename T>
 using Wide = std::conditional_t<kIsSmallFloat<T>, float, T>;
 
-// Conversion to an integer as ONNX Cast leaves undefined out of range: saturates, NaN becomes 0.
+// Conversion to an integer. ONNX Cast leaves values out of range undefined; here they saturate, and
+// NaN becomes 0.
 template <typename To, typename From>
 To ConvertTo(From value) {
   if constexpr (std::is_same_v<To, bool>) {
     return static_cast<Wide<From>>(value) != Wide<From>{0};
   } else if constexpr (std::is_integral_v<To> && kIsFloat<From>) {
     const auto v = static_cast<double>(static_cast<Wide<From>>(value));
-    // The limits as powers of two are exact in double; max() + 1 is.
+    // The limits are powers of two, exact in double; max() + 1 is.
     constexpr double kLow = static_cast<double>(std::numeric_limits<To>::min());
     constexpr double kPastHigh = 2.0 * static_cast<double>(std::numeric_limits<To>::max() / 2 + 1);
     if (v != v) return 0;
@@ -103,7 +104,7 @@ Status VisitNumericOrBool(DType type, const F& f) {
 }
 
 // For kernels that only move elements: calls f with an unsigned integer type of the element's
-// width. Requires a type that is neither packed below a byte nor a string.
+// width. Requires a type that is neither packed nor a string.
 template <typename F>
 Status VisitBytes(DType type, const F& f) {
   switch (BitWidth(type)) {

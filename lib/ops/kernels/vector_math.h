@@ -1,10 +1,10 @@
 #pragma once
-// exp, tanh, erf and the logistic function in plain float arithmetic without branches, so that
-// loops over them vectorise (the C library's are calls). Within 2e-7 of the true value relative to
-// it, erf within 4e-7; tests/lib/engine/kernels_vector_math_test.cpp holds them to that.
+// exp, tanh, erf and the logistic function in float arithmetic without branches, so that loops over
+// them vectorize (those of the C library are calls). The relative error is below 2e-7, that of erf
+// below 4e-7; tests/lib/engine/kernels_vector_math_test.cpp checks this.
 //
-// Files that loop over them start with `#pragma GCC optimize("O3", "no-trapping-math")`: otherwise
-// GCC keeps the selections below as branches, for the sake of floating point traps that nobody
+// Files with loops over them start with `#pragma GCC optimize("O3", "no-trapping-math")`: otherwise
+// GCC keeps the selections below as branches, to preserve floating-point traps, which nothing
 // enables.
 
 #include <bit>
@@ -18,7 +18,7 @@ inline float ExpFloat(float x) {
   constexpr float kLog2E = 1.44269504088896341f;
   // ln 2 in two parts: the first has few bits, so that n * kLn2High is exact.
   constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
-  // Beyond these the result is infinite or zero; NaN passes through both comparisons.
+  // Beyond these limits the result is infinite or zero; NaN passes both comparisons.
   const float raised = x < -104.0f ? -104.0f : x;
   const float c = raised > 89.0f ? 89.0f : raised;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
@@ -32,7 +32,7 @@ inline float ExpFloat(float x) {
   p = p * r + 0.5f;
   p = p * r + 1.0f;
   p = p * r + 1.0f;
-  // 2^n in two factors, since n reaches beyond the exponents of float on both sides.
+  // 2^n as two factors, because n exceeds the exponent range of float on both sides.
   const auto whole = static_cast<int32_t>(n == n ? n : 0.0f);
   const int32_t half = whole >> 1;
   const auto power = [](int32_t e) {
@@ -41,14 +41,14 @@ inline float ExpFloat(float x) {
   return p * power(half) * power(whole - half);
 }
 
-// 1 / (1 + exp(-x)), from the exponential of -|x| so that nothing overflows.
+// 1 / (1 + exp(-x)), from exp(-|x|), which does not overflow.
 inline float LogisticFloat(float x) {
   const float e = ExpFloat(-std::fabs(x));
   const float numerator = x >= 0.0f ? 1.0f : e;
   return numerator / (1.0f + e);
 }
 
-// Small |x|: the Taylor series; else 1 - 2 / (exp(2|x|) + 1) with x's sign.
+// Small |x|: the Taylor series; else 1 - 2 / (exp(2|x|) + 1) with the sign of x.
 inline float TanhFloat(float x) {
   const float a = std::fabs(x), s = x * x;
   float p = 21844.0f / 6081075;

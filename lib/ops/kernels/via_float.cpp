@@ -37,7 +37,7 @@ Result<Tensor*> FloatContext::Output(size_t i, DType type, const Shape& shape) {
   RETURN_IF_ERROR(CheckSize(type, shape));
   RETURN_IF_ERROR(CheckMemory(ByteSize(type, NumElements(shape))));
   outputs_.emplace_back(i, Tensor::Empty(type, shape));
-  return &outputs_.back().second;  // a deque keeps its elements where they are
+  return &outputs_.back().second;  // elements of a deque keep their addresses
 }
 
 void FloatContext::SetOutput(size_t i, Tensor value) {

@@ -1,6 +1,6 @@
 #pragma once
-// ViaFloat<Kernel>: runs a kernel that only knows float32 on float16, bfloat16 and float64 tensors,
-// by converting the inputs and rounding the results back.
+// ViaFloat<Kernel>: runs a float32-only kernel on float16, bfloat16 and float64 tensors, by
+// converting the inputs and rounding the results back.
 
 #include <deque>
 #include <memory>
@@ -14,7 +14,7 @@ namespace roundel::engine {
 class FloatContext : public OpContext {
  public:
   FloatContext(OpContext& real, DType type);
-  // Hands the outputs over to the real context in `type`.
+  // Passes the outputs to the wrapped context, in `type`.
   void Finish();
 
   const graph::Node& node() const override { return real_.node(); }
@@ -29,7 +29,7 @@ class FloatContext : public OpContext {
  private:
   OpContext& real_;
   DType type_;
-  std::vector<Tensor> inputs_;  // undefined where the real input is passed on
+  std::vector<Tensor> inputs_;  // undefined if the input is passed through unchanged
   std::deque<std::pair<size_t, Tensor>> outputs_;
 };
 
