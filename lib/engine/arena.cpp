@@ -12,20 +12,22 @@
 namespace roundel::engine {
 namespace {
 
-constexpr int64_t kAlignment = 64;  // a cache line, and what AVX-512 loads like best
-// Signatures whose layouts are kept: full batch, last batch, each with and without taps.
+constexpr int64_t kAlignment = 64;  // a cache line, and the best alignment for AVX-512
+// The number of signatures whose layouts are kept: full batch, last batch, each with and without
+// taps.
 constexpr size_t kMaxLayouts = 8;
-// Laying out takes time quadratic in the number of blocks: runs of more keep blocks of their own.
+// Layout takes quadratic time in the number of blocks: runs with more allocate each block
+// separately.
 constexpr size_t kMaxPlannedBlocks = 20000;
 
 int64_t Rounded(int64_t bytes) {
   return (std::max<int64_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
-// Large blocks are the system's: in malloc's heap, whatever small thing is allocated meanwhile and
-// stays keeps the memory of those that are gone.
+// Large blocks are allocated from the system. In malloc's heap, any small allocation that remains
+// after them would keep their memory.
 constexpr int64_t kSystemBytes = 1 << 20;
-// What malloc may keep of the small ones.
+// The maximum memory that malloc may keep of freed small blocks.
 constexpr size_t kMostFree = size_t{32} << 20;
 
 SystemBlock Take(int64_t bytes) {
@@ -77,7 +79,7 @@ void Arena::Begin(const std::string& signature, bool record) {
   DropBuffer();
   if (CheckMemory(plan_->bytes).ok()) buffer_ = Take(plan_->bytes);
   if (!buffer_.data) {
-    plan_ = nullptr;  // then block by block: a live set may fit where the sum does not
+    plan_ = nullptr;  // then block by block: the live set may fit where the sum does not
     return;
   }
   buffer_bytes_ = plan_->bytes;
@@ -89,7 +91,7 @@ bool Arena::FollowsPlan(Event event) {
   if (!plan_) return false;
   if (events_.size() <= plan_->events.size() && plan_->events[events_.size() - 1] == event)
     return true;
-  plan_ = nullptr;  // blocks handed out so far stay where they are: none of the rest will join them
+  plan_ = nullptr;  // blocks given out so far stay; the rest are allocated separately
   return false;
 }
 
@@ -133,8 +135,8 @@ int Arena::Find(const void* pointer) const {
   return -1;
 }
 
-// Greedy by size: large blocks first, each at the lowest offset where no block that is alive at the
-// same time is in the way (Pisarchyk and Lee, Efficient memory management for deep neural net
+// Greedy by size: large blocks first, each at the lowest offset without overlap with a block that
+// is alive at the same time (Pisarchyk and Lee, Efficient memory management for deep neural net
 // inference, 2020, section 5.2).
 Arena::Layout Arena::MakeLayout() const {
   Layout layout{.signature = signature_, .events = events_};
@@ -184,7 +186,7 @@ void Arena::End(bool complete) {
     std::erase_if(layouts_, [&](const Layout& l) { return l.signature == signature_; });
     layouts_.push_front(MakeLayout());
     if (layouts_.size() > kMaxLayouts) layouts_.pop_back();
-    // The small blocks of a recorded run go back to the system if they are many.
+    // Many small blocks of a recorded run are returned to the system.
     if (mallinfo2().fordblks > kMostFree) malloc_trim(0);
   }
   blocks_.clear();

@@ -16,7 +16,7 @@
 namespace roundel::engine {
 namespace {
 
-// What the weights of further executors, packed and unpacked, may take.
+// The limit for the weights of further executors, packed and unpacked.
 constexpr int64_t kSpareBytes = int64_t{400} << 20;
 
 constexpr int64_t kLeastParts = 4;
@@ -59,12 +59,12 @@ class SplitExecutor : public Executor {
         std::any_of(taps.begin(), taps.end(), [](const Tap& tap) { return !tap.any_order; });
     if (samples < 2 || ordered) return whole_->RunAny(inputs, taps);
     ASSIGN_OR_RETURN(int64_t part, PartOf(inputs, samples));
-    // Small samples, too, in some parts: threads that each run their own wait for nobody in between.
+    // Small samples are split too: separate threads need not wait for each other in between.
     while (taps.empty() && part > 1 && part * kLeastParts > samples) part /= 2;
     if (part >= samples) return whole_->RunAny(inputs, taps);
     auto outputs = RunParts(inputs, samples, part, taps);
-    // Shapes that only the whole batch fits, such as a Reshape over samples: those are taken at
-    // their word. What observers saw cannot be taken back.
+    // Some shapes fit only the whole batch, such as a Reshape over samples; then the whole batch is
+    // run. This is not possible after observers have seen values.
     const bool again =
         !outputs.ok() && outputs.status().kind() == ErrorKind::kModel && taps.empty();
     return again ? whole_->RunAny(inputs, taps) : std::move(outputs);
@@ -90,8 +90,8 @@ class SplitExecutor : public Executor {
     return part;
   }
 
-  // Samples a part: a power of two, from what the activations of one sample take, which a run of
-  // one sample tells, once for every shape.
+  // Samples per part: a power of two, from the size of the activations of one sample, which a run
+  // of one sample measures, once for every shape.
   Result<int64_t> PartOf(const std::vector<Datum>& inputs, int64_t samples) {
     std::string shapes;
     for (const Datum& input : inputs)
@@ -154,7 +154,7 @@ class SplitExecutor : public Executor {
     return Join(std::move(results));
   }
 
-  // Outputs one behind the other; the error of the first part that failed.
+  // The outputs, concatenated; the error of the first part that failed.
   static Result<std::vector<Datum>> Join(
       std::vector<std::optional<Result<std::vector<Datum>>>> parts) {
     for (const auto& part : parts)

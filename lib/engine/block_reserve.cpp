@@ -12,7 +12,7 @@ namespace roundel::engine {
 namespace {
 
 constexpr int64_t kLargePage = 2 << 20;
-// A kept block may be so many times as large as what is asked for: its further pages lie idle.
+// A kept block may be larger than the requested size by this factor: its remaining pages are idle.
 constexpr int64_t kMostSlack = 4;
 
 class Reserve {
@@ -27,7 +27,7 @@ class Reserve {
     return block;
   }
 
-  // False: there is no room.
+  // False if there is no room.
   bool Keep(const SystemBlock& block) {
     const std::scoped_lock lock(mutex_);
     const int64_t left = MemoryLimit() - MemoryInUse();
@@ -48,15 +48,15 @@ class Reserve {
   int64_t bytes_ = 0;
 };
 
-// Never destroyed: executors may outlive it otherwise.
+// Never destroyed, because executors may outlive it otherwise.
 Reserve& TheReserve() {
   static auto& reserve = *new Reserve;
   return reserve;
 }
 
-// Large pages spare most of the address translation where a buffer is swept through again and again.
-// They must begin at a multiple of their size, which the system does not promise: what lies around
-// the aligned part goes back.
+// Large pages avoid most of the address translation for buffers that are traversed repeatedly. They
+// must be aligned to their size, which the system does not guarantee: memory around the aligned
+// part is returned.
 SystemBlock Map(int64_t bytes) {
   const int64_t wide = bytes + kLargePage;
   void* mapped = mmap(nullptr, static_cast<size_t>(wide), PROT_READ | PROT_WRITE,
@@ -68,7 +68,8 @@ SystemBlock Map(int64_t bytes) {
   if (before > 0) munmap(begin, static_cast<size_t>(before));
   char* data = begin + before;
   munmap(data + bytes, static_cast<size_t>(kLargePage - before));
-  madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);  // advice: without it all works, slower
+  // a hint; without it everything works, but slower
+  madvise(data, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   return {data, bytes};
 }
 

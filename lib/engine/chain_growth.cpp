@@ -38,7 +38,7 @@ bool GrowScaledSums(Chaining& s, Chain* chain) {
                            ? FloatConstant(s.plan, *node, 1 - add.input)
                            : nullptr;
   if (!bias) return true;
-  // Along the channels: the last axis of a product, the axis before the spatial ones of a Conv.
+  // Per channel: the last axis of a product, the axis before the spatial ones of a Conv.
   const bool conv = s.plan.nodes[chain->nodes[0]].node.Is("ConvInteger");
   const int64_t trailing = conv ? weights->rank() - 2 : 0;
   const int64_t channels = weights->dim(conv ? 0 : -1), position = bias->rank() - 1 - trailing;
@@ -80,7 +80,8 @@ bool GrowElementOps(Chaining& s, Chain* chain) {
   return true;
 }
 
-// An Add of another value: once in a chain, and only after kernels that can start from it.
+// An Add of another value: at most once in a chain, and only after kernels that can initialize
+// their sums with it.
 bool GrowResidual(Chaining& s, Chain* chain) {
   const graph::Node& main = s.plan.nodes[chain->nodes[0]].node;
   if (!IsLinear(main) && !IsIntegerProduct(main)) return false;

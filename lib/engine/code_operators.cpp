@@ -1,10 +1,10 @@
-// Operators on 8-bit codes (QLinearConv and its like) read as what they stand for: the operator on
-// floats between quantizers,
+// Operators on 8-bit codes (QLinearConv and others) are rewritten as the operator on floats between
+// quantizers:
 //
-//   QLinearConv(x, w, b)   is   DequantizeLinear(x), (w), (b) -> Conv -> QuantizeLinear
+//    QLinearConv(x, w, b)   is   DequantizeLinear(x), (w), (b) -> Conv -> QuantizeLinear
 //
-// so that they run as the pairs of a QDQ model do: on codes, in the integer kernels, fused, in any
-// layout. Grids that are computed, and forms that a pair cannot say, stay as they are.
+// They then run as the pairs of a QDQ model do: on codes, in the integer kernels, fused, in any
+// layout. Operators with computed grids, or with forms that a pair cannot express, are not changed.
 
 #include "lib/engine/code_operators.h"
 
@@ -31,10 +31,10 @@ const std::unordered_map<std::string, std::string> kUnary = {
     {"QLinearLeakyRelu", "LeakyRelu"},
     {"QLinearSigmoid", "Sigmoid"},
     {"QLinearSoftmax", "Softmax"}};
-// With inputs a, b (scale and zero point behind each), scale and zero point of y.
+// With inputs a, b (each followed by its scale and zero point), scale and zero point of y.
 const std::unordered_map<std::string, std::string> kBinary = {
     {"QLinearAdd", "Add"}, {"QLinearMul", "Mul"}, {"QLinearMatMul", "MatMul"}};
-// Those that move the codes of their first input.
+// Operators that move the codes of their first input.
 constexpr const char* kMoving[] = {"Flatten", "MaxPool",   "Reshape",  "Slice",
                                    "Squeeze", "Transpose", "Unsqueeze"};
 
@@ -50,7 +50,7 @@ class CodeOperators {
       const bool computed = IsComputed(flat.node);
       if (!computed)
         for (const std::string& output : flat.node.outputs) folded_.insert(output);
-      // What is computed beforehand is computed in the operator's own arithmetic.
+      // Nodes with constant inputs are computed in the operator's own arithmetic.
       if (computed && Rewrite(flat.node)) continue;
       made_.resize(before);
       if (flat.node.Is("QuantizeLinear") && flat.node.inputs.size() > 2)
@@ -61,7 +61,7 @@ class CodeOperators {
   }
 
  private:
-  // False if all that the node reads is constant.
+  // False if all inputs of the node are constant.
   bool IsComputed(const Node& node) const {
     return node.inputs.empty() ||
            std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
@@ -82,7 +82,7 @@ class CodeOperators {
     return Move(node);
   }
 
-  // ---- what the parts become
+  // ---- the parts of the rewritten form
 
   const Tensor* Constant(const std::string& name) const {
     const auto it = constants_.find(name);
@@ -96,14 +96,15 @@ class CodeOperators {
     made_.push_back(std::move(flat));
   }
 
-  // Whether those constants are the grid of 8-bit codes, one for all.
+  // Whether these constants are a per-tensor grid of 8-bit codes.
   bool IsGrid(const GridNames& grid) const {
     const Tensor *scale = Constant(grid.scale), *zero = Constant(grid.zero_point);
     return scale && zero && scale->dtype() == DType::kFloat && scale->size() == 1 &&
            zero->size() == 1 && (zero->dtype() == DType::kUint8 || zero->dtype() == DType::kInt8);
   }
 
-  // The name of the floats behind the codes of inputs [i, i + 3); "" if their grid is none.
+  // The name of the floats that correspond to the codes of inputs [i, i + 3); "" if there is no
+  // such grid.
   std::string Floats(const Node& node, size_t i) {
     const GridNames grid{node.input(i + 1), node.input(i + 2)};
     if (node.input(i).empty() || !IsGrid(grid)) return "";
@@ -115,7 +116,7 @@ class CodeOperators {
     return floats;
   }
 
-  // The same of constant weights, whose grid may be one for each index of `axis`.
+  // The same for constant weights, whose grid may be per index of `axis`.
   std::string WeightFloats(const Node& node, size_t i, int64_t axis) {
     const Tensor *codes = Constant(node.input(i)), *scale = Constant(node.input(i + 1)),
                  *zero = Constant(node.input(i + 2));
@@ -150,7 +151,7 @@ class CodeOperators {
     return floats;
   }
 
-  // The operator itself, on floats, and the way back to codes on that grid.
+  // The operator itself, on floats, and the QuantizeLinear to that grid.
   bool Put(const Node& node, const std::string& op_type, std::vector<std::string> inputs,
            const GridNames& grid, int64_t opset) {
     if (!IsGrid(grid)) return false;
@@ -211,7 +212,7 @@ class CodeOperators {
     if (node.Int("channels_last", 0) != 0) return false;
     const std::string x = Floats(node, 0), op_type = kUnary.at(node.op_type);
     if (x.empty()) return false;
-    // Softmax says itself which version it means.
+    // The attribute of the Softmax gives its version.
     const int64_t opset = op_type == "Softmax" ? node.Int("opset", opset_) : opset_;
     return Put(node, op_type, {x}, {node.input(3), node.input(4)}, opset);
   }
@@ -250,8 +251,8 @@ class CodeOperators {
   const int64_t opset_;
   std::vector<FlatNode>& nodes_;
   std::vector<FlatNode> made_;
-  std::unordered_set<std::string> folded_;            // results of nodes that read constants alone
-  std::unordered_map<std::string, GridNames> grids_;  // of codes that nodes so far make
+  std::unordered_set<std::string> folded_;            // results of nodes with only constant inputs
+  std::unordered_map<std::string, GridNames> grids_;  // of the codes that the nodes so far compute
   const FlatNode* flat_ = nullptr;
   int names_ = 0;
 };
@@ -264,7 +265,7 @@ void UnfoldCodeOperators(const graph::Graph& graph, int64_t opset, std::vector<F
   });
   if (!any) return;
   const ConstantsByName constants = ConstantsOf(graph, *nodes);
-  // What the made nodes say needs the version in which grids lie along an axis.
+  // The new nodes need a version in which grids have an axis.
   CodeOperators(constants, std::max<int64_t>(13, opset), nodes).Run();
 }
 

@@ -15,7 +15,7 @@ using Rule = std::optional<Sizes> (*)(const Node&, const Inputs&);
 
 bool Given(const Inputs& inputs, size_t i) { return i < inputs.size() && inputs[i].has_value(); }
 
-// Axes or sizes: of an attribute, or the elements of an input.
+// Axes or sizes from an attribute or from the elements of an input.
 std::optional<Sizes> Numbers(const Node& node, const char* attribute, const Inputs& inputs,
                              size_t i) {
   if (Given(inputs, i)) return inputs[i]->numbers;
@@ -23,7 +23,7 @@ std::optional<Sizes> Numbers(const Node& node, const char* attribute, const Inpu
   return node.Ints(attribute);
 }
 
-// From the front, of a rank; false if one lies outside.
+// Converts axes to nonnegative ones of a rank; false if one is out of range.
 bool Settle(int64_t rank, Sizes* axes) {
   for (int64_t& axis : *axes) {
     if (axis < 0) axis += rank;
@@ -127,7 +127,7 @@ std::optional<Sizes> Gather(const Node& node, const Inputs& inputs) {
   return dims;
 }
 
-// Slice, Pad and Tile: the rank stays.
+// Slice, Pad and Tile keep the rank.
 std::optional<Sizes> Resized(const Node& node, const Inputs& inputs) {
   Sizes dims = inputs[0]->dims;
   auto axes = Numbers(node, "axes", inputs, 3);

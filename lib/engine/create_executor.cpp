@@ -1,4 +1,4 @@
-// Whether batches run as they are or in parts.
+// Decides whether batches run whole or in parts.
 
 #include <utility>
 

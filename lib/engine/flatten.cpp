@@ -89,7 +89,7 @@ Result<std::vector<FlatNode>> Flatten(const graph::Model& model) {
 }
 
 ConstantsByName ConstantsOf(const graph::Graph& graph, const std::vector<FlatNode>& nodes) {
-  // Not through the graph's index, which is built on demand: several threads may compile one model.
+  // Without the graph's index, which is built on demand: several threads may compile one model.
   std::unordered_set<std::string> inputs;
   for (const graph::ValueInfo& input : graph.inputs) inputs.insert(input.name);
   ConstantsByName constants;

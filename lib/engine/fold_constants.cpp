@@ -18,35 +18,36 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-// A result may have so many elements for each one of the initializers that it follows from, and
-// small ones always pass.
+// A result may be larger than the initializers that it is computed from by this factor; small
+// results are always folded.
 constexpr int64_t kMaxGrowth = 4;
 constexpr int64_t kSmall = 1 << 14;
 
 struct Known {
   Tensor value;
-  int64_t source = 0;  // elements of the initializers that it follows from
+  int64_t source = 0;  // elements of the initializers that it is computed from
 };
 
-// What a graph sees; a value that is not constant hides a constant of the same name around it.
+// The names visible in a graph; a value that is not constant hides a constant of the same name in
+// an outer graph.
 struct Scope {
   Graph* graph = nullptr;
   Scope* outer = nullptr;
   int depth = 0;
   std::unordered_map<std::string, std::optional<Known>> values = {};
-  // By what a node computes: the names of its results.
+  // The names of the results, by a key for what a node computes.
   std::map<std::string, std::vector<std::string>> results = {};
   std::set<const Node*> gone = {};
   bool changed = false;
 };
 
-// A constant and the graph that holds it; nullptr for an input that was left out.
+// A constant and the graph that holds it; nullptr for an absent input.
 struct Input {
   const Known* known = nullptr;
   Scope* owner = nullptr;
 };
 
-// The constant that `name` is; nullopt if it is none.
+// The constant with that name; nullopt if it is not a constant.
 std::optional<Input> FindConstant(Scope* scope, const std::string& name) {
   if (name.empty()) return Input();
   for (; scope; scope = scope->outer) {
@@ -102,8 +103,8 @@ class Folder {
   int64_t count() const { return count_; }
 
  private:
-  // What the node makes becomes an initializer of the graph that holds what it reads, one for all
-  // nodes that compute the same; false: the node stays.
+  // The results of the node become initializers of the graph that holds its inputs; nodes that
+  // compute the same share them. False: the node is kept.
   Result<bool> Fold(Node* node, Scope* scope) {
     std::vector<Input> inputs;
     if (!AllConstant(*node, scope, &inputs)) return false;
@@ -145,7 +146,7 @@ class Folder {
     return results;
   }
 
-  // What a node computes, from what: equal for nodes that give the same.
+  // The key of a node: equal for nodes with the same results.
   static std::string KeyOf(const Node& node) {
     Node bare = node;
     bare.name.clear();
@@ -167,21 +168,21 @@ class Folder {
                                [&](const auto& output) { return scope->graph->IsOutput(output); });
   }
 
-  // What the node makes is no constant, unless it is a Constant node that makes an output.
+  // The results of the node are not constants, unless it is a Constant node that makes an output.
   static void Hide(const Node& node, Scope* scope) {
     std::optional<Tensor> value = graph::ConstantNodeValue(node);
     for (const std::string& output : node.outputs) scope->values[output] = std::nullopt;
     if (value) scope->values[node.output(0)] = Known{*value, value->size()};
   }
 
-  // Whoever reads `from` reads the constant `to`.
+  // Replaces `from` by the constant `to` in all readers.
   static void Rename(const std::string& from, const std::string& to, Scope* scope) {
     if (from.empty() || from == to) return;
     scope->graph->ReplaceUses(from, to);
     scope->values[from] = *FindConstant(scope, to)->known;
   }
 
-  // Empty: the node cannot be run, or its results are too large, or no tensors.
+  // Empty if the node cannot be run, or if its results are too large or not tensors.
   Result<std::vector<Datum>> Compute(const Node& node, const std::vector<Input>& inputs,
                                      int64_t source) const {
     PlanNode plan{.node = node, .opset = model_.Opset()};

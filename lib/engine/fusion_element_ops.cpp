@@ -1,4 +1,4 @@
-// Nodes that change every element by itself, as post-ops.
+// Element-wise nodes as post-ops.
 
 #include <cmath>
 #include <limits>
@@ -19,8 +19,7 @@ const Tensor* FloatConstant(const Plan& plan, const PlanNode& node, size_t i) {
 
 namespace {
 
-// Bound `i` of a Clip: an attribute below opset 11, an input (which must be constant) from there
-// on.
+// Bound `i` of a Clip: an attribute below opset 11, since then an input, which must be constant.
 bool ClipBound(const Plan& plan, const PlanNode& node, size_t i, const char* attribute,
                float* bound) {
   if (node.opset < 11) {
@@ -94,7 +93,7 @@ std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node) {
     float low = -std::numeric_limits<float>::max(), high = std::numeric_limits<float>::max();
     if (!ClipBound(plan, node, 1, "min", &low) || !ClipBound(plan, node, 2, "max", &high))
       return std::nullopt;
-    // With min > max the specification wants max everywhere: left to the plain kernel.
+    // With min > max the specification requires max everywhere: left to the plain kernel.
     if (!(low <= high)) return std::nullopt;
     return one(PostOpKind::kClip, low, high);
   }

@@ -1,6 +1,6 @@
 // Folding BatchNormalization and constant arithmetic into weights and bias, in double.
 
-// The loops over weights are vectorised, which -O2 does not do when the count is not known.
+// The loops over weights need vectorization, which -O2 omits if the count is unknown.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -16,7 +16,7 @@ bool HasInput(const PlanNode& node, size_t i) {
   return i < node.inputs.size() && node.inputs[i] != kNoSlot;
 }
 
-// Products with one factor, and with a factor each.
+// Products with one factor, and with one factor per element.
 ROUNDEL_VECTORIZE void Scale(const float* from, double factor, float* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = static_cast<float>(from[i] * factor);
 }
@@ -148,7 +148,7 @@ Tensor LinearFold::Scaled(const Tensor& weights) const {
   const int64_t length = weights.dim(axis_), per_group = weights.dim(0) / groups_;
   const int64_t block = length * inner;
   for (int64_t o = 0; block > 0 && o < weights.size() / block; ++o) {
-    // ConvTranspose weights are [C_in, M / groups, ...]: the group follows from the input channel.
+    // ConvTranspose weights are [C_in, M / groups, ...]: the input channel determines the group.
     const double* scale = scale_.data() + (groups_ == 1 ? 0 : o / per_group) * length;
     const int64_t begin = o * block;
     if (inner == 1) {

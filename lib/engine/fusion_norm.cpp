@@ -1,7 +1,8 @@
-// Layer and RMS normalisation as exporters write them out:
+// Layer and RMS normalization as chains of nodes that exporters write:
 //
-//   m = ReduceMean(x); d = Sub(x, m); v = ReduceMean(Pow(d, 2) or Mul(d, d)); y = Div(d, Sqrt(v + e))
-//   v = ReduceMean(Pow(x, 2) or Mul(x, x));                                 y = x / Sqrt(v + e)
+//    m = ReduceMean(x); d = Sub(x, m); v = ReduceMean(Pow(d, 2) or Mul(d, d));
+//                                                           y = Div(d, Sqrt(v + e))
+//    v = ReduceMean(Pow(x, 2) or Mul(x, x));                y = x / Sqrt(v + e)
 //
 // over the last axis, followed by Mul with a constant gamma and Add of a constant beta.
 
@@ -31,7 +32,7 @@ class NormMatcher {
 
  private:
   const PlanNode& node(int i) const { return plan_.nodes[i]; }
-  // The slot of the only output; readers of it if it need not exist by itself.
+  // The slot of the only output; its readers, none if the value is also needed outside the chain.
   int Output(int i) const { return node(i).outputs.size() == 1 ? node(i).outputs[0] : kNoSlot; }
   std::vector<Reader> Readers(int i) const { return readers_(Output(i)); }
   std::optional<Reader> OnlyReader(int i) const {
@@ -85,8 +86,8 @@ class NormMatcher {
     return IsSquareOf(square, pattern_.x) && FinishAfter(square, pattern_.x, -1);
   }
 
-  // square -> mean -> + epsilon -> root -> numerator / root. `numerator_node`: what makes the
-  // numerator, which nobody else may read; -1: it is x itself.
+  // square -> mean -> + epsilon -> root -> numerator / root. `numerator_node`: the node that
+  // computes the numerator, which must have no other readers; -1: the numerator is x.
   bool FinishAfter(int square, int numerator, int numerator_node) {
     const auto mean = OnlyReader(square);
     if (!mean || !IsLastAxisMean(mean->node)) return false;
@@ -130,7 +131,7 @@ class NormMatcher {
     });
   }
 
-  // Mul by gamma, then Add of beta, each a constant vector along the last axis.
+  // Mul by gamma, then Add of beta, both constant vectors along the last axis.
   void TakeScale() {
     for (const char* op : {"Mul", "Add"}) {
       const auto reader = OnlyReader(pattern_.last);

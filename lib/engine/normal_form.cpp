@@ -38,7 +38,7 @@ Result<std::vector<std::string>> MakeNormalForm(graph::Model* model,
   graph::MakeConstantNodesInitializers(model->graph.get(), &names);
   RETURN_IF_ERROR(FoldConstants(model).status());
   graph::UnfuseLayers(
-      model);  // those inside of functions, and whose weights have just become constants
+      model);  // functions may contain such nodes, and inlining may make their weights constant
   graph::RewriteActivationIdioms(model);
   graph::FlattenSoftmaxes(model);
   RETURN_IF_ERROR(graph::CheckModel(model));

@@ -74,7 +74,7 @@ std::string InputShapes(const std::vector<PlainInput>& inputs, size_t count) {
   return Join(shapes, ", ", 8);
 }
 
-// Most operators know tensors only, and would take a sequence for an input that was left out.
+// Most operators know only tensors and would treat a sequence as an absent input.
 Status CheckKinds(const PlanNode& node, const std::vector<PlainInput>& inputs) {
   if (node.op->any_kind) return OkStatus();
   for (size_t i = 0; i < inputs.size(); ++i)

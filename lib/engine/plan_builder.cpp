@@ -149,7 +149,7 @@ Status PlanBuilder::AddSources() {
       plan_.captured.push_back(captured.name);
       continue;
     }
-    Slot& slot = plan_.slots[NewSlot(captured.name)];  // quantized outside
+    Slot& slot = plan_.slots[NewSlot(captured.name)];  // quantized in the outer graph
     slot.encoding.reset();
     slot.constant = captured.constant;
     slot.constant_encoding = captured.constant_encoding;

@@ -17,8 +17,8 @@
 namespace roundel::engine {
 namespace {
 
-// The types of the outputs as the operators make them. A declaration that contradicts them changes
-// nothing where the model is run as it stands, and so must not here.
+// The types of the outputs as the operators compute them. Plain mode ignores declarations that
+// contradict them, and so does this mode.
 std::unordered_map<std::string, DType> OutputTypes(const graph::Model& model) {
   graph::Model undeclared = graph::Clone(model);
   for (graph::ValueInfo& output : undeclared.graph->outputs) output.dtype = DType::kUndefined;
@@ -34,7 +34,7 @@ std::unordered_map<std::string, DType> OutputTypes(const graph::Model& model) {
 
 class PlanExecutor : public Executor {
  public:
-  // `model`: as its user knows it; `widened`: the plan is that of the same model in float32.
+  // `model`: as given by the user; `widened`: the plan is that of the same model in float32.
   PlanExecutor(Plan plan, const graph::Model& model, bool widened, bool profile)
       : inside_(plan.tapped_inside),
         runner_(std::move(plan), profile),
@@ -100,7 +100,7 @@ class PlanExecutor : public Executor {
     return by_slot;
   }
 
-  // What the sizes and the order of allocations depend on.
+  // Everything that the sizes and the order of allocations depend on.
   static std::string Signature(const std::vector<Datum>& inputs, const std::vector<Tap>& taps) {
     std::string signature = StrCat(Threads());
     for (const Datum& input : inputs)
@@ -109,11 +109,11 @@ class PlanExecutor : public Executor {
     return signature;
   }
 
-  const std::set<std::string> inside_;  // values of sub-graphs, some of which may never run
+  const std::set<std::string> inside_;  // values of sub-graphs; some may never be computed
   PlanRunner runner_;
   const Plan& plan_;
   std::vector<graph::ValueInfo> inputs_;
-  std::vector<DType> output_types_;  // by output; kUndefined: as it comes
+  std::vector<DType> output_types_;  // by output; kUndefined: as computed
 };
 
 }  // namespace

@@ -1,4 +1,5 @@
-// What becomes of a node: computed now, its result known under another name, or a step of the plan.
+// How a node enters the plan: it is folded, its result is an alias of another value, or it is a
+// step.
 
 #include <algorithm>
 #include <utility>
@@ -10,8 +11,8 @@
 
 namespace roundel::engine {
 
-// What is folded beyond this size, or beyond the budget in all, is left to the run, which frees it
-// again: a tiny file can ask for any amount of zeros.
+// Results beyond this size, or beyond the total budget, are not folded but computed by the run,
+// which frees them: a tiny file can request any amount of zeros.
 static constexpr int64_t kMaxFoldedBytes = int64_t{1} << 28;
 
 Status PlanBuilder::AddNode(const FlatNode& flat) {
@@ -27,7 +28,7 @@ Status PlanBuilder::AddNode(const FlatNode& flat) {
   bool has_subgraphs = false;
   graph::ForEachSubgraph(node.node, [&](graph::Graph&) { has_subgraphs = true; });
   if (has_subgraphs) return AddControlNode(flat, std::move(node));
-  // Without inputs a node is constant only if it says so: the others are random generators.
+  // A node without inputs is constant only if it is a Constant: the others are random generators.
   if (node.inputs.empty()) constant = node.node.Is("Constant");
   if (constant) {
     ASSIGN_OR_RETURN(const bool folded, Fold(node));
@@ -43,7 +44,7 @@ Status PlanBuilder::AddNode(const FlatNode& flat) {
   return OkStatus();
 }
 
-// Identity, and Dropout as inference sees it, whose result nobody needs under its own name.
+// Identity, and Dropout in inference, if the name of the result is not needed.
 bool PlanBuilder::IsIdentity(const PlanNode& node) const {
   const std::string& output = node.node.output(0);
   if (node.inputs.empty() || node.inputs[0] == kNoSlot || output.empty()) return false;
@@ -56,7 +57,7 @@ bool PlanBuilder::IsIdentity(const PlanNode& node) const {
          training->ToInt64s()[0] == 0;
 }
 
-// Runs a node of constants now. False: its results are too large to keep, or not tensors.
+// Runs a node with constant inputs now. False: its results are too large to keep, or not tensors.
 Result<bool> PlanBuilder::Fold(const PlanNode& source) {
   PlanNode node = source;
   for (const std::string& output : node.node.outputs)
@@ -78,7 +79,7 @@ Result<bool> PlanBuilder::Fold(const PlanNode& source) {
   RETURN_IF_ERROR(std::move(status));
   for (size_t i = 0; i < outputs.size(); ++i)
     if (node.outputs[i] != kNoSlot && !outputs[i].is_tensor()) return false;
-  // Before new slots move the old ones.
+  // Before new slots, because they invalidate references to the old ones.
   const std::optional<quant::Encoding> stored = EncodingOfDequantize(node, inputs);
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (node.outputs[i] == kNoSlot) continue;
@@ -89,7 +90,7 @@ Result<bool> PlanBuilder::Fold(const PlanNode& source) {
   return true;
 }
 
-// What only the branches read that an If does not take.
+// Removes nodes that only branches read that an If does not take.
 void PlanBuilder::DropDeadNodes() {
   std::vector<char> used(plan_.slots.size(), 0), needed(plan_.nodes.size(), 0);
   for (int slot : plan_.output_slots) used[slot] = 1;
@@ -106,7 +107,7 @@ void PlanBuilder::DropDeadNodes() {
   plan_.nodes = std::move(kept);
 }
 
-// What only folded nodes have read need not stay in memory.
+// Constants that only folded nodes have read are released.
 void PlanBuilder::DropUnusedConstants() {
   std::vector<char> used(plan_.slots.size(), 0);
   for (const PlanNode& node : plan_.nodes)

@@ -89,7 +89,7 @@ Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& input
     return ModelError(StrCat("the sub-graph takes ", plan_.inputs.size(), " inputs, given ", own));
   std::string signature = StrCat(Threads());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    // Declared shapes are no promise here: those of loop-carried values may change on the way.
+    // Declared shapes are not checked here: those of loop-carried values may change.
     const std::string mismatch =
         i < own ? InputMismatch(plan_.inputs[i], inputs[i], false) : std::string();
     if (!mismatch.empty())
@@ -97,8 +97,7 @@ Result<std::vector<Datum>> PlanRunner::RunNested(const std::vector<Datum>& input
     if (inputs[i].is_tensor()) signature += ShapeString(inputs[i].tensor.shape());
   }
   signature += StrCat(nested_taps_.size());
-  // A loop whose shapes grow never sees a signature twice: laying out its memory would be for
-  // nothing.
+  // A loop whose shapes grow never repeats a signature: a layout of its memory would be useless.
   const bool recurs = signature == last_signature_;
   last_signature_ = signature;
   return Run(inputs, signature, recurs, nested_taps_);
@@ -116,7 +115,7 @@ Status PlanRunner::RunSteps(const std::vector<Datum>& inputs, const TapsBySlot& 
     const Step& step = plan_.steps[i];
     if (Interrupted()) return InterruptedError();
     RETURN_IF_ERROR(profile_.empty() ? RunStep(i) : RunTimed(i));
-    // Inputs go first: a result that took over their memory is then its only owner.
+    // Inputs are released first, so that a result that took over their memory is its only owner.
     const auto is_output = [&](int slot) {
       return std::find(step.whole.outputs.begin(), step.whole.outputs.end(), slot) !=
              step.whole.outputs.end();
@@ -179,7 +178,7 @@ bool PlanRunner::RunFast(const Step& step) {
   return done;
 }
 
-// What no kernel computes as a whole.
+// Runs the nodes of a step that no kernel computes as a whole.
 Status PlanRunner::RunSlowly(const Step& step) {
   if (step.members.empty()) return state_.RunPlainNode(step.whole);
   for (const Unit& member : step.members) RETURN_IF_ERROR(state_.Run(member, {}));
@@ -189,7 +188,7 @@ Status PlanRunner::RunSlowly(const Step& step) {
   return OkStatus();
 }
 
-// A value has come into being.
+// Called when a value has been computed.
 Status PlanRunner::Made(int slot, const TapsBySlot& taps) {
   RETURN_IF_ERROR(state_.Quantize(slot));
   return CallTaps(slot, taps);

@@ -1,5 +1,5 @@
-// Control flow: sub-graphs become plans of their own, which get what they read from around them by
-// slot, or as a constant if it is one. An If whose condition is known becomes the branch it takes.
+// Control flow: sub-graphs become separate plans, which receive values from the enclosing graphs by
+// slot, or as constants. An If with a constant condition is replaced by the branch that it takes.
 
 #include <unordered_set>
 #include <utility>
@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-// One level of nesting, as long as it lives.
+// One level of nesting, during its lifetime.
 class Level {
  public:
   explicit Level(UnfoldBudget* budget) : budget_(*budget) { --budget_.depth; }
@@ -24,7 +24,7 @@ class Level {
   UnfoldBudget& budget_;
 };
 
-// What kernels may ask about a sub-graph; its nodes and weights are in the plan.
+// The parts of a sub-graph that kernels may query; its nodes and weights are in the plan.
 graph::GraphPtr Signature(const graph::Graph& graph) {
   auto signature = std::make_shared<graph::Graph>();
   signature->name = graph.name;
@@ -33,7 +33,7 @@ graph::GraphPtr Signature(const graph::Graph& graph) {
   return signature;
 }
 
-// Values that the sub-graph makes, at any depth.
+// Values that the sub-graph computes, at any depth.
 void CollectMade(const graph::Graph& graph, std::unordered_set<std::string>* made) {
   for (const graph::ValueInfo& input : graph.inputs) made->insert(input.name);
   for (const graph::NodePtr& node : graph.nodes()) {
@@ -122,7 +122,7 @@ Status PlanBuilder::InlineBranch(const FlatNode& flat, bool condition) {
   return AddBranch(**branch, flat);
 }
 
-// The branch's nodes under names of their own, then one Identity for each result.
+// The nodes of the branch under new names, then one Identity for each result.
 Status PlanBuilder::AddBranch(const graph::Graph& branch, const FlatNode& flat) {
   ASSIGN_OR_RETURN(std::vector<FlatNode> nodes,
                    Flatten(source_.model, branch, flat.function, &budget_));
@@ -167,7 +167,7 @@ Status PlanBuilder::Rename(const FlatNode& flat, const graph::Graph& branch,
   const std::string prefix = StrCat(flat.node.output(0), "#", branches_, "/");
   Status status;
   const auto define = [&](const std::string& name) {
-    // Its own name where that is free, so that encodings and taps find it.
+    // Keeps the original name if it is not taken, so that encodings and taps find it.
     const bool taken = producer_.contains(name) || IsSource(name) || plan_.slot_of.contains(name);
     const std::string made = taken ? prefix + name : name;
     if (producer_.contains(made) || IsSource(made) || plan_.slot_of.contains(made))

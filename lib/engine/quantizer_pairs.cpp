@@ -14,7 +14,7 @@ bool IsQuantizer(const Node& node, const char* type) {
   return node.op_type == type && (node.domain.empty() || node.domain == "com.microsoft");
 }
 
-// Whether two constants are the same: by name, or by content; both left out counts too.
+// Whether two constants are equal, by name or by content; two absent ones are equal.
 bool SameConstant(const ConstantsByName& constants, const std::string& a, const std::string& b) {
   if (a == b) return true;
   const auto x = constants.find(a), y = constants.find(b);
@@ -61,7 +61,7 @@ class PairTaker {
   }
 
  private:
-  // Scale and zero point of a pair that works on a whole tensor.
+  // Scale and zero point of a per-tensor pair.
   std::optional<quant::Encoding> ReadPair(const Node& quantize, const Node& dequantize) const {
     if (!SameConstant(constants_, quantize.input(1), dequantize.input(1)) ||
         !SameConstant(constants_, quantize.input(2), dequantize.input(2)))
@@ -69,7 +69,7 @@ class PairTaker {
     return ReadGrid(quantize);
   }
 
-  // The grid of a whole tensor that a quantizer says in constants.
+  // The per-tensor grid that the constants of a quantizer give.
   std::optional<quant::Encoding> ReadGrid(const Node& quantizer) const {
     const auto scale = constants_.find(quantizer.input(1));
     if (scale == constants_.end() || scale->second->dtype() != DType::kFloat ||
@@ -93,8 +93,8 @@ class PairTaker {
     return encoding;
   }
 
-  // What a DequantizeLinear without its pair makes of 8-bit codes (a graph input, or codes of a value
-  // that others read as floats) lies on their grid all the same.
+  // The result of a DequantizeLinear without its pair, from 8-bit codes (a graph input, or codes of
+  // a value that others read as floats), lies on their grid.
   void MarkFloats(const Node& node) {
     if (!IsQuantizer(node, "DequantizeLinear") || constants_.contains(node.input(0)) ||
         node.input(2).empty() || keep_.contains(node.output(0)))
@@ -103,7 +103,8 @@ class PairTaker {
     if (encoding && encoding->grid.bits == 8) encodings_.try_emplace(node.output(0), *encoding);
   }
 
-  // What a QuantizeLinear without its pair alone reads (its codes are an output) lies on its grid, too.
+  // A value whose only reader is a QuantizeLinear without its pair (its codes are an output) also
+  // lies on its grid.
   void MarkSource(const Node& node) {
     const std::string& from = node.input(0);
     const auto producer = producer_.find(from);
@@ -115,7 +116,7 @@ class PairTaker {
     if (encoding && encoding->grid.bits == 8) encodings_.try_emplace(from, *encoding);
   }
 
-  // The pairs of one QuantizeLinear with all DequantizeLinear that read its codes.
+  // Removes the pairs of one QuantizeLinear with all DequantizeLinear nodes that read its codes.
   void TakePair(size_t index) {
     if (gone_.contains(index)) return;
     const auto found = producer_.find(nodes_[index].node.input(0));
@@ -129,7 +130,7 @@ class PairTaker {
     const std::optional<std::string> kept = NameOf(codes, quantize);
     if (!encoding || !kept) return;
     const auto producer = producer_.find(from);
-    // A value has one grid: a pair behind a pair stays.
+    // A value has one grid: a second pair in sequence is kept.
     if (encodings_.contains(from) ||
         (producer != producer_.end() && gone_.contains(producer->second)))
       return;
@@ -152,8 +153,8 @@ class PairTaker {
     }
   }
 
-  // One name for what all readers of the codes make of them; nullopt if there are other readers than
-  // DequantizeLinear on the grid of `quantize`, or several names that somebody needs.
+  // One name for the results of all readers of the codes; nullopt if there are readers other than
+  // DequantizeLinear on the grid of `quantize`, or several names that are needed.
   std::optional<std::string> NameOf(const std::string& codes, const Node& quantize) const {
     const std::vector<size_t>& readers = readers_.at(codes);
     std::string name = nodes_[readers[0]].node.output(0);
@@ -169,7 +170,7 @@ class PairTaker {
     return name;
   }
 
-  // QuantizeLinear takes int32 as well, which only these make, or hand on.
+  // QuantizeLinear also accepts int32, which only these nodes compute or pass on.
   static bool MakesFloats(const FlatNode& flat) {
     const OpEntry* op = FindOp(flat.node.domain, flat.node.op_type, flat.opset);
     return !flat.node.Is("Cast") && !flat.node.Is("MatMulInteger") &&
@@ -189,7 +190,7 @@ class PairTaker {
   const ConstantsByName constants_;
   std::unordered_set<std::string> float_inputs_;
   std::unordered_map<std::string, size_t> producer_;
-  std::unordered_map<std::string, std::vector<size_t>> readers_;  // one entry for each use
+  std::unordered_map<std::string, std::vector<size_t>> readers_;  // one entry per use
   std::unordered_map<std::string, std::string> renamed_;
   std::unordered_set<size_t> gone_;
   std::map<std::string, quant::Encoding> encodings_;

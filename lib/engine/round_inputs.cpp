@@ -26,7 +26,7 @@ FlatNode RoundNode(const std::string& from, const std::string& to, const graph::
   return {.node = std::move(node), .opset = 1, .function = function};
 }
 
-// How the runtime rounds the input of each node.
+// How ONNX Runtime rounds the input of each node.
 std::vector<graph::RoundedInput> RoundedInputs(
     const graph::Graph& graph, const std::function<const Tensor*(const std::string&)>& outer,
     const std::vector<FlatNode>& nodes) {

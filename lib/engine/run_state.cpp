@@ -83,7 +83,7 @@ Result<const Value*> RunState::InForm(int slot, Layout layout, bool codes) {
   if (codes && !source.codes_of) return InternalError("this value is not held as codes");
   const Value* from = &source;
   if (source.codes_of && !codes) {
-    // Bytes are cheaper to move than floats.
+    // Bytes are cheaper to convert than floats.
     ASSIGN_OR_RETURN(from, InForm(slot, layout, true));
   }
   ASSIGN_OR_RETURN(Value made, from->layout == layout ? ToFloats(*from) : ToLayout(*from, layout));
@@ -132,7 +132,7 @@ Tensor RunState::OwnTensor(int slot) const {
   return own.block < 0 && own.layout == Layout::kPlain && !own.codes_of ? own.data : Tensor();
 }
 
-// ---- what the executor does with values
+// ---- operations of the executor on values
 
 Status RunState::Quantize(int slot) {
   const Slot& plan_slot = plan_.slots[slot];
@@ -156,7 +156,7 @@ Status RunState::Quantize(int slot) {
   return OkStatus();
 }
 
-// Floats that lie on the grid.
+// Rounds floats to the grid.
 Status RunState::QuantizeFloats(int slot, const quant::Encoding& encoding) {
   const Value& current = *entries_[slot].value;
   if (encoding.granularity != quant::Granularity::kTensor) {
@@ -193,7 +193,7 @@ Result<Datum> RunState::TakeOutput(int slot) {
   const Value& own = value(slot);
   if (own.block < 0 && own.layout == Layout::kPlain && !own.codes_of)
     return Datum(own.data, own.items);
-  // Writes into a tensor of the caller, without a copy in between.
+  // Writes directly into a tensor of the caller.
   Tensor copy = Tensor::Empty(own.dtype(), own.shape);
   const Value* result = &own;
   if (own.codes_of) {

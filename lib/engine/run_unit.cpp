@@ -169,7 +169,7 @@ Status RunState::RunPlainNode(const Unit& unit, Computes what) {
 
 void RunState::SetPlain(int slot, Datum made) {
   if (!made.is_tensor()) return SetInput(slot, made);
-  // A kernel may hand on an input under another shape: then the block has two owners.
+  // A kernel may return an input with another shape: then the block has two owners.
   Tensor& data = made.tensor;
   const int block = data.dtype() == DType::kString ? -1 : arena_.Find(data.raw());
   if (block >= 0) arena_.Retain(block);

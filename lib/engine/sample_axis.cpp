@@ -13,7 +13,7 @@
 namespace roundel::engine {
 namespace {
 
-// Whether the node reads a shape, or computes sizes from sizes. Notes what it makes.
+// Whether the node reads a shape, or computes sizes from sizes. Records its result.
 bool MakesSizes(SampleFacts& s, const PlanNode& n) {
   std::optional<RankedSizes> made;
   const auto common = s.CommonAt(n, 0);
@@ -25,7 +25,7 @@ bool MakesSizes(SampleFacts& s, const PlanNode& n) {
     made = RankedSizes{ShapePart(n.node, common->dims)};
   } else {
     std::vector<std::optional<RankedSizes>> inputs;
-    bool any = false;  // some input holds sizes that are not constant
+    bool any = false;  // an input holds sizes that are not constant
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       inputs.push_back(s.RankedSizesAt(n, i));
       any |= inputs.back() && !s.Constant(n, i) && (i == 0 || n.node.op_type != "Reshape");
@@ -36,7 +36,7 @@ bool MakesSizes(SampleFacts& s, const PlanNode& n) {
   return made.has_value();
 }
 
-// Whether all inputs of the node, and so its output, are common to all samples. Notes the output.
+// Whether all inputs of the node, and so its output, are common to all samples. Records the output.
 bool MakesCommon(SampleFacts& s, const PlanNode& n) {
   if (n.opset < 7 || n.outputs.empty() || n.outputs[0] == kNoSlot) return false;
   std::vector<std::optional<Common>> inputs;
@@ -50,7 +50,7 @@ bool MakesCommon(SampleFacts& s, const PlanNode& n) {
   return true;
 }
 
-// Takes the inputs of the model as batches. Returns why one cannot be, or "".
+// Treats the inputs of the model as batches. Returns the reason if one is not, or "".
 std::string StartFromInputs(SampleFacts& s) {
   if (s.plan.inputs.empty()) return "the model has no inputs";
   for (size_t i = 0; i < s.plan.inputs.size(); ++i) {
@@ -73,8 +73,8 @@ const PlanNode* FirstMixing(SampleFacts& s) {
   return nullptr;
 }
 
-// Whether a node that mixes samples takes axis 0 of a batch as a sequence, whose steps belong
-// together.
+// Whether a node that mixes samples treats axis 0 of a batch as a sequence, whose steps are not
+// independent.
 bool Walks(const SampleFacts& s, const PlanNode& n) {
   if (s.Rank(n, 0) <= 0) return false;
   const std::string& op = n.node.op_type;

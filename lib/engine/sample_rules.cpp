@@ -9,7 +9,7 @@
 namespace roundel::engine {
 namespace {
 
-// Whether `axis` is not that of the samples.
+// Whether `axis` is not the sample axis.
 bool Spares(int64_t axis, int64_t rank) { return axis != 0 && axis != -rank; }
 bool SpareAll(const std::vector<int64_t>& axes, int64_t rank) {
   return std::all_of(axes.begin(), axes.end(), [&](int64_t a) { return Spares(a, rank); });
@@ -28,15 +28,15 @@ bool Fill(SampleFacts& s, const PlanNode& n) {
   return AreOfBatch(sizes) && s.Put(n, std::ssize(*sizes));
 }
 
-// Each element or each sample by itself, at the same rank; the other inputs are common.
+// Treats each element or each sample independently and keeps the rank; the other inputs are common.
 bool Same(SampleFacts& s, const PlanNode& n) { return s.RestCommon(n) && s.Put(n, s.Rank(n, 0)); }
 bool Training(SampleFacts& s, const PlanNode& n) {
   return n.node.Int("training_mode", 0) == 0 && n.outputs.size() == 1 && n.inputs.size() <= 5 &&
          Same(s, n);
 }
-// Numpy broadcasting: axis 0 must stay where it is.
+// Numpy broadcasting: axis 0 must stay in place.
 bool Broadcast(SampleFacts& s, const PlanNode& n) {
-  if (n.opset < 7) return false;  // the second operand may start at a named axis
+  if (n.opset < 7) return false;  // the second operand may be aligned at an attribute `axis`
   int64_t rank = SampleFacts::kUnknown;
   for (size_t i = 0; i < n.inputs.size(); ++i)
     if (!s.CommonAt(n, i)) {
@@ -47,7 +47,7 @@ bool Broadcast(SampleFacts& s, const PlanNode& n) {
     if (s.CommonAt(n, i) && !s.Fits(n, i, rank)) return false;
   return s.Put(n, rank);
 }
-// One pair of parameters, or one for each index of an axis other than the samples'.
+// One pair of parameters, or one per index of an axis that is not the sample axis.
 bool Quantizer(SampleFacts& s, const PlanNode& n) {
   const Tensor* scale = s.Constant(n, 1);
   return scale && (scale->size() == 1 || Spares(n.node.Int("axis", 1), s.Rank(n, 0))) && Same(s, n);
@@ -64,7 +64,7 @@ bool Concat(SampleFacts& s, const PlanNode& n) {
     if (s.Rank(n, i) != rank) return false;
   return Spares(n.node.Int("axis", 0), rank) && s.Put(n, rank);
 }
-// Softmax, Split and others that work along one axis.
+// Softmax, Split and other operators along one axis.
 bool Axis(SampleFacts& s, const PlanNode& n) {
   const int64_t fallback = n.node.op_type == "Split" ? 0 : n.opset < 13 ? 1 : -1;
   return Spares(n.node.Int("axis", fallback), s.Rank(n, 0)) && Same(s, n);
@@ -76,7 +76,7 @@ bool Reshape(SampleFacts& s, const PlanNode& n) {
   const auto dims = s.SizesAt(n, 1);
   if (!dims || dims->empty() || s.Rank(n, 0) <= 0) return false;
   const bool keeps = (*dims)[0] == 0 && n.node.Int("allowzero", 0) == 0;
-  // With -1 in front, rows of the result are parts of samples, or the last sizes contain the
+  // With -1 in front, a row of the result is a part of a sample, or the last sizes contain the
   // samples.
   const bool open = (*dims)[0] == -1 || (*dims)[0] == kSamples;
   return (keeps || open) && !HaveSamples(*dims, 1) && s.Put(n, std::ssize(*dims));
@@ -111,7 +111,7 @@ bool MatMul(SampleFacts& s, const PlanNode& n) {
                         : s.Rank(n, 0) == rank;
   return rank >= 3 && fits && s.Put(n, rank);
 }
-// Takes all samples, also if their axis is named: some converters name every axis.
+// A slice of all samples is permitted even if their axis is given: some converters give every axis.
 bool Slice(SampleFacts& s, const PlanNode& n) {
   std::vector<int64_t> axes, starts, ends, steps;
   const int64_t rank = s.Rank(n, 0);

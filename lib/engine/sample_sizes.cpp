@@ -19,7 +19,7 @@ std::optional<RankedSizes> Picked(const RankedSizes& from, const RankedSizes& pl
   return picked;
 }
 
-// One number of an attribute or an input that names a place.
+// A single number, from an attribute or an input, that is an index.
 std::optional<int64_t> PlaceAt(const graph::Node& node, const char* attribute, const Inputs& inputs,
                                size_t i) {
   const Sizes given = node.Ints(attribute);
@@ -52,7 +52,7 @@ std::optional<RankedSizes> Joined(const Inputs& inputs) {
   return joined;
 }
 
-// Numbers of one place; nothing if what follows from them depends on the number of samples.
+// Numbers of one element; nullopt if a result would depend on the number of samples.
 using Rule = std::optional<int64_t> (*)(const std::vector<int64_t>&);
 
 std::optional<int64_t> Unknown(const std::vector<int64_t>& x) {
@@ -64,14 +64,14 @@ std::optional<int64_t> Product(const std::vector<int64_t>& x) {
   if (x.size() == 2 && IsKnown(x[0]) && IsKnown(x[1]) &&
       !__builtin_mul_overflow(x[0], x[1], &product))
     return product;
-  // Of the samples and what each of them has as many of.
+  // A product of the number of samples and a size.
   if (x.size() == 2 && ((x[0] == kSamples && x[1] > 0) || (x[1] == kSamples && x[0] > 0)))
     return kSamples;
   return Unknown(x);
 }
 std::optional<int64_t> Equality(const std::vector<int64_t>& x) {
   if (x.size() == 2 && IsKnown(x[0]) && IsKnown(x[1])) return x[0] == x[1];
-  // The mark of a size to be kept, -1, is no number of samples.
+  // -1, the mark of a size to be inferred, is not a number of samples.
   if (x.size() == 2 && ((x[0] == kSamples && IsKnown(x[1]) && x[1] < 0) ||
                         (x[1] == kSamples && IsKnown(x[0]) && x[0] < 0)))
     return 0;
@@ -115,12 +115,12 @@ std::optional<RankedSizes> Filled(const graph::Node& node, const RankedSizes& le
     if (!tensor || !IsInteger(tensor->dtype()) || tensor->size() != 1) return std::nullopt;
     number = tensor->ToInt64s()[0];
   } else {
-    return std::nullopt;  // of floats
+    return std::nullopt;  // floats are not sizes
   }
   return RankedSizes{Sizes(static_cast<size_t>(length.numbers[0]), number)};
 }
 
-// The same numbers at another rank; nothing where that is more than a vector's.
+// The same numbers at another rank; nullopt if the rank exceeds 1.
 std::optional<RankedSizes> Reranked(RankedSizes sizes, int64_t rank) {
   if (rank < 0 || rank > 1 || (rank == 0 && sizes.numbers.size() != 1)) return std::nullopt;
   sizes.rank = rank;

@@ -5,7 +5,7 @@
 namespace roundel::engine {
 namespace {
 
-// What one core does in some tens of microseconds.
+// The work that one core does in some tens of microseconds.
 constexpr double kLeastProducts = 1 << 20, kLeastElements = 1 << 16;
 
 double Elements(const Shape& shape) {
@@ -29,7 +29,7 @@ bool WorthThreads(const Plan& plan, const Step& step, const RunState& state) {
     if (first.empty()) first = shape;
   }
   if (elements >= kLeastElements) return true;
-  // Every element of the input meets the weights of its channel.
+  // Every element of the input is multiplied by all weights of its channel.
   const graph::Node& node = plan.nodes[step.whole.nodes[0]].node;
   if (first.size() < 2 || weights == 0 || node.op_type.find("Norm") != std::string::npos)
     return false;

@@ -1,5 +1,5 @@
-// Which nodes run together. A chain starts at a node with a fast kernel that takes post-ops, and
-// grows along values that have a single reader and need not exist by themselves.
+// Groups nodes into units. A chain starts at a node with a fast kernel that takes post-ops, and
+// grows along values that have a single reader and are not needed outside the chain.
 
 #include "lib/engine/steps.h"
 
@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-// A normalisation that starts at node `start` becomes a chain.
+// A normalization that starts at node `start` becomes a chain.
 bool AddNorm(Chaining& s, int start, std::vector<Chain>* chains) {
   const auto norm = MatchNorm(s.plan, start, [&s](int slot) { return s.Readers(slot); });
   if (!norm) return false;
@@ -43,7 +43,7 @@ std::vector<Chain> MakeChains(const Plan& plan, bool fuse) {
     chains.push_back(StartChain(plan, static_cast<int>(i)));
     if (fuse) GrowChain(s, &chains.back());
   }
-  // A chain runs in place of its last node: then all its inputs exist.
+  // A chain runs at the position of its last node, where all its inputs exist.
   std::stable_sort(chains.begin(), chains.end(),
                    [](const Chain& a, const Chain& b) { return a.nodes.back() < b.nodes.back(); });
   return chains;

@@ -1,4 +1,4 @@
-// Which nodes of a model no kernel can run.
+// Lists the nodes of a model that no kernel can run.
 
 #include "lib/base/text.h"
 #include "lib/engine/plan_builder.h"

@@ -101,12 +101,12 @@ struct KernelSpec {
   // it.
   int64_t min_rank = 0;
   std::optional<NormSpec> norm;  // the chain is this normalization of input 0
-  // Of ConvInteger and MatMulInteger: the input of the unit that their sums, cast to float, are
-  // multiplied with; `bias` is what is added then.
+  // For ConvInteger and MatMulInteger: the input of the unit by which their sums, cast to float,
+  // are multiplied; then `bias` is added.
   int scale_input = -1;
-  bool folded = false;  // `weights` and `bias` hold more than the main node's own
-  // By input of the unit, and of its result: the grid that the value lies on, nullptr if on none. A
-  // constant's has its codes.
+  bool folded = false;  // `weights` and `bias` include folded operations
+  // By input of the unit, and for its result: the grid that the value lies on, nullptr if there is
+  // none. The encoding of a constant includes its codes.
   std::vector<const quant::Encoding*> encodings;
   const quant::Encoding* output_encoding = nullptr;
 };

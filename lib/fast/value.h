@@ -17,7 +17,7 @@ struct Value {
   Layout layout = Layout::kPlain;
   Tensor data;     // row-major over PhysicalShape(shape, layout)
   int block = -1;  // of the arena; -1: own memory (constants, graph inputs)
-  // The encoding of a float value that is held as 8-bit codes (int8 or uint8 in `data`).
+  // The encoding of a float value that is stored as 8-bit codes (int8 or uint8 in `data`).
   const quant::Encoding* codes_of = nullptr;
   // The items of a sequence, which has no `data`; an empty optional has neither.
   SequencePtr items = nullptr;

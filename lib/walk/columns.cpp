@@ -51,12 +51,12 @@ Result<Columns> Columns::Create(const graph::WeightedLayer& layer, const Shape& 
   return columns;
 }
 
-// As the axes before the last two broadcast.
+// Aligned as the axes before the last two broadcast.
 Status Columns::SetMatrices(const graph::WeightedLayer& layer, const Shape& weight,
                             const Shape& input) {
   const auto axes =
       std::max<int64_t>(std::ssize(weight), std::max<int64_t>(2, std::ssize(input))) - 2;
-  const auto size = [&](const Shape& shape, int64_t axis) {  // counted over the common axes
+  const auto size = [&](const Shape& shape, int64_t axis) {  // positions in the common axes
     const int64_t own = axis - (axes - (std::ssize(shape) - 2));
     return own < 0 ? int64_t{1} : shape[static_cast<size_t>(own)];
   };
@@ -95,7 +95,7 @@ void Columns::ReadWindow(const float* input, int64_t position, int64_t group, fl
   const size_t axes = w.kernel.size();
   const int64_t taps = std::ssize(taps_);
   int64_t start[kMaxSpatialAxes] = {}, rest = position;
-  bool whole = true;  // no tap in the padding
+  bool whole = true;  // whether no tap is in the padding
   for (size_t d = axes; d-- > 0;) {
     start[d] = rest % w.output[d] * w.strides[d] - w.pads_begin[d];
     rest /= w.output[d];

@@ -23,7 +23,8 @@ namespace {
 // Values of one stream by name, and of each by batch.
 using Stream = std::map<std::string, std::vector<StoredValuePtr>>;
 
-// What one lane needs to run a stretch: an executor for each stream, one if they do not differ.
+// What one lane needs to run a stretch: an executor for each stream, or one if the streams are
+// equal.
 struct Runners {
   std::unique_ptr<engine::Executor> reference, quantized;
 };
@@ -46,7 +47,7 @@ class Walker {
 
   Status Run(const VisitLayer& visit) {
     const std::vector<bool>& wanted = options_.wanted;
-    size_t run = layers_.size();  // layers up to the last one that wants inputs
+    size_t run = layers_.size();  // layers up to the last one that needs inputs
     while (run > 0 && !wanted.empty() && !wanted[run - 1]) --run;
     if (run > 0) RETURN_IF_ERROR(ReadData());
     Progress progress(options_.label, std::ssize(layers_), "layers");
@@ -54,8 +55,8 @@ class Walker {
     for (size_t i = 0; i < layers_.size(); ++i) {
       std::optional<Inputs> inputs;
       if (i < run) {
-        // Layer by layer even where nobody looks: values put aside are rounded, and a run that is
-        // taken up again must see the same ones.
+        // Every layer is a stop even if it is not visited: stored values are rounded, and a resumed
+        // run must see the same ones.
         RETURN_IF_ERROR(Advance(at, positions_[i]));
         at = positions_[i];
         if (wanted.empty() || wanted[i])
@@ -147,7 +148,7 @@ class Walker {
     return OkStatus();
   }
 
-  // Whether some value of the stretch lies on a grid, so that the streams part in it.
+  // Whether a value of the stretch lies on a grid, so that the streams differ after it.
   bool IsQuantized(const Stretches::Part& part) const {
     for (size_t position : part.nodes) {
       const graph::Node& node = *model_.graph->nodes()[position];

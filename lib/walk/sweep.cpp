@@ -47,7 +47,7 @@ class Sweeper {
   }
 
  private:
-  // Lane 0 runs the first batch, which tells what activations an executor takes, while the others
+  // Lane 0 runs the first batch, which measures the activations of an executor, while the others
   // compile the model.
   void RunLanes(int64_t wanted) {
     model_.graph->BuildIndex();
@@ -66,8 +66,8 @@ class Sweeper {
     });
   }
 
-  // Every executor packs the weights anew and has activations of its own. Twice the activations where
-  // the user's limit is meant: results, batches and what lies between them come on top.
+  // Every executor packs the weights again and has its own activations. If the limit is the user's,
+  // activations count twice, because results, batches and intermediate copies come in addition.
   int64_t LanesThatFit(int64_t activation_bytes) const {
     const int64_t packed = 2 * engine::WeightBytes(*model_.graph) + 1;
     const int64_t left = std::max<int64_t>(0, MemoryLimit() - MemoryInUse());
@@ -101,7 +101,7 @@ class Sweeper {
     return batch;
   }
 
-  // Runs one batch on the lane and hands its results out when its turn has come; false at the end.
+  // Runs one batch on the lane and passes on its results when it is its turn; false at the end.
   bool RunNext(int index) {
     {
       const std::scoped_lock lock(mutex_);
@@ -141,12 +141,12 @@ class Sweeper {
   std::vector<Lane> lanes_;
   Progress* progress_ = nullptr;
 
-  std::mutex fetch_mutex_;  // guards the data and the next two
+  std::mutex fetch_mutex_;  // guards the data and the next two members
   int64_t fetched_ = 0, fetched_samples_ = 0;
 
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable turn_changed_;
-  int64_t turn_ = 0;  // number of the batch whose results are handed out next
+  int64_t turn_ = 0;  // number of the batch whose results are passed on next
   int64_t samples_ = 0;
   Status error_;
 };

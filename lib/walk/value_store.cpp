@@ -20,9 +20,9 @@ namespace {
 
 constexpr float kLeastMagnitude = 0.01f, kLargestHalf = 65504.0f;
 
-// NaN counts as infinity.
+// NaN is treated as infinity.
 ROUNDEL_VECTORIZE float LargestMagnitude(const float* x, int64_t n) {
-  uint32_t largest = 0;  // magnitudes are ordered like their bits
+  uint32_t largest = 0;  // the bits of magnitudes have the same order as the magnitudes
   for (int64_t i = 0; i < n; ++i) {
     uint32_t bits;
     std::memcpy(&bits, x + i, sizeof bits);
@@ -100,7 +100,7 @@ Status ValueStore::OpenFile() {
   if (fd_ < 0)
     return InternalError(StrCat("cannot make a temporary file in '", folder, "' for activations: ",
                                 std::strerror(errno), "; set TMPDIR or give more memory"));
-  ::unlink(path.c_str());  // gone with the last descriptor, however the process ends
+  ::unlink(path.c_str());  // deleted with the last descriptor, however the process ends
   return OkStatus();
 }
 
@@ -132,7 +132,7 @@ void ValueStore::Forget(const StoredValue& value) {
   if (value.value_.defined()) {
     if (value.held_ != DType::kString) used_ -= value.bytes_;
   } else if (value.offset_ >= 0 && value.bytes_ > 0) {
-    // The file keeps its length; its blocks go back to the disk.
+    // The file keeps its length; the disk space of the blocks is freed.
     ::fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(value.offset_),
                 static_cast<off_t>(value.bytes_));
   }

@@ -1,6 +1,5 @@
-// AveragePool of codes, channels-last, in the arithmetic of ONNX Runtime's QLinearAveragePool:
-// floats summed up window by window in row-major order, and a zero point that joins before the
-// rounding.
+// AveragePool of codes, channels-last, in the arithmetic of ONNX Runtime's QLinearAveragePool: a
+// window is summed in float in row-major order, and the zero point is added before rounding.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -73,7 +72,7 @@ class IntegerAveragePool : public FastKernel {
   }
 
  private:
-  // All results whose index along the first spatial axis is `first`.
+  // All results with index `first` along the first spatial axis.
   void PoolRow(const Window& window, int64_t first, const uint8_t* image, std::vector<float>* sums,
                uint8_t* to) const {
     const auto channels = std::ssize(*sums);
@@ -94,7 +93,7 @@ class IntegerAveragePool : public FastKernel {
     }
   }
 
-  // The input's pixel under a tap; -1 outside.
+  // The input pixel of a tap; -1 if it is outside.
   static int64_t PixelOf(const Window& window, int64_t first, const Odometer& out,
                          const Odometer& tap) {
     int64_t flat = 0;

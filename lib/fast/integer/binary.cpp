@@ -1,5 +1,4 @@
-// Add and Mul of two values on 8-bit grids, either of which may be constant, and their
-// broadcasting.
+// Add and Mul of two values on 8-bit grids with broadcasting; either value may be constant.
 
 #include "lib/fast/integer/codes.h"
 #include "lib/fast/integer/kernels.h"
@@ -39,7 +38,7 @@ class IntegerBinary : public FastKernel {
     }
     uint8_t* to = context.OutputCodes(rows->shape, layout, result_);
     if (!to) return false;
-    // The runtime sees all values row-major.
+    // ONNX Runtime stores all values row-major.
     const bool b_first = rows->step(0) == 0 && rows->step(1) != 0;
     const Result<Broadcast> plan = PlanBroadcast({shapes[0], shapes[1]});
     INVARIANT(plan.ok(), "shapes were checked");
@@ -51,7 +50,7 @@ class IntegerBinary : public FastKernel {
   }
 
  private:
-  // Channels-last if one of the values is, and each of them can be.
+  // Channels-last if one of the values is, and both can be.
   Layout LayoutFor(FastContext& context, const Shape* shapes, const Shape& result) const {
     bool any = false;
     for (size_t i : {0, 1}) {
@@ -72,7 +71,7 @@ class IntegerBinary : public FastKernel {
   const quant::Encoding& result_;
   const BinaryCodes codes_;
   const int64_t min_rank_;
-  Tensor constants_[2];  // codes; undefined where the operand is computed
+  Tensor constants_[2];  // codes; undefined for an operand that is not constant
 };
 
 }  // namespace
@@ -84,7 +83,7 @@ std::unique_ptr<FastKernel> MakeIntegerBinary(const KernelSpec& spec) {
   for (size_t i : {0, 1}) {
     const quant::Encoding* e = spec.encodings[i];
     const bool fits = spec.constants[i] ? HoldsBytes(e) : FitsBytes(e);
-    // Of different types the runtime adds floats.
+    // If the types differ, ONNX Runtime adds floats.
     if (!fits || e->grid.is_signed != spec.output_encoding->grid.is_signed) return nullptr;
   }
   if (spec.constants[0] && spec.constants[1]) return nullptr;

@@ -1,4 +1,5 @@
-// Concat of codes; inputs on another grid than the result's go through a table.
+// Concat of codes; the codes of inputs on a grid that differs from the result's are mapped by a
+// table.
 
 #include <array>
 #include <cstring>

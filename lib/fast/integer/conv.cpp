@@ -10,10 +10,10 @@ namespace roundel::engine {
 namespace {
 
 struct PreparedConv {
-  bool direct = false;  // the primitive puts out codes, not sums
+  bool direct = false;  // the primitive writes codes, not sums
   Primitive primitive;
   PackedTensor weights;
-  Shape padded;  // of the source, if it has to be padded by hand
+  Shape padded;  // of the source, if it is padded explicitly
 };
 
 class IntegerConv : public FastKernel {
@@ -23,7 +23,7 @@ class IntegerConv : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    // Padding by hand knows rows and columns.
+    // Explicit padding supports one or two spatial axes.
     if (!x || linear_.weights.rank() < 3 || linear_.weights.rank() > 4) return false;
     const Shape source = x->shape;
     const auto conv = ResolveConv(node_, groups_, source, linear_.weights.shape());
@@ -39,7 +39,7 @@ class IntegerConv : public FastKernel {
   }
 
   PreparedConv Prepare(const Shape& x, const Shape& y, const Window& window) {
-    // With codes as results the primitive rounds sum * multiplier as we do, and stores saturated.
+    // For results as codes the primitive rounds sum * multiplier in the same way, and saturates.
     const Requantizer& r = linear_.requantizer;
     const bool direct =
         linear_.exact_in_float && r.zero_point == 0 && !r.is_signed && r.low == 0 && r.high == 255;

@@ -1,4 +1,4 @@
-// DynamicQuantizeLinear, in whatever layout its input has.
+// DynamicQuantizeLinear, in the layout of its input.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -18,7 +18,7 @@ struct Range {
   float low = 0, high = 0;
 };
 
-// NaN counts for nothing.
+// NaN is ignored.
 ROUNDEL_VECTORIZE Range RangeOf(const float* x, int64_t n) {
   constexpr int kVectorLanes = 32;
   float low[kVectorLanes] = {}, high[kVectorLanes] = {};

@@ -1,7 +1,7 @@
 #pragma once
-// Kernels that compute on 8-bit codes with 32-bit sums. What they simulate is what ONNX Runtime's
-// integer kernels do with the exported model, bit for bit, where the machine has exact dot
-// products; elsewhere, and for all other grids, values are simulated in float.
+// Kernels on 8-bit codes with 32-bit sums. On machines with exact dot products they give the same
+// bits as ONNX Runtime's integer kernels for the exported model. On other machines, and for all
+// other grids, values are simulated in float.
 
 #include <memory>
 
@@ -9,7 +9,7 @@
 
 namespace roundel::engine {
 
-// nullptr if the unit's values do not all lie on such grids, or its op has no integer kernel.
+// nullptr unless all values of the unit lie on such grids and its op has an integer kernel.
 std::unique_ptr<FastKernel> MakeIntegerKernel(const KernelSpec& spec);
 
 std::unique_ptr<FastKernel> MakeIntegerAveragePool(const KernelSpec& spec);
@@ -20,10 +20,10 @@ std::unique_ptr<FastKernel> MakeIntegerMatMul(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerMean(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerMin(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeIntegerSoftmax(const KernelSpec& spec);
-// Chains of operations on single elements.
+// Chains of element-wise operations.
 std::unique_ptr<FastKernel> MakeCodeTable(const KernelSpec& spec);
 
-// ---- operators whose values are codes themselves, on any machine
+// ---- operators whose values are themselves codes, on any machine
 std::unique_ptr<FastKernel> MakeConvSums(const KernelSpec& spec);     // ConvInteger
 std::unique_ptr<FastKernel> MakeProductSums(const KernelSpec& spec);  // MatMulInteger
 std::unique_ptr<FastKernel> MakeDynamicQuantize(const KernelSpec& spec);

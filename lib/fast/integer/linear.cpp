@@ -1,4 +1,4 @@
-// The sums of codes are vectorised, which -O2 does not do when the count is not known.
+// Sums of codes need vectorization, which -O2 omits if the count is unknown.
 #pragma GCC optimize("O3")
 #include "lib/fast/integer/linear.h"
 
@@ -11,10 +11,10 @@
 namespace roundel::engine {
 namespace {
 
-// Longer sums of products of bytes could leave 32 bits.
+// Longer sums of products of bytes could overflow 32 bits.
 constexpr int64_t kMaxTerms = 1 << 16;
 
-// The codes of the bias if they count in units of source scale * weight scale, as runtimes assume.
+// The codes of the bias if their scale is source scale * weight scale, as runtimes require.
 bool ReadBias(const KernelSpec& spec, const std::vector<float>& unit, std::vector<int32_t>* bias) {
   if (spec.encodings.size() < 3 || !spec.constants[2]) return spec.constants.size() < 3;
   const quant::Encoding* e = spec.encodings[2];
@@ -29,7 +29,7 @@ bool ReadBias(const KernelSpec& spec, const std::vector<float>& unit, std::vecto
   return true;
 }
 
-// Subtracts what the source's zero point adds to the sums.
+// Subtracts the contribution of the source's zero point from the bias.
 bool MoveZeroPointToBias(const std::vector<int64_t>& sum, const std::vector<int64_t>& magnitude,
                          IntegerLinear* linear) {
   const int64_t zero_point = linear->source->params[0].zero_point;
@@ -52,7 +52,7 @@ void SumCodes(const Tensor& weights, int64_t channel_axis, std::vector<int64_t>*
   const int8_t* codes = weights.data<int8_t>();
   for (int64_t o = 0; o < weights.size() / (channels * inner); ++o) {
     for (int64_t c = 0; c < channels; ++c, codes += inner) {
-      int32_t own = 0, size = 0;  // kMaxTerms keeps them small
+      int32_t own = 0, size = 0;  // kMaxTerms prevents overflow
       for (int64_t i = 0; i < inner; ++i) {
         own += codes[i];
         size += std::abs(int32_t{codes[i]});
@@ -65,7 +65,7 @@ void SumCodes(const Tensor& weights, int64_t channel_axis, std::vector<int64_t>*
 
 }  // namespace
 
-// Older instructions add pairs of products in 16 bits first.
+// Older instructions first add pairs of products in 16 bits.
 bool HasExactDotProduct() { return HasByteDotProducts(); }
 
 std::optional<IntegerLinear> IntegerLinear::Of(const KernelSpec& spec, int64_t channel_axis) {

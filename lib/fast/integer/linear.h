@@ -1,6 +1,6 @@
 #pragma once
-// What Conv, Gemm and MatMul need to run on codes: 8-bit constant weights with zero point 0, an
-// int32 bias on the grid of the sums, 8-bit activations per tensor on either side.
+// The requirements for Conv, Gemm and MatMul on codes: 8-bit constant weights with zero point 0, an
+// int32 bias on the grid of the sums, and input and result on 8-bit per-tensor grids.
 
 #include <optional>
 #include <vector>
@@ -10,19 +10,20 @@
 
 namespace roundel::engine {
 
-// Whether this machine adds up products of bytes in 32 bits without saturating on the way.
+// Whether this machine sums products of bytes in 32 bits without intermediate saturation.
 bool HasExactDotProduct();
 
 struct IntegerLinear {
-  Tensor weights;  // int8 codes, as the model has them
+  Tensor weights;  // int8 codes, in the model's order
   const quant::Encoding* source = nullptr;
   const quant::Encoding* result = nullptr;
-  // Its bias takes the source's zero point into account: bias - zero_point * sum(weights).
+  // Its bias includes the source's zero point: bias - zero_point * sum(weights).
   Requantizer requantizer;
-  // All sums, on whatever way to them, are integers that a float holds exactly.
+  // All partial sums, in any order, are integers that float represents exactly.
   bool exact_in_float = false;
 
-  // nullopt if the unit is not of that kind. `channel_axis`: of the output channels in the weights.
+  // nullopt if the unit does not meet the requirements. `channel_axis`: the axis of output channels
+  // in the weights.
   static std::optional<IntegerLinear> Of(const KernelSpec& spec, int64_t channel_axis);
 };
 

@@ -1,4 +1,4 @@
-// Gemm and MatMul of codes with constant weights; the leading axes count as rows.
+// Gemm and MatMul of codes with constant weights; the leading axes are rows.
 
 #include "lib/fast/integer/kernels.h"
 #include "lib/fast/integer/linear.h"

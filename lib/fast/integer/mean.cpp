@@ -1,5 +1,5 @@
-// GlobalAveragePool of codes, in the arithmetic of ONNX Runtime's QLinearGlobalAveragePool: the sum in
-// 32 bits, then one multiplier = scale_x / (scale_y * pixels).
+// GlobalAveragePool of codes, in the arithmetic of ONNX Runtime's QLinearGlobalAveragePool: a sum
+// in 32 bits, then one multiplier = scale_x / (scale_y * pixels).
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@
 namespace roundel::engine {
 namespace {
 
-constexpr int64_t kMaxPixels = 1 << 22;  // 255 times that fits 32 bits
+constexpr int64_t kMaxPixels = 1 << 22;  // 255 times this fits into 32 bits
 
 template <typename T>
 void SumPixels(const T* from, int64_t pixels, int64_t channels, int32_t* sums) {

@@ -1,5 +1,5 @@
-// Min of codes with a constant, one value or one per channel: rounding is monotone, so that the code of
-// the smaller value is the smaller code.
+// Min of codes with a constant, one value or one per channel. Rounding is monotone, so that the
+// code of the smaller value is the smaller code.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class IntegerMin : public FastKernel {
   IntegerMin(const quant::Encoding& grid, const Tensor& bounds, size_t input)
       : grid_(grid), bounds_(bounds.size()), rank_(bounds.rank()), input_(input) {
     EncodeBytes(bounds.data<float>(), grid, bounds.size(), bounds_.data());
-    position_ = 0;  // of the channels, counted from the last axis
+    position_ = 0;  // position of the channel axis, counted from the last axis
     for (int64_t i = 0; i < rank_; ++i)
       if (bounds.dim(i) > 1) position_ = rank_ - i;
   }
@@ -44,7 +44,7 @@ class IntegerMin : public FastKernel {
     const auto rank = static_cast<int64_t>(x->shape.size());
     const bool one = bounds_.size() == 1;
     if (rank_ > rank || rank < 2) return false;
-    // Bounds lie along the channels: axis 1 of an image, the last axis of a matrix.
+    // Bounds per channel: axis 1 of an image, the last axis of a matrix.
     if (!one && (position_ != rank - 1 || x->shape[1] != std::ssize(bounds_))) return false;
     const Shape shape = x->shape;
     const Layout layout = rank > 2 ? Layout::kChannelsLast : Layout::kPlain;

@@ -1,6 +1,6 @@
 #pragma once
-// Padding by hand: outside the image lie zeros, whose code is the zero point; primitives pad with
-// the code 0.
+// Explicit padding: pixels outside the image are zeros, whose code is the zero point, but
+// primitives pad with the code 0.
 
 #include "lib/fast/fast_kernel.h"
 #include "lib/ops/kernels/spatial.h"
@@ -9,11 +9,11 @@ namespace roundel::engine {
 
 bool HasPadding(const Window& window);
 
-// The shape of x [N, C, (rows,) columns] with its padding; `window` becomes one without.
+// The shape of x [N, C, (rows,) columns] with its padding; removes the padding from `window`.
 Shape TakePadding(const Shape& x, Window* window);
 
-// A copy of channels-last codes of shape `x` with code `zero` around it; nullptr without memory.
-// `window` as it was before TakePadding.
+// A copy of channels-last codes of shape `x`, padded with the code `zero`; nullptr if memory is
+// exhausted. `window` is the one before TakePadding.
 const uint8_t* PadCodes(FastContext& context, const uint8_t* from, const Shape& x,
                         const Window& window, const Shape& padded, int zero);
 

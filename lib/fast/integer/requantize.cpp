@@ -17,7 +17,7 @@ inline __attribute__((always_inline)) void Loop(const int32_t* sums, const int32
                                                 T* to) {
   for (int64_t row = 0; row < rows; ++row, sums += channels, to += channels)
     for (int64_t c = 0; c < channels; ++c) {
-      // Wraps around like the runtime's, instead of being undefined.
+      // Wraps around as ONNX Runtime does, without undefined behavior.
       const auto sum =
           static_cast<int32_t>(static_cast<uint32_t>(sums[c]) + static_cast<uint32_t>(bias[c]));
       float q = static_cast<float>(sum) * multiplier[c];

@@ -1,7 +1,7 @@
 #pragma once
-// From 32-bit sums back to 8-bit codes, the way ONNX Runtime's integer kernels do it:
+// From 32-bit sums to 8-bit codes, as ONNX Runtime's integer kernels compute it:
 //
-//   code = clamp(round_half_even(float(sum + bias[c]) * multiplier[c]) + zero_point, low, high)
+//    code = clamp(round_half_even(float(sum + bias[c]) * multiplier[c]) + zero_point, low, high)
 //
 // with multiplier = (source scale * weight scale) / result scale, all in float32.
 
@@ -13,15 +13,15 @@
 namespace roundel::engine {
 
 struct Requantizer {
-  std::vector<float> multiplier;  // by channel
-  std::vector<int32_t> bias;      // by channel
+  std::vector<float> multiplier;  // per channel
+  std::vector<int32_t> bias;      // per channel
   int32_t zero_point = 0;
   int32_t low = 0, high = 255;  // codes
   bool is_signed = false;
 
-  // For results on `encoding`, whose whole grid may occur.
+  // For results on `encoding`, all of whose codes are possible.
   static Requantizer For(const quant::Encoding& encoding, size_t channels);
-  // sums: [rows, channels]; to: as many codes.
+  // sums: [rows, channels]; to: the same number of codes.
   void Run(const int32_t* sums, int64_t rows, uint8_t* to) const;
 };
 

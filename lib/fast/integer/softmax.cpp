@@ -29,7 +29,7 @@ class IntegerSoftmax : public FastKernel {
     const auto rank = static_cast<int64_t>(shape.size());
     const int64_t axis = axis_ < 0 ? axis_ + rank : axis_;
     if (axis < 0 || axis >= rank) return false;
-    // Before opset 13 all axes from `axis` on are one.
+    // Before opset 13 the axes from `axis` on are flattened into one.
     const int64_t inner = one_axis_ ? Product(shape, axis + 1, rank) : 1;
     const int64_t length = one_axis_ ? shape[axis] : Product(shape, axis, rank);
     const uint8_t* from = context.Codes(0, Layout::kPlain);

@@ -14,7 +14,7 @@
 namespace roundel::engine {
 namespace {
 
-// Sums lie where the results will.
+// The sums use the memory of the results.
 using Sum = int32_t __attribute__((may_alias));
 
 struct RowTerms {
@@ -62,8 +62,8 @@ ROUNDEL_VECTORIZE void ShiftSums(Sum* sums, int64_t rows, int64_t channels, cons
 
 bool AreCodes(const Tensor& x) { return x.dtype() == DType::kInt8 || x.dtype() == DType::kUint8; }
 
-// The weights without their zero points, as int8; undefined if they do not fit. The plain kernels
-// say what is wrong with operands that no model may have.
+// The weights minus their zero points, as int8; undefined if they do not fit. Invalid operands are
+// left to the plain kernels, which report the error.
 Tensor WithoutZeroPoint(const Tensor& codes, const Tensor* zero, int64_t channel_axis) {
   if (!AreCodes(codes) || codes.rank() <= channel_axis || (zero && !AreCodes(*zero))) return {};
   std::vector<int64_t> points = zero ? zero->ToInt64s() : std::vector<int64_t>{0};
@@ -96,7 +96,7 @@ std::optional<IntegerSums> IntegerSums::Of(const KernelSpec& spec, int64_t chann
   const Tensor* zero = has_zero ? spec.constants[3] : nullptr;
   if (has_zero && !zero) return std::nullopt;
   const Tensor codes = WithoutZeroPoint(*spec.constants[1], zero, channel_axis);
-  constexpr int64_t kMaxTerms = 1 << 16;  // longer sums could leave 32 bits
+  constexpr int64_t kMaxTerms = 1 << 16;  // longer sums could overflow 32 bits
   if (!codes.defined() || codes.size() == 0 || codes.size() / codes.dim(channel_axis) > kMaxTerms)
     return std::nullopt;
   IntegerSums sums;
@@ -128,7 +128,7 @@ std::optional<IntegerSums> IntegerSums::Of(const KernelSpec& spec, int64_t chann
 
 namespace {
 
-// One value, or one by channel, broadcast to `n`; empty if `value` is neither.
+// One value, or one per channel, broadcast to `n`; empty if `value` is neither.
 std::vector<float> ByChannel(const Shape& shape, const float* data, const Shape& result,
                              int64_t channel_axis) {
   const int64_t n = result[channel_axis], count = NumElements(shape);
@@ -189,7 +189,7 @@ void IntegerSums::Finish(const SumsInput& input, int64_t rows, void* sums) {
   const int64_t n = channels();
   std::vector<int32_t> shift(totals_);
   for (int32_t& total : shift) total *= input.zero_point;
-  const std::vector<float> zeros(static_cast<size_t>(n), -0.0f);  // which change nothing
+  const std::vector<float> zeros(static_cast<size_t>(n), -0.0f);  // neutral elements of addition
   const RowTerms terms{shift.data(), input.scale.data(),
                        bias_.empty() ? zeros.data() : bias_.data(), low_, high_};
   ParallelFor(rows, 1 + (1 << 14) / n, [&](int64_t begin, int64_t end) {

@@ -13,7 +13,7 @@ namespace {
 struct Prepared {
   Primitive primitive;
   PackedTensor weights;  // undefined: no fast implementation
-  Shape padded;          // of the source, if it has to be padded by hand
+  Shape padded;          // of the source, if it is padded explicitly
 };
 
 DType SourceType(const IntegerSums& sums, const SumsInput& input) {
@@ -41,7 +41,7 @@ class ConvSums : public FastKernel {
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    // Padding by hand knows rows and columns.
+    // Explicit padding supports one or two spatial axes.
     if (!x || x->shape.size() < 3 || x->shape.size() > 4) return false;
     const Shape source = x->shape;
     const auto conv = ResolveConv(node_, groups_, source, sums_.weight_shape());
@@ -94,7 +94,7 @@ class ConvSums : public FastKernel {
   PreparedCache<Prepared> cache_;
 };
 
-// [..., M, K] x constant [K, N]; the leading axes count as rows.
+// [..., M, K] x constant [K, N]; the leading axes are rows.
 class ProductSums : public FastKernel {
  public:
   explicit ProductSums(IntegerSums sums) : sums_(std::move(sums)) {}

@@ -1,5 +1,5 @@
-// Chains of operations on single elements, from an 8-bit grid to an 8-bit grid: 256 results,
-// computed once, with the float kernels that would run otherwise.
+// Chains of element-wise operations from an 8-bit grid to an 8-bit grid: a table of 256 results,
+// computed once with the float kernels.
 
 #include <array>
 

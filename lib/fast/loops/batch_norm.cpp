@@ -1,4 +1,4 @@
-// BatchNormalization that stands by itself: y = scale[c] * x + shift[c], in either layout.
+// BatchNormalization that is not folded: y = scale[c] * x + shift[c], in either layout.
 #pragma GCC optimize("O3")
 
 #include <cmath>

@@ -1,4 +1,4 @@
-// Add, Sub, Mul, Div, Min, Max of two values, the result in the shape and layout of one of them.
+// Add, Sub, Mul, Div, Min, Max of two values; the result has the shape and layout of one of them.
 #pragma GCC optimize("O3")
 
 #include <algorithm>
@@ -19,12 +19,12 @@ inline float Apply(float a, float b) {
   if constexpr (op == BinaryOp::kSub) return a - b;
   if constexpr (op == BinaryOp::kMul) return a * b;
   if constexpr (op == BinaryOp::kDiv) return a / b;
-  // NaN goes through from either side.
+  // If an operand is NaN, the result is NaN.
   if constexpr (op == BinaryOp::kMin) return a < b || a != a ? a : b;
   if constexpr (op == BinaryOp::kMax) return a > b || a != a ? a : b;
 }
 
-// step: 1 along the operand, 0 for one value all along.
+// step: 1 along the operand, 0 for one repeated value.
 template <BinaryOp op>
 inline __attribute__((always_inline)) void Rows(const float* a, int64_t a_step, const float* b,
                                                 int64_t b_step, float* to, int64_t n) {
@@ -60,8 +60,8 @@ class BinaryKernel : public FastKernel {
     const Value* operands[2] = {context.input(0), context.input(1)};
     for (const Value* operand : operands)
       if (!operand || operand->dtype() != DType::kFloat) return false;
-    // The operand in whose shape the result comes; of two equal ones, the one whose layout is less
-    // work to keep and whose memory is free.
+    // The operand whose shape the result has. If both have it, the one whose layout needs less
+    // conversion and whose memory can be reused.
     size_t main = 0;
     const bool same = operands[0]->shape == operands[1]->shape;
     if (same) {

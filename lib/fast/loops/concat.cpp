@@ -1,4 +1,4 @@
-// Concat of float values without leaving channels-last.
+// Concat of float values that stay channels-last.
 
 #include "lib/fast/loops/concat.h"
 
@@ -10,7 +10,7 @@
 namespace roundel::engine {
 namespace {
 
-// The axis, normalised; -1 if the inputs do not fit together.
+// The axis, normalized; -1 if the inputs are incompatible.
 int64_t ResultShape(FastContext& context, int64_t wanted, Shape* shape, Layout* layout) {
   int64_t axis = -1;
   for (size_t i = 0; i < context.input_count(); ++i) {

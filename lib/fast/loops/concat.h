@@ -1,5 +1,5 @@
 #pragma once
-// How the inputs of a Concat lie in its result.
+// The positions of the inputs of a Concat in its result.
 
 #include <optional>
 #include <vector>
@@ -15,7 +15,7 @@ struct ConcatPlan {
   int64_t outer = 1, total = 0;    // total: the sum of run
 };
 
-// nullopt if the float inputs do not fit together.
+// nullopt if the float inputs are incompatible.
 std::optional<ConcatPlan> PlanConcat(FastContext& context, int64_t axis);
 
 }  // namespace roundel::engine

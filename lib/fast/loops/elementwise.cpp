@@ -1,4 +1,4 @@
-// Element-wise nodes of one input: chains of post-ops over the bytes as they lie.
+// Element-wise nodes of one input: chains of post-ops over the elements in memory order.
 
 #include "lib/fast/loops/kernels.h"
 #include "lib/fast/loops/post_ops.h"
@@ -18,7 +18,7 @@ class ElementKernel : public FastKernel {
     if (!x || x->dtype() != DType::kFloat) return false;
     if (static_cast<int64_t>(x->shape.size()) < min_rank_) return false;
     const float* from = context.Data(input_, x->layout);
-    // A copy of the shape: the result may take the place of what it is read from.
+    // A copy of the shape, because the result may replace its input.
     const Shape shape = x->shape;
     const Layout layout = x->layout;
     float* to = context.CanOverwrite(input_) ? context.OutputOver(input_, shape, layout)

@@ -1,5 +1,5 @@
 #pragma once
-// The makers of kernels in this folder; nullptr where a spec is not for them.
+// The makers of kernels in this folder; nullptr if they do not support a spec.
 
 #include <memory>
 

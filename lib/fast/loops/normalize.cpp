@@ -1,4 +1,5 @@
-// Layer and RMS normalisation over the last axis: LayerNormalization, or the same written out.
+// Layer and RMS normalization over the last axis: LayerNormalization, or the equivalent chain of
+// nodes.
 #pragma GCC optimize("O3")
 
 #include <cmath>

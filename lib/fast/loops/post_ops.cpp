@@ -12,7 +12,7 @@
 namespace roundel::engine {
 namespace {
 
-constexpr int64_t kGrain = 1 << 14;  // elements; 64 kB, which stay in the second-level cache
+constexpr int64_t kGrain = 1 << 14;  // elements; 64 kB, which fit into the second-level cache
 
 bool IsSimple(PostOpKind kind) {
   switch (kind) {
@@ -64,7 +64,7 @@ ROUNDEL_VECTORIZE void Add(const float* from, const float* other, float* to, int
   for (int64_t i = 0; i < n; ++i) to[i] = from[i] + other[i];
 }
 
-// What oneDNN does faster; here for sizes that it does not take.
+// oneDNN is faster; this is for sizes that it does not support.
 float Transcendental(const PostOp& op, float x) {
   switch (op.kind) {
     case PostOpKind::kSigmoid: return 1 / (1 + std::exp(-x));
@@ -107,7 +107,7 @@ void PostOpRunner::Run(const float* from, float* to, int64_t n, const float* add
       from = to;
       continue;
     }
-    // Neighbouring simple ops pass over the data together, chunk by chunk.
+    // Consecutive simple ops share one pass over the data, chunk by chunk.
     size_t end = i;
     while (end < ops_.size() && IsSimple(ops_[end].kind)) ++end;
     ParallelFor(n, kGrain, [&](int64_t begin, int64_t stop) {

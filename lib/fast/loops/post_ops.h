@@ -1,5 +1,6 @@
 #pragma once
-// Post-ops as loops of their own: where a primitive does not take them, and for element-wise nodes.
+// Post-ops as separate loops: for post-ops that a primitive does not support, and for element-wise
+// nodes.
 
 #include <cstdint>
 #include <memory>
@@ -9,11 +10,11 @@
 
 namespace roundel::engine {
 
-// The kinds that need a polynomial; defined in kernels_onednn/.
+// The kinds that need a polynomial; defined in lib/fast/onednn.
 class TranscendentalOps {
  public:
   virtual ~TranscendentalOps() = default;
-  // to[i] = op(from[i]); false if it cannot.
+  // to[i] = op(from[i]); false if it is not supported.
   virtual bool Run(const PostOp& op, const float* from, float* to, int64_t n) = 0;
 };
 std::unique_ptr<TranscendentalOps> MakeTranscendentalOps();
@@ -21,7 +22,7 @@ std::unique_ptr<TranscendentalOps> MakeTranscendentalOps();
 class PostOpRunner {
  public:
   explicit PostOpRunner(std::vector<PostOp> ops);
-  // Applies all ops one after another; from == to is fine. kAdd adds addend[i].
+  // Applies all ops one after another; `from` may equal `to`. kAdd adds addend[i].
   void Run(const float* from, float* to, int64_t n, const float* addend = nullptr);
   bool empty() const { return ops_.empty(); }
   const std::vector<PostOp>& ops() const { return ops_; }

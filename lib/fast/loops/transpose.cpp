@@ -1,4 +1,4 @@
-// Transpose between [N, C, spatial...] and [N, spatial..., C] moves nothing: the bytes of a
+// Transpose between [N, C, spatial...] and [N, spatial..., C] moves no elements: the bytes of a
 // channels-last value are those of its transpose.
 
 #include <numeric>

@@ -1,5 +1,5 @@
-// MatMulNBits with constant weights: unpacked and packed for the primitive once, as floats, where
-// there is memory for that.
+// MatMulNBits with constant weights: dequantized and packed for the primitive once, if there is
+// enough memory.
 
 #include <algorithm>
 
@@ -46,7 +46,7 @@ class BlockProduct : public FastKernel {
 
  private:
   bool Make(const Shape& x, PreparedLinear* out) {
-    // Half of the memory is left to whatever comes after.
+    // Half of the memory is left for later allocations.
     const int64_t bytes = k_ * n_ * 4;
     if (!packed_once_ && MemoryInUse() + 2 * bytes > MemoryLimit() / 2) return false;
     const Shape dims = {n_, k_};
@@ -92,7 +92,7 @@ std::unique_ptr<FastKernel> MakeBlockProduct(const KernelSpec& spec) {
   const auto at = [&](size_t i) { return i < inputs.size() ? inputs[i] : nullptr; };
   if (inputs[2]->dtype() != DType::kFloat || (at(5) && at(5)->dtype() != DType::kFloat))
     return nullptr;
-  // Checked with the smallest part of the work.
+  // Checked with the smallest possible product.
   if (!CheckNBits(*spec.main, {inputs.begin(), inputs.end()}).ok()) return nullptr;
   return std::make_unique<BlockProduct>(
       spec, RoundedBlock(*spec.main, at(3) && at(3)->dtype() != DType::kUint8, at(4) != nullptr));

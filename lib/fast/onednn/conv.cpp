@@ -28,7 +28,7 @@ class ConvKernel : public FastKernel {
  private:
   struct Prepared {
     Shape result;
-    PreparedLinear linear;  // without a primitive if the shapes do not fit together
+    PreparedLinear linear;  // without a primitive if the shapes are incompatible
   };
 
   Prepared Prepare(const Shape& x) {

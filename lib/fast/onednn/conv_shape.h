@@ -1,5 +1,5 @@
 #pragma once
-// The geometry of a Conv as oneDNN wants it; shared by the kernels on floats and on codes.
+// The geometry of a Conv in oneDNN's terms; shared by the kernels on floats and on codes.
 
 #include <optional>
 
@@ -11,15 +11,15 @@ struct ConvShape {
   Window window;
   Shape result;  // [N, M, spatial...]
 };
-// Of `node` with weights [M, C / group, k...] on a source of shape `x`, both of the same rank; nullopt if
-// they do not fit together, or are too large.
+// Of `node` with weights [M, C / group, k...] on a source of shape `x`, both of the same rank;
+// nullopt if they are incompatible or too large.
 std::optional<ConvShape> ResolveConv(const graph::Node& node, int64_t groups, const Shape& x,
                                      const Shape& weights);
 
 // [M, C, ...] -> [groups, M / groups, C, ...]; unchanged without groups.
 Shape GroupedShape(Shape weights, int64_t groups);
-// The end padding that makes the sizes come out exactly: a last output row that the end padding alone
-// would feed is not computed.
+// The end padding for which the output sizes are exact: a last output row that would read only end
+// padding is not computed.
 std::vector<int64_t> ExactEndPads(const Window& window);
 
 }  // namespace roundel::engine

@@ -47,7 +47,7 @@ class ConvTransposeKernel : public FastKernel {
            weights_.dim(0) == x.shape[1] && x.shape[1] % groups_ == 0 && DimsFit(weights_.shape());
   }
 
-  // False for what is not understood (output_shape with SAME padding and the like).
+  // False for attributes that are not supported (output_shape with SAME padding and others).
   bool Resolve(const Shape& x, Geometry* g) const {
     const size_t axes = x.size() - 2;
     const std::string auto_pad = node_.String("auto_pad", "NOTSET");
@@ -63,7 +63,7 @@ class ConvTransposeKernel : public FastKernel {
         g->dilations.size() != axes)
       return false;
     for (size_t i = 0; i < axes; ++i) {
-      constexpr int64_t kMax = 1 << 20;  // products below stay far from overflow
+      constexpr int64_t kMax = 1 << 20;  // products below do not overflow
       for (int64_t v : {pads[i], pads[axes + i], extra[i], g->strides[i], g->dilations[i]})
         if (v < 0 || v > kMax) return false;
       if (g->strides[i] < 1 || g->dilations[i] < 1 || weights_.dim(2 + i) > kMax) return false;
@@ -77,7 +77,7 @@ class ConvTransposeKernel : public FastKernel {
     return true;
   }
 
-  // ONNX stores [C_in, M / groups, k...]; oneDNN wants [groups, M / groups, C_in / groups, k...].
+  // ONNX stores [C_in, M / groups, k...]; oneDNN needs [groups, M / groups, C_in / groups, k...].
   bool Make(const Shape& x, const Shape& y, const Geometry& g, const Epilogue& epilogue,
             PreparedLinear* out) {
     const Shape& w = weights_.shape();

@@ -1,5 +1,5 @@
 #pragma once
-// The makers of kernels in this folder; nullptr where a spec is not for them.
+// The makers of kernels in this folder; nullptr if they do not support a spec.
 
 #include <memory>
 
@@ -12,7 +12,7 @@ std::unique_ptr<FastKernel> MakeConvKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeConvTransposeKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeMatMulKernel(const KernelSpec& spec);  // also Gemm
 std::unique_ptr<FastKernel> MakePoolKernel(const KernelSpec& spec);
-// MaxPool of values that are held as codes of one byte.
+// MaxPool of values that are stored as one-byte codes.
 std::unique_ptr<FastKernel> MakePoolOfCodes(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeSoftmaxKernel(const KernelSpec& spec);
 

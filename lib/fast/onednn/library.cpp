@@ -95,7 +95,7 @@ dnnl::primitive_attr Attributes(const Epilogue& epilogue, size_t rank, Primitive
   return attributes;
 }
 
-// make(state) is true if it has filled the state. What the library refuses is none.
+// make(state) returns true if it has filled the state. An empty primitive if the library throws.
 template <typename Make>
 Primitive Made(const Make& make) {
   try {

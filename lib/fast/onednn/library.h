@@ -1,6 +1,6 @@
 #pragma once
-// oneDNN itself, for library*.cpp alone: what its versions have alike, and the
-// descriptions in which they differ. These functions throw what the library throws.
+// oneDNN itself, for library*.cpp only: what its versions have in common, and the descriptions in
+// which they differ. These functions throw the library's exceptions.
 
 #include <dnnl.hpp>
 #include <vector>
@@ -13,21 +13,21 @@ struct PackedTensor::Contents {
   dnnl::memory memory;
 };
 
-// What a primitive that runs again and again is given. Memory objects are made once: in the runs that
-// follow most of what they describe lies where it lay before.
+// The arguments of a primitive that runs repeatedly. Memory objects are made once, because in later
+// runs most addresses are the same.
 class BoundArguments {
  public:
   void Set(int argument, const dnnl::memory::desc& desc, const void* data);
   void Set(int argument, const dnnl::memory& memory);  // the same in every run
-  // Runs the primitive to its end; false if oneDNN failed.
+  // Runs the primitive and waits for it; false if oneDNN failed.
   bool Execute(const dnnl::primitive& primitive) const;
 
  private:
   struct Bound {
     dnnl::memory memory;
-    const void* data;  // null: the memory's own
+    const void* data;  // null: that of the memory object
   };
-  // Where the argument stands; the number of arguments if it is new.
+  // The index of the argument; the number of arguments if it is new.
   size_t Find(int argument) const;
 
   std::vector<Bound> bound_;
@@ -55,10 +55,11 @@ struct Window {
 };
 
 void AppendElementwise(dnnl::post_ops* ops, const PostOp& op);
-// Makes the result (sum + bias) * multiplier[channel], ahead of other post-ops; `rank`: of the result.
+// Makes the result (sum + bias) * multiplier[channel], before other post-ops; `rank`: of the
+// result.
 void MultiplyChannels(std::span<const float> multiplier, size_t rank, dnnl::post_ops* ops,
                       dnnl::primitive_attr* attributes, Primitive::State* state);
-// What the version can do for results that do not depend on the number of threads.
+// Requests results that do not depend on the number of threads, as far as the version supports it.
 void AskForDeterminism(dnnl::primitive_attr* attributes);
 
 dnnl::convolution_forward::primitive_desc Convolution(const Operands& operands,
@@ -73,7 +74,8 @@ dnnl::matmul::primitive_desc MatrixProduct(const Operands& operands,
                                            const dnnl::primitive_attr& attributes);
 dnnl::eltwise_forward::primitive_desc Elementwise(const PostOp& op, const dnnl::memory::desc& desc);
 
-// Whose classes are named differently: they fill the state; false for a reference implementation.
+// Primitives whose classes have different names in the versions. Fills the state; false for a
+// reference implementation.
 bool Pooling(dnnl::algorithm algorithm, const Operands& operands, const Window& window,
              const dnnl::primitive_attr& attributes, Primitive::State* state);
 bool Softmax(dnnl::algorithm algorithm, const dnnl::memory::desc& desc, Primitive::State* state);
@@ -97,7 +99,7 @@ bool Take(const Description& description, Primitive::State* state) {
   return true;
 }
 
-dnnl::algorithm AlgorithmOf(PostOpKind kind);  // undef: not an element-wise operation of oneDNN
+dnnl::algorithm AlgorithmOf(PostOpKind kind);  // undef: oneDNN has no such element-wise operation
 
 }  // namespace onednn
 }  // namespace roundel::engine

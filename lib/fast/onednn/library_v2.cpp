@@ -1,4 +1,4 @@
-// Descriptions of primitives as oneDNN 2 takes them.
+// Descriptions of primitives for oneDNN 2.
 
 #include "lib/fast/onednn/library.h"
 

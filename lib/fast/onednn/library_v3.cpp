@@ -1,4 +1,4 @@
-// Descriptions of primitives as oneDNN 3 takes them.
+// Descriptions of primitives for oneDNN 3.
 
 #include "lib/fast/onednn/library.h"
 
@@ -11,14 +11,14 @@ namespace roundel::engine::onednn {
 using dnnl::prop_kind;
 
 void AppendElementwise(dnnl::post_ops* ops, const PostOp& op) {
-  // Version 3 takes the parameters of HardSwish, x * clip(alpha x + beta, 0, 1), from the caller.
+  // Version 3 needs the parameters of HardSwish, x * clip(alpha x + beta, 0, 1).
   const bool hard_swish = op.kind == PostOpKind::kHardSwish;
   ops->append_eltwise(AlgorithmOf(op.kind), hard_swish ? 1.0f / 6 : op.alpha,
                       hard_swish ? 0.5f : op.beta);
 }
 
-// Scales of version 3 come before the bias; a product as the first post-op comes behind it and is
-// rounded once, as that of version 2.
+// Version 3 applies scales before the bias. A product as the first post-op is applied after it and
+// is rounded once, as in version 2.
 void MultiplyChannels(std::span<const float> multiplier, size_t rank, dnnl::post_ops* ops,
                       dnnl::primitive_attr* /*attributes*/, Primitive::State* state) {
   Dims dims(rank, 1), strides(rank, 1);

@@ -39,7 +39,7 @@ LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
     if (op.kind == PostOpKind::kAdd) residual_ = op.input;
 }
 
-// oneDNN 2.6 applies the parameters of the first to all element-wise post-ops of one kind.
+// oneDNN 2.6 applies the parameters of the first element-wise post-op to all of the same kind.
 bool LinearPostOps::CanFuse() const {
   for (size_t i = 0; i < ops_.size(); ++i) {
     if (!CanAppend(ops_[i])) return false;
@@ -64,7 +64,7 @@ PreparedLinear LinearPostOps::Prepare(const MakePrimitive& make) const {
 
 namespace {
 
-// Whether `small` broadcasts to row-major values of `shape` (the mask of attention scores does).
+// Whether `small` broadcasts to row-major values of `shape`, as the mask of attention scores does.
 bool BroadcastsTo(const Shape& small, const Shape& shape) {
   const Result<Broadcast> plan = PlanBroadcast({small, shape});
   return plan.ok() && plan->shape == shape;
@@ -81,7 +81,7 @@ void Repeat(const Shape& small, const float* from, const Shape& shape, float* to
   });
 }
 
-// The buffer of the result; of a sum it holds the residual already.
+// The buffer of the result; for a sum it already contains the residual.
 float* Destination(FastContext& context, bool sums, int residual, const Shape& shape,
                    Layout layout) {
   if (!sums) return context.Output(shape, layout);

@@ -1,4 +1,4 @@
-// MatMul and Gemm: with constant weights as inner product (weights packed once), else as matmul.
+// MatMul and Gemm: inner product for constant weights (packed once), else matmul.
 
 #include <algorithm>
 
@@ -8,7 +8,7 @@
 namespace roundel::engine {
 namespace {
 
-// [..., M, K] x constant [K, N] (or [N, K]); the leading axes count as rows.
+// [..., M, K] x constant [K, N] (or [N, K]); the leading axes are rows.
 class InnerProductKernel : public FastKernel {
  public:
   explicit InnerProductKernel(const KernelSpec& spec)
@@ -54,7 +54,7 @@ class InnerProductKernel : public FastKernel {
     out->primitive = make(AnyDesc(dims));
     if (!out->primitive) return false;
     out->weights = packed_.Get(plain, weights_, out->primitive);
-    if (!out->weights.defined()) {  // no memory for a copy: as they lie in the model, slower
+    if (!out->weights.defined()) {  // no memory for a copy: uses the model's order, which is slower
       out->primitive = make(plain);
       plain_ = weights_.Values();
       out->weights = PackedTensor::Borrow(plain, plain_.raw());
@@ -70,8 +70,8 @@ class InnerProductKernel : public FastKernel {
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PackedWeights packed_;
-  Tensor plain_;          // the weights where they are borrowed
-  bool borrows_ = false;  // for want of memory
+  Tensor plain_;          // the weights if they are borrowed
+  bool borrows_ = false;  // because memory is exhausted
   PreparedCache<PreparedLinear> cache_;
 };
 

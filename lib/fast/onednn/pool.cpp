@@ -1,5 +1,5 @@
-// MaxPool, AveragePool and their global forms (ReduceMean over all pixels is one), channels-last; MaxPool
-// also of codes.
+// MaxPool, AveragePool and their global forms (ReduceMean over all pixels is one), channels-last;
+// MaxPool also of codes.
 
 #include <algorithm>
 #include <numeric>
@@ -15,7 +15,7 @@ namespace {
 
 class PoolKernel : public FastKernel {
  public:
-  // `axes`: those of a ReduceMean. `codes`: the grid whose codes are pooled; nullptr: floats.
+  // `axes`: of a ReduceMean. `codes`: the grid of the pooled codes; nullptr: floats.
   PoolKernel(const graph::Node& node, std::vector<int64_t> axes, const quant::Encoding* codes)
       : node_(node),
         codes_(codes),
@@ -52,7 +52,7 @@ class PoolKernel : public FastKernel {
     return axes == pixels;
   }
 
-  // Fills `window` with the padding that makes the sizes come out exactly.
+  // Fills `window` with the padding for which the sizes are exact.
   bool Resolve(const Shape& input, Window* window) const {
     if (global_) {
       const std::vector<int64_t> zeros(input.size(), 0), ones(input.size(), 1);
@@ -67,7 +67,7 @@ class PoolKernel : public FastKernel {
       const int64_t span = (window->kernel[i] - 1) * window->dilations[i] + 1;
       const int64_t end =
           (window->output[i] - 1) * window->strides[i] + span - input[i] - window->pads_begin[i];
-      // Padding that only rounding up has brought in does not count into an average.
+      // Padding that results only from rounding up is not part of an average.
       if (!max_ && include_padding_ && end > window->pads_end[i]) return false;
       if (window->pads_begin[i] >= span || end >= span) return false;  // a window without input
       window->pads_end[i] = end;

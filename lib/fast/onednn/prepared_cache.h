@@ -1,5 +1,5 @@
 #pragma once
-// What a kernel has prepared for the last few input shapes.
+// The prepared objects of a kernel for the last few input shapes.
 
 #include <initializer_list>
 #include <list>
@@ -15,7 +15,7 @@ template <typename T>
 class PreparedCache {
  public:
   using Key = std::vector<int64_t>;
-  // The entry for `key`, made by make() if it is new.
+  // The entry for `key`; if it is new, the result of make().
   template <typename Make>
   T& Get(const Key& key, const Make& make) {
     for (auto it = entries_.begin(); it != entries_.end(); ++it) {
@@ -33,8 +33,8 @@ class PreparedCache {
   std::list<std::pair<Key, T>> entries_;
 };
 
-// Cache keys hold everything that a primitive depends on: shapes, and the number of threads, which
-// oneDNN builds into its work division.
+// Cache keys contain everything that a primitive depends on: shapes, and the number of threads, by
+// which oneDNN divides its work.
 inline std::vector<int64_t> ShapeKey(std::initializer_list<const Shape*> shapes) {
   std::vector<int64_t> key = {Threads()};
   for (const Shape* shape : shapes) {

@@ -1,7 +1,7 @@
 #pragma once
-// What the fast kernels ask of oneDNN, in this project's terms. No other header or source outside of
-// this folder knows the library; its versions 2 and 3, which are told of primitives in different ways
-// (library_v2.cpp, library_v3.cpp), give the same bits.
+// The interface of fast kernels to oneDNN, in this project's terms. No header or source outside
+// this folder includes the library. Its versions 2 and 3, whose primitives are described
+// differently (library_v2.cpp, library_v3.cpp), give the same bits.
 
 #include <memory>
 #include <span>
@@ -13,11 +13,11 @@
 
 namespace roundel::engine {
 
-// Sizes and type of a tensor and where its elements lie.
+// Sizes and type of a tensor, and the positions of its elements.
 struct TensorDesc {
   Shape shape;
   DType type = DType::kFloat;    // kFloat, kInt32, kInt8, kUint8
-  std::vector<int64_t> strides;  // in elements; empty: the primitive chooses (weights alone)
+  std::vector<int64_t> strides;  // in elements; empty: the primitive chooses (weights only)
 
   bool defined() const { return !shape.empty(); }
 };
@@ -29,11 +29,11 @@ TensorDesc StridedDesc(const Shape& shape, std::vector<int64_t> strides,
 constexpr size_t kMaxPrimitiveRank = 12;
 // oneDNN takes sizes as int64 but computes some offsets in int: no dimension may exceed that.
 bool DimsFit(const Shape& shape);
-// Whether this machine, and what oneDNN was told of it, multiplies bytes with sums in 32 bits
+// Whether this machine, within the limit set for oneDNN, multiplies bytes with sums in 32 bits
 // (AVX-512 VNNI).
 bool HasByteDotProducts();
 
-// A constant in the order that a primitive wants; copies share it.
+// A constant in the order that a primitive needs; copies share it.
 class PackedTensor {
  public:
   struct Contents;
@@ -41,7 +41,7 @@ class PackedTensor {
   PackedTensor() = default;
   explicit PackedTensor(std::shared_ptr<const Contents> contents)
       : contents_(std::move(contents)) {}
-  // Values of the caller, which outlive it.
+  // Refers to the caller's values, which must outlive it.
   static PackedTensor Borrow(const TensorDesc& desc, const void* values);
   bool defined() const { return contents_ != nullptr; }
   const Contents& contents() const { return *contents_; }
@@ -50,16 +50,16 @@ class PackedTensor {
   std::shared_ptr<const Contents> contents_;
 };
 
-// An operation compiled for one set of shapes; none (false) if there is no implementation that is
+// An operation compiled for one set of shapes; empty (false) if there is no implementation that is
 // faster than plain loops. Copies share it, and one thread at a time may run it.
 class Primitive {
  public:
   struct State;
-  // What it reads and writes, as described when it was made.
+  // Its operands, as described when it was made.
   struct Operands {
     const void* source = nullptr;
     const void* weights = nullptr;  // if they are not constant
-    PackedTensor packed;            // if they are
+    PackedTensor packed;            // if they are constant
     const void* bias = nullptr;
     void* destination = nullptr;
   };
@@ -69,25 +69,25 @@ class Primitive {
   explicit operator bool() const { return state_ != nullptr; }
   const State& state() const { return *state_; }
 
-  // Memory that a run needs besides its operands.
+  // The memory that a run needs in addition to its operands.
   int64_t scratch_bytes() const;
-  // Runs to the end; false if oneDNN failed. `scratch` holds scratch_bytes().
+  // Runs and waits; false if oneDNN failed. `scratch` holds scratch_bytes().
   bool Run(const Operands& operands, void* scratch) const;
 
  private:
   std::shared_ptr<State> state_;
 };
 
-// Scratch memory for a run, until the kernel returns; false if there is none.
+// Scratch memory for a run, until the kernel returns; false if memory is exhausted.
 bool TakeScratch(FastContext& context, const Primitive& primitive, void** scratch);
 
-// What a primitive does with its sums before it stores them.
+// The operations of a primitive on its sums before it stores them.
 struct Epilogue {
-  std::span<const PostOp> post_ops;  // kAdd adds what the destination holds
-  // (sum + bias) * multiplier[channel], rounded to even and saturated; for codes as results.
+  std::span<const PostOp> post_ops;  // kAdd adds the contents of the destination
+  // (sum + bias) * multiplier[channel], rounded to even and saturated; for results as codes.
   std::span<const float> multiplier;
 };
-// False for kinds that are not to be had inside of a primitive.
+// False for kinds that a primitive does not support.
 bool CanAppend(const PostOp& op);
 
 // The operands of sums of products; `bias` may be undefined.
@@ -96,7 +96,7 @@ struct LinearDesc {
 };
 struct ConvGeometry {
   std::vector<int64_t> strides, dilations, pads_begin,
-      pads_end;  // dilations as ONNX counts: from 1
+      pads_end;  // dilations in ONNX's convention: from 1
 };
 // Weights [M, C, k...] or [groups, M / groups, C / groups, k...], for both.
 Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,
@@ -113,10 +113,10 @@ Primitive MakePooling(PoolKind kind, const TensorDesc& source, const TensorDesc&
                       const Window& window);
 // Over the columns of [rows, columns].
 Primitive MakeSoftmax(const Shape& shape, bool logarithm);
-// `op` on n floats; of its reference implementation, too.
+// `op` on n floats; also if there is only a reference implementation.
 Primitive MakeElementwise(const PostOp& op, int64_t n);
 
-// `values`, which lie as `from` says, in the order of the weights of `primitive`.
+// `values`, stored as `from` says, converted to the order of the weights of `primitive`.
 PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primitive& primitive);
 bool WantsOrder(const Primitive& primitive, const TensorDesc& desc);  // of the weights
 bool WantsOrder(const Primitive& primitive, const PackedTensor& packed);
