@@ -41,7 +41,7 @@ void ActivationPoints::PlaceInputs(const Node& node) {
   }
 }
 
-// Whether the op takes codes and gives floats.
+// Whether the op reads codes and its results are floats.
 bool ActivationPoints::LeavesFloat(const Node& node) const {
   if (p_.profile.float_outputs.contains(node.op_type)) return true;
   const std::string& output = node.output(0);
@@ -53,7 +53,7 @@ void ActivationPoints::PlaceOutput(const Node& node) {
   const bool shared = p_.plans[&node].kind == Kind::kShared;
   const std::string output = shared ? node.output(0) : OutputBehindClamps(node);
   wanted_.insert(output);
-  // What stands in a group with all its parts needs no look of its own.
+  // An output that shares the range of all its parts derives from them.
   const auto first_apart = p_.joins.apart.lower_bound({output, ""});
   if (shared && (first_apart == p_.joins.apart.end() || first_apart->first != output))
     derived_.insert(output);
@@ -62,7 +62,7 @@ void ActivationPoints::PlaceOutput(const Node& node) {
     fixed_[output] = fixed->second;
 }
 
-// The longest chain of a supergroup that starts with `node`; its last node.
+// The longest chain of a supergroup that starts with `node`; returns its last node.
 const Node* ActivationPoints::EndOfSupergroup(const Node& node) {
   std::vector<const Node*> longest;
   for (const std::vector<std::string>& ops : p_.profile.supergroups) {
@@ -78,7 +78,7 @@ const Node* ActivationPoints::EndOfSupergroup(const Node& node) {
     if (free) longest = chain;
   }
   for (size_t i = 1; i < longest.size(); ++i) {
-    p_.plans[longest[i]] = {Kind::kNoFloats, ""};  // no quantizers of its own
+    p_.plans[longest[i]] = {Kind::kNoFloats, ""};  // inside the chain there are no quantizers
     fused_.insert(longest[i]);
   }
   return longest.empty() ? &node : longest.back();
@@ -89,8 +89,8 @@ std::string ActivationPoints::OutputBehindClamps(const Node& node) {
   if (!p_.profile.supergroups.empty()) return EndOfSupergroup(node)->output(0);
   std::string value = node.output(0);
   while (const Node* reader = p_.g.OnlyConsumer(value)) {
-    // A Min with a constant bounds from above only, hence it counts behind a Relu or Clip: that
-    // is how a Clip with bounds per channel is written.
+    // A Min with a constant is only an upper bound, so it belongs to the node only after a Relu or
+    // Clip: this is the form of a Clip with bounds per channel.
     const bool is_min = value != node.output(0) && MinDataInput(p_.g, *reader) &&
                         reader->inputs[*MinDataInput(p_.g, *reader)] == value &&
                         !IsExcluded(*reader) && p_.sorter.IsFloat32(reader->output(0));
@@ -107,9 +107,9 @@ std::string ActivationPoints::OutputBehindClamps(const Node& node) {
   return value;
 }
 
-// A Min with bounds per channel is no clamp that an integer kernel could do on the way out: the
-// value before it lies on the same grid, so that the layer runs in integers and the Min behind
-// it. Saturating at the end of that grid, which no bound exceeds, loses nothing.
+// An integer kernel cannot apply a Min with bounds per channel to its result. The value before it
+// therefore gets the same grid, so that the layer and the Min both run in integers. Saturation at
+// the end of that grid, which no bound exceeds, changes no result.
 void ActivationPoints::QuantizeBefore(const Node& min, const std::string& value) {
   wanted_.insert(value);
   derived_.insert(value);
@@ -147,15 +147,15 @@ void ActivationPoints::ApplyInterfaceRules() {
     for (const auto& input : p_.g.inputs) wanted_.erase(input.name);
   if (!p_.profile.quantize_graph_outputs)
     for (const auto& output : p_.g.outputs) wanted_.erase(output.name);
-  // A rule for a tensor by name has the last word.
+  // A rule for a tensor by name takes precedence.
   std::erase_if(wanted_, [this](const std::string& value) {
     const GridRule* rule = p_.rules.OfTensor(p_.g.Producer(value), value);
     return rule && !rule->tensor.empty() && rule->mode == ActivationMode::kFloat;
   });
 }
 
-// Besides what reaches an output: results whose range is bounded by definition, of ops that compute
-// them in float.
+// Values that reach an output, and results with a range that is bounded by definition of ops that
+// are computed in float.
 bool ActivationPoints::IsWhole(const std::string& value) const {
   const Node* producer = p_.g.Producer(value);
   return paths_.direct.contains(value) ||
@@ -166,7 +166,7 @@ bool ActivationPoints::IsWhole(const std::string& value) const {
 void ActivationPoints::EmitValue(const std::string& value) {
   if (!wanted_.contains(value) || !emitted_.insert(value).second) return;
   QuantPoint point{.value = value, .group = p_.groups.Number(value)};
-  // The first rule in a group that shares a range speaks for all of it.
+  // The first rule in a group that shares a range applies to the whole group.
   if (const auto own = p_.OwnGrid(value)) p_.group_grids.try_emplace(point.group, *own);
   point.derived = derived_.contains(value);
   if (const auto fixed = fixed_.find(value); fixed != fixed_.end()) {
@@ -184,7 +184,8 @@ void ActivationPoints::Emit() {
   for (const auto& input : p_.g.inputs) EmitValue(input.name);
   for (const auto& node : p_.g.nodes())
     for (const std::string& output : node->outputs) EmitValue(output);
-  // Where the interface rules took away what values derive from, they are observed themselves.
+  // If the interface rules have removed the sources of derived values, these are observed
+  // themselves.
   std::set<int> observed;
   for (const QuantPoint& point : p_.placement.points)
     if (!point.derived) observed.insert(point.group);
@@ -209,7 +210,7 @@ void ActivationPoints::EmitJoin(const Node& node) {
   p_.placement.joins.push_back(std::move(join));
 }
 
-// What moving nodes make of a value has its range, so that readers on the way back count.
+// Moved copies of a value have its range, so that their readers count too.
 bool ActivationPoints::IsReadElsewhere(const Node& join, const std::string& value) {
   const Node* reader = &join;
   for (const std::string* step = &value;;) {

@@ -1,16 +1,16 @@
-// Sections apply from the general to the special. Booleans are the texts "True" and "False". What
-// the keys mean here:
+// Sections apply from the general to the specific. Booleans are the texts "True" and "False".
+// Meaning of the keys:
 //
-//   defaults.ops.is_output_quantized     ops get quantizers at all; is_symmetric: int8 symmetric
-//   defaults.params, params.weight       grid of weights; params.bias: int32 biases
-//   defaults.unsigned_symmetric          symmetric activations without negative values count from 0
-//   defaults.per_channel_quantization    a scale per output channel, op_type's own: for one op
-//   supported_kernels                    grids allowed, of all ops or of one
-//   op_type.X.is_output_quantized        False: layers are quantized on their inputs only, other
-//                                        ops stay as they are (data movers follow their input)
-//   op_type.X.encoding_constraints       fixed range of the output
-//   supergroups                          chains of ops whose last output alone is quantized
-//   model_input, model_output            quantizers on the graph's own values
+//    defaults.ops.is_output_quantized     whether ops get quantizers; is_symmetric: int8 symmetric
+//    defaults.params, params.weight       grid of weights; params.bias: int32 biases
+//    defaults.unsigned_symmetric          symmetric grids of nonnegative activations are unsigned
+//    defaults.per_channel_quantization    one scale per output channel; op_type.X: for one op
+//    supported_kernels                    grids allowed, for all ops or for one
+//    op_type.X.is_output_quantized        False: layers are quantized only on their inputs, other
+//                                         ops stay float (data movers follow their input)
+//    op_type.X.encoding_constraints       fixed range of the output
+//    supergroups                          chains of ops of which only the last output is quantized
+//    model_input, model_output            quantizers on the inputs and outputs of the graph
 
 #include "lib/targets/aimet_config.h"
 
@@ -39,7 +39,7 @@ class Reader {
     profile_.absorb_relu = false;
     profile_.quantize_graph_inputs = false;
     profile_.fixed_output_ranges.clear();
-    profile_.anchors.clear();  // the file says op by op
+    profile_.anchors.clear();  // the file lists ops explicitly
     profile_.island_ends.clear();
     profile_.weights = {.bits = 8, .is_signed = true, .symmetric = true};
     RETURN_IF_ERROR(ReadDefaults(*root.Find("defaults")));
@@ -97,10 +97,10 @@ class Reader {
     profile_.weights.narrow_range = symmetric && strict;
   }
 
-  // params.weight and params.bias; of one op if `op` is given.
+  // params.weight and params.bias; for one op if `op` is given.
   Status ReadParams(const YamlNode& node, const std::string* op) {
     if (!node.IsMap()) return Error(node, "'params' must be a map");
-    if (op) return OkStatus();  // symmetry of one op's weights is not told apart here
+    if (op) return OkStatus();  // the symmetry of the weights of a single op is not represented
     RETURN_IF_ERROR(ReadFlag(node.Find("bias"), "is_quantized", &profile_.quantize_bias));
     bool symmetric = profile_.weights.symmetric;
     const bool strict = profile_.weights.narrow_range;
@@ -160,7 +160,7 @@ class Reader {
     };
     Profile::FixedRange range{};
     const bool low = bound("min", &range.min), high = bound("max", &range.max);
-    if (low && !high && range.min == 0) return OkStatus();  // Relu: what the data says anyhow
+    if (low && !high && range.min == 0) return OkStatus();  // Relu: the data gives the same range
     if (!low || !high || !(range.min < range.max && range.min > -1e30 && range.max < 1e30))
       return Error(node, StrCat("the range of '", ForMessage(op), "' is not {min, max}"));
     profile_.fixed_output_ranges[op] = range;

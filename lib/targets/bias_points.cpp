@@ -11,7 +11,7 @@ using quant::Granularity;
 using quant::Role;
 
 void BiasPoints::AddUse(const graph::Node& layer) {
-  constexpr int64_t kRank = 2;  // only MatMul, which has no bias, looks at it
+  constexpr int64_t kRank = 2;  // used only for MatMul, which has no bias
   uses_.push_back({layer.input(2), layer.input(0), layer.input(1),
                    graph::FindLayerSlots(p_.g, layer, kRank)->bias_factor, &layer});
 }

@@ -1,11 +1,11 @@
-// Clips in front of quantizers that repeat them, and end between the steps of the grid.
+// Clips before quantizers that clamp to the same codes, but with bounds between steps of the grid.
 //
-//   from   Clip(0, 6) -> Q, whose grid reaches to 6.001      to   Clip(0, 6.001) -> Q
+//    from   Clip(0, 6) -> Q, whose grid ends at 6.001      to   Clip(0, 6.001) -> Q
 //
-// Both give the same codes: what lies between rounds to the last one. ONNX Runtime's optimizer asks
-// twice whether such a Clip does anything. The first question compares the ends of the grid as they
-// are, the second one the codes of the bounds; where the answers differ, it leaves the layer in front
-// in the model beside its integer form, and the model does not load.
+// Both give the same codes: values in between round to the last one. ONNX Runtime's optimizer
+// checks twice whether such a Clip is redundant. The first check compares the ends of the grid, the
+// second one the codes of the bounds. If their results differ, the optimizer keeps the float layer
+// before the Clip in addition to its integer form, and the model does not load.
 
 #include <algorithm>
 
@@ -24,7 +24,7 @@ struct Ends {
   float low, high;
 };
 
-// Of the integers of a type; nothing for others.
+// Of integer types; nullopt for others.
 std::optional<std::pair<int32_t, int32_t>> Codes(DType type) {
   const int bits = BitWidth(type);
   if (!IsInteger(type) || bits > 16) return std::nullopt;
@@ -33,7 +33,7 @@ std::optional<std::pair<int32_t, int32_t>> Codes(DType type) {
   return std::pair{low, low + (1 << bits) - 1};
 }
 
-// The least and the greatest value of the grid of `q`, if it clamps to the bounds by itself.
+// The minimum and maximum of the grid of `q`, if it clamps to the bounds without the Clip.
 std::optional<Ends> EndsThatClampAlike(const Graph& g, const Node& q, const Clamp& clamp) {
   const Tensor* scale = g.Constant(q.input(1));
   const Tensor* zero = q.input(2).empty() ? nullptr : g.Constant(q.input(2));

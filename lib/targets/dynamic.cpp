@@ -1,9 +1,9 @@
 // Layers whose input is quantized at run time:
 //
-//   x -> DynamicQuantizeLinear -> MatMulInteger(w) -> Cast -> * (s_x * s_w) -> + bias -> y
+//    x -> DynamicQuantizeLinear -> MatMulInteger(w) -> Cast -> * (s_x * s_w) -> + bias -> y
 //
-// and ConvInteger alike. Scales of weights per output channel are applied after the integer sum.
-// Gemm becomes MatMulInteger, over transposed codes where it has transB.
+// and ConvInteger likewise. Scales of weights per output channel are applied after the integer sum.
+// Gemm becomes MatMulInteger, over transposed codes if it has transB.
 
 #include "lib/targets/dynamic_operators.h"
 #include "lib/targets/dynamic_product.h"
@@ -15,7 +15,7 @@ namespace {
 
 using graph::Node;
 
-// Whether the node is one of the layers and could be written.
+// Whether the node is such a layer and has been written.
 bool WriteLayer(DynamicWriting& s, const Node& node) {
   if (!s.layers.contains(MainOutput(node))) return false;
   if (node.Is("LSTM")) return WriteLstm(s, node);
@@ -34,7 +34,7 @@ void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
     if (!WriteLayer(s, *node)) s.made->AddNode(Node(*node));
   CopyValueInfo(s.g, s.made.get());
   RemoveUnusedConstants(s.made.get());
-  // A weight that other nodes read as floats keeps its entry.
+  // A weight that other nodes read as floats keeps its encoding.
   std::erase_if(*table, [&](const auto& entry) {
     return s.written.contains(entry.first) && !s.made->Constant(entry.first);
   });

@@ -12,7 +12,7 @@ using graph::Node;
 using quant::Encoding;
 using quant::Granularity;
 
-// DynamicQuantizeLSTM takes both weights transposed, [directions, inputs, 4 * hidden], and one
+// DynamicQuantizeLSTM needs both weights transposed, [directions, inputs, 4 * hidden], and one
 // scale per direction, or per direction and gate row.
 void AddLstmWeight(DynamicWriting& s, const std::string& value, size_t index, Node* made) {
   const Encoding& e = s.table.at(value);

@@ -24,9 +24,9 @@ Tensor Transposed(const Tensor& codes) {
 
 bool IsTransposed(const Node& node) { return node.Is("Gemm") && node.Int("transB", 0) != 0; }
 
-// The codes of the weight as the product reads them. Layers that read them alike share them. A
-// matrix that others read untransposed is transposed when the model runs (runtimes fold that):
-// otherwise it would be stored twice.
+// The codes of the weight in the layout of the product. Layers with the same layout share them. A
+// matrix that others read untransposed is transposed at run time (runtimes fold that): otherwise it
+// would be stored twice.
 std::string Codes(DynamicWriting& s, const Node& node, const std::string& value,
                   const Encoding& e) {
   const bool transposed = IsTransposed(node);

@@ -56,7 +56,7 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
   if (codes) RewriteToCodes(options.qdq, &out);
   KeepFloats(options.qdq, &out);
   WidenClips(&out);
-  if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // else RestoreBodies does
+  if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // otherwise RestoreBodies merges
   graph::RestoreBodies(bodies, &out);
   RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));
   NoteKeptFloat(HasActivations(encodings) ? options.kept_float : std::set<std::string>(), &out);

@@ -34,7 +34,7 @@ Status CheckParams(const Encoding& e) {
 Status CheckConstant(const Encoding& e, const Tensor& value) {
   if (value.dtype() != DType::kFloat)
     return ModelError(StrCat("is ", DTypeName(value.dtype()), "; only float32 is quantized"));
-  // The bound keeps sums of a dimension and a block size inside int64.
+  // The bound avoids overflow of int64 in sums of a dimension and a block size.
   if (e.block_size > INT32_MAX) return ModelError(StrCat("block size ", e.block_size));
   RETURN_IF_ERROR(quant::CheckEncoding(e, value.shape()));
   if (e.codes && e.codes->shape() != value.shape())
@@ -47,8 +47,8 @@ Status CheckActivation(const Encoding& e) {
   if (e.granularity == Granularity::kBlock || e.params.empty() ||
       (e.granularity == Granularity::kTensor && e.params.size() != 1))
     return ModelError("an activation takes one scale, or one per channel");
-  // QuantizeLinear saturates at the ends of its type; a Clip does where the grid ends earlier, with
-  // one pair of bounds.
+  // QuantizeLinear saturates at the ends of its type. If the grid ends earlier, a Clip saturates,
+  // with one pair of bounds.
   const bool clipped = e.grid.kind == quant::GridKind::kInteger && !e.grid.narrow_range &&
                        e.granularity == Granularity::kTensor;
   if (!FillsStorage(e.grid) && !clipped)

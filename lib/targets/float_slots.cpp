@@ -11,7 +11,7 @@ namespace {
 
 using graph::Node;
 
-// ONNX operators that have no 16-bit floats, with the first opset in which they do (0: in none).
+// ONNX operators without 16-bit floats, with the first opset that adds them (0: none).
 const std::unordered_map<std::string, int64_t> kLateHalves = {
     {"CumSum", 14},         {"DequantizeLinear", 19}, {"DynamicQuantizeLinear", 0},
     {"IsInf", 20},          {"NonMaxSuppression", 0}, {"QLinearConv", 0},
@@ -26,7 +26,7 @@ const std::unordered_set<std::string> kContribFloat32 = {
     "QGemm",          "QOrderedMatMul",       "QuantizeLinear",      "Range",
     "TransposeMatMul"};
 
-// By operator: inputs that are float32 always, and those that need not have the node's type.
+// By operator: inputs that are always float32, and inputs that may have another type than the node.
 struct Inputs {
   std::unordered_set<size_t> float32, free;
 };
@@ -51,7 +51,7 @@ const std::unordered_map<std::string, Inputs> kInputs = {
     {"Upsample", {{1}, {}}},
 };
 
-// Statistics of normalisations.
+// Statistics of normalizations.
 const std::unordered_set<std::string> kFloat32Statistics = {
     "LayerNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization",
     "SkipSimplifiedLayerNormalization"};

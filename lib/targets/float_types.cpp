@@ -32,7 +32,7 @@ bool HasDoubleLayers(const Graph& g) {
   });
 }
 
-// A sequence without elements says what they would be: nothing here tells it from one of float32.
+// An empty sequence declares its element type; that of float32 could not be distinguished here.
 bool HasEmptySequences(const Graph& g) {
   bool found = false;
   for (const graph::NodePtr& node : g.nodes()) {
@@ -42,7 +42,7 @@ bool HasEmptySequences(const Graph& g) {
   return found;
 }
 
-// Some node, not only a Cast on the way to another type, computes in one of the types.
+// Whether a node, other than a Cast to another type, computes in one of the types.
 bool Computes(const Graph& g, NarrowTest which, const FloatTypes& types) {
   const auto has = [&](const std::string& value) {
     const auto type = types.find(value);
@@ -58,7 +58,7 @@ bool Computes(const Graph& g, NarrowTest which, const FloatTypes& types) {
   });
 }
 
-// Casts between floats have nothing to do any more: their readers read what they read.
+// Casts between floats are redundant: their readers read the source.
 class CastRemover {
  public:
   CastRemover(const FloatTypes& types, Graph* g) : types_(types), g_(*g) {}
@@ -103,7 +103,7 @@ class CastRemover {
   std::unordered_set<const Node*> gone_;
 };
 
-// A model that NarrowTypes has written says which type it had where it computes in float32 now.
+// A model that NarrowTypes has written records the original types of the parts in float32.
 void RestoreTypes(const Model& model, FloatTypes* types) {
   const DType type = ParseDType(graph::MetadataOf(model, kFloatTypeKey));
   if (!IsHalfOrDouble(type)) return;

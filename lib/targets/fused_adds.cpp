@@ -16,8 +16,8 @@ bool HasConstant(const Graph& g, const Node& node) {
                      [&](const std::string& value) { return g.Constant(value) != nullptr; });
 }
 
-// The layer that writes the value, or wrote it before a bias was added; nullptr if none does, or if
-// others read the value too, which then has to be written out before the sum.
+// The layer that writes the value, possibly before a bias is added; nullptr if there is none, or if
+// others read the value too, because it then has to be written before the sum.
 const Node* LayerBehind(const Graph& g, const Node& add, const std::string& value) {
   if (g.OnlyConsumer(value) != &add) return nullptr;
   const Node* producer = g.Producer(value);
@@ -29,7 +29,7 @@ const Node* LayerBehind(const Graph& g, const Node& add, const std::string& valu
   return nullptr;
 }
 
-// Layers on the longest way to the value from the graph's inputs.
+// The number of layers on the longest path from the graph's inputs to the value.
 int64_t Depth(const Graph& g, const std::string& value) {
   std::unordered_map<std::string, int64_t> depth;
   for (const auto& node : g.nodes()) {

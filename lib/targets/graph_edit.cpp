@@ -94,7 +94,7 @@ void RemoveUnusedConstants(Graph* graph) {
 
 void MergeInitializers(Graph* graph) {
   constexpr int64_t kWorthIt = 256;  // bytes; scales keep their names
-  constexpr int64_t kLooked = 4096;  // tensors that differ do so early, as a rule
+  constexpr int64_t kLooked = 4096;  // tensors that differ usually do so in their first elements
   std::unordered_map<std::string, std::vector<const graph::Initializer*>> known;
   Renames merged;
   for (const graph::Initializer& initializer : graph->initializers()) {

@@ -35,14 +35,14 @@ std::optional<quant::Grid> ParseGridName(std::string_view text) {
   }
   const bool known_width =
       (grid.bits >= 2 && grid.bits <= 16) || (grid.bits == 32 && grid.is_signed);
-  // One spelling per grid, so that a name read is a name written.
+  // One spelling per grid, so that names that are read are the names that are written.
   if (!known_width || grid.Name() != text) return std::nullopt;
   return grid;
 }
 
 bool GridAllowed(const quant::Grid& grid, const std::set<std::string>& allowed) {
   if (!grid.is_uniform() || grid.scales != quant::ScaleKind::kFloat) {
-    // A target that has the scales as floats has those that are products, too.
+    // A target that supports float scales also supports scales that are products.
     quant::Grid plain = grid;
     plain.scales = quant::ScaleKind::kFloat;
     if (plain.kind == quant::GridKind::kBinary) plain.kind = quant::GridKind::kTernary;
@@ -66,7 +66,7 @@ int64_t QuantizeOpset(DType type) {
     case DType::kUint16: return 21;
     case DType::kFloat8E4M3FN:
     case DType::kFloat8E5M2: return 19;
-    case DType::kBfloat16: return 13;  // of Cast
+    case DType::kBfloat16: return 13;  // Cast
     default: return 10;
   }
 }

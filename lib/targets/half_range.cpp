@@ -13,7 +13,7 @@ namespace {
 
 using graph::Node;
 
-// Epsilons have few elements; among many weights a tiny one is next to nothing.
+// Epsilons have few elements; a tiny value among many weights is negligible.
 constexpr int64_t kFew = 16;
 
 float Rounded(float value, DType type) {

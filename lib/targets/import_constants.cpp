@@ -11,14 +11,14 @@ using quant::Encoding;
 using quant::Granularity;
 using quant::Role;
 
-// Whether the shape of the constant is all that the caller wants.
+// Whether the caller needs only the shape of the constant.
 bool IsSkipped(const Importing& s, const Tensor& stored) {
   constexpr int64_t kSmallSize = 1 << 16;
   return s.values == ImportValues::kSmall && stored.size() > kSmallSize;
 }
 
-// The name of a constant whose codes are `source`. A bias keeps the name that its DequantizeLinear
-// writes.
+// The name of a constant with the codes `source`. A bias keeps the name of the result of its
+// DequantizeLinear.
 std::string ReleaseName(Importing& s, const Node& dq, const std::string& source) {
   const std::string stripped = StripSuffix(source, kQuantizedSuffix);
   if (stripped == source || stripped == dq.output(0)) return dq.output(0);
@@ -60,7 +60,7 @@ void SetConstantGrid(const Node& dq, Encoding* e) {
   if (holds(narrow)) e->grid = narrow;
 }
 
-// Adds the float constant that the codes stand for as an initializer.
+// Adds the float constant that the codes represent as an initializer.
 void AddConstant(Importing& s, const std::string& name, const Node& dq, const Shape& shape,
                  Encoding e) {
   s.made->SetInitializer(

@@ -9,7 +9,7 @@ using graph::Node;
 using quant::Encoding;
 using quant::Granularity;
 
-// The output of a DQ becomes an Identity of `value` with the encoding. Equal pairs share one.
+// Makes the output of a DQ an Identity of `value` with the encoding. Equal pairs share one.
 void TakeThroughCopy(Importing& s, const std::string& value, const std::string& output,
                      const Encoding& e) {
   const bool is_output = s.g.IsOutput(output);
@@ -70,7 +70,8 @@ void TakeActivation(Importing& s, const Node& dq, const std::string& raw, const 
       s.reads[output] = value;
     return;
   }
-  // Where other readers of the value do not see this pair, the pair needs a value of its own.
+  // If other readers of the value do not read it through this pair, the pair needs a separate
+  // value.
   if (known != s.encodings.end() || value != raw || !s.HasOneReading(raw, e))
     return TakeThroughCopy(s, value, output, e);
   if (!is_output || s.g.IsInput(raw)) {

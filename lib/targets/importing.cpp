@@ -17,7 +17,7 @@ bool FindOneReading(const Importing& s, const std::string& value, const Encoding
       if (!SameQuantizer(q->second, e)) return false;
       continue;
     }
-    // A quantizer further down has not been looked at yet.
+    // A quantizer further down has not been visited yet.
     if (use.index != 0 || !IsQuantizeNode(*use.node)) return false;
     const ReadResult later =
         ReadQuantizer(s.g, *use.node, StorageOf(s.g, *use.node), RankOf(s.g, value));
@@ -38,7 +38,7 @@ std::string Importing::Resolve(const std::string& value) const {
 }
 
 void Importing::CopyNode(const Node& node) {
-  // A Q or DQ node that stays needs the node that makes its scale.
+  // A Q or DQ node that is kept needs the node that computes its scale.
   const Node* scale =
       IsDequantizeNode(node) || IsQuantizeNode(node) ? g.Producer(node.input(1)) : nullptr;
   if (scale && scale_nodes.erase(scale) > 0) CopyNode(*scale);

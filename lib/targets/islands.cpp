@@ -17,17 +17,18 @@ bool Islands::IsIntegerOp(const Node& node) {
   return kind == Kind::kQuantized || kind == Kind::kShared;
 }
 
-// A rule of the recipe that gives the node a grid is the user's word.
+// A rule of the recipe that gives the node a grid forces its quantization.
 bool Islands::IsForced(const Node& node) {
   const GridRule* rule = p_.rules.OfNode(node);
   return rule && rule->activations;
 }
 
-// The input whose grid the node hands on; nullptr if it does not.
+// The input whose grid the node passes on; nullptr if it does not.
 const std::string* Islands::Followed(const Node& node) {
   const Kind kind = p_.plans[&node].kind;
   if (kind == Kind::kPassThrough || kind == Kind::kClamp) return &node.inputs[0];
-  // A Min with a constant behind a clamp belongs to that (ActivationPoints::OutputBehindClamps).
+  // A Min with a constant after a clamp belongs to the clamp
+  // (ActivationPoints::OutputBehindClamps).
   const auto data = MinDataInput(p_.g, node);
   const Node* before = data ? p_.g.Producer(node.inputs[*data]) : nullptr;
   if (!before || p_.plans[before].kind != Kind::kClamp) return nullptr;
@@ -75,8 +76,8 @@ void Islands::LookBack() {
   }
 }
 
-// A bias behind a layer whose kernel gives floats: in float it costs one pass over the result and
-// one rounding less.
+// A bias after a layer whose kernel has float results: in float it costs one pass over the result
+// and saves one rounding.
 bool Islands::AddsBiasToFloats(const Node& node) const {
   if (!node.Is("Add")) return false;
   for (const size_t i : {0, 1}) {
@@ -89,7 +90,7 @@ bool Islands::AddsBiasToFloats(const Node& node) const {
   return false;
 }
 
-// A value and what merely moves or clamps it have one range.
+// A value and its moved or clamped copies have one range.
 void Islands::SpreadUntold() {
   untold_.insert(p_.joins.untold.begin(), p_.joins.untold.end());
   const auto& nodes = p_.g.nodes();
@@ -115,7 +116,7 @@ std::string Islands::UntoldProblem(const Node& node) const {
   return "";
 }
 
-// Why a quantized node must be float after all; "" if it need not.
+// The reason why a quantized node must be float; "" if there is none.
 std::string Islands::Problem(const Node& node) {
   if (const auto join = p_.joins.floats.find(node.output(0)); join != p_.joins.floats.end())
     return join->second;

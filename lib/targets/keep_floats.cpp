@@ -1,14 +1,14 @@
 // Float layers between pairs, and how they stay float in ONNX Runtime.
 //
-//   from   DQ -> Conv(w) -> Relu -> Q          to   DQ -> Conv(w) -> Relu -> Max -> Q
+//    from   DQ -> Conv(w) -> Relu -> Q          to   DQ -> Conv(w) -> Relu -> Max -> Q
 //
 // Its optimizer gives such a Conv, ConvTranspose or Gemm integer weights with one scale, and an
-// int32 bias, even where the layer was left float on purpose. It looks for the pair behind the layer
-// through Relu and Clip alone; a Max of one input is no such node, and it is not removed either.
+// int32 bias, even if the layer is float intentionally. It looks for the pair after the layer only
+// through Relu and Clip. A Max with one input stops this search and is not removed.
 //
-//   from   DQ(x), DQ(w [B, K, N] per channel) -> MatMul      to   DQ(w) -> Max -> MatMul
+//    from   DQ(x), DQ(w [B, K, N] per channel) -> MatMul      to   DQ(w) -> Max -> MatMul
 //
-// There it makes QLinearMatMul, which then refuses the list of scales.
+// For this form it makes a QLinearMatMul, which then rejects the list of scales.
 
 #include "lib/targets/export.h"
 #include "lib/targets/graph_edit.h"
@@ -41,7 +41,7 @@ class FloatKeeper {
     return node && IsDequantizeNode(*node) ? node : nullptr;
   }
 
-  // A layer on quantized input, part of which is float.
+  // A layer on quantized input that is partly float.
   bool IsFloatLayer(const Node& node) const {
     if (!node.Is("Conv") && !node.Is("ConvTranspose") && !node.Is("Gemm")) return false;
     if (!DequantizeOf(node.input(0))) return false;
@@ -68,7 +68,7 @@ class FloatKeeper {
            DequantizeOf(node.input(0));
   }
 
-  // A Max in front of input `index` of `reader`.
+  // Inserts a Max before input `index` of `reader`.
   void Insert(Node* reader, size_t index) {
     const std::string value = reader->input(index);
     const std::string kept = names_.Fresh(value + "_kept_float");

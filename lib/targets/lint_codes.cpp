@@ -97,7 +97,7 @@ class CodesLinter {
 
   // ---- layers
 
-  // Input `i` is one number, or a list of `count`.
+  // Input `i` must be one number, or a list of `count`.
   void CheckList(size_t i, const char* what, int64_t count) {
     const Tensor* list = Constant(i);
     if (!list || list->size() == 1 || (list->rank() == 1 && list->dim(0) == count)) return;
@@ -135,7 +135,7 @@ class CodesLinter {
   }
 
   // The right operand of a product has one scale, a list with one scale per column of a matrix, or,
-  // for a batch of matrices, scales of the same rank with length 1 on the last axis but one.
+  // for a batch of matrices, scales of the same rank with length 1 on the second-to-last axis.
   void CheckProduct(std::initializer_list<size_t> parameters, size_t matrix) {
     const Tensor* b = Constant(matrix);
     for (const size_t i : parameters) {

@@ -30,7 +30,7 @@ struct GridLint {
   }
 };
 
-// The narrowest grid that holds the codes: 7-bit weights are stored as 8-bit ones. Tools that
+// The narrowest grid that contains the codes: 7-bit weights are stored as 8-bit ones. Tools that
 // reduce ranges also write the codes -64 and 64 for 7 bits.
 quant::Grid UsedGrid(const Encoding& e) {
   if (!e.codes || e.grid.bits != 8 || !e.grid.is_signed || !e.grid.symmetric ||
@@ -61,7 +61,7 @@ void CheckActivation(GridLint& s, const std::string& value, const Encoding& e) {
           "integer kernels take one scale per activation", "use one scale for the tensor");
 }
 
-// Whether a layer that reads the weight takes float inputs.
+// Whether a layer that reads the weight has float inputs.
 bool IsWeightOnly(const quant::EncodingTable& table, const Node& layer,
                   const graph::LayerSlots& slots) {
   return layer.Is("Gather") || !table.contains(layer.input(1 - slots.weight));

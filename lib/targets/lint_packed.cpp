@@ -62,8 +62,8 @@ class PackedLinter {
           "choose a block size of the target");
   }
 
-  // Compares the elements of input `i`, if it is constant, with rows * per_row. Divides, since a
-  // product of sizes from a file may overflow.
+  // Compares the number of elements of input `i`, if it is constant, with rows * per_row. By
+  // division, because products of sizes from a file may overflow.
   void CheckCount(size_t i, const char* what, int64_t rows, int64_t per_row) {
     const Tensor* tensor = graph_.Constant(node_.input(i));
     if (!tensor || (tensor->size() % rows == 0 && tensor->size() / rows == per_row)) return;
@@ -85,7 +85,7 @@ class PackedLinter {
                  zero->dtype() == DType::kUint8 ? (blocks * bits_ + 7) / 8 : blocks);
   }
 
-  // data [.., quantize_axis, ..]; uint8 holds 8 / bits codes a byte along the last axis.
+  // data [.., quantize_axis, ..]; uint8 holds 8 / bits codes per byte along the last axis.
   void CheckTable() {
     const Tensor *data = graph_.Constant(node_.input(0)), *scales = graph_.Constant(node_.input(2));
     if (!data || !scales || data->rank() == 0) return;

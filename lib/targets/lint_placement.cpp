@@ -62,7 +62,7 @@ class PlacementLinter {
   }
 
   // The target's placement for this model. Whether parts of a Concat can share a range depends on
-  // data: they do where they share one in the model. Values that the model keeps float, by its
+  // data; here they do if they share one in the model. Values that the model keeps float, by its
   // metadata or in fact, get no point.
   Result<Placement> PlaceLike(const FloatModel& floats) const {
     RangeDecisions decisions;
@@ -85,8 +85,8 @@ class PlacementLinter {
     }
   }
 
-  // Whether the layer's activations are float on purpose: its weight is float too, or its bias is
-  // float where integer sums need a quantized bias.
+  // Whether the layer's activations are float intentionally: its weight is float too, or its bias
+  // is float although integer sums need a quantized bias.
   bool IsLeftFloat(const FloatModel& floats, const Node* layer) const {
     const Graph& g = *floats.model.graph;
     if (!layer || !graph::IsLayerOp(*layer) || !g.Constant(layer->input(1))) return false;
@@ -95,7 +95,8 @@ class PlacementLinter {
            (profile_.quantize_bias && g.Constant(bias) && !floats.encodings.contains(bias));
   }
 
-  // Adds values without a quantizer at the input or output of such layers. Whether some were added.
+  // Adds values without a quantizer at the input or output of such layers. Returns whether any were
+  // added.
   bool SeeFloatLayers(const Placement& placement, const FloatModel& floats,
                       RangeDecisions* decisions) const {
     const Graph& g = *floats.model.graph;
@@ -113,7 +114,7 @@ class PlacementLinter {
     return decisions->untold.size() > before;
   }
 
-  // Adds joins as the model has them. Whether some were added.
+  // Adds the joins of the model. Returns whether any were added.
   static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
                        RangeDecisions* joins) {
     const size_t before = joins->floats.size() + joins->apart.size();
@@ -130,7 +131,7 @@ class PlacementLinter {
     return joins->floats.size() + joins->apart.size() > before;
   }
 
-  // An Add that runs as part of the layer whose result it reads.
+  // Checks an Add that runs as part of the layer whose result it reads.
   void CheckFusedAdd(const Graph& g, const quant::EncodingTable& table, const Node& add) {
     const auto has = [&](size_t i) {
       return !g.Constant(add.input(i)) && table.contains(add.input(i));
@@ -160,7 +161,7 @@ class PlacementLinter {
       return e != table.end() && e->second.role == Role::kActivation;
     };
     const Node* producer = g.Producer(point.value);
-    // Where the results of layers are float, those of averages must be quantized.
+    // If the results of layers are float, those of averages must be quantized.
     const bool average = profile_.fused_adds && producer &&
                          (producer->Is("AveragePool") || producer->Is("GlobalAveragePool"));
     const bool gives_floats = producer && profile_.float_results.contains(producer->op_type);

@@ -15,7 +15,7 @@ using graph::Node;
 
 enum class Part { kNone, kLinear, kMagnitude };
 
-// At most one operand that is not constant.
+// All operands but at most one are constant.
 bool ScalesByConstants(const Graph& graph, const Node& node) {
   int variable = 0;
   for (const std::string& input : node.inputs)
@@ -28,7 +28,7 @@ bool IsPower(const Graph& graph, const Node& node) {
   return node.Is("Pow") && graph.Constant(node.input(1));
 }
 
-// What a node is on the way to a logarithm.
+// The role of a node in the computation of a logarithm.
 Part PartOf(const Graph& graph, const Node& node) {
   if (graph::Has(node, Fact::kMagnitude) || IsPower(graph, node)) return Part::kMagnitude;
   if (graph::Has(node, Fact::kLinear)) return Part::kLinear;
@@ -43,7 +43,7 @@ bool HasLayer(const std::unordered_set<const Node*>& nodes) {
   return false;
 }
 
-// All that leads to this logarithm; nothing if no magnitude is among it.
+// All nodes that lead to this logarithm; empty if there is no magnitude among them.
 std::unordered_set<const Node*> Before(const Graph& graph, const Node& log) {
   std::unordered_set<const Node*> found;
   std::vector<std::string> open{log.input(0)};

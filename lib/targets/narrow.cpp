@@ -14,7 +14,7 @@ using graph::Model;
 
 constexpr int64_t kHalfScales = 19;  // opset of QuantizeLinear with scales of 16 bits
 
-// Whether some quantizer has a type that it has only from opset 19 on.
+// Whether a quantizer has a type that it supports only since opset 19.
 bool HasHalfQuantizers(const Graph& g, const NodeTypes& nodes) {
   return std::any_of(g.nodes().begin(), g.nodes().end(), [&](const graph::NodePtr& node) {
     return (IsQuantizeNode(*node) || IsDequantizeNode(*node)) && nodes.Of(*node) != DType::kFloat;

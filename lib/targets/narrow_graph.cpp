@@ -35,7 +35,7 @@ bool TakeConstant(Narrowing& s, const Node& node) {
   return true;
 }
 
-// The float values of a bias in codes.
+// The float values of a bias that is stored as codes.
 void FoldBias(Narrowing& s, const Node& node) {
   const Tensor codes = s.g.Constant(node.input(0))->ToFloat();
   const Tensor& scales = *s.g.Constant(node.input(1));
@@ -54,7 +54,8 @@ const Graph* BodyOf(const Node& node) {
 
 DType InputType(const Narrowing& s, const Node& node, size_t i, DType type) {
   if (const Graph* body = BodyOf(node)) {
-    // If has none; Loop and Scan have as many as their body, or one more or less in front.
+    // If has no body inputs; Loop and Scan have as many as their body, plus or minus one at the
+    // front.
     const size_t inputs = body->inputs.size(), operands = node.inputs.size();
     const size_t at = i + inputs - std::min(inputs + i, operands);
     return node.Is("If") || at >= inputs || !s.IsFloat(body->inputs[at].name)
@@ -63,7 +64,7 @@ DType InputType(const Narrowing& s, const Node& node, size_t i, DType type) {
   }
   if (!node.domain.empty() && !MayBeHalf(node, s.context.opset) &&
       !IsFloat32Only(node, s.context.opset))
-    return s.nodes.Wanted(node.inputs[i]);  // an unknown operator: as in the file
+    return s.nodes.Wanted(node.inputs[i]);  // an unknown operator keeps the type in the file
   switch (InputSlot(node, i, s.context.opset)) {
     case FloatSlot::kFloat32: return DType::kFloat;
     case FloatSlot::kFree: return DType::kUndefined;
@@ -99,7 +100,7 @@ void SetTypeAttributes(const Narrowing& s, const Node& node, DType type, Node* c
     copy->SetAttribute("value", ClampedTo(node, fill, type));
   }
   if (!node.Is("Identity")) return;
-  // Other than by a Cast the type cannot change here.
+  // Only a Cast can change the type here.
   const DType from = s.TypeNow(copy->input(0));
   if (from == DType::kUndefined || from == type) return;
   copy->op_type = "Cast";
@@ -135,7 +136,7 @@ void CopyNode(Narrowing& s, const Node& node) {
       copy.inputs[i] = s.Read(copy.inputs[i], InputType(s, node, i, type), node);
   NarrowBodies(s, node, &copy);
   SetTypeAttributes(s, node, type, &copy);
-  std::vector<std::pair<std::string, std::string>> casts;  // from what the node makes to an output
+  std::vector<std::pair<std::string, std::string>> casts;  // from the result of a node to an output
   for (size_t i = 0; i < copy.outputs.size(); ++i)
     if (s.IsFloat(copy.outputs[i]))
       MakeOutput(s, OutputType(s, node, i, type), &copy.outputs[i], &casts);

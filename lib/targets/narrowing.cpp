@@ -93,7 +93,8 @@ std::string Narrowing::AsConstant(const std::string& value, const Tensor& floats
   return names[type] = name;
 }
 
-// Large constants of 16 bits remain in 16 bits where float32 is read: a Cast takes no bytes.
+// Large 16-bit constants that are read as float32 stay in 16 bits: a Cast needs no space in the
+// file.
 DType Narrowing::StoredType(const std::string& value, const Tensor& floats, DType type) const {
   const auto outside = context.types.find(value);
   if (type != DType::kFloat || floats.size() <= kSmall || outside == context.types.end() ||

@@ -20,7 +20,7 @@ NodeSorter::NodeSorter(const graph::Model& model, const Profile& profile, const 
       profile_(profile),
       choice_(choice),
       types_(graph::InferValueTypes(model)),
-      // Without anchors there are no floats to fall back to.
+      // A target without anchors has no float fallback, so that spectra are not searched.
       spectra_(profile.anchors.empty() ? std::unordered_set<const Node*>()
                                        : FindLogSpectra(*model.graph)) {}
 
@@ -63,7 +63,7 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
   }
   if (node.Is("Constant") || node.Is("Shape") || node.Is("Size")) return {};
   const ActivationMode mode = rule && rule->mode ? *rule->mode : choice_.mode;
-  // Whoever gives a rule for these knows of them.
+  // Log spectra stay float on coarse grids, unless a rule for the node gives its grid or mode.
   constexpr int kCoarse = 8;
   const bool coarse = mode == ActivationMode::kDynamic ||
                       (mode == ActivationMode::kStatic && !choice_.activations.is_float() &&
@@ -108,7 +108,7 @@ NodePlan NodeSorter::SortStatic(const Node& node) const {
   return {Kind::kQuantized, ""};
 }
 
-// A layer that runtimes compute in floats: codes make it smaller, and several times slower.
+// A layer that runtimes compute in float: codes make it smaller, but several times slower.
 NodePlan NodeSorter::RunsInFloat(const std::string& op) {
   return {Kind::kFloat,
           StrCat("runs in float, where codes would be dequantized in every run; a rule {op: ", op,
@@ -134,9 +134,8 @@ NodePlan NodeSorter::SortWeights(const Node& node, const GridRule* rule,
   return {Kind::kWeights, "", dynamic};
 }
 
-// com.microsoft has an LSTM that quantizes at run time, which knows no other layout than time
-// first, and QAttention, which knows neither heads of different sizes nor an added bias of the
-// scores.
+// com.microsoft has an LSTM that quantizes at run time, for time-first layout only, and QAttention,
+// which supports neither heads of different sizes nor a bias that is added to the scores.
 bool NodeSorter::HasDynamicForm(const Node& node) const {
   const bool contrib = profile_.contrib_qdq || profile_.domains.contains("com.microsoft");
   if (node.Is("LSTM")) return node.Int("layout", 0) == 0 && contrib;
@@ -144,7 +143,7 @@ bool NodeSorter::HasDynamicForm(const Node& node) const {
          !node.input(2).empty() && node.input(5).empty() && node.input(6).empty();
 }
 
-// An operator of com.microsoft with matrices of constants among its inputs.
+// An operator of com.microsoft with constant matrices among its inputs.
 bool NodeSorter::HoldsWeights(const Node& node) const {
   return node.domain == "com.microsoft" &&
          std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
@@ -191,7 +190,7 @@ std::string NodeSorter::TypeProblem(const Node& node) const {
   return "";
 }
 
-// MatMul multiplies activations too; the others have no integer kernel without a constant weight.
+// MatMul also multiplies activations; the others have no integer kernel without a constant weight.
 std::string NodeSorter::LayerProblem(const Node& node) const {
   const Tensor* weight = g_.Constant(node.input(1));
   if (!weight && g_.FindInitializer(node.input(1)) && g_.IsInput(node.input(1)))

@@ -20,13 +20,13 @@ bool IsConstantDequantize(const Graph& g, const Node& node) {
   return IsDequantizeNode(node) && g.Constant(node.input(0));
 }
 
-// Sums of products of codes exceed what 16 bits hold before they meet their scale.
+// Sums of products of codes may exceed the range of 16-bit floats before they are scaled.
 bool IsIntegerSum(const Node* node) {
   return node && (node->Is("MatMulInteger") || node->Is("ConvInteger"));
 }
 
-// ONNX Runtime 1.30 crashes while it merges a Transpose of the first axis of such a type into the MatMul
-// behind it.
+// ONNX Runtime 1.30 crashes when it fuses a Transpose of the first axis of such a type with the
+// MatMul that follows.
 bool CrashesRuntime(const Graph& g, const Node& node) {
   if (!node.Is("Transpose")) return false;
   const std::vector<int64_t> perm = node.Ints("perm");
@@ -74,7 +74,7 @@ DType NodeTypes::Wanted(const std::string& value) const {
 }
 
 DType NodeTypes::Natural(const Node& node) {
-  // What is asked for while it is looked for does not count.
+  // A request for a type that is still being determined is ignored.
   const auto [known, fresh] = natural_.try_emplace(&node, DType::kUndefined);
   if (!fresh) return known->second;
   const DType type = NaturalOf(node);
@@ -130,7 +130,7 @@ bool NodeTypes::MustBeFloat32(const Node& node, DType type) const {
   return ReadsFloat32Codes(node);
 }
 
-// QuantizeLinear and DequantizeLinear take scales of 16 bits from opset 19 on, float64 never.
+// QuantizeLinear and DequantizeLinear accept scales of 16 bits since opset 19, of float64 never.
 bool NodeTypes::QuantizerFits(const Node& node, DType type) const {
   if (!graph::IsHalf(type) || !node.domain.empty() || IsFloat32Only(node, opset_)) return false;
   if (is_body_ || node.FindAttribute("output_dtype")) return false;
@@ -147,19 +147,20 @@ bool NodeTypes::ScaleFits(const std::string& scale, int bits, DType type) const 
          ScalesFit(constant->span<float>(), bits, type);
 }
 
-// A value that the file did not have, made by a node that computes in float32.
+// A value that is not in the file, from a node that computes in float32.
 bool NodeTypes::ReadsFloat32Codes(const Node& node) const {
   return std::any_of(node.inputs.begin(), node.inputs.end(), [&](const std::string& input) {
     const Node* producer = IsFloat(input) && !types_.contains(input) ? g_.Producer(input) : nullptr;
     if (producer && IsDequantizeNode(*producer) && !IsConstantDequantize(g_, *producer) &&
         !graph::IsLayerOp(node))
-      return false;  // JoinIslands looks at what reads the node
+      return false;  // JoinIslands checks the readers of the node
     const auto type = producer ? final_.find(producer) : final_.end();
     return type != final_.end() && type->second == DType::kFloat && !producer->Is("Constant");
   });
 }
 
-// All that reads the node's floats computes in float32. Weights of its own have their type to lose.
+// Whether all readers of the node's floats compute in float32. A node with large weights keeps its
+// type.
 bool NodeTypes::LeadsToFloat32(const Node& node) const {
   bool any = false;
   for (const std::string& input : node.inputs) {
@@ -177,13 +178,13 @@ bool NodeTypes::LeadsToFloat32(const Node& node) const {
   return any;
 }
 
-// Nodes between two of an island belong to it: Conv -> Relu -> QuantizeLinear.
+// Nodes between two nodes of an island belong to it: Conv -> Relu -> QuantizeLinear.
 void NodeTypes::JoinIslands() {
   const auto before = final_;
   for (auto node = g_.nodes().rbegin(); node != g_.nodes().rend(); ++node)
     if (Of(**node) != DType::kFloat && !IsConstantDequantize(g_, **node) && LeadsToFloat32(**node))
       final_[node->get()] = DType::kFloat;
-  // Of those, only the ones that something of the island leads to.
+  // Of those, only the ones that depend on a node of the island.
   for (const auto& node : g_.nodes()) {
     if (before.at(node.get()) == Of(*node)) continue;
     const bool inside =

@@ -13,7 +13,7 @@ using graph::Node;
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-// A float bound that is an attribute up to opset 10 and an input afterwards.
+// A float bound that is an attribute up to opset 10 and an input since then.
 std::optional<float> Bound(const Graph& graph, const Node& node, size_t input,
                            const char* attribute, float fallback) {
   if (node.input(input).empty()) return node.Float(attribute, fallback);

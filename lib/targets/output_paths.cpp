@@ -10,21 +10,21 @@ namespace {
 
 using graph::Fact;
 
-// No layer, no mean, no recurrence: each element of the result follows from few of the input's, or,
-// in a normalisation, from all of them in the same way.
+// Not a layer, mean or recurrence: each element of the result depends on few elements of the input,
+// or, in a normalization, on all of them in the same way.
 bool KeepsRareValues(const graph::Node& node) {
   return graph::Has(node, Fact::kMoves | Fact::kOrders | Fact::kNormalises | Fact::kHasBodies |
                               Fact::kPointwise | Fact::kBroadcasts);
 }
 
-// A layer over all places at once.
+// A layer over all positions at once.
 bool MixesPlaces(const graph::Graph& graph, const graph::Node& node) {
   const graph::Node* producer = graph.Producer(node.input(0));
   return graph::Has(node, Fact::kMatrix) && producer && producer->Is("Flatten");
 }
 
-// What a layer makes of a value lies at the value's place. A product of two activations mixes
-// places with weights of its own, as an average does.
+// A layer whose results keep the positions of its input. A product of two activations mixes
+// positions with computed weights, as an average does.
 bool IsLocalLayer(const graph::Graph& graph, const graph::Node& node) {
   if (graph::Has(node, Fact::kMatrix))
     return !MixesPlaces(graph, node) &&
@@ -37,8 +37,8 @@ bool Reaches(const graph::Node& node, const std::unordered_set<std::string>& val
                      [&](const std::string& output) { return values.contains(output); });
 }
 
-// What has no places any more: means over them, what layers behind a Flatten make of all of them,
-// and whatever is computed from those alone. Classifiers end in such values.
+// Values without positions: means over positions, results of layers after a Flatten, and everything
+// that is computed only from those. The outputs of classifiers are such values.
 std::unordered_set<std::string> WithoutPlaces(const graph::Graph& graph) {
   std::unordered_set<std::string> values;
   for (const auto& node : graph.nodes()) {
@@ -55,7 +55,7 @@ std::unordered_set<std::string> WithoutPlaces(const graph::Graph& graph) {
   return values;
 }
 
-// Values that outputs only tell the order of: nothing but movers and Softmax lie between.
+// Values of which outputs need only the order: only movers and Softmax follow.
 std::unordered_set<std::string> Ranked(const graph::Graph& graph) {
   std::unordered_set<std::string> values;
   for (const auto& output : graph.outputs) values.insert(output.name);
@@ -66,7 +66,7 @@ std::unordered_set<std::string> Ranked(const graph::Graph& graph) {
   return values;
 }
 
-// The classes of a whole image: the largest logit remains the largest where it saturates, and finer
+// The classes of a whole image: the largest logit remains the largest if it saturates, and finer
 // steps between the others decide more often.
 void LeaveClassesOut(const graph::Graph& graph, OutputPaths* paths) {
   const auto ranked = Ranked(graph);

@@ -21,10 +21,10 @@ using Forms = std::map<std::pair<std::string, int>, std::string>;
 struct FormReaders {
   std::string form;
   std::vector<graph::Use> uses;
-  bool fixed = false;  // a sub-graph or an output of the graph has it by name
+  bool fixed = false;  // a sub-graph or an output of the graph reads it by name
 };
 
-// Readers that take any form join the first quantized one.
+// Readers that accept any form join the first quantized one.
 void JoinOthers(std::vector<FormReaders>* readers) {
   const auto any = std::find_if(readers->begin(), readers->end(),
                                 [](const auto& r) { return r.form == kAnyForm; });
@@ -54,7 +54,7 @@ std::vector<FormReaders> ReadersOf(const Graph& graph, const std::string& value,
   }
   if (graph.IsOutput(value)) of("").fixed = true;
   JoinOthers(&readers);
-  // Floats get the copy, where nothing speaks against it.
+  // Floats come last, so that they read the copy, unless their name is fixed.
   std::stable_sort(readers.begin(), readers.end(), [](const auto& a, const auto& b) {
     return std::pair(!a.fixed, a.form.empty()) < std::pair(!b.fixed, b.form.empty());
   });
@@ -79,8 +79,8 @@ void Separate(const std::string& value, const Forms& forms, Graph* graph,
 Result<Placement> PlaceInFlat(graph::Model* model, const Profile& profile, const GridChoice& choice,
                               std::vector<ConstantCopy>* copies, const RangeDecisions& joins) {
   std::vector<ConstantCopy> made;
-  // The form of a bias tells its layer's weight, which may itself have got a copy before. Every
-  // round takes readers away from some value, so that it ends.
+  // The form of a bias depends on its layer's weight, which may itself have been copied before.
+  // Every round removes readers from a value, so that the loop ends.
   for (;;) {
     ASSIGN_OR_RETURN(Placement placement, Place(*model, profile, choice, joins));
     std::vector<std::string> values;
@@ -115,7 +115,7 @@ Status CopyInFlat(const std::vector<ConstantCopy>& copies, graph::Model* model) 
   return OkStatus();
 }
 
-// Runs `f` on the model with the bodies of control flow laid out in the graph around them.
+// Runs `f` on the model with the bodies of control flow inlined into the graph around them.
 template <typename F>
 auto InFlat(graph::Model* model, const F& f) {
   if (!graph::HasBodies(*model->graph)) return f();

@@ -1,16 +1,15 @@
 // MatMulNBits and GatherBlockQuantized, operators of com.microsoft whose weights are codes:
 //
-//   from   x -> MatMul(w [K, N]) -> y
-//   to     x -> MatMulNBits(B, scales, zero_points) -> y
+//    from   x -> MatMul(w [K, N]) -> y
+//    to     x -> MatMulNBits(B, scales, zero_points) -> y
 //
-//   B            uint8 [N, blocks, block_size * bits / 8]: the matrix transposed, codes along K
-//   with
-//                the first one in the lowest bits, blocks = ceil(K / block_size)
-//   scales       float32 [N, blocks]
-//   zero_points  uint8 [N, ceil(blocks * bits / 8)], packed alike; left out if all are 2^(bits-1)
+//    B            uint8 [N, blocks, block_size * bits / 8]: the transposed matrix; codes along K,
+//                 the first one in the lowest bits; blocks = ceil(K / block_size)
+//    scales       float32 [N, blocks]
+//    zero_points  uint8 [N, ceil(blocks * bits / 8)], packed alike; omitted if all are 2^(bits-1)
 //
-// Codes are unsigned there: those of signed grids move up by 2^(bits-1), as do their zero points,
-// which changes no value.
+// These codes are unsigned: 2^(bits-1) is added to the codes and zero points of signed grids, which
+// changes no value.
 
 #include <algorithm>
 #include <bit>
@@ -30,11 +29,11 @@ using graph::Node;
 using quant::Encoding;
 using quant::Granularity;
 
-// Blocks of a length that the operators do not have are written as several shorter ones, with the
-// same scale each: of the largest power of two that divides it.
+// Blocks with a length that the operators do not support are written as several shorter ones with
+// the same scale. Their length is the largest power of two that divides the block.
 int64_t WrittenBlock(int64_t size) { return std::min(size & -size, kMostPackedBlock); }
 
-// A constant matrix as rows (outputs) of K codes (inputs), wherever its axes lie.
+// A constant matrix as rows (outputs) of K codes (inputs), for any order of its axes.
 struct Rows {
   const Encoding& encoding;
   const Shape shape;  // of the value
@@ -49,7 +48,7 @@ struct Rows {
   }
 };
 
-// The block that serves an encoding without blocks along K: scales are repeated.
+// The block size for an encoding without blocks along K: scales are repeated.
 int64_t PlainBlock(int64_t k) {
   const auto whole = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(k)));
   return std::clamp(whole, kLeastPackedBlock, kMostPackedBlock);
@@ -63,7 +62,7 @@ std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t redu
   const int64_t n = shape[static_cast<size_t>(1 - reduce_axis)];
   if (k == 0 || n == 0) return std::nullopt;
   const bool blocks = e.granularity == Granularity::kBlock;
-  // Scales that differ along K without forming blocks have no place in the operators.
+  // The operators cannot store scales that vary along K without forming blocks.
   if (e.granularity != Granularity::kTensor && (e.axis == reduce_axis) != blocks)
     return std::nullopt;
   if (blocks && !IsPackedBlock(WrittenBlock(e.block_size))) return std::nullopt;
@@ -78,7 +77,7 @@ std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t redu
               .offset = e.grid.is_signed ? 1 << (bits - 1) : 0};
 }
 
-// Writes `count` codes, code(i) each, lowest bits first.
+// Writes `count` codes, given by code(i), lowest bits first.
 template <typename Code>
 void PackRow(int64_t count, int bits, const Code& code, uint8_t* to) {
   const int per_byte = 8 / bits;
@@ -97,7 +96,8 @@ Tensor PackedCodes(const Rows& rows, const Tensor& codes, int64_t padded_k) {
   const int64_t bytes = PackedBytes(padded_k, rows.bits);
   Tensor packed = Tensor::Zeros(DType::kUint8, {rows.n, bytes});
   auto* to = packed.mutable_data<uint8_t>();
-  const auto* from = static_cast<const uint8_t*>(codes.raw());  // int8 wraps as its offset does
+  // int8 wraps, and so does its offset
+  const auto* from = static_cast<const uint8_t*>(codes.raw());
   const int mask = (1 << rows.bits) - 1, middle = 1 << (rows.bits - 1);
   ParallelFor(rows.n, kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -152,7 +152,7 @@ class Packer {
     if (packed_.empty()) return;
     CopyValueInfo(g_, made.get());
     RemoveUnusedConstants(made.get());
-    // A weight that some reader still has as floats keeps its entry.
+    // A weight that a reader still needs as floats keeps its encoding.
     std::erase_if(table_, [&](const auto& entry) {
       return packed_.contains(entry.first) && !made->Constant(entry.first);
     });
@@ -179,7 +179,7 @@ class Packer {
     return done;
   }
 
-  // Initializers are shared by the nodes that read the same matrix in the same way.
+  // Nodes that read the same matrix in the same layout share initializers.
   std::string Constant(const std::string& value, const std::string& suffix, const Tensor& tensor,
                        Graph* made) {
     const auto [known, fresh] = constants_.try_emplace(value + "\n" + suffix, "");
@@ -219,7 +219,7 @@ class Packer {
     return true;
   }
 
-  // A Gemm's bias stays an Add: not every runtime's MatMulNBits takes one.
+  // The bias of a Gemm becomes an Add: not every runtime's MatMulNBits supports a bias.
   void AddWithBias(Node node, const std::string& bias, Graph* made) {
     const std::string output = node.output(0);
     if (!bias.empty()) node.outputs = {names_.Fresh(output + "_product")};
@@ -234,7 +234,8 @@ class Packer {
 
   bool PackTable(const Node& node, const std::string& value, const Rows& rows, const Tensor& codes,
                  Graph* made) {
-    // Codes share bytes along the last axis, so that its length must fill them.
+    // The codes in a byte are consecutive along the last axis, so that its length must be a
+    // multiple.
     const int per_byte = 8 / rows.bits;
     if (node.Int("axis", 0) != 0 || rows.k % per_byte != 0) return false;
     const std::string suffix = StrCat("_Q", rows.bits);
@@ -268,7 +269,7 @@ class Packer {
 }  // namespace
 
 void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table) {
-  const auto old_graph = model->graph;  // outlives the packer, which reads from it
+  const auto old_graph = model->graph;  // outlives the packer, which reads it
   Packer(options, model, table).Run();
 }
 

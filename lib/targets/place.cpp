@@ -1,19 +1,21 @@
 // The placement rules, in the order in which they run:
 //
-//   1. every node is sorted into one of: quantized, pass-through, shared, clamp (Relu, Clip), float
-//      with a reason (node_plan.h);
-//   2. where the profile has anchors, quantized nodes without integer neighbours become float
-//      (islands.h);
-//   3. quantized nodes ask for quantizers on their float inputs and outputs. Constant operands
-//      become weight points. A clamp that alone reads a quantized node's output belongs to that
-//      node: the quantizer stands behind the clamp, never between the two (activation_points.h);
-//   4. a pass-through node whose input is quantized gets a quantizer on its outputs as well, of the
-//      same range, so that runtimes can move integers through it; likewise clamps that stand alone;
-//   5. weights have their own grids (weight_points.h), biases get int32 where both factors of their
-//      scale are known (bias_points.h).
+//    1. every node is classified: quantized, pass-through, shared, clamp (Relu, Clip), or float
+//       with a reason (node_plan.h);
+//    2. if the profile has anchors, quantized nodes without integer neighbors become float
+//       (islands.h);
+//    3. quantized nodes request quantizers on their float inputs and outputs. Constant operands
+//       become weight points. A clamp that is the only reader of a quantized node's output belongs
+//       to that node: the quantizer is after the clamp, never between the two
+//       (activation_points.h);
+//    4. a pass-through node whose input is quantized also gets a quantizer on its outputs, with the
+//       same range, so that runtimes can move integers through it; likewise clamps that belong to
+//       no node;
+//    5. weights have separate grids (weight_points.h), biases get int32 if both factors of their
+//       scale are known (bias_points.h).
 //
-// Layers whose activations stay float, or get their grid at run time, have points for their weights
-// only. Rules of the recipe decide per node which of these it is, and per tensor which grid.
+// Layers whose activations stay float, or get their grid at run time, have points only for their
+// weights. Rules of the recipe choose among these per node, and the grid per tensor.
 
 #include "lib/graph/bodies.h"
 #include "lib/targets/activation_points.h"
@@ -70,7 +72,7 @@ class Placer {
   }
 
  private:
-  // Weight-only and dynamic layers: their bias and all that flows stays float.
+  // Weight-only and dynamic layers: their bias and their activations stay float.
   void PlaceWeights(const Node& node) {
     bool all = true;
     for (const graph::LayerSlots& slots : graph::FindWeightSlots(p_.g, node, 2)) {
@@ -83,7 +85,7 @@ class Placer {
       p_.placement.dynamic_layers.push_back(MainOutput(node));
   }
 
-  // A look-up in a table is happy with the codes of a layer that has the same matrix.
+  // A table lookup accepts the codes of a layer that has the same matrix.
   void TakeAnyForm(const Node& node) {
     const NodePlan& plan = p_.plans[&node];
     const bool excluded = plan.reason.starts_with("excluded") || p_.rules.OfNode(node);

@@ -50,7 +50,7 @@ SettingReader Ops(OpPolicy policy) {
   };
 }
 
-// Settings that the profile does not have are those of the built-in profile that is named here.
+// Settings that the profile omits are those of the built-in profile that is named here.
 Status ReadBase(const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
   for (const auto& [name, text] : EmbeddedFiles()) {
     if (!node.IsScalar() || node.scalar != name) continue;

@@ -153,7 +153,7 @@ Status ReadRanges(const ProfileSetting& at, const YamlNode& node,
     std::vector<double> numbers;
     for (const std::string& bound : bounds)
       if (const auto number = ToReal(bound)) numbers.push_back(*number);
-    // The comparisons are false for NaN; infinity would give no scale.
+    // The comparisons are false for NaN; an infinite bound has no scale.
     if (bounds.size() != 2 || numbers.size() != 2 ||
         !(numbers[0] < numbers[1] && numbers[0] > -1e30 && numbers[1] < 1e30))
       return at.Error(value, StrCat("the range of '", ForMessage(op), "' is not [low, high]"));

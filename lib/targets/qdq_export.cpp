@@ -1,12 +1,11 @@
 // Float graph + encodings -> QDQ:
 //
-//   from   x -> Conv(w, b) -> Relu -> y
-//   to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
+//    from   x -> Conv(w, b) -> Relu -> y
+//    to     x -> Q -> DQ -> Conv(DQ(w_quantized), DQ(b_quantized)) -> Q -> DQ -> y
 //
 // Names are those of ONNX Runtime's quantizer. 16-bit floats have no codes: a pair of Casts
-// replaces Q and DQ. Scales that are codes (NVFP4) have a DequantizeLinear of their own. The float
-// graph is rebuilt node by node. Nothing else of it changes: its inputs and outputs keep name,
-// shape and type.
+// replaces Q and DQ. Scales that are codes (NVFP4) have a separate DequantizeLinear. The float
+// graph is rebuilt node by node. Its inputs and outputs keep name, shape and type.
 
 #include <algorithm>
 #include <cstdint>
@@ -26,7 +25,7 @@ using graph::Node;
 using quant::Encoding;
 using quant::Role;
 
-// Whether the grid clamps to [low, high] by itself.
+// Whether the grid clamps to [low, high] without the clamp.
 bool ClampsAlike(const Encoding& e, const Clamp& clamp) {
   if (!e.grid.is_uniform()) return false;
   return std::all_of(e.params.begin(), e.params.end(), [&](const quant::QParams& p) {
@@ -36,14 +35,14 @@ bool ClampsAlike(const Encoding& e, const Clamp& clamp) {
   });
 }
 
-// Drops clamps in front of a quantizer that repeats them: the producer writes their output.
+// Removes clamps before a quantizer that clamps in the same way: the producer writes their output.
 void FindAbsorbed(Exporting& s) {
   for (const auto& [value, e] : s.table) {
     for (const Node* node = s.g.Producer(value); node;) {
       const auto clamp = FindClamp(s.g, *node);
       const std::string& input = node->input(MinDataInput(s.g, *node).value_or(0));
       const Node* before = s.g.Producer(input);
-      // The quantizer of an input on the same grid clamps it already.
+      // A quantizer of the input on the same grid clamps it already.
       const auto own = s.table.find(input);
       const bool free =
           own == s.table.end() || (own->second.grid == e.grid && own->second.params == e.params);
@@ -70,7 +69,7 @@ void NameValues(Exporting& s) {
   }
 }
 
-// Each weight is dequantized in front of its first consumer.
+// Each weight is dequantized before its first reader.
 void OrderConstants(Exporting& s) {
   std::unordered_map<const Node*, size_t> order;
   for (const auto& node : s.g.nodes()) order.emplace(node.get(), order.size());

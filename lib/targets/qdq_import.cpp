@@ -1,12 +1,12 @@
-// QDQ -> float graph + encodings: the inverse of export, for any tool's QDQ models.
+// QDQ -> float graph + encodings: the inverse of export, for the QDQ models of any tool.
 //
-//   integers -> DQ -> w                    weight or bias (int32): float initializer + codes
-//   w (float constant) -> Q -> DQ          the same; older TensorRT flow
-//   x -> Q -> DQ                           encoding of x
-//   x -> Q1 -> DQ1 -> Q2 -> DQ2            equal pairs collapse; other ones get their own value
+//    integers -> DQ -> w                    weight or bias (int32): float initializer + codes
+//    w (float constant) -> Q -> DQ          the same; older TensorRT flow
+//    x -> Q -> DQ                           encoding of x
+//    x -> Q1 -> DQ1 -> Q2 -> DQ2            equal pairs are merged; others get a separate value
 //
-// An encoding applies to every reader of its value. Where only some readers of x read it through
-// Q/DQ, or through different ones, each distinct pair becomes Identity(x) with an encoding.
+// An encoding applies to every reader of its value. If only some readers of x read it through Q/DQ,
+// or through different ones, each distinct pair becomes Identity(x) with an encoding.
 
 #include <algorithm>
 #include <unordered_set>
@@ -27,7 +27,7 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-// Whether the node only makes scales of other quantizers, which are part of their encodings.
+// Whether the node only computes scales of other quantizers, which are part of their encodings.
 bool MakesScalesOnly(const Importing& s, const Node& dq) {
   const std::vector<graph::Use>& uses = s.g.Uses(dq.output(0));
   return !uses.empty() && !s.g.IsOutput(dq.output(0)) && HasConstantScale(s.g, dq.output(0)) &&
@@ -56,7 +56,7 @@ Status TakeDequantize(Importing& s, const Node& dq) {
   return OkStatus();
 }
 
-// Values whose producers write a graph output in place of a pair.
+// Values whose producers write a graph output instead of a pair.
 void RenameOutputs(Importing& s) {
   for (const auto& node : s.made->nodes())
     for (std::string& output : node->outputs)
@@ -101,7 +101,7 @@ Result<FloatModel> ImportQdq(const graph::Model& model, std::vector<std::string>
   out.types = WidenTypes(&out.model);
   const graph::Bodies bodies = graph::FlattenBodies(&out.model);
   DropKeptFloats(out.model.graph.get());
-  const auto old_graph = out.model.graph;  // the import reads from it
+  const auto old_graph = out.model.graph;  // the import reads it
   ASSIGN_OR_RETURN(out.model.graph, RemoveQuantizers(&out, kept, values));
   std::erase_if(out.model.metadata,
                 [](const auto& entry) { return entry.first == "roundel.format"; });

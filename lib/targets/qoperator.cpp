@@ -1,11 +1,11 @@
-// QDQ -> operators on codes. A node between DequantizeLinear and QuantizeLinear becomes the
+// QDQ -> operators on codes. A node between DequantizeLinear and QuantizeLinear is replaced by the
 // operator that does all three at once:
 //
-//   from   DQ(x), DQ(w), DQ(b) -> Conv -> Q        to   QLinearConv(x, w, b, scales, zero points)
+//    from   DQ(x), DQ(w), DQ(b) -> Conv -> Q        to   QLinearConv(x, w, b, scales, zero points)
 //
-// QLinearConv and QLinearMatMul are ONNX's, QGemm, QLinearAdd and the like com.microsoft's. Nodes
-// that only move values around read and write the codes themselves. What has no such form stays as
-// it is, between its quantizers. All codes are 8 bits wide.
+// QLinearConv and QLinearMatMul are ONNX operators; QGemm, QLinearAdd and others are of
+// com.microsoft. Nodes that only move values read and write codes. Nodes without such a form stay
+// between their quantizers. All codes are 8 bits wide.
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ struct Codes {
   std::string value, scale, zero_point;
 };
 
-// Data is the first input, the codes of which an operator moves without looking at them.
+// Operators that move the codes of their first input without using their values.
 const std::unordered_set<std::string> kMoving = {
     "Reshape", "Transpose", "Squeeze",      "Unsqueeze",    "Flatten",  "Slice", "Gather",
     "MaxPool", "Expand",    "DepthToSpace", "SpaceToDepth", "Identity", "Tile"};
@@ -46,7 +46,7 @@ class Rewriter {
     for (const auto& initializer : g_.initializers()) made_->AddInitializer(initializer);
     for (const auto& node : g_.nodes())
       if (!merged_.contains(node.get()) && !Rewrite(*node)) made_->AddNode(Node(*node));
-    // DequantizeLinear nodes that nothing reads any more.
+    // DequantizeLinear nodes that have no readers left.
     made_->RemoveNodes([&](const Node& node) {
       return IsDequantizeNode(node) && made_->Uses(node.output(0)).empty() &&
              !made_->IsOutput(node.output(0));
@@ -59,7 +59,8 @@ class Rewriter {
   }
 
  private:
-  // The codes behind the DequantizeLinear that writes `value`; 8 bits (32 for a bias), no blocks.
+  // The codes that the DequantizeLinear that writes `value` reads; 8 bits (32 for a bias), no
+  // blocks.
   std::optional<Codes> CodesOf(const std::string& value, int bits = 8) const {
     const Node* dq = g_.Producer(value);
     if (!dq || !IsDequantizeNode(*dq) || dq->Int("block_size", 0) != 0) return std::nullopt;
@@ -68,7 +69,7 @@ class Rewriter {
     return Codes{dq->input(0), dq->input(1), dq->input(2)};
   }
 
-  // The QuantizeLinear that alone reads the output of `node`.
+  // The QuantizeLinear that is the only reader of the output of `node`.
   const Node* QuantizeBehind(const Node& node) const {
     if (node.outputs.size() != 1) return nullptr;
     const Node* q = g_.OnlyConsumer(node.output(0));
@@ -126,7 +127,7 @@ class Rewriter {
     if (!w || !g_.Constant(w->value)) return std::nullopt;
     std::string bias;
     if (!node.input(2).empty()) {
-      // A bias in other units, or one that is no integer, cannot join the sum.
+      // A bias with another scale, or with codes that are not integers, cannot be added to the sum.
       const auto b = BiasOf(node.input(2));
       if (!b || (gemm && node.Float("beta", 1) != 1)) return std::nullopt;
       bias = *b;
@@ -162,7 +163,7 @@ class Rewriter {
     return made;
   }
 
-  // A batch of matrices takes no list of scales, nor does an element-wise operator.
+  // A batch of matrices cannot have a list of scales, nor can an element-wise operator.
   bool HasTooManyScales(const Node& node, const Codes& other) const {
     const Tensor *codes = g_.Constant(other.value), *scale = g_.Constant(other.scale);
     if (!scale || scale->size() == 1) return false;
@@ -204,7 +205,7 @@ class Rewriter {
 }  // namespace
 
 void RewriteToCodes(const QdqOptions& options, graph::Model* model) {
-  const auto old_graph = model->graph;  // outlives the rewriter, which reads from it
+  const auto old_graph = model->graph;  // outlives the rewriter, which reads it
   Rewriter(options, model).Run();
 }
 

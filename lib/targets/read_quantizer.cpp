@@ -106,7 +106,7 @@ std::string ReadParams(const Graph& g, const Node& node, const Tensor& scale, DT
 
 std::string ReadGranularity(const Node& node, const Tensor& scale, int64_t rank, Encoding* e) {
   e->block_size = node.Int("block_size", 0);
-  // Also keeps sums of a dimension and a block size inside int64.
+  // Also avoids overflow of int64 in sums of a dimension and a block size.
   if (e->block_size < 0 || e->block_size > INT32_MAX) return "its block size is out of range";
   if (e->block_size == 0 && scale.size() == 1 && scale.rank() <= 1) return "";
   e->granularity = e->block_size > 0 ? Granularity::kBlock : Granularity::kChannel;

@@ -7,7 +7,7 @@ namespace {
 
 using quant::Encoding;
 
-// Operators whose results are of either sign as a rule: that none is below zero is a Relu's doing.
+// Operators whose results usually have both signs: if none is negative, there was a Relu.
 bool IsUnbounded(const graph::Node& node) {
   static const std::set<std::string> kOps = {
       "Add", "BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "Mul", "Sub"};

@@ -15,18 +15,18 @@ using graph::Node;
 using graph::Use;
 using Path = ScoreValues::Path;
 
-// Zero, or out of the running, for whatever lies far enough below the others.
+// Functions whose result is zero, or irrelevant, for inputs far enough below the others.
 const std::unordered_set<std::string> kExponentials = {"Softmax", "LogSoftmax",      "Hardmax",
                                                        "Exp",     "ReduceLogSumExp", "ArgMax"};
 const std::unordered_set<std::string> kMaxima = {"ReduceMax"};
-// Of their first input, or of all of them.
+// Operators that move their first input, or all of them.
 const std::unordered_set<std::string> kMoves = {
     "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Identity", "Flatten", "Slice",
     "Split",   "Tile",      "Gather",  "Pad",       "Cast",   "Dropout",  "Trilu",   "Clip"};
 const std::unordered_set<std::string> kMovesOfAll = {"Concat", "Min", "Max"};
-// A value that reaches more exponentials than that is not followed.
+// A value that reaches more exponentials than this is not followed.
 constexpr size_t kMostSinks = 1024;
-// No score is so large.
+// Scores are smaller than this.
 constexpr float kLeastMask = 1000;
 
 std::optional<double> ScalarConstant(const Graph& graph, const std::string& value) {
@@ -35,8 +35,8 @@ std::optional<double> ScalarConstant(const Graph& graph, const std::string& valu
   return constant->ToFloat().data<float>()[0];
 }
 
-// What input `index` of the node is to its outputs; nothing if it is more than an operand of
-// scores.
+// The relation of input `index` to the outputs of the node; nullopt if it is more than an operand
+// of scores.
 std::optional<Path> StepThrough(const Graph& graph, const Node& node, int index) {
   if (!node.domain.empty() || index < 0) return std::nullopt;
   const std::string& op = node.op_type;
@@ -65,7 +65,7 @@ ScoreValues::ScoreValues(const Graph& graph) : graph_(graph) {
   for (const auto& initializer : graph.initializers()) Visit(initializer.name);
 }
 
-// Readers come later in the graph: of their outputs it is known by then.
+// Readers come later in the graph, so that their outputs are known at this point.
 void ScoreValues::Visit(const std::string& value) {
   if (value.empty() || graph_.IsOutput(value)) return;
   Sinks sinks;
@@ -84,7 +84,7 @@ void ScoreValues::Visit(const std::string& value) {
       if (output.empty()) continue;
       if (further == sinks_.end()) return;
       for (const auto& [sink, path] : further->second) {
-        // Of several ways the one that leaves least of the value counts.
+        // Of several paths, the one with the smallest factor counts.
         const double factor = step->factor * path.factor;
         const auto [place, made] = sinks.try_emplace(sink, Path{factor});
         if (std::fabs(factor) < std::fabs(place->second.factor)) place->second.factor = factor;

@@ -50,7 +50,8 @@ WeightPoints::Choice WeightPoints::ChoiceOf(const Node& node, const std::string&
   // DynamicQuantizeLSTM takes one zero point for all channels.
   if (dynamic && IsRecurrent(node) && c.grid.kind == quant::GridKind::kInteger && !c.grid.symmetric)
     c.grid = {.bits = c.grid.bits, .is_signed = true, .symmetric = true};
-  // ConvInteger takes unsigned weights only; 128 in the middle stands for the same values.
+  // ConvInteger supports only unsigned weights; with the zero point 128 they represent the same
+  // values.
   if (dynamic && node.Is("Conv") && c.grid.kind == quant::GridKind::kInteger) {
     c.grid = {.bits = c.grid.bits, .is_signed = false, .symmetric = true};
     // Fewer bits are for signed weights, whose sums saturate on some processors.
@@ -118,7 +119,7 @@ void WeightPoints::AddOperand(const Node& node, size_t index, bool shares) {
   const quant::Grid grid = p_.OwnGrid(node.output(0)).value_or(p_.choice.activations);
   AddPoint({.value = value, .role = quant::Role::kWeight, .grid = grid});
   operands_.insert(value);
-  // The range of a group is nobody else's.
+  // The range of a group applies to no other value.
   p_.AddUse(node, index,
             StrCat(grid.Name(), " ", static_cast<int>(Granularity::kTensor), " 0 0",
                    shares ? " " + node.output(0) : ""));
@@ -135,7 +136,7 @@ const QuantPoint* WeightPoints::Find(const std::string& value) const {
 
 void WeightPoints::Emit() {
   for (QuantPoint& point : points_) {
-    // Constants that meet activations in a Concat share the range of its group.
+    // Constants that are joined with activations in a Concat share the range of its group.
     if (operands_.contains(point.value) && p_.groups.Find(point.value) != point.value) {
       point.group = p_.groups.Number(point.value);
       point.grid = p_.GroupGrid(point.group);
