@@ -16,7 +16,7 @@ using quant::QParams;
 using quant::Role;
 using target::QuantPoint;
 
-// Widens a range to the target's least width as ONNX Runtime's quantizer does: to hold 0, then
+// Widens a range to the target's minimum width as ONNX Runtime's quantizer does: to include 0, then
 // upwards.
 QParams ActivationParams(const GridMaking& s, const quant::Range& range, const quant::Grid& grid) {
   const double least = s.session.target.min_real_range;
@@ -25,7 +25,7 @@ QParams ActivationParams(const GridMaking& s, const quant::Range& range, const q
   return quant::ParamsFromRange(low, std::max(high, low + least), grid);
 }
 
-// The range with room for masks.
+// The range, extended for masks.
 quant::Range MaskedRange(GridMaking& s, const Group& group, const GroupRange& found,
                          const quant::Range& range) {
   if (!s.scores.Covers(group)) return range;
@@ -37,7 +37,7 @@ quant::Range MaskedRange(GridMaking& s, const Group& group, const GroupRange& fo
   return wide;
 }
 
-// Constants of a mask that are operands by themselves.
+// Constants of a mask that are separate operands.
 void MakeMaskConstants(GridMaking& s) {
   for (const QuantPoint& point : s.placement->points) {
     if (point.role != Role::kWeight || point.group >= 0 || s.table->contains(point.value)) continue;

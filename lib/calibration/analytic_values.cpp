@@ -20,7 +20,7 @@ using graph::Node;
 
 constexpr int64_t kColumns = 512;
 
-// The standard normal value below which a share `p` lies: by halving, 1e-12 close.
+// The quantile of the standard normal distribution for the share `p`: by bisection, to 1e-12.
 double NormalQuantile(double p) {
   double low = -10, high = 10;
   while (high - low > 1e-12) {
@@ -30,7 +30,7 @@ double NormalQuantile(double p) {
   return low;
 }
 
-// Those of the middles of kColumns equal shares.
+// The quantiles of the midpoints of kColumns equal shares.
 std::vector<double> NormalQuantiles() {
   std::vector<double> quantiles;
   for (int64_t i = 0; i < kColumns; ++i)
@@ -54,7 +54,7 @@ class Analysis {
  private:
   // ---- drawing
 
-  // In an order of the channel's own.
+  // In an order that depends on the channel.
   std::vector<double> Shuffled(std::vector<double> values) {
     random_.Shuffle(values);
     return values;
@@ -137,7 +137,7 @@ class Analysis {
     return found == values.end() ? nullptr : &found->second;
   }
 
-  // By the engine, with the columns as a batch; also what follows from constants alone.
+  // Runs the node in the engine, with the columns as a batch; also nodes with only constant inputs.
   Status Compute(const Node& node) {
     walk::Stretches::Part part;
     std::vector<Tensor> inputs;
@@ -160,8 +160,8 @@ class Analysis {
     part.outputs = {node.output(0)};
     part.nodes = {positions_.at(&node)};
     const Result<std::vector<Tensor>> made = RunPart(part, types, inputs);
-    // Columns have no positions: an operator that looks at them has no result here, and what it makes
-    // is not told.
+    // Columns have no positions: an operator that uses positions has no result here, and the
+    // statistics of its output are unknown.
     if (!made.ok())
       return made.status().kind() == ErrorKind::kInterrupted ? made.status() : OkStatus();
     if (constant)
@@ -183,7 +183,7 @@ class Analysis {
     const bool columns = y.dtype() == DType::kFloat && y.rank() >= 2 && y.dim(0) == kColumns &&
                          y.size() == kColumns * y.dim(1);
     if (columns) columns_[node.output(0)] = y;
-    // Positions were added around the one that there is.
+    // Positions were added around the only one.
     const Tensor* x = node.Is("Pad") && !columns ? Find(node.input(0), columns_) : nullptr;
     if (x) columns_[node.output(0)] = Tensor(*x);
   }

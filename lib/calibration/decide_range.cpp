@@ -51,7 +51,7 @@ double MeanErrorWeight(const graph::Graph& graph, const Group& group) {
   return layers > 0 ? ratios / layers : 1;
 }
 
-// The least value that the group can have, as far as `seen` tells.
+// The least value that the group can have, as far as `seen` shows.
 double Least(const GridMaking& s, const Group& group, const quant::ValueStatistics* seen) {
   double least = seen ? seen->seen().min : 0;
   for (const QuantPoint* point : group) {
@@ -95,7 +95,7 @@ GroupRange DecideRange(const GridMaking& s, const Group& group,
   if (unmasked.none) return {grid, {{0, 0}, method.name()}, unmasked, whole};
   if (unmasked.least) evidence = quant::FromValue(evidence, *unmasked.least);
   quant::Decision decision = method.Decide(evidence, grid);
-  // min_max keeps the extremes that were seen.
+  // min_max keeps the seen extremes.
   if (s.method->needs().histogram)
     decision.range = quant::WidenedForFewValues(
         decision.range, needs.histogram ? evidence.values : quant::Distribution::Of(*first),

@@ -26,7 +26,7 @@ Status Tell(GridMaking& s) {
   return OkStatus();
 }
 
-// Points of open groups whose statistics were not gathered. `scores`: those that hold scores.
+// Points of open groups whose statistics were not gathered. `scores`: values that hold scores.
 std::vector<std::string> NotAsked(const GridMaking& s, std::set<std::string>* scores) {
   std::vector<std::string> values;
   for (const auto& [number, group] : s.groups) {
@@ -39,7 +39,7 @@ std::vector<std::string> NotAsked(const GridMaking& s, std::set<std::string>* sc
   return values;
 }
 
-// Values that decide about joins. `all`: and all values that a decision could make a point.
+// Values on which the joins depend. `all`: also all values that a decision could make a point.
 void AddJoined(const GridMaking& s, bool all, std::vector<std::string>* values) {
   if (s.placement->joins.empty()) return;
   std::set<std::string> known(values->begin(), values->end());
@@ -114,7 +114,7 @@ Status ObserveRanges(GridMaking& s) {
   RETURN_IF_ERROR(Gather(s, values, source));
   const auto gather_more = [&] {
     CollectGroups(s);
-    source.stats_out.clear();  // holds more than any decision needs
+    source.stats_out.clear();  // contains more than any decision needs
     source.scores.clear();
     const auto more = NotAsked(s, &source.scores);
     return Gather(s, more, source);
@@ -124,7 +124,7 @@ Status ObserveRanges(GridMaking& s) {
     ASSIGN_OR_RETURN(*s.placement, SettleJoins(s.session, *s.placement, range_of, &s.decisions));
     RETURN_IF_ERROR(gather_more());
   }
-  // A branch that the data never takes, and a loop without a round, leave their values unseen;
+  // Values in a branch that the data never takes, and in a loop without iterations, are unseen;
   // others are empty in all samples.
   ASSIGN_OR_RETURN(const auto unseen, LeaveUntold(s.session, {s.seen, s.asked, *s.table},
                                                   "no sample of the data gives it a value",

@@ -26,8 +26,8 @@ struct Mean {
   bool Suffices() const { return samples >= kMeanSamples && channels.count() >= kMeanValues; }
 };
 
-// What one lane of the sweep has seen: everything by statistics, but of means and of the extremes
-// of single samples only the last batch.
+// What one lane of the sweep has observed: statistics of everything, but for means and for the
+// extremes of single samples only the last batch.
 struct LaneState {
   std::map<std::string, quant::ValueStatistics> values;
   std::map<std::string, Mean> means;
@@ -52,7 +52,7 @@ class Observing {
         .explain = [this](Status error,
                           const Batch& batch) { return Explain(std::move(error), batch); }};
     quant::CalibrationStatistics seen;
-    // Lanes are filled in while others run: none may move.
+    // Lanes are filled while others run, so that their addresses must not change.
     lanes_.resize(static_cast<size_t>(Threads()));
     ASSIGN_OR_RETURN(seen.samples, walk::Sweep(session_.model, options, *session_.data, hooks));
     if (seen.samples == 0) return DataError("the calibration data has no samples");
@@ -91,8 +91,9 @@ class Observing {
     return taps;
   }
 
-  // What a Clip has bounded on both sides need not be looked at any more once it has touched both:
-  // minimum and maximum then stay what they are. In networks with Relu6 that is most of what flows.
+  // A Clip on both sides bounds the range: once both bounds have been seen, minimum and maximum
+  // cannot change, and further values are skipped. In networks with Relu6 these are most of the
+  // values.
   engine::Tap RangeTap(const std::string& value, quant::ValueStatistics* statistics) const {
     const graph::Node* producer = session_.model.graph->Producer(value);
     const bool score = options_.scores.contains(value);
@@ -104,7 +105,7 @@ class Observing {
               if (bounds && statistics->count() > 0 && seen.min == bounds->low &&
                   seen.max == bounds->high)
                 return OkStatus();
-              // Whether these are samples shows when the batch is done.
+              // Whether these are samples is known at the end of the batch.
               constexpr int64_t kMostParts = 1 << 16;
               int64_t parts = view.shape.empty() ? 1 : view.shape[0];
               if (parts < 1 || parts > kMostParts) parts = 1;
@@ -123,7 +124,7 @@ class Observing {
             }};
   }
 
-  // Infinities as the largest floats of their sign; NaN as it is.
+  // Infinities as the largest floats of their sign; NaN unchanged.
   static std::vector<float> Bounded(std::span<const float> values) {
     constexpr float kLargest = std::numeric_limits<float>::max();
     std::vector<float> bounded(values.begin(), values.end());
@@ -137,7 +138,7 @@ class Observing {
                   producer ? " of " + producer->DisplayName() : "");
   }
 
-  // The nodes around a value, which leave it float if they are excluded.
+  // The nodes next to a value; if they are excluded, it stays float.
   std::string WayOut(const std::string& value) const {
     const graph::Graph& graph = *session_.model.graph;
     std::vector<std::string> names;
@@ -157,7 +158,7 @@ class Observing {
     const Mean& whole = means_.at(value);
     return {value, true, [batch, &whole, convolution](const engine::TapView& view) {
               const auto rank = view.shape.size();
-              // `whole` changes between batches only, when no lane runs.
+              // `whole` changes only between batches, when no lane runs.
               if (rank < 2 || whole.Suffices()) return OkStatus();
               const size_t axis = convolution ? 1 : rank - 1;
               const int64_t channels = view.shape[axis];
@@ -173,7 +174,7 @@ class Observing {
             }};
   }
 
-  // In the order of the data, whatever lane ran the batch: sums come out the same.
+  // In the order of the data, independent of the lane that ran the batch: sums are the same.
   Status Done(int lane, int64_t batch_size) {
     if (options_.needs.samples)
       for (auto& [value, statistics] : lanes_[static_cast<size_t>(lane)].values)
@@ -190,8 +191,8 @@ class Observing {
     return OkStatus();
   }
 
-  // Moves the extremes of what lay along a value's first axis to `all`, one pair per sample; one
-  // for the batch if that axis was something else.
+  // Moves the extremes along a value's first axis to `all`, one pair per sample; one for the batch
+  // if that axis is not the sample axis.
   static void AppendSamples(std::vector<quant::SampleRange>& parts, int64_t batch_size,
                             std::vector<quant::SampleRange>* all) {
     const int64_t count = std::ssize(parts);
@@ -223,8 +224,8 @@ class Observing {
     return OkStatus();
   }
 
-  // Adds the sample to an error: runs the batch again in row-major order and looks which sample
-  // holds the first value that is not finite.
+  // Adds the sample to an error: runs the batch again in row-major order and finds the sample that
+  // contains the first value that is not finite.
   Status Explain(Status error, const Batch& batch) const {
     if (error.kind() != ErrorKind::kData || batch.sample_names.empty()) return error;
     int64_t sample = 0;

@@ -15,11 +15,11 @@ using target::ValueJoin;
 
 // Levels of the common grid that a part must keep.
 constexpr double kFewLevels = 64, kFewLevelsInLayer = 4;
-// The share of its own levels that a part with other readers gives up, at most (3 dB), unless it
-// keeps this many.
+// The share of its levels that a part with other readers must keep (3 dB), unless it keeps this
+// many.
 constexpr double kLeastShare = 0.7, kManyLevels = 4096;
 
-// Grids hold zero in any case.
+// Grids always contain zero.
 quant::Range WithZero(const quant::Range& range) {
   return {std::min(range.min, 0.0), std::max(range.max, 0.0)};
 }
@@ -44,12 +44,13 @@ class JoinSettler {
   }
 
  private:
-  // From the last join on, for its range is that of all that flow into it. One at a time: what one
-  // decision leaves of a group decides about the next.
+  // Starts with the last join, because its range covers everything that flows into it. One at a
+  // time: a decision changes the groups for the next one.
   bool FindDecision() {
     for (auto join = placement_.joins.rbegin(); join != placement_.joins.rend(); ++join) {
       const QuantPoint* point = PointOf(join->output);
-      if (!point || point->grid.is_float()) continue;  // floats keep their precision at any size
+      // floats keep their precision at any magnitude
+      if (!point || point->grid.is_float()) continue;
       const double levels = std::ldexp(1.0, point->grid.bits);
       if (LeaveFloat(*join, levels) || SetApart(*join, *point, levels)) return true;
     }

@@ -13,9 +13,9 @@ using quant::Role;
 
 namespace {
 
-// Where the scores themselves have no range: they stay float, and no score is so large.
+// For scores without a range: they stay float, and no score is this large.
 constexpr double kUnknownWidth = 1000;
-// A factor that makes a mask of zeros and ones.
+// Factors of at least this size turn zeros and ones into a mask.
 constexpr double kMaskFactor = 1000;
 
 }  // namespace
@@ -27,7 +27,7 @@ bool ScoreRanges::Covers(const Group& group) const {
   });
 }
 
-// Zeros and ones, which a constant of a mask's size multiplies on the way.
+// Zeros and ones that are multiplied by a constant of a mask's magnitude.
 bool ScoreRanges::IsSwitch(const std::string& value) const {
   const auto& sinks = values_.SinksOf(value);
   return std::all_of(sinks.begin(), sinks.end(),
@@ -108,7 +108,7 @@ Range ScoreRanges::WithMask(const Group& group, const Unmasked& unmasked, const 
     subtracted &= IsSubtracted(point->value);
     drop = std::max(drop, Drop(point->value, unmasked.none || point->role == Role::kWeight));
   }
-  // Never on in these samples: it must be possible to turn it on.
+  // Never on in these samples, but the grid must be able to represent it.
   if (is_switch && range.min == 0 && range.max == 0) return subtracted ? Range{0, 1} : Range{-1, 0};
   const double room = std::max(drop, quant::MaskReach(grid));
   if (unmasked.least) range.min -= room;
@@ -127,7 +127,7 @@ Range ScoreRanges::ConstantRange(const std::string& value, const Tensor& constan
   Range rest = values.range();
   if (const auto least = quant::LeastUnmasked(values)) rest.min = *least;
   if (const auto most = quant::MostUnmasked(values)) rest.max = *most;
-  if (rest.max <= -kUnknownWidth || rest.min >= kUnknownWidth) rest = {};  // all of it is mask
+  if (rest.max <= -kUnknownWidth || rest.min >= kUnknownWidth) rest = {};  // all of it is a mask
   if (!room) return rest;
   const double drop = Drop(value, true);
   const Range whole = values.range();

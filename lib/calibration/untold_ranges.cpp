@@ -12,7 +12,7 @@ namespace {
 using quant::Role;
 using target::QuantPoint;
 
-// Groups that want data of which there is none.
+// Groups that need data, of which there is none.
 std::set<int> UntoldGroups(const target::Placement& placement, const KnownRanges& known) {
   const auto frozen = [&](const QuantPoint& point) {
     const auto it = known.table.find(point.value);
@@ -28,8 +28,7 @@ std::set<int> UntoldGroups(const target::Placement& placement, const KnownRanges
   return untold;
 }
 
-// Where a rule, and not the placement, wants them; and biases, whose unit is that of their layer's
-// input.
+// Removes the points of `groups`, and those of biases, whose scale is that of their layer's input.
 void Drop(const std::set<int>& groups, target::Placement* placement) {
   std::set<std::string> left;
   for (const QuantPoint& point : placement->points)
@@ -40,7 +39,7 @@ void Drop(const std::set<int>& groups, target::Placement* placement) {
   });
 }
 
-// Where the target has no layers with float inputs, theirs run somewhere else, if at all.
+// If the target has no layers with float inputs, these layers run elsewhere, if at all.
 void WarnOfFloatLayers(const target::Placement& placement, Session* session) {
   const std::set<std::string>& modes = session->target.modes;
   if (modes.empty() || modes.contains("float")) return;

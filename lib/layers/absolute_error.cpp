@@ -58,7 +58,7 @@ class Search {
   }
 
  private:
-  // Of [rows, layer.n]: [rows, n] from column `first` on.
+  // For [rows, layer.n]: [rows, n] from column `first`.
   std::vector<float> Columns(const float* from, int64_t rows, int64_t first, int64_t n) const {
     std::vector<float> part;
     part.reserve(static_cast<size_t>(rows * n));

@@ -16,7 +16,7 @@
 namespace roundel::layers {
 namespace {
 
-// What happens to the layer's output behind it: the identity, or values below and above are cut off.
+// The activation after the layer: the identity, or values below and above are clipped.
 struct Activation {
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();
@@ -40,7 +40,7 @@ Activation ActivationBehind(const graph::Graph& graph, const graph::WeightedLaye
   return activation;
 }
 
-// Columns of one group, all that were gathered.
+// All gathered columns of one group.
 struct Samples {
   std::vector<float> x, y;  // [rows, n], [rows, m]
   int64_t rows = 0;

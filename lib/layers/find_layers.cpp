@@ -15,8 +15,8 @@ bool SamePlaces(const UnfoldedLayer& a, const UnfoldedLayer& b) {
          a.layer.out_major == b.layer.out_major && a.layer.kernel == b.layer.kernel;
 }
 
-// Rounding to nearest replaces a solution where the default memory is too small. A memory that the
-// user has set is an error instead.
+// Rounding to nearest replaces a solution if the default memory is too small. If the user has set
+// the memory, it is an error instead.
 bool MayRefuse(const LayerSweep& s) {
   return s.options.memory_is_given || s.statistics.memory_bytes < s.options.memory_bytes;
 }

@@ -14,7 +14,7 @@ bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
   return true;
 }
 
-// Between codes that its neighbours have.
+// Whether the layer computes in float although the values around it are codes.
 bool ComputesInFloats(const Session& session, const graph::WeightedLayer& layer) {
   if (!session.placement) return false;
   const std::vector<std::string>& floats = session.placement->weights_alone;
@@ -75,7 +75,7 @@ std::string SetBias(Session& session, graph::WeightedLayer layer, const std::vec
     if (!FitsGrid(*grid, bias)) return "the corrected bias would not fit int32";
   }
   graph::WriteBias(&graph, &layer, bias);
-  // WriteBias leaves a bias that others read as it was.
+  // WriteBias does not change a bias that others read.
   if (had_grid && !graph.Constant(old_value)) session.encodings.erase(old_value);
   if (grid) session.encodings[layer.node->input(2)] = *grid;
   return "";

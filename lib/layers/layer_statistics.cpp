@@ -12,22 +12,22 @@ namespace {
 using quant::Encoding;
 using quant::Granularity;
 
-// Wider ones would need gigabytes of sums.
+// Wider layers would need gigabytes of sums.
 constexpr int64_t kWidestStack = 8192;
 
-// Columns are kept apart where they are fewer than half of so many inputs, or where the sums do not
-// fit.
+// Columns are stored separately if they are fewer than half of this many inputs, or if the sums do
+// not fit.
 constexpr int64_t kWideLayer = 2048;
 constexpr int64_t kLeastApart = 64, kMostApart = 2048;
 constexpr int64_t kLeastRows = 64;
-// Bytes of a weight: while it is solved, and of its code afterwards.
+// Bytes per weight: during its solution, and of its code afterwards.
 constexpr int64_t kPerWeight = 64, kPerCode = 12;
 
 // A ConvTranspose gathers single pixels, whose taps are spread afterwards.
 bool CanKeepApart(const UnfoldedLayer& layer) { return !layer.transposed(); }
 
 std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const Encoding& e) {
-  // The axes along which output channels and inputs lie in the weight, a stack's behind the others.
+  // The axes of output channels and inputs in the weight; the axis of a stack comes before them.
   const int64_t first = graph::IsConvolution(layer) ? 0 : rank - 2;
   const int64_t output_axis = first + (layer.out_major ? 0 : 1),
                 input_axis = first + (layer.out_major ? 1 : 0);
@@ -53,8 +53,8 @@ std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const 
   return "";
 }
 
-// Sums over single input pixels of a ConvTranspose, as sums over [in][kernel]: every pixel meets
-// every tap by itself, and the m rows are again output channels.
+// Converts sums over single input pixels of a ConvTranspose to sums over [in][kernel]: every pixel
+// meets every tap separately, and the m rows are again output channels.
 solver::Gram SpreadOverTaps(const solver::Gram& pixel, const UnfoldedLayer& layer) {
   const int64_t n = layer.n, m = layer.m, taps = layer.layer.kernel;
   solver::Gram gram(n, m, true);
@@ -177,7 +177,8 @@ namespace {
 
 Result<LayerStatistics> GatherApart(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
                                     StatisticsOptions options) {
-  // As many columns as fit, half as many as inputs at most: more of them cost more than they tell.
+  // As many columns as fit, at most half as many as inputs: more would cost more than they are
+  // worth.
   int64_t most = std::min(std::max(layer.n / 2, kLeastApart), kMostApart);
   while (most > kLeastApart && SolvingBytes(layer, true, most) > options.memory_bytes)
     most = std::max(kLeastApart, most * 3 / 4);

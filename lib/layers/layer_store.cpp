@@ -25,7 +25,7 @@ void AddEncoding(const Session& session, const std::string& value, Hasher* hashe
   if (e.codes) hasher->Add(e.codes->raw(), static_cast<size_t>(e.codes->byte_size()));
 }
 
-// The names of the samples are in data_hash; this notices that their contents have changed.
+// data_hash contains only the names of the samples; this detects changes of their contents.
 Status AddFirstBatch(const Session& session, Hasher* hasher) {
   RETURN_IF_ERROR(session.data->Rewind());
   ASSIGN_OR_RETURN(const std::optional<Batch> batch, session.data->Next());
@@ -39,7 +39,7 @@ void Put(const solver::Gram& gram, ByteWriter* out) {
   out->Number(gram.n);
   out->Number(gram.m);
   out->Number(gram.count);
-  for (int64_t i = 0; i < gram.n; ++i)  // the half that is kept up
+  for (int64_t i = 0; i < gram.n; ++i)  // the triangle that is maintained
     out->Raw(gram.xx.data() + i * gram.n + i, static_cast<size_t>(gram.n - i) * sizeof(double));
   for (const auto* part : {&gram.x, &gram.yx, &gram.y, &gram.yy}) out->Array(*part);
 }
@@ -140,7 +140,7 @@ LayerStore::Keys LayerStore::NextLayer(const Session& session, const UnfoldedLay
   statistics.Add(layer.layer.node->DisplayName());
   statistics.Add(layer.layer.weight());
   statistics.AddNumber(layer.tap_major());
-  // Whether the sums fit, and if not how many columns are kept instead.
+  // Whether the sums fit, and if not, how many columns are kept instead.
   statistics.AddNumber(
       SolvingBytes(layer, false) <= memory_bytes_ ? 0 : static_cast<uint64_t>(memory_bytes_));
   for (const std::string& value :

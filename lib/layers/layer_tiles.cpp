@@ -13,12 +13,13 @@ namespace roundel::layers {
 namespace {
 
 constexpr int64_t kLeastColumns = 16384, kWideInputs = 2000;
-// Columns of one tile: enough for the matrix product, little for the memory.
+// Columns per tile: enough for an efficient matrix product, few enough for the memory.
 constexpr int64_t kTile = 2048, kLeastTile = 256, kTileValues = 32'000'000;
-constexpr int64_t kRound = 64;         // batches side by side, at most
-constexpr int64_t kPlainProduct = 64;  // smaller ones are not worth a call of the library
+constexpr int64_t kRound = 64;  // maximum number of batches in parallel
+// for smaller products a call of the library is too expensive
+constexpr int64_t kPlainProduct = 64;
 
-// What one batch gives: chosen columns of all groups, [groups][rows, n] with those held out last.
+// The result of one batch: chosen columns of all groups, [groups][rows, n], held-out ones last.
 struct Piece {
   int64_t rows[2] = {};                     // for the solver, held out
   std::vector<float> reference, quantized;  // the latter is empty if it is the same
@@ -30,8 +31,8 @@ struct Piece {
   }
 };
 
-// Batches are read side by side, in rounds of about as many columns as a tile has, and handed on in
-// their order: the tiles do not depend on the number of threads.
+// Batches are read in parallel, in rounds of about as many columns as a tile has, and passed on in
+// order: the tiles do not depend on the number of threads.
 class Tiler {
  public:
   Tiler(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
@@ -55,7 +56,7 @@ class Tiler {
   }
 
   Status Run() {
-    int64_t round = 1;  // until the first batch has told how many columns it gives
+    int64_t round = 1;  // until the first batch shows its number of columns
     for (int64_t begin = 0; begin < inputs_.batches(); begin += round) {
       if (begin == 1)
         round = std::clamp(tile_ / std::max<int64_t>(1, columns_per_batch_), int64_t{1}, kRound);
@@ -66,7 +67,7 @@ class Tiler {
   }
 
  private:
-  // A batch, and the positions chosen of it.
+  // A batch and its chosen positions.
   struct Source {
     walk::LayerBatch batch;
     walk::Columns columns;
@@ -96,7 +97,7 @@ class Tiler {
     }
   }
 
-  // Columns wanted of each sample.
+  // The number of columns to take from each sample.
   int64_t PerSample() const {
     const int64_t per_input = n_ > kWideInputs
                                   ? std::max<int64_t>(1, options_.columns_per_input / 2)
@@ -147,7 +148,7 @@ class Tiler {
     chosen.insert(chosen.end(), held_out.begin(), held_out.end());
     const auto read = [&](const Tensor& from, std::vector<float>* to) {
       to->resize(static_cast<size_t>(layer_.groups * piece.total() * n_));
-      // Pieces of groups, or of rows where there are few groups.
+      // Pieces of groups, or of rows if there are few groups.
       constexpr int64_t kRows = 64;
       const int64_t parts = (piece.total() + kRows - 1) / kRows;
       ParallelFor(layer_.groups * parts, parts > 1 ? 1 : 8, [&](int64_t begin, int64_t end) {
@@ -204,7 +205,7 @@ class Tiler {
     const auto group = [&](int64_t g) {
       for (int side = 0; side < 2; ++side) HandOn(pieces, g, side);
     };
-    // Many small groups side by side, few large ones one after another.
+    // Many small groups in parallel, few large ones one after another.
     if (layer_.groups >= 8)
       ParallelFor(layer_.groups, 1, [&](int64_t begin, int64_t end) {
         for (int64_t g = begin; g < end; ++g) group(g);
@@ -252,7 +253,7 @@ class Tiler {
   const StatisticsOptions& options_;
   const std::function<void(const Tile&)>& f_;
   const int64_t samples_;
-  int64_t every_ = 0;  // one of so many samples is held out; 0: none
+  int64_t every_ = 0;  // one in this many samples is held out; 0: none
   int64_t taps_ = 1, n_ = 0, m_ = 0;
   int64_t tile_ = 0, columns_per_batch_ = 0;
   std::vector<std::vector<float>> weights_;

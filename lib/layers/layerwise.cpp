@@ -12,7 +12,7 @@
 namespace roundel::layers {
 namespace {
 
-// The memory for one layer: that of the pass, within what --max-memory leaves.
+// The memory for one layer: that of the pass, limited by --max-memory.
 int64_t Budget(const LayerwiseOptions& options) {
   return std::min(options.memory_bytes, MemoryLimit() - MemoryInUse());
 }
@@ -85,7 +85,7 @@ Result<SolvedLayer> Solved(LayerSweep& s, const SweepLayer& layer,
   return solved;
 }
 
-// A bias that keeps its value gets a new grid, too: the weight has new scales.
+// A bias that keeps its value also gets a new grid, because the weight has new scales.
 void PutBias(LayerSweep& s, const graph::WeightedLayer& layer, const std::vector<double>& bias,
              bool free_bias) {
   const graph::Node& node = *layer.node;

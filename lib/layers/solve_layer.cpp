@@ -14,15 +14,15 @@ namespace {
 
 using Objectives = std::vector<solver::Objective>;
 
-// What the data says of the best weights may need a strong hand to hold it; errors of rounding are
-// judged with the same share beside the data for all layers.
+// The ridge of the rounding error, the same for all layers; the best weights for the data may need
+// a larger one.
 constexpr double kRoundingRidge = 0.2;
 
 double Sum(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
 }
 
-// Errors of a solution on some data, beside those of another one.
+// The errors of a solution on some data, together with those of another one.
 ErrorTotals Totals(const Objectives& objectives, const solver::Solution& nearest,
                    const solver::Solution& solution, const solver::GridSpec& spec) {
   ErrorTotals totals{.before = Sum(solver::OutputErrors(objectives, nearest, spec)),
@@ -82,9 +82,9 @@ Status SetProblems(const SolveOptions& options, LayerTask* task) {
   return OkStatus();
 }
 
-// Products and the bias meet in an int32 accumulator whose unit is s_x s_w. calibrate has raised
-// the scales of channels with hardly any weight so that the bias fits; rows for which the solver
-// chose a scale that is too small go back to those. True if there were such rows.
+// Products and the bias are added in an int32 accumulator with scale s_x s_w. calibrate has raised
+// the scales of channels with very small weights so that the bias fits. Rows for which the solver
+// chose a scale that is too small get these scales back. True if there were such rows.
 bool KeepBiasInRange(const Session& session, const UnfoldedLayer& layer,
                      const std::vector<double>& bias, const solver::Solution& calibrated,
                      solver::Solution* solution) {
@@ -109,7 +109,7 @@ bool KeepBiasInRange(const Session& session, const UnfoldedLayer& layer,
   return changed;
 }
 
-// What the report says, from what the pieces of a layer add up to.
+// The numbers of the report: sums over the pieces of a layer.
 struct Account {
   ErrorTotals train, held_out;
   std::optional<double> bound;
@@ -134,8 +134,8 @@ report::LayerOutcome OutcomeOf(const Account& account, const UnfoldedLayer& laye
   return outcome;
 }
 
-// What the best real weights reach, relative to the output's power: no codes do better. The ridge
-// is there for the sums' sake alone; without it they may be too close to singular to tell.
+// The error of the best real weights, relative to the output's power: no codes have a lower one.
+// The ridge is only for the sums; without it they may be too close to singular for a bound.
 std::optional<double> LowerBound(const LayerTask& task, SolveOptions options) {
   if (!options.problem.asymmetric) return 0.0;
   options.problem.free_bias = options.free_bias;
@@ -150,7 +150,7 @@ std::optional<double> LowerBound(const LayerTask& task, SolveOptions options) {
   return power > 0 ? error / power : 0.0;
 }
 
-// The rows of `layer`, solved; its part of the account.
+// Solves the rows of `layer`; adds their part to the account.
 Result<SolvedLayer> SolveRows(const Session& session, const UnfoldedLayer& layer,
                               const quant::Encoding& calibrated, const LayerStatistics& statistics,
                               const walk::LayerInputs* inputs, const SolveOptions& options,
@@ -175,7 +175,7 @@ Result<SolvedLayer> SolveRows(const Session& session, const UnfoldedLayer& layer
   account->held_out.Add(Totals(task.held_out, nearest, solved.solution, layer.spec));
   account->has_held_out = !task.held_out.empty();
   account->note = task.note;
-  // Fewer columns than inputs can be met exactly: that bound says nothing.
+  // Fewer columns than inputs can be fitted exactly: then the bound is meaningless.
   if (!statistics.apart()) account->bound = LowerBound(task, options);
   return solved;
 }
@@ -209,7 +209,7 @@ std::vector<double> BestBias(const Session& session, const UnfoldedLayer& layer,
   if (!free_bias) return bias;
   const std::vector<float> rounded = solver::Dequantize(solution, layer.spec);
   const auto size = static_cast<size_t>(layer.m * layer.n);
-  // The shift is linear in the sums: that over all samples is the mean of both parts'.
+  // The shift is linear in the sums: over all samples it is the weighted mean of both parts.
   const auto add = [&](const auto& train, const auto& held_out) {
     for (size_t g = 0; g < train.size(); ++g) {
       const auto* held = held_out.empty() ? nullptr : &held_out[g];
@@ -250,7 +250,7 @@ Result<SolvedLayer> SolveFrom(const Session& session, const UnfoldedLayer& layer
                                                          inputs, options, solve, &account));
       Append(part, &solved);
     }
-    if (step < layer.m) account.note.clear();  // of the last rows alone
+    if (step < layer.m) account.note.clear();  // it would be that of the last rows only
   }
   solved.outcome = OutcomeOf(account, layer, statistics);
   solved.outcome.seconds =

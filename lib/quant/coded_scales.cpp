@@ -10,12 +10,13 @@ namespace roundel::quant {
 namespace {
 
 constexpr float kMostUnits = 16;  // of an integer code
-// Digits of a unit: with the 4 of a float8 or the 5 of an integer they fit the 24 of a float.
+// Digits of a unit: together with the 4 of a float8 or the 5 of an integer they fit into the 24 of
+// a float.
 constexpr int kUnitDigits = 16;
 // No product of such a unit with the smallest code is a denormal float.
 constexpr float kLeastUnit = 0x1p-100f;
 
-// The least number of kUnitDigits digits that is not below x.
+// The smallest number with kUnitDigits digits that is not below x.
 float RoundUp(float x) {
   int exponent = 0;
   const float fraction = std::frexp(std::max(x, kLeastUnit), &exponent);
@@ -72,7 +73,7 @@ float NearestCode(ScaleKind kind, float x) {
   return std::clamp(RoundHalfEven(x), 1.0f, kMostUnits);
 }
 
-// The codes that the largest scale of a unit may have, falling.
+// The codes that the largest scale of a unit may have, in descending order.
 std::vector<float> CodesOf(ScaleKind kind) {
   std::vector<float> codes;
   if (kind == ScaleKind::kFloat8) {

@@ -41,7 +41,7 @@ Distribution Distribution::Of(const ValueStatistics& statistics) {
       low = -low;
       high = -high;
     }
-    // The extremes are known exactly; only a file edited by hand has buckets beyond them.
+    // The extremes are known exactly; only in a file edited by hand are buckets beyond them.
     low = std::clamp(low, seen.min, seen.max);
     high = std::clamp(high, seen.min, seen.max);
     d.Append(low, high, static_cast<double>(count));
@@ -156,7 +156,7 @@ void AddRounding(const Bin& bin, double low, double high, double scale, Quantiza
   const double a = std::max(bin.low, low), b = std::min(bin.high, high);
   if (a > b || (a == b && bin.low < bin.high)) return;
   const double width = (b - a) / scale;
-  constexpr double kPoint = 1e-4;  // of a step: the centre represents the bin
+  constexpr double kPoint = 1e-4;  // of a step: the center represents the bin
   if (width < kPoint) {
     const double mass = bin.low < bin.high ? bin.mass * (b - a) / (bin.high - bin.low) : bin.mass;
     const double u = (a + b) / 2 / scale, e = (std::nearbyint(u) - u) * scale;
@@ -201,14 +201,14 @@ QuantizationError ErrorOf(const Distribution& values, const QParams& params, con
   if (params.scale < 0) std::tie(bottom, top) = std::pair(-top, -bottom);
   const double low = static_cast<double>(bottom) * scale, high = static_cast<double>(top) * scale;
   const auto add = [&](const Moments& part, double level, double* squares) {
-    *squares += std::max(0.0, part.About(level));  // rounding may leave a little below zero
+    *squares += std::max(0.0, part.About(level));  // rounding may give slightly negative results
     error.sum += level * part.mass - part.sum;
   };
   Moments before = values.Below(low);
   add(before, low, &error.clipping);
   add(values.Below(std::numeric_limits<double>::infinity()) - values.Below(high), high,
       &error.clipping);
-  // Level by level, or bin by bin where bins are fewer.
+  // By level, or by bin if there are fewer bins.
   const auto bins = static_cast<int64_t>(values.bins().size());
   if (top - bottom >= bins / 4) {
     for (const Bin& bin : values.bins())

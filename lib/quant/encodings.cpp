@@ -190,7 +190,7 @@ Tensor PackCodes(const Tensor& codes, DType storage_type) {
 
 namespace {
 
-// float4e2m1: one code a byte.
+// float4e2m1: one code per byte.
 Tensor UnpackNibbles(const Tensor& packed) {
   Tensor codes = Tensor::Empty(DType::kUint8, packed.shape());
   const auto* from = static_cast<const uint8_t*>(packed.raw());

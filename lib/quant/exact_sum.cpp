@@ -7,7 +7,7 @@
 namespace roundel::quant {
 namespace {
 
-constexpr int kBias = 1088;  // the least double is 2^-1074
+constexpr int kBias = 1088;  // the smallest double is 2^-1074
 constexpr int64_t kBase = int64_t{1} << 32;
 // Each summand adds less than 2^32 to a limb of 63 bits.
 constexpr int64_t kMaxPending = int64_t{1} << 30;

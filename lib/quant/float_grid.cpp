@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kGrain = 1 << 14;
 constexpr int kFloatBias = 127, kFloatMantissa = 23;  // of float32
 
-// A magnitude to the nearest number of the format, as if that had no largest one. The unit of the
+// Rounds a magnitude to the nearest number of the format, without an upper limit. The unit in the
 // last place is a power of two, so that only the rounding itself rounds.
 inline __attribute__((always_inline)) float RoundMagnitude(float magnitude, int mantissa_bits,
                                                            int min_exponent) {
@@ -30,12 +30,13 @@ inline __attribute__((always_inline)) float RoundMagnitude(float magnitude, int 
   return __builtin_nearbyintf(magnitude * inverse) * step;
 }
 
-// Infinity is not representable in this arithmetic; twice the largest number rounds alike.
+// Infinity is not representable in this arithmetic; twice the largest number rounds in the same
+// way.
 inline __attribute__((always_inline)) float Bounded(float magnitude, float max) {
   return magnitude > 2 * max ? 2 * max : magnitude;
 }
 
-// `nan`: what NaN becomes.
+// `nan`: the result for NaN.
 ROUNDEL_VECTORIZE
 void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, int mantissa_bits,
                        int min_exponent, float max, float nan) {
@@ -157,7 +158,7 @@ void EncodeFloats(const float* from, int64_t n, float scale, GridKind kind, void
 Tensor DecodeFloats(const Tensor& codes, GridKind kind) {
   const DType type = FloatType(kind);
   if (BitWidth(type) == 4) {
-    // Two codes a byte, each of the 16 decoded once.
+    // Two codes per byte, each of the 16 decoded once.
     static const Tensor table =
         Tensor::FromBytes(DType::kFloat4E2M1, {16},
                           std::string("\x10\x32\x54\x76\x98\xba\xdc\xfe", 8))

@@ -132,7 +132,7 @@ void FakeQuantizeChunk(const float* from, float* to, int64_t n, float scale, flo
     float q = __builtin_nearbyintf(from[i] / scale);
     q = q > low ? q : low;
     q = q < high ? q : high;
-    to[i] = (q + 0.0f) * scale;  // -0 becomes +0, as it does by way of the integer code
+    to[i] = (q + 0.0f) * scale;  // -0 becomes +0, as in the conversion to an integer code and back
   }
 }
 

@@ -165,7 +165,7 @@ uint32_t Histogram::MagnitudeOf(float x) {
 ChunkSums ChunkCounter::Count(std::span<const float> values, bool moments) {
   ChunkSums sums;
   sums.scan = CountValues(values.data(), std::ssize(values), table_);
-  // Zeros have a count of their own.
+  // Zeros have a separate count.
   uint32_t& negative = table_[Histogram::kMagnitudes];
   sums.zeros = int64_t{table_[0]} + negative;
   table_[0] = negative = 0;

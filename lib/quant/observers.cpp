@@ -21,7 +21,7 @@ constexpr Method kMethods[] = {
     {"sqnr", MakeSqnr},
     {"aciq", MakeAciq},
     {"kl", MakeKl},
-    {"entropy", MakeKl},  // as other quantizers call it
+    {"entropy", MakeKl},  // the name in other quantizers
     {"kl_ort", MakeKlOrt},
     {"kl_tensorrt", MakeKlTensorrt},
     {"auto", MakeAuto},

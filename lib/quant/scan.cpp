@@ -10,16 +10,16 @@
 namespace roundel::quant {
 namespace {
 
-constexpr int64_t kGrain = 1 << 16;  // elements: 256 kB, half of a usual L2 cache
-constexpr int kVectorLanes = 16;     // one AVX-512 register; split in two or four below that
+constexpr int64_t kGrain = 1 << 16;  // elements: 256 kB, half of a typical L2 cache
+constexpr int kVectorLanes = 16;     // one AVX-512 register; two or four narrower registers
 
 using Floats = float __attribute__((vector_size(4 * kVectorLanes)));
 using Words = uint32_t __attribute__((vector_size(4 * kVectorLanes)));
 
 }  // namespace
 
-// Explicit vector lanes: the compiler must not turn a float minimum into a vector reduction by
-// itself, because that would reorder NaN and signed zeros.
+// Explicit vector lanes: the compiler must not turn a float minimum into a vector reduction,
+// because that would reorder NaN and signed zeros.
 ROUNDEL_VECTORIZE Scan ScanChunk(const float* values, int64_t n) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Floats low = Floats{} + kInfinity, high = Floats{} - kInfinity;
@@ -77,7 +77,7 @@ ROUNDEL_VECTORIZE Scan ScanRange(const float* values, int64_t n) {
     high = c > high ? c : high;
     high2 = d > high2 ? d : high2;
     const Floats sum = (a + b) + (c + d);
-    doubt += sum - sum;  // 0, or NaN for good
+    doubt += sum - sum;  // 0, or NaN from then on
   }
   low = low2 < low ? low2 : low;
   high = high2 > high ? high2 : high;

@@ -44,10 +44,10 @@ void Multiply(int64_t n, const float* pieces, const float* e, const float* rest,
   }
 }
 
-// A row that continues by itself with the columns that are not settled, in a separate matrix.
+// A row that continues separately with its unsettled columns, in a separate matrix.
 class LoneRow {
  public:
-  // Weights [first, first + n) of `all` are the row's.
+  // The row has the weights [first, first + n) of `all`.
   LoneRow(const Problem& problem, SoftWeights* all, int64_t first, float factor)
       : problem_(problem), all_(all), first_(first), factor_(factor) {
     for (int64_t j = 0; j < problem.n; ++j) columns_.push_back(j);
@@ -129,7 +129,7 @@ class LoneRow {
   std::vector<float> pieces_, constant_, error_, slope_;
 };
 
-// Whether a row with `open` unsettled columns is faster by itself: the vector product reads its
+// Whether a row with `open` unsettled columns is faster separately: the vector product reads its
 // matrix each time, the matrix product of many rows reads it once.
 bool QuickerAlone(double open, double n) {
   constexpr double kCache = 512;  // columns whose matrix fits the cache of one core
@@ -168,8 +168,8 @@ void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const
     LoneRow(p, soft, row * p.n, factor(row)).Learn(schedule, i);
 }
 
-// Rows per piece of work: each is learnt from the first to the last iteration by one thread, which
-// never waits for another.
+// Rows per piece of work: one thread learns them from the first to the last iteration and never
+// waits for another.
 constexpr int64_t kRows = 48;
 
 }  // namespace

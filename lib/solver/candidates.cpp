@@ -7,8 +7,8 @@
 namespace roundel::solver {
 namespace {
 
-// From strong clipping to a little beyond the range. Strong clipping suits grids of few levels, and
-// one scale for rows of very different sizes.
+// From strong clipping to slightly more than the range. Strong clipping suits grids with few
+// levels, and one scale for rows with very different magnitudes.
 double LowestRatio(const GridSpec& spec) {
   if (spec.granularity == quant::Granularity::kTensor) return 0.03;
   return spec.grid.bits <= 3 ? 0.1 : spec.grid.bits <= 4 ? 0.2 : 0.35;
@@ -26,7 +26,7 @@ void WeightRange::Include(const float* values, int64_t n) {
 
 quant::QParams CandidateParams(const WeightRange& range, const GridSpec& spec, const Candidate& c) {
   if (spec.signed_scale) {
-    // The extreme weight takes the lowest code, the one that has no counterpart.
+    // The extreme weight takes the lowest code, which has no positive counterpart.
     const double extreme = -range.min > range.max ? -double{range.min} : -double{range.max};
     const double scale = c.ratio * (c.negative ? -extreme : extreme) / -spec.grid.qmin();
     const bool usable = std::fabs(scale) >= std::numeric_limits<float>::min();
@@ -78,8 +78,8 @@ std::vector<Candidate> FineCandidates(const GridSpec& spec, const Candidate& bes
   for (const int32_t shift : {0, -1, 1}) {
     if (shift != 0 && spec.grid.symmetric) break;
     for (int k = 0; k < count; ++k) {
-      // Strictly between the neighbours of the best one; the middle of an odd number is known
-      // already.
+      // Strictly between the neighbors of the best one; the middle of an odd number is already
+      // known.
       if (shift == 0 && 2 * k + 1 == count) continue;
       const double exponent = 2.0 * (k + 1) / (count + 1) - 1;
       candidates.push_back(

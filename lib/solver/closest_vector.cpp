@@ -11,7 +11,7 @@ namespace roundel::solver {
 namespace {
 
 constexpr double kPivotFloor = 1e-7;
-// A branch must be better than the best so far by this share, so that equal ones are not searched.
+// A branch must be better than the best so far by this factor, so that equal ones are not searched.
 constexpr double kGain = 1 - 1e-7;
 
 // min |U (w* - s x)|^2 over the box, U upper triangular: columns are fixed from the last to the

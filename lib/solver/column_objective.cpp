@@ -10,8 +10,8 @@
 namespace roundel::solver {
 namespace {
 
-// [n, count]: columns side by side, over the square root of their number, less their mean on
-// demand. A constant input is zero then.
+// [n, count]: columns side by side, divided by the square root of their number, minus their mean if
+// requested. A constant input is then zero.
 std::vector<double> Normalised(const std::vector<float>& x, int64_t count, int64_t n,
                                bool centred) {
   std::vector<double> result(x.size());
@@ -86,7 +86,7 @@ Result<Objective> MakeObjective(const Columns& columns, std::span<const float> w
   std::vector<double> y = Outputs(w, m, x, n, c), misses(y.size());
   if (!columns.reference.empty()) {
     misses = Outputs(w, m, Normalised(columns.reference, c, n, free_bias), n, c);
-    y.swap(misses);  // y: of the float model; misses: what the other inputs give
+    y.swap(misses);  // y: of the float model; misses: the part that the other inputs explain
     for (size_t i = 0; i < y.size(); ++i) misses[i] = y[i] - misses[i];
     result.residual = Correlation(misses, m, x, n, c);
   } else {

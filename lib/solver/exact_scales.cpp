@@ -20,8 +20,8 @@ struct Event {
 };
 
 struct Swept {
-  double gain = 0;   // (x H w*)^2 / x H x: what the codes take off the error of all zeros
-  double scale = 0;  // the best for them
+  double gain = 0;   // (x H w*)^2 / x H x: the reduction of the error by the codes
+  double scale = 0;  // the best scale for them
   std::vector<float> x;
 };
 

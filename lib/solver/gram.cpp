@@ -10,7 +10,7 @@
 namespace roundel::solver {
 namespace {
 
-// Columns that are summed up in float before they go into the double sums.
+// Columns that are summed in float before they are added to the double sums.
 constexpr int64_t kFloatRun = 1024;
 
 // to[i, j] += sum over rows of a[row, i] b[row, j]; the upper triangle only if `upper`.

@@ -7,7 +7,7 @@ namespace roundel::solver {
 using quant::Granularity;
 
 Solution Ldlq(Layer layer, const GridSpec& spec, const Params& params, const LdlqOptions& options) {
-  // Scales are fixed already: blocks need not stay together.
+  // Scales are already fixed: the order may separate columns of a block.
   GridSpec whole = spec;
   whole.granularity = Granularity::kChannel;
   return RoundVectorLanes(layer, spec, MakeFactors(layer, whole, options.order), params, true);

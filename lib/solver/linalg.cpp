@@ -42,7 +42,7 @@ void MultiplyTile(const double* a, const double* b, int64_t k, double* tile) {
   for (int64_t r = 0; r < kTileRows; ++r) reinterpret_cast<DoubleVector*>(tile)[r] = sum[r];
 }
 
-// Columns [begin, begin + width) of `k` rows as [k][width], zeros behind `end`.
+// Columns [begin, begin + width) of `k` rows as [k][width], zeros after `end`.
 template <typename T, typename S>
 void Pack(Strided<S> from, int64_t k, int64_t begin, int64_t end, int64_t width, T* to) {
   const int64_t valid = std::min(width, end - begin);

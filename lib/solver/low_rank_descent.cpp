@@ -125,7 +125,7 @@ class RowsInDescent {
         const float best = NearestLevel(x * levels.scale - slope / curvature, levels);
         if (best == x) continue;
         moves[l] = (best - x) * levels.scale;
-        // Only what makes the row better: 2 slope move + curvature move^2.
+        // Only moves that improve the row: 2 slope move + curvature move^2 < 0.
         if (!(moves[l] * (2 * slope + curvature * moves[l]) < 0)) {
           moves[l] = 0;
           continue;

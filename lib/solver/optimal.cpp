@@ -81,7 +81,7 @@ Solution BestStart(Layer layer, const GridSpec& spec, int effort, const Factors&
   return best;
 }
 
-// Learnt rounding at the scales found so far, then polishing: often better for layers with
+// Learned rounding at the scales found so far, then polishing: often better for layers with
 // correlated inputs without outliers.
 void TryLearning(Layer layer, const GridSpec& spec, const PolishOptions& polish, Solution* best) {
   Solution learnt = AdaRound(layer, spec, best->params, {.iterations = kIterations});

@@ -13,14 +13,14 @@ namespace {
 // Below this share of its diagonal entry, a pivot of a matrix kept in float is noise.
 constexpr double kPivotFloor = 1e-6;
 
-// A constant input still gets a ridge, of this share of the mean, so that its weights are rounded
-// to near values.
+// A constant input also gets a ridge, of this share of the mean, so that its weights are rounded to
+// near values.
 constexpr double kDeadShare = 1e-3;
 
 // With fewer columns than inputs H is singular: a ridge of at least this share makes it regular.
 constexpr double kLeastRidge = 1e-6;
 
-// [n] marks constant inputs; their weights have no effect on the centred errors.
+// [n] marks constant inputs; their weights have no effect on the centered errors.
 std::vector<bool> Constants(const Gram& gram) {
   std::vector<bool> constant(static_cast<size_t>(gram.n));
   for (int64_t i = 0; i < gram.n; ++i) {
@@ -30,7 +30,7 @@ std::vector<bool> Constants(const Gram& gram) {
   return constant;
 }
 
-// Both triangles of the mean of x x^T, centred on demand.
+// Both triangles of the mean of x x^T, centered if requested.
 std::vector<double> MeanSquare(const Gram& gram, bool centred) {
   const int64_t n = gram.n;
   std::vector<double> H(static_cast<size_t>(n * n));
@@ -143,7 +143,7 @@ void MoveTarget(const Objective& objective, Problem* problem) {
     return;
   }
   std::vector<double> factor(problem->H.begin(), problem->H.end());
-  // A ridge of the size of float noise: parts of the target for which H is zero do not move.
+  // A ridge of the size of float noise: parts of the target for which H is zero do not change.
   for (int64_t i = 0; i < n; ++i) factor[i * n + i] *= 1 + 2 * kPivotFloor;
   Cholesky(n, kPivotFloor, &factor);
   std::vector<double> delta(static_cast<size_t>(n * m));
@@ -191,7 +191,7 @@ Result<Objective> MakeObjective(const Gram& gram, std::span<const float> w, bool
 
 namespace {
 
-// Column by column: with fewer of them than inputs the sum can be far below its terms.
+// By column: with fewer columns than inputs the sum can be much smaller than its terms.
 std::vector<double> ErrorsOfColumns(const Objective& objective, const std::vector<double>& e) {
   const int64_t c = objective.low_rank.columns;
   const std::vector<double> moved = Project(objective.low_rank, e, objective.m);

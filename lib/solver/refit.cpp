@@ -52,7 +52,7 @@ bool UsableScale(double scale, const GridSpec& spec) {
   return size >= std::numeric_limits<float>::min() && size < 1e30;
 }
 
-// By how much the zero point falls: levels rise by it.
+// The amount by which the zero point falls: levels rise by it.
 int32_t BestShift(const Normal& normal, const QParams& old, const GridSpec& spec) {
   if (spec.grid.symmetric) return 0;
   // w^ = s x + c: the 2 x 2 system, then k = c / s.

@@ -98,7 +98,7 @@ Pair BestPair(const RowState& row, const Partners& partners, const StepCosts& co
   Pair best{.change = -kMargin * costs.curvature[i]};
   for (const float first : {1.0f, -1.0f}) {
     const float cost = costs.Cost(i, first);
-    // A second step has a cost of its own; its gain is bounded by the correlation.
+    // A second step has a separate cost; its gain is bounded by the correlation.
     if (cost >= 2 * std::fabs(costs.step[i]) * largest_step * partners.largest[i]) continue;
     if (partners.per_column > 0) {
       for (int64_t k = 0; k < partners.per_column; ++k)

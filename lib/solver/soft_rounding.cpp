@@ -104,7 +104,7 @@ SoftWeights StartSoftWeights(std::span<const float> target, int64_t n, const Gri
     soft.rest.push_back(target[i] - below * levels.scale);
     soft.step.push_back(inside ? levels.scale : 0.0f);
     soft.code.push_back(CodeOf(below, p));
-    // Soft rounding begins with no error at all.
+    // Soft rounding starts without any error.
     const double h = std::clamp(static_cast<double>(x - floor), 1e-3, 1 - 1e-3);
     soft.v.push_back(static_cast<float>(-std::log(double{kStretch} / (h - double{kOffset}) - 1)));
   }

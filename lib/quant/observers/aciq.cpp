@@ -27,7 +27,7 @@
 namespace roundel::quant {
 
 double LaplaceClip(double bits) {
-  // Newton's iteration on t + ln t = ln(3 * 4^bits), which rises and is concave.
+  // Newton's iteration on t + ln t = ln(3 * 4^bits), whose left side is increasing and concave.
   const double target = std::log(3.0) + bits * std::log(4.0);
   double t = std::max(1.0, target);
   for (int i = 0; i < 50; ++i) t -= (t + std::log(t) - target) / (1 + 1 / t);
@@ -46,7 +46,7 @@ double GaussError(double clip, double bits) {
 
 double GaussClip(double bits) {
   // Its derivative, 2 clip erfc(clip / sqrt 2) - 2 sqrt(2/pi) e^(-clip^2 / 2) + 2 clip / (3 * 4^M),
-  // rises through zero once: halving.
+  // increases and has one zero: bisection.
   const double noise = 2 / (3 * std::exp2(2 * bits));
   double low = 0, high = 20;
   for (int i = 0; i < 100; ++i) {
@@ -62,7 +62,7 @@ namespace {
 
 struct Fit {
   double center = 0, laplace = 0, gauss = 0;  // b and sigma
-  double mass = 0;                            // of the values that were fitted
+  double mass = 0;                            // of the fitted values
   double bits = 0;
 };
 

@@ -12,7 +12,7 @@ std::vector<double> Edges(double low, double high, int bins) {
   return edges;
 }
 
-// Differences of masses below rising edges. Values exactly on the last edge count below it.
+// Differences of masses below ascending edges. Values exactly on the last edge count below it.
 std::vector<double> Differences(const std::vector<double>& below) {
   std::vector<double> bins;
   for (size_t i = 0; i + 1 < below.size(); ++i)
@@ -26,9 +26,9 @@ std::vector<double> UniformBins(const Distribution& values, double low, double h
                                 bool with_zeros) {
   const std::vector<double> edges = Edges(low, high, bins);
   std::vector<double> below = values.MassBelow(edges);
-  below.front() = 0;  // what lies on an edge counts below it, and nothing lies below the first
+  below.front() = 0;  // values on an edge count below it; there are none below the first
   std::vector<double> masses = Differences(below);
-  // The first bin that does not end below zero has the zeros.
+  // The first bin that does not end below zero contains the zeros.
   const auto end = std::find_if(edges.begin() + 1, edges.end(), [](double e) { return e >= 0; });
   const auto bin = static_cast<size_t>(end - edges.begin()) - 1;
   masses[bin] = std::max(0.0, masses[bin] - values.zeros());

@@ -1,30 +1,30 @@
 // kl: the range with the least Kullback-Leibler divergence of the distribution of the quantized
 // values from that of the float values. After S. Migacz, 8-bit Inference with TensorRT, 2017:
 //
-//   P   the bins inside the range, with what lies outside added to the first or the last of them
-//   Q   the bins inside alone, dealt to the grid's levels, each level's mass spread evenly over its
-//       bins that are not empty
+//    P   the bins inside the range; the mass outside is added to the first and the last of them
+//    Q   the bins inside, distributed over the levels of the grid; the mass of each level is spread
+//        evenly over its bins that are not empty
 //
-// both normalised, with three things put right:
+// both normalized, with three changes:
 //
-//   - Exact zeros are left out: the grid holds them exactly, and half of the values after a Relu
-//     would else make every candidate but the narrowest look bad, since they share a level.
-//   - The bins are dealt as evenly as can be, at any number of them. There the last level took what
-//     was left over.
-//   - Any width and both ends: levels = qmax - qmin + 1, with 16 bins to a level at full range.
+//    - Exact zeros are omitted: the grid represents them exactly, and half of the values after a
+//      Relu share the level of zero, which would make all candidates but the narrowest expensive.
+//    - The bins are distributed as evenly as possible, for any number of bins. In the original the
+//      last level gets the remainder.
+//    - Any width and both ends: levels = qmax - qmin + 1, with 16 bins per level at full range.
 //
-// With M_c and n_c the mass of level c and its bins that are not empty, P_c its mass with what lies
-// outside, K the mass inside, N all of it,
+// With M_c and n_c the mass of level c and the number of its bins that are not empty, P_c its mass
+// including the mass from outside, K the mass inside, N the total mass,
 //
-//   N KL(P || Q) = sum over bins P ln P - sum over levels P_c ln(M_c / n_c) + N ln(K / N),
+//    N KL(P || Q) = sum over bins P ln P - sum over levels P_c ln(M_c / n_c) + N ln(K / N),
 //
 // so that a candidate costs one logarithm per level, with prefix sums over bins. A range with an
 // empty end bin and values beyond it is not a candidate (the divergence is infinite).
 //
-// The upper end is searched with the lower at the minimum, then the lower, then the upper again;
-// each at up to 256 places, because the divergence jumps from bin to bin, then bin by bin around
-// the best. (Symmetric grids: bins of |x|, one end.) Bins are finer than the buckets of the
-// histogram where values are large: buckets are spread evenly.
+// First the upper end is searched, with the lower end at the minimum, then the lower end, then the
+// upper end again; each at up to 256 positions, because the divergence jumps from bin to bin, then
+// bin by bin around the best. (Symmetric grids: bins of |x|, one end.) Bins are finer than the
+// buckets of the histogram if values are large: buckets are spread evenly.
 
 #include <algorithm>
 #include <cmath>
@@ -47,7 +47,8 @@ class Divergence {
   int size() const { return static_cast<int>(bins_.size()); }
   int levels() const { return levels_; }
 
-  // Divergence of bins [begin, end), times N, minus a constant. Requires a bin per level.
+  // Divergence of bins [begin, end), times N, minus a constant. Requires at least one bin per
+  // level.
   double Of(int begin, int end) const {
     const auto at = [](const auto& list, int i) { return list[static_cast<size_t>(i)]; };
     const double low = at(sums_.mass, begin), high = total_ - at(sums_.mass, end);
@@ -74,7 +75,7 @@ class Divergence {
   double total_;
 };
 
-// The position in [from, to] of least cost; the largest among equals, which clips least.
+// The position in [from, to] with the least cost; among equals the largest, which clips least.
 int Search(int from, int to, const std::function<double(int)>& cost) {
   const int stride = std::max(1, (to - from) / kScanned);
   int best = to;
@@ -101,7 +102,7 @@ class Kl : public Observer {
     const int64_t levels = int64_t{grid.qmax()} - grid.qmin() + 1;
     const bool magnitudes = grid.symmetric;
     const int64_t cells = magnitudes ? levels / 2 : levels;
-    // As many levels as bins: no loss inside, only by clipping.
+    // With as many levels as bins there is no loss inside, only by clipping.
     if (cells * 2 > kMaxBins || seen.min == seen.max) return evidence.seen;
     const int bins = static_cast<int>(std::min<int64_t>(kMaxBins, cells * kBinsPerLevel));
     if (magnitudes) {

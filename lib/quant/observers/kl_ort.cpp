@@ -1,12 +1,13 @@
 // kl_ort: the method Entropy of ONNX Runtime's quantizer, for comparison; `kl` is better.
 //
-// A signed histogram of 128 bins over [-t, t], t the largest |x|; for i = 64 .. (half of the bins):
-// P is the 2 i + 1 bins in the middle (as far as there are so many) with the tails added to its
-// first and last bin; Q is those bins without the tails, dealt to 128 levels, a level's mass spread
-// over its bins where P is not empty, in whole counts (what the division leaves is lost, and so are
-// the bins that the levels do not divide evenly). Empty bins of either get 0.0001 from the others.
-// The least KL(P || Q) gives the range, cut to what was seen. With 128 bins there is a single
-// candidate, the whole: the ranges of min_max. More bins (parameter `bins`) make it choose.
+// A signed histogram of 128 bins over [-t, t], where t is the largest |x|. For i = 64 .. (half of
+// the bins): P is the middle 2 i + 1 bins (fewer if there are not so many), with the tails added to
+// its first and last bin. Q is those bins without the tails, distributed over 128 levels; the mass
+// of a level is spread over its bins where P is not empty, in whole counts. The remainder of the
+// division is lost, and so are the bins beyond an even distribution. Empty bins of either get
+// 0.0001 from the others. The least KL(P || Q) gives the range, clipped to the seen values. With
+// 128 bins there is a single candidate, the whole range, which is that of min_max. More bins
+// (parameter `bins`) give more candidates.
 
 #include <algorithm>
 #include <cmath>
@@ -40,7 +41,7 @@ double KlOf(const std::vector<double>& p, const std::vector<double>& q) {
   return kl;
 }
 
-// Of keeping bins [begin, end); infinite if nothing can be said.
+// For bins [begin, end); infinite if it is undefined.
 double Divergence(const std::vector<double>& bins, size_t begin, size_t end) {
   const auto first = bins.begin() + static_cast<ptrdiff_t>(begin);
   const auto last = bins.begin() + static_cast<ptrdiff_t>(end);

@@ -1,13 +1,13 @@
 // kl_tensorrt: the entropy calibration of TensorRT as published (S. Migacz, 8-bit Inference with
 // TensorRT, 2017), for comparison; `kl` is the better method.
 //
-// 2048 bins of |x|; for i = 128 .. 2048: P is the first i bins with everything beyond added to the
-// last of them; Q is the first i bins dealt to 128 levels (i / 128 bins each, the rest to the
-// last), the mass of a level spread over its bins that are not empty; both are normalised. The
-// threshold is (i + 0.5) bins at the least KL(P || Q). A Q without mass where P has some rules i
-// out. The number of levels is 128 for every grid. The first bin, which contains the zeros of a
-// Relu, gets the count of the second, as in NVIDIA's pytorch-quantization: otherwise the method
-// does not work after a Relu.
+// 2048 bins of |x|; for i = 128 .. 2048: P is the first i bins, with all mass beyond added to the
+// last of them; Q is the first i bins distributed over 128 levels (i / 128 bins each, the rest in
+// the last level), the mass of a level spread over its bins that are not empty; both are
+// normalized. The threshold is (i + 0.5) bins at the least KL(P || Q). An i for which Q is empty
+// where P is not is ruled out. The number of levels is 128 for every grid. The first bin, which
+// contains the zeros of a Relu, gets the count of the second, as in NVIDIA's pytorch-quantization:
+// otherwise the method does not work after a Relu.
 
 #include <algorithm>
 #include <cmath>
@@ -21,8 +21,8 @@ namespace {
 
 constexpr int kBins = 2048, kLevels = 128;
 
-// KL(P || Q) of the first `count` bins, from sums over bins: with Q of bin b = M_c / (n_c M),
-// KL = sum P ln P - sum over levels (P's mass of the level) ln(M_c / (n_c M)).
+// KL(P || Q) of the first `count` bins, from sums over bins: with Q of bin b = M_c / (n_c M), KL =
+// sum P ln P - sum over levels (P's mass of the level) ln(M_c / (n_c M)).
 double KlOf(const std::vector<double>& bins, const BinSums& sums, int count) {
   const auto at = [](const auto& list, int i) { return list[static_cast<size_t>(i)]; };
   const double total = sums.mass.back(), kept = at(sums.mass, count), beyond = total - kept;

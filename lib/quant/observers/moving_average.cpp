@@ -1,6 +1,6 @@
-// moving_average: minimum and maximum of single samples, averaged with weights that fade,
+// moving_average: minimum and maximum of single samples as an exponential moving average,
 //
-//   m_1 = min x_1,   m_i = m_(i-1) + c (min x_i - m_(i-1)),   c = 0.01 as in ONNX Runtime,
+//    m_1 = min x_1,   m_i = m_(i-1) + c (min x_i - m_(i-1)),   c = 0.01 as in ONNX Runtime,
 //
 // and the maximum likewise. Samples are in the order of the data, independent of threads and
 // batches. (A value whose first axis is not the sample axis has one pair of extremes per batch.)

@@ -33,7 +33,7 @@ struct Candidate {
   double estimate = 0;
 };
 
-// One end at each candidate position: what is clipped there, and what lies beyond.
+// One end at each candidate position: the error of clipping there, and the mass beyond.
 struct End {
   double at = 0, clipped = 0;
   double beyond = 0;  // mass
@@ -148,8 +148,9 @@ Range Refine(Range range, const Range& seen, const Grid& grid, const RangeCost& 
 namespace {
 
 // Levels of floats are denser near zero, so that the noise of one step does not estimate the error:
-// ranges 9 % apart are all measured. Ranges below 1/16 of the largest magnitude gain nothing; twice
-// of it is for scales rounded down to powers of two. Signed scales have two.
+// ranges 9 % apart are all measured. Ranges below 1/16 of the largest magnitude are never better;
+// those up to twice the largest magnitude are for scales that are rounded down to powers of two.
+// Signed scales have two candidates each.
 Range LeastErrorOfAll(const Evidence& evidence, const Grid& grid) {
   constexpr int kWider = kPerOctave, kNarrower = 4 * kPerOctave;
   const double magnitude = std::max(-evidence.seen.min, evidence.seen.max);

@@ -29,7 +29,7 @@ class Percentile : public Observer {
     if (!evidence.rare_values_count || options_.percentile != -1 || grid.bits > 8)
       return {Cut(evidence, grid), name()};
     Evidence plain = evidence;
-    plain.rare_values_count = false;  // its own candidates
+    plain.rare_values_count = false;  // `auto` has its own candidates
     return MakeAuto(options_)->Decide(plain, grid);
   }
 

@@ -1,15 +1,14 @@
-// abs_mean and twn: scales of weights with two or three levels, for which the largest
-// magnitude is a poor guide. Also least squares, to which the other methods reduce on such
-// grids.
+// abs_mean and twn: scales of weights with two or three levels, for which the largest magnitude is
+// a poor guide. Also least squares, which replaces the other methods on such grids.
 //
-//   abs_mean   s = mean |w|: BitNet b1.58 (Ma et al. 2024); of binary weights the least-squares
-//              optimum (Rastegari et al., XNOR-Net, 2016)
-//   twn        s = mean of |w| above 0.7 mean |w| (Li et al., Ternary Weight Networks, 2016)
-//   least squares of ternary weights, exactly: with a threshold t, the best scale is the mean of |w|
-//              above it, and the squared error falls by (sum of |w| above)^2 / (number above); every
-//              magnitude that occurs is tried as t
+//    abs_mean   s = mean |w|: BitNet b1.58 (Ma et al. 2024); for binary weights the least-squares
+//               optimum (Rastegari et al., XNOR-Net, 2016)
+//    twn        s = mean of |w| above 0.7 mean |w| (Li et al., Ternary Weight Networks, 2016)
+//    least squares of ternary weights, exactly: with a threshold t, the best scale is the mean of
+//               |w| above it, and the squared error falls by (sum of |w| above)^2 / (number above);
+//               every magnitude that occurs is tried as t
 //
-// Codes are the nearest in any case, which is never worse than those of the threshold. On other
+// Codes are always the nearest ones, which is never worse than those of the threshold. On other
 // grids both methods are min_max.
 
 #include <cmath>
@@ -44,7 +43,7 @@ double TwnScale(const Distribution& values) {
 double LeastSquaresScale(const Distribution& values) {
   double best = 0, most = 0;
   const auto offer = [&](double edge) {
-    // Values at the edge itself count.
+    // Values exactly at the edge are included.
     const Moments above = Above(values, std::nextafter(std::fabs(edge), 0.0));
     const double gain = above.mass > 0 ? above.sum * above.sum / above.mass : 0;
     if (!(gain > most)) return;
