@@ -21,7 +21,7 @@ namespace {
 
 constexpr char kMark[] = ".tmp-";
 constexpr size_t kDigits = 16;
-// File systems allow 255 bytes for a name; the mark and the digits must fit behind.
+// File systems allow 255 bytes for a name; the mark and the digits must fit after it.
 constexpr size_t kLongestStem = 200;
 
 Status WriteError(const std::string& path, ErrorKind kind) {
@@ -30,7 +30,7 @@ Status WriteError(const std::string& path, ErrorKind kind) {
 
 std::string NameOf(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
-// "model.onnx.tmp-" in front of the digits.
+// "model.onnx.tmp-", which precedes the digits.
 std::string TemporaryStem(const std::string& name) { return name.substr(0, kLongestStem) + kMark; }
 
 uint64_t RandomNumber() {
@@ -59,7 +59,7 @@ Result<int> OpenTemporary(const std::string& path, std::string* temporary) {
     if (fd < 0 && errno == EEXIST) continue;
     if (fd < 0) return WriteError(path, ErrorKind::kUsage);
     // Tells RemoveLeftovers() of other processes that the file is in use. One of them may have seen
-    // it just before.
+    // it before.
     struct stat info {};
     flock(fd, LOCK_EX);
     if (fstat(fd, &info) != 0 || info.st_nlink != 0) return fd;
@@ -163,7 +163,7 @@ Status CommitGroup::Finish() {
     folders.insert(FolderOf(entry.path));
   }
   entries_.clear();
-  // The names themselves lie in the folders. Some file systems cannot sync those: no error then.
+  // The names themselves are in the folders. Some file systems cannot sync those: no error then.
   for (const std::string& folder : folders) {
     const int fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) continue;

@@ -17,7 +17,7 @@ std::atomic<int64_t> memory_limit = 0, memory_in_use = 0, loop_limit = 0;
 int64_t MemoryOfMachine() {
   static const int64_t bytes = [] {
     int64_t available = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-    // A container's share; "max" or no file where there is no limit.
+    // The limit of a container; "max" or no file if there is none.
     int64_t granted = 0;
     if (std::ifstream("/sys/fs/cgroup/memory.max") >> granted && granted > 0)
       available = std::min(available, granted);

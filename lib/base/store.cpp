@@ -11,7 +11,7 @@
 namespace roundel {
 namespace {
 
-constexpr size_t kHashDigits = 16;  // of the contents, behind the magic
+constexpr size_t kHashDigits = 16;  // of the contents, after the magic
 
 std::string HashOf(std::string_view contents) {
   Hasher hasher;

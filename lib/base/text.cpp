@@ -67,8 +67,8 @@ std::string_view Trim(std::string_view text) {
 
 namespace {
 
-// Bytes of the UTF-8 character at the start of `text` and its number; 0 bytes if it is none (RFC 3629:
-// shortest form, no surrogates, at most U+10FFFF).
+// The length of the UTF-8 character at the start of `text`, and its code point; 0 if it is not
+// valid (RFC 3629: shortest form, no surrogates, at most U+10FFFF).
 size_t DecodeUtf8(std::string_view text, uint32_t* code) {
   const auto first = static_cast<unsigned char>(text[0]);
   if (first < 0x80) {
@@ -91,7 +91,7 @@ size_t DecodeUtf8(std::string_view text, uint32_t* code) {
 // Characters beyond ASCII that end a line, change the text direction, or are invisible.
 bool MisleadsReaders(uint32_t code) {
   constexpr std::pair<uint32_t, uint32_t> kRanges[] = {
-      {0x80, 0x9f},  // C1 controls: some terminals obey them
+      {0x80, 0x9f},  // C1 controls: some terminals execute them
       {0x61c, 0x61c},     {0x200b, 0x200f}, {0x2028, 0x202e},
       {0x2060, 0x206f},   {0xfeff, 0xfeff}, {0xfff9, 0xfffb},  // annotations
       {0xe0000, 0xe007f},                                      // tags

@@ -76,8 +76,8 @@ bool ArrayRows::CanJoin(const ArrayRows& other) const {
   return !alone && sample_shape_ == other.sample_shape_ && type_ == other.type_;
 }
 
-// The array is one sample as it is, or with a batch axis of 1 in front; or it holds several samples
-// along an axis of its own.
+// The array is one sample, possibly with a leading batch axis of 1, or it holds several samples
+// along an additional axis.
 bool ArrayRows::FitWhole(const Shape& array, const InputInfo& input) {
   is_whole_ = true;
   is_image_ = false;
@@ -93,8 +93,7 @@ bool ArrayRows::FitWhole(const Shape& array, const InputInfo& input) {
   return is_whole_ = samples_ > 0 && FitsWhole(sample_shape_, input.shape);
 }
 
-// Any dynamic axis but the sample axis may have size 0: an empty
-// cache.
+// Any dynamic axis but the sample axis may have size 0: an empty cache.
 Status ArrayRows::FitShape(const Shape& array, const InputInfo& input, const Settings& settings) {
   const size_t rank = input.shape.size();
   if (array.empty() && rank == 0) {
@@ -116,7 +115,7 @@ Status ArrayRows::FitShape(const Shape& array, const InputInfo& input, const Set
   if (!settings.whole_files && rank > 0 && array.size() + 1 == rank) {
     samples_ = 1;  // the array is one sample
     if (TryRow(array, input, settings)) return OkStatus();
-    if (rank == 4) {  // greyscale images without a channel axis
+    if (rank == 4) {  // grayscale images without a channel axis
       samples_ = array[0];
       if (TryRow({1, array[1], array[2]}, input, settings)) return OkStatus();
     }

@@ -1,5 +1,5 @@
-// .npy and .npz files: samples along their first axis, or a file each. Arrays stay mapped where possible; each
-// batch converts the rows that it takes.
+// .npy and .npz files: samples along their first axis, or one sample per file. Arrays stay mapped
+// if possible; each batch converts its rows.
 
 #include <algorithm>
 #include <filesystem>

@@ -8,7 +8,7 @@
 namespace roundel::data {
 namespace {
 
-// Rows [begin, end) of `tensor`. Scalars go along with every batch.
+// Rows [begin, end) of `tensor`. Scalars are part of every batch.
 Tensor Rows(const Tensor& tensor, int64_t begin, int64_t end) {
   if (tensor.rank() == 0) return tensor;
   Shape shape = tensor.shape();

@@ -11,7 +11,7 @@
 namespace roundel::data {
 namespace {
 
-// float16 and bfloat16 under types of their own, so that they differ from uint16.
+// float16 and bfloat16 have separate types, so that they differ from uint16.
 struct Half {
   uint16_t bits;
 };
@@ -63,7 +63,7 @@ Status IntegersToFloats(const From* from, int64_t count, To* to, DType to_type) 
   for (int64_t i = 0; i < count; ++i) {
     to[i] = Rounded<To>(static_cast<double>(from[i]));
     const double back = Value(to[i]);
-    // 2^64 itself is no uint64, and no cast may leave the range of its type.
+    // 2^64 itself is not a uint64, and no cast may leave the range of its type.
     const bool fits = back >= static_cast<double>(std::numeric_limits<From>::min()) &&
                       back < std::ldexp(1.0, std::numeric_limits<From>::digits);
     if (!fits || static_cast<From>(back) != from[i]) return Misfit(i, StrCat(from[i]), to_type);
@@ -100,7 +100,7 @@ Status Convert(const From* from, int64_t count, To* to, DType to_type) {
   }
 }
 
-// Calls `with` with a value of the C++ type behind `type`; false for any other type.
+// Calls `with` with a value of the C++ type for `type`; false for other types.
 template <typename With>
 bool Dispatch(DType type, const With& with) {
   switch (type) {

@@ -78,7 +78,7 @@ Result<DataKind> ChooseFiles(const Settings& settings, FileChoice* choice) {
   choice->files = choice->all_files;
   if (settings.names.empty()) return kind;
   ASSIGN_OR_RETURN(choice->files, ReadNames(settings.names, settings.path));
-  // Listed files may lie elsewhere or have other extensions; the classes are counted over all.
+  // Listed files may be elsewhere or have other extensions; the classes are counted over all.
   for (const std::string& name : choice->files)
     if (!std::binary_search(choice->all_files.begin(), choice->all_files.end(), name))
       choice->all_files.insert(
@@ -167,7 +167,7 @@ Result<std::vector<std::string>> KeysOfInputs(const Settings& settings,
   std::vector<std::string> keys(inputs.size()), names;
   for (const InputInfo& input : inputs) names.push_back(input.name);
   for (const std::string& entry : settings.inputs) {
-    // Names may hold '='; the longest prefix that is an input counts.
+    // Names may contain '='; the longest prefix that is an input is the name.
     size_t split = entry.size();
     auto found = std::find(names.begin(), names.end(), entry);
     while (found == names.end() && split != std::string::npos && split > 0) {

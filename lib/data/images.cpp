@@ -45,7 +45,7 @@ class ImageLoader final : public Loader {
   Status FixSize();
 
  private:
-  // A file that cannot be read, as opposed to a picture that does not fit.
+  // A file that cannot be read, as opposed to an image that does not fit.
   struct Unreadable {
     Status reason;
   };

@@ -230,7 +230,7 @@ Result<Settings> ResolveSettings(const recipe::Params& params) {
   s.std = params.Floats("std");
   s.normalizes =
       s.preset != "none" || params.Float("scale") != 0 || !s.mean.empty() || !s.std.empty();
-  // A preset's statistics belong to colours, so they follow the channel order.
+  // The statistics of a preset belong to colors, so they follow the channel order.
   for (auto [values, defaults] : {std::pair{&s.mean, &preset.mean}, {&s.std, &preset.std}}) {
     if (!values->empty()) continue;
     *values = *defaults;

@@ -64,13 +64,13 @@ void Stream::Work() {
   }
 }
 
-// REQUIRES that there is a chunk left.
+// Requires that there is a chunk left.
 Result<Chunk> Stream::TakeChunk() {
   if (workers_.empty()) return loader_->Load(delivered_++);
   std::unique_lock lock(mutex_);
   while (ready_.count(delivered_) == 0) {
     if (Interrupted()) return InterruptedError();
-    changed_.wait_for(lock, std::chrono::milliseconds(50));  // a signal notifies nobody
+    changed_.wait_for(lock, std::chrono::milliseconds(50));  // a signal does not notify
   }
   auto node = ready_.extract(delivered_++);
   lock.unlock();

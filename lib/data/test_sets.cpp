@@ -48,7 +48,7 @@ Result<Tensor> ReadInput(const std::string& path, const InputInfo& input) {
 
 class TestSetLoader final : public Loader {
  public:
-  // `whole`: the tensors' first axis does not count samples.
+  // `whole`: the tensors' first axis is not the sample axis.
   TestSetLoader(std::vector<TestSet> sets, std::vector<InputInfo> inputs, bool whole)
       : sets_(std::move(sets)), inputs_(std::move(inputs)), whole_(whole) {}
 
@@ -57,7 +57,7 @@ class TestSetLoader final : public Loader {
     for (TestSet& set : sets_) {
       if (Interrupted()) return InterruptedError();
       ASSIGN_OR_RETURN(const std::vector<Tensor> tensors, Read(set));
-      // An empty tensor may claim any number of samples: it counts as one.
+      // An empty tensor may declare any number of samples: it counts as one.
       if (!whole_ && tensors[0].rank() > 0 && tensors[0].size() > 0)
         set.samples = tensors[0].dim(0);
       samples_ += set.samples;

@@ -14,8 +14,8 @@ bool IsNumeric(const Tensor& tensor) {
   return IsFloating(tensor.dtype()) || IsInteger(tensor.dtype()) || tensor.dtype() == DType::kBool;
 }
 
-// C for class scores [N, C] (further dimensions of 1 allowed anywhere behind N); 0 for anything
-// else.
+// C for class scores [N, C] (further dimensions of 1 are allowed anywhere after N); 0 for other
+// shapes.
 int64_t ClassesOf(const Tensor& tensor, int64_t samples) {
   if (tensor.rank() < 2 || tensor.dim(0) != samples || !IsFloating(tensor.dtype())) return 0;
   int64_t classes = 1;
@@ -72,7 +72,7 @@ class Evaluator {
   Evaluation result_;
 
  private:
-  // What the models make of a batch.
+  // The outputs of the models for a batch.
   Result<std::vector<std::vector<Tensor>>> Run(const std::vector<Tensor>& inputs) {
     if (second_ == nullptr) {
       ASSIGN_OR_RETURN(auto only, first_.Run(inputs, options_.first_taps));
@@ -118,7 +118,7 @@ class Evaluator {
     }
   }
 
-  // Indices and flags: what counts is whether they are the same.
+  // Indices and flags are compared for equality.
   static void AddEqual(std::span<const float> a, std::span<const float> b, OutputResult* result) {
     result->rows += static_cast<int64_t>(a.size());
     for (size_t i = 0; i < a.size(); ++i) result->agreeing += a[i] == b[i];
@@ -186,7 +186,7 @@ Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, D
 Status CheckGate(const Gate& gate, const Evaluation& evaluation) {
   if (gate.min_sqnr > 0)
     for (const OutputResult& output : evaluation.outputs)
-      // The negation also catches NaN: no finite value came out.
+      // The negation also catches NaN: no finite value was computed.
       if (!(output.error.Sqnr() >= gate.min_sqnr))
         return {ErrorKind::kGate,
                 StrFormat("quality gate: output '%s' has an SQNR of %.2f dB, less than %.2f dB",

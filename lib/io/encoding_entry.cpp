@@ -125,7 +125,7 @@ Status SetOffsets(std::vector<int64_t> offsets, EncodingEntry* entry) {
   const auto all = [&](int64_t value) {
     return std::all_of(offsets.begin(), offsets.end(), [&](int64_t o) { return o == value; });
   };
-  // AIMET's "strict" grids leave out the highest unsigned code: the narrow signed grid.
+  // AIMET's "strict" grids omit the highest unsigned code: the narrow signed grid.
   const bool strict = entry->symmetric && entry->bits > 2 && all(1 - middle);
   entry->is_signed = entry->bits == 32 || strict || (entry->symmetric && all(-middle));
   entry->symmetric &= entry->is_signed;  // "unsigned symmetric" starts at 0: not symmetric here

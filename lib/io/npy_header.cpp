@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kMaxRank = 64;  // of NumPy 2
 
 // Reads the Python dictionary literal {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }
-// and no other Python.
+// and nothing else of Python.
 class DictionaryReader {
  public:
   explicit DictionaryReader(std::string_view text) : text_(text) {}
@@ -63,7 +63,7 @@ class DictionaryReader {
     if (quote != '\'' && quote != '"') return false;
     const size_t end = text_.find(quote, position_ + 1);
     if (end == std::string_view::npos) return false;
-    // Keys and types are short words; anything else is not worth quoting in a message.
+    // Keys and types are short words; a message quotes nothing else.
     const std::string_view word = text_.substr(position_ + 1, end - position_ - 1);
     for (char c : word)
       if (c <= ' ' || c > '~' || c == '\\') return false;
@@ -196,7 +196,7 @@ Result<NpyHeader> ParseNpyHeader(std::span<const std::byte> start, size_t file_b
 }
 
 Tensor FinishNpy(const NpyHeader& header, Tensor stored) {
-  if (header.dtype == DType::kBool) {  // any other byte in a bool is undefined behaviour
+  if (header.dtype == DType::kBool) {  // any other byte in a bool is undefined behavior
     const auto* from = static_cast<const uint8_t*>(stored.raw());
     Tensor clean = Tensor::Empty(DType::kBool, header.shape);
     auto* to = static_cast<uint8_t*>(clean.mutable_raw());

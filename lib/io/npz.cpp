@@ -224,7 +224,7 @@ Result<NamedTensors> ReadMembers(Bytes zip, const std::shared_ptr<const MappedFi
   ASSIGN_OR_RETURN(const std::vector<Member> members, ReadDirectory(zip));
   NamedTensors arrays;
   std::set<std::string> names;
-  uint64_t stored = 0, inflated = 0;  // members that overlap would multiply the file's size
+  uint64_t stored = 0, inflated = 0;  // overlapping members would multiply the file's size
   for (const Member& member : members) {
     if (!member.name.ends_with(".npy")) continue;
     const std::string name = member.name.substr(0, member.name.size() - 4);

@@ -1,6 +1,6 @@
 // A scanner of protobuf's wire format (protobuf.dev/programming-guides/encoding) that descends into
 // the messages on the path to weights and skips all others. Protobuf parses accepted files in the
-// same way; the scanner gives up on anything ambiguous (groups, numbers with redundant bytes,
+// same way; the scanner rejects everything ambiguous (groups, numbers with redundant bytes,
 // messages that occur twice and would be merged).
 
 #include "lib/io/onnx_cut.h"
@@ -51,8 +51,8 @@ const Child* ChildOf(Kind message, uint32_t field) {
   return nullptr;
 }
 
-// Takes a number of at most `max_bytes` bytes off the front; false if it is longer, cut
-// short, or longer than need be.
+// Takes a number of at most `max_bytes` bytes off the front; false if it is longer, truncated, or
+// has redundant bytes.
 bool TakeVarint(Bytes* bytes, size_t max_bytes, uint64_t* value) {
   *value = 0;
   for (size_t i = 0; i < std::min(max_bytes, bytes->size()); ++i) {
@@ -109,7 +109,7 @@ class Cutter {
   Cutter(Bytes file, int64_t cut_from, CutMessage* out)
       : file_(file), cut_from_(cut_from), out_(*out) {}
 
-  // Appends `message` without the cut fields; false to give up.
+  // Appends `message` without the cut fields; false if it is rejected.
   bool Append(Kind kind, Bytes message, Cut at) {
     int nodes = 0, attributes = 0, initializers = 0, singles = 0;
     for (Field field; !message.empty();) {

@@ -1,4 +1,4 @@
-// Serialised values of test data: tensors, sequences and optionals.
+// Serialized values of test data: tensors, sequences and optionals.
 
 #include <onnx/onnx-data_pb.h>
 

@@ -10,7 +10,7 @@
 namespace roundel::io {
 namespace {
 
-// Reading another byte as a bool is undefined behaviour.
+// Reading another byte as a bool is undefined behavior.
 Result<Tensor> CheckBools(Result<Tensor> tensor) {
   if (!tensor.ok() || tensor->dtype() != DType::kBool) return tensor;
   const auto* bytes = static_cast<const uint8_t*>(tensor->raw());

@@ -79,7 +79,7 @@ void PutFunction(const graph::Function& function, onnx::FunctionProto* proto) {
   for (const std::string& input : function.inputs) proto->add_input(input);
   for (const std::string& output : function.outputs) proto->add_output(output);
   for (const std::string& attribute : function.attributes) proto->add_attribute(attribute);
-  // In front of the fields with higher numbers, where protobuf itself would put them.
+  // Before the fields with higher numbers, where protobuf itself would put them.
   google::protobuf::UnknownFieldSet others;
   others.Swap(proto->mutable_unknown_fields());
   for (const graph::Attribute& attribute : function.defaults) {
@@ -239,10 +239,10 @@ InitializerBytes Encode(const graph::Initializer& initializer, Place place,
   return bytes;
 }
 
-// A model laid out for streaming: sizes are known, weights stay where they are.
+// The layout of a model for streaming: sizes are known, weights are not copied.
 class Layout {
  public:
-  // Weights whose place has an offset are left out, for `data_file`.
+  // Weights with an offset in `places` are omitted; they go to `data_file`.
   Layout(const graph::Model& model, std::vector<Place> places, std::string data_file)
       : graph_(*model.graph), places_(std::move(places)), data_file_(std::move(data_file)) {
     onnx::ModelProto back, front;
@@ -251,7 +251,7 @@ class Layout {
     onnx::GraphProto graph_back, graph_front;
     is_sparse_ = PutGraphHead(graph_, &graph_back);
     SplitFields(kInitializerField, &graph_back, &graph_front);
-    // Protobuf cannot serialise a message of 2 GB; sizes first, so that it is never asked to.
+    // Protobuf cannot serialize a message of 2 GB; the sizes are checked first.
     too_large_ = back.ByteSizeLong() > INT_MAX || graph_back.ByteSizeLong() > INT_MAX ||
                  graph_front.ByteSizeLong() > INT_MAX;
     if (too_large_) return;

@@ -70,8 +70,8 @@ bool Fits(const Shape& shape, const Shape& parts, int64_t axis, int64_t block) {
   return true;
 }
 
-// (x - zero) * scale with scales of float32, as DequantizeLinear has them. `scale` (and `zero`, if not
-// null) has one number, one for each index along `axis`, or the rank of x with blocks of `block`
+// (x - zero) * scale with scales of float32, as DequantizeLinear computes it. `scale` (and `zero`,
+// if not null) has one number, one per index along `axis`, or the rank of x with blocks of `block`
 // along `axis` and dimensions of 1 that are repeated.
 Result<Numbers> Product(Numbers x, const Numbers& scale, const Numbers* zero, int64_t axis,
                         int64_t block) {

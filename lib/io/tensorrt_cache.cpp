@@ -13,7 +13,7 @@ std::string TensorRtCache(const quant::EncodingTable& table) {
   std::string text = "TRT-8601-EntropyCalibration2\n";
   for (const auto& [name, e] : table) {
     if (e.role != quant::Role::kActivation || e.grid.is_float()) continue;
-    double largest = 0;  // of both sides, for the negative one may reach further
+    double largest = 0;  // of both sides, because the negative one may be larger
     for (const quant::QParams& p : e.params)
       for (const int32_t code : {e.grid.qmin(), e.grid.qmax()})
         largest =

@@ -35,7 +35,7 @@ std::optional<WeightAxes> FindWeightAxes(const graph::Graph& graph, const std::s
 quant::Role FindRole(const graph::Graph& graph, const std::string& name, int bits) {
   if (graph.Constant(name) == nullptr) return quant::Role::kActivation;
   if (bits == 32) return quant::Role::kBias;
-  constexpr int64_t kAnyRank = 2;  // of the weight; the place of the bias does not depend on it
+  constexpr int64_t kAnyRank = 2;  // of the weight; the position of the bias does not depend on it
   for (const graph::Use& use : graph.Uses(name)) {
     const auto slots = graph::FindLayerSlots(graph, *use.node, kAnyRank);
     if (slots && slots->bias && use.index == static_cast<int>(*slots->bias))

@@ -94,7 +94,7 @@ Result<Strings> WordsFromText(const ParamSpec& spec, const std::string& text) {
   const std::string trimmed(Trim(text));
   if (trimmed.empty()) return Strings{};
   Strings words;
-  if (trimmed.front() == '[') {  // YAML's own list form, where quotes protect commas
+  if (trimmed.front() == '[') {  // the list form of YAML, in which quotes protect commas
     ASSIGN_OR_RETURN(const YamlNode node, ParseYaml(trimmed, StrCat("'", spec.name, "'")));
     if (!node.IsList()) return Bad(spec, "a list", text);
     for (const YamlNode& item : node.items) {

@@ -27,7 +27,7 @@ std::vector<std::string> Names(const ParamSpecs& specs) {
 
 std::string Quoted(const std::string& word) { return "'" + ForMessage(word) + "'"; }
 
-// "; did you mean 'x'?", or where the key would be right, or what there is.
+// "; did you mean 'x'?", or the place where the key is valid, or the valid keys.
 std::string Hint(const std::string& word, const std::vector<std::string>& known) {
   const std::string nearest = NearestName(word, known);
   if (!nearest.empty()) return StrCat("; did you mean '", nearest, "'?");

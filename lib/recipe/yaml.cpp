@@ -43,7 +43,8 @@ bool IsUtf8(const std::string& text) {
   return true;
 }
 
-// What yaml-cpp would take in its own way: binary files, other encodings, tabs as indentation.
+// Text that yaml-cpp would interpret in its own way: binary files, other encodings, tabs as
+// indentation.
 Status CheckText(const std::string& text, const std::string& source) {
   int line = 1;
   bool indentation = true;
@@ -66,8 +67,7 @@ Status CheckText(const std::string& text, const std::string& source) {
   return OkStatus();
 }
 
-// Builds the tree from yaml-cpp's events. The first thing that is refused is kept, and whatever
-// follows it is ignored.
+// Builds the tree from yaml-cpp's events. Keeps the first refusal and ignores what follows it.
 class TreeBuilder : public YAML::EventHandler {
  public:
   void OnDocumentStart(const YAML::Mark&) override {}

@@ -73,7 +73,7 @@ size_t Width(const std::string& text) {
   return width;
 }
 
-// Digits, and signs, points, exponents, percent or a unit after a space.
+// Digits, signs, decimal points, exponents, percent, or a unit after a space.
 bool LooksNumeric(const std::string& text) {
   if (text.empty() || text == "-" || text == "inf" || text == "-inf" || text == "nan") return true;
   const size_t digit = text.find_first_of("0123456789");

@@ -28,8 +28,8 @@ __attribute__((target("avx2,f16c"))) int64_t DoubleEights(const uint16_t* from, 
                      _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
   return i;
 }
-// __builtin_cpu_supports knows the name f16c from clang 15 on; that the system saves the wide
-// registers is what it says of avx2.
+// __builtin_cpu_supports knows the name f16c since clang 15; its answer for avx2 says whether the
+// system saves the wide registers.
 bool HasF16c() {
   static const bool has = [] {
     unsigned a = 0, b = 0, c = 0, d = 0;

@@ -17,8 +17,8 @@
 namespace roundel {
 
 struct Tensor::Storage {
-  // Owned, borrowed, or inside `file` or `bytes`; nullptr while unaligned bytes of `file` wait to be
-  // copied.
+  // Owned, borrowed, or inside `file` or `bytes`; nullptr while unaligned bytes of `file` have not
+  // been copied.
   std::atomic<std::byte*> data = nullptr;
   bool owned = false;
   int64_t counted = 0;                     // bytes counted as memory in use
@@ -135,7 +135,8 @@ Tensor Tensor::FromBytes(DType type, const Shape& shape, std::string bytes) {
   t.shape_ = shape;
   t.storage_ = std::make_shared<Storage>();
   INVARIANT(static_cast<int64_t>(bytes.size()) == t.byte_size(), "byte count");
-  // Small strings live inside the string object and move with it; they are copied, which aligns them.
+  // Small strings are stored inside the string object and move with it; they are copied, which
+  // aligns them.
   constexpr size_t kWorthKeeping = 256;
   if (bytes.size() < kWorthKeeping || reinterpret_cast<uintptr_t>(bytes.data()) % 16 != 0) {
     t.storage_->data = t.storage_->Allocate(t.byte_size());

@@ -10,8 +10,8 @@ namespace roundel::io {
 
 Status CheckImageSize(uint64_t width, uint64_t height, size_t file_bytes) {
   constexpr uint64_t kMaxSide = 65535, kMaxPixels = 178'000'000;
-  // A flat Huffman-coded JPEG needs 1 bit for 8x8 pixels, 512 a byte; a flat 1-bit PNG 8 * 1032.
-  // Only sizes that would cost real memory are worth refusing.
+  // A flat Huffman-coded JPEG needs 1 bit for 8x8 pixels, 512 per byte; a flat 1-bit PNG 8 * 1032.
+  // Only sizes that would need much memory are rejected.
   constexpr uint64_t kPixelsPerByte = 8 * 1032, kSmall = 16'000'000;
   const uint64_t pixels = width * height;
   if (width == 0 || height == 0) return DataError("corrupt image: no pixels in it");

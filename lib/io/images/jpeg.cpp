@@ -22,8 +22,8 @@ tjhandle& ThreadDecompressor() {
   return owner.handle;
 }
 
-// The error, and a fresh decompressor for the next file: after an error in a header,
-// libjpeg-turbo 2.1 leaves this one in a state in which every later file fails.
+// The error, and a new decompressor for the next file: after an error in a header, libjpeg-turbo
+// 2.1 leaves the old one in a state in which every later file fails.
 Status Corrupt(const std::string& message) {
   tjhandle& decompressor = ThreadDecompressor();
   tjDestroy(decompressor);
@@ -31,8 +31,8 @@ Status Corrupt(const std::string& message) {
   return DataError(StrCat("corrupt JPEG: ", message));
 }
 
-// libjpeg repairs what it can and calls it a warning; the repaired pixels are then grey or noise.
-// Only stray bytes between whole segments are harmless, provided that the image does end.
+// libjpeg repairs what it can and reports a warning; the repaired pixels are then gray or noise.
+// Only stray bytes between whole segments are harmless, provided that the image has an end.
 bool IsHarmless(const std::string& warning, std::span<const std::byte> file) {
   if (warning.find("extraneous bytes before marker") == std::string::npos) return false;
   for (size_t i = file.size() - 1; i > 0; --i)
@@ -40,8 +40,8 @@ bool IsHarmless(const std::string& warning, std::span<const std::byte> file) {
   return false;
 }
 
-// Adobe stores inverted CMYK, and nearly every CMYK JPEG is Adobe's: the ink that is left out times
-// the black that is left out.
+// Adobe stores inverted CMYK, and nearly every CMYK JPEG is Adobe's: the product of the inverted
+// ink and the inverted black.
 void CmykToRgb(const std::vector<uint8_t>& cmyk, Image* image) {
   const size_t pixels = cmyk.size() / 4;
   for (size_t i = 0; i < pixels; ++i)
@@ -69,8 +69,8 @@ Result<Image> DecodeJpeg(std::span<const std::byte> file) {
   const size_t pixels = static_cast<size_t>(width) * static_cast<size_t>(height);
   image.pixels.resize(pixels * 3);
   std::vector<uint8_t> inks(cmyk ? pixels * 4 : 0);
-  // The defaults of libjpeg-turbo (exact integer DCT, smooth chroma upsampling), which other tools'
-  // pixels come from; a limit on scans bounds the time that a hostile progressive file can take.
+  // The defaults of libjpeg-turbo (exact integer DCT, smooth chroma upsampling), which other tools
+  // use too; a limit on scans bounds the decoding time of hostile progressive files.
   if (tjDecompress2(decompressor, data, size, cmyk ? inks.data() : image.pixels.data(), width, 0,
                     height, cmyk ? TJPF_CMYK : TJPF_RGB,
                     TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS) != 0) {

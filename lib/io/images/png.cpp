@@ -11,9 +11,9 @@
 namespace roundel::io {
 namespace {
 
-// What libpng's callbacks share. libpng leaves errors by longjmp, so that no object with a
-// destructor may live in a frame that it jumps over: everything hangs here, and DecodePng() owns
-// it.
+// Data shared with libpng's callbacks. libpng reports errors by longjmp, so that no object with a
+// destructor may live in a frame that it jumps over: all of them are members here, and DecodePng()
+// owns the struct.
 struct Decoder {
   std::span<const std::byte> file;
   size_t position = 0;
@@ -40,8 +40,8 @@ void OnRead(png_structp png, png_bytep to, size_t size) {
   decoder->position += size;
 }
 
-// Runs a step that libpng may leave by longjmp: false after an error. The only frame with setjmp,
-// and nothing in it has a destructor.
+// Runs a step that libpng may leave by longjmp: false after an error. The only frame with setjmp;
+// nothing in it has a destructor.
 bool Run(Decoder* decoder, void (*step)(Decoder*)) {
   if (setjmp(png_jmpbuf(decoder->png)) != 0) return false;  // NOLINT: libpng's only way
   step(decoder);
@@ -54,10 +54,10 @@ void ReadHeader(Decoder* decoder) {
   png_read_info(decoder->png, decoder->info);
 }
 
-// Everything becomes 8-bit RGB without gamma or colour management, alpha dropped.
+// Requests 8-bit RGB for every format, without gamma or color management, and without alpha.
 void AskForRgb(Decoder* decoder) {
   const png_structp png = decoder->png;
-  png_set_expand(png);  // palette, 1 to 4 bit grey, transparency
+  png_set_expand(png);  // palette, 1 to 4 bit gray, transparency
   png_set_scale_16(png);
   png_set_strip_alpha(png);
   png_set_gray_to_rgb(png);
