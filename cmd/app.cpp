@@ -83,7 +83,7 @@ void AddLimitFlags(CLI::App& app, CommonFlags* flags) {
       ->group("Common");
 }
 
-// "--calib --preset tf" lacks the value of --calib; CLI11 would take the next flag for it.
+// In "--calib --preset tf" the value of --calib is missing; CLI11 would take the next flag for it.
 void RefuseFlagsAsValues(CLI::App& app) {
   const auto check = [](const std::string& value) {
     return value.starts_with("--") ? "the value is missing before '" + value + "'" : std::string();
@@ -103,7 +103,7 @@ std::string Suggestion(const std::string& word, const std::vector<std::string>& 
   return nearest.empty() ? "" : StrCat("; did you mean '", nearest, "'?");
 }
 
-// CLI11's complaint about words it did not expect, with the nearest flag.
+// CLI11's message about unexpected words, with the nearest flag.
 std::string UnexpectedWord(const CLI::App& app) {
   const std::vector<std::string> rest = app.remaining();
   if (rest.empty()) return "unexpected arguments";
@@ -144,7 +144,7 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
   RefuseFlagsAsValues(app);
   const std::string see = StrCat("; see 'roundel ", command.name, " --help'");
   try {
-    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 wants them reversed
+    app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 needs them reversed
   } catch (const CLI::CallForHelp&) {
     out << CommandHelp(app);
     return 0;

@@ -1,6 +1,6 @@
-// How fast the engine runs a model, on random inputs: median and best time of a run, and peak
-// memory. What it is compared with takes turns with it, so that what else the machine does meets
-// all alike.
+// Measures the engine's speed on a model with random inputs: median and best time of a run, and
+// peak memory. Runs alternate with those of the other ways to run the model, so that other load on
+// the machine affects all of them equally.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -41,7 +41,7 @@ double Median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// One way of running: the model itself comes first.
+// One way to run the model: the plain run comes first.
 struct Runner {
   std::string label;
   std::unique_ptr<engine::Executor> executor;
@@ -50,7 +50,7 @@ struct Runner {
 
   double median() const { return Median(milliseconds); }
   double best() const { return *std::min_element(milliseconds.begin(), milliseconds.end()); }
-  // Median of the ratios of runs that followed each other.
+  // Median of the ratios of consecutive runs.
   double RatioTo(const Runner& first) const {
     std::vector<double> ratios;
     for (size_t i = 0; i < milliseconds.size(); ++i)
@@ -128,7 +128,7 @@ Result<std::vector<Tensor>> MakeInputs(const graph::Graph& graph, const Options&
   return inputs;
 }
 
-// Runs the model with minimum and maximum taken of every activation that gets a quantizer on
+// Runs the model and takes minimum and maximum of every activation that gets a quantizer for
 // ort-cpu.
 Result<Runner> ObservingRunner(const graph::Model& model,
                                std::map<std::string, quant::ValueStatistics>* seen) {
@@ -177,7 +177,7 @@ Status Measure(const std::vector<Tensor>& inputs, const Options& options,
   return OkStatus();
 }
 
-// What the steps of equal make took, most first.
+// The total time of steps with equal operators, in descending order.
 struct OpTime {
   std::string ops;
   int64_t steps = 0;

@@ -39,7 +39,7 @@ std::vector<target::ConstantCopy> CopiesOf(const io::EncodingsOrigin& origin) {
   return copies;
 }
 
-// Runs the passes that made the described model of the given one.
+// Runs the passes that made the described model from the given one.
 Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model, target::FloatTypes* types) {
   RETURN_IF_ERROR(engine::MakeNormalForm(model).status());
   *types = target::WidenTypes(model);
@@ -59,7 +59,7 @@ Status Prepare(const io::EncodingsOrigin& origin, graph::Model* model, target::F
   return target::CopyConstants(CopiesOf(origin), model);
 }
 
-// The model that the origin speaks of, if it can be had.
+// The model that the origin describes, if it is available.
 Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedModel& given,
                              const std::string& encodings_path, target::FloatTypes* types) {
   const bool changed = !origin.passes.empty() || !origin.copies.empty() || !origin.later.empty();

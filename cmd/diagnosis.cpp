@@ -22,8 +22,8 @@ using graph::Node;
 constexpr int64_t kSamples = 2;
 constexpr size_t kLargestSet = 16;  // nodes
 constexpr size_t kMostTypes = 10, kMostTypesTogether = 5;
-constexpr double kExact = 60;  // dB; beyond it differences say nothing
-constexpr double kLoss = 3;    // dB that a node must cost to be a suspect
+constexpr double kExact = 60;  // dB; above this, differences are meaningless
+constexpr double kLoss = 3;    // dB that a suspect node must cost
 
 std::set<const Node*> Ancestors(const Graph& graph, const std::vector<std::string>& outputs) {
   std::set<const Node*> found;
@@ -69,7 +69,7 @@ std::vector<Suspect> FindSuspects(const Session& session, const std::vector<std:
   return suspects;
 }
 
-// The float outputs on the first samples, and how far simulations are from them.
+// The float outputs on the first samples, and the errors of simulations relative to them.
 class Trials {
  public:
   Trials(const Session& session, const std::vector<std::string>& outputs)
@@ -109,7 +109,7 @@ class Trials {
     return worst;
   }
 
-  // With these nodes in float: what is still placed then keeps its encoding.
+  // With these nodes in float: the values that are still placed keep their encodings.
   Result<double> SqnrWithout(const std::vector<std::string>& nodes) const {
     target::GridChoice grids = session_.grids;
     grids.exclude.insert(grids.exclude.end(), nodes.begin(), nodes.end());
@@ -135,8 +135,8 @@ class Trials {
   std::vector<std::vector<Tensor>> inputs_, expected_;
 };
 
-// Op types with a grid that the outputs depend on, those that cost most at their own nodes first.
-// Types that cost nothing there may do harm elsewhere: a Concat gives its range to all its inputs.
+// Op types with a grid on which the outputs depend, in descending order of the loss at their nodes.
+// Types without a loss may still matter: a Concat gives its range to all its inputs.
 std::vector<std::string> TypesByLoss(const Session& session,
                                      const std::vector<std::string>& outputs,
                                      const std::vector<Suspect>& suspects) {
@@ -152,7 +152,7 @@ std::vector<std::string> TypesByLoss(const Session& session,
   return types;
 }
 
-// Sets to try: the worst nodes, then single op types, then the worst types together.
+// The sets to try: the worst nodes, then single op types, then the worst types together.
 std::vector<std::vector<std::string>> SetsToTry(const std::vector<Suspect>& suspects,
                                                 const std::vector<std::string>& types) {
   std::vector<std::vector<std::string>> sets;

@@ -13,7 +13,7 @@ namespace roundel::cmd {
 
 // A node at which the error grows.
 struct Suspect {
-  std::string name, op_type;     // as `exclude` takes the name
+  std::string name, op_type;     // the name as `exclude` accepts it
   double before = 0, after = 0;  // SQNR in dB of its worst input and of its output
 };
 

@@ -1,6 +1,6 @@
-// What a model really gets (after decoding and preprocessing) and what it gives, as .npy files: for
-// looking into surprising accuracy, and for holding roundel against another runtime on the same
-// pixels.
+// Writes the actual inputs of a model (after decoding and preprocessing) and its values as .npy
+// files: to investigate unexpected accuracy, and to compare roundel with another runtime on the
+// same pixels.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -33,7 +33,7 @@ struct Options {
   DataFlags data;
 };
 
-// A value's name as part of a file name.
+// The name of a value as part of a file name.
 std::string FileName(std::string name) {
   std::replace_if(
       name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); },
@@ -41,8 +41,8 @@ std::string FileName(std::string name) {
   return name;
 }
 
-// One file per value. Names that differ in other characters than letters and digits alone are told
-// apart by a number.
+// One file per value. Names that differ only in characters other than letters and digits get a
+// number.
 std::vector<std::string> PathsOf(const std::string& folder, const std::string& kind,
                                  const std::vector<std::string>& names) {
   std::vector<std::string> paths;
@@ -56,8 +56,8 @@ std::vector<std::string> PathsOf(const std::string& folder, const std::string& k
   return paths;
 }
 
-// The values of all samples: in one file, row by row, where every sample gives one row of the first
-// axis (or a number, which counts as a row); else a file for each sample.
+// The values of all samples: in one file, row by row, if every sample gives one row of the first
+// axis (or a number, which is a row); else one file per sample.
 class Dump {
  public:
   Dump(const std::string& folder, const std::string& kind, const std::vector<std::string>& names,
@@ -66,8 +66,8 @@ class Dump {
     for (const std::string& path : paths_) rows_.emplace_back(path, total);
   }
 
-  // False if a value turns out to need a file for each sample: it is then in `apart`, and the dump
-  // has to begin anew.
+  // False if a value turns out to need one file per sample: it is then in `apart`, and the dump
+  // must start again.
   Result<bool> Append(const std::vector<Tensor>& values, int64_t samples) {
     const int64_t first = samples_;
     samples_ += samples;
@@ -99,7 +99,7 @@ class Dump {
   }
 
  private:
-  // Of a batch of several samples each has an equal part of the first axis.
+  // Each sample of a batch has an equal part of the first axis.
   Status WriteApart(size_t i, const Tensor& value, int64_t first, int64_t samples) {
     if (samples != 1 && (value.rank() == 0 || value.dim(0) % samples != 0))
       return DataError(StrCat("'", paths_[i], "': a value of shape ", ShapeString(value.shape()),
@@ -120,7 +120,7 @@ class Dump {
     return OkStatus();
   }
 
-  // "output.y.npy" -> "output.y.007.npy", so that names sort like the samples.
+  // "output.y.npy" -> "output.y.007.npy", so that names are sorted like the samples.
   std::string PathOfSample(const std::string& path, int64_t sample) const {
     std::string number = StrCat(sample);
     const size_t digits = StrCat(total_ - 1).size();
@@ -136,7 +136,7 @@ class Dump {
   int64_t samples_ = 0;
 };
 
-// One go through the data; false as Dump::Append says.
+// One pass through the data; false as for Dump::Append.
 Result<bool> TryDump(const Options& options, engine::Executor& executor, DataSource& data,
                      std::set<std::string>* apart, std::vector<std::string>* written) {
   Dump inputs(options.folder, "input",
@@ -176,8 +176,8 @@ Result<bool> TryDump(const Options& options, engine::Executor& executor, DataSou
   return true;
 }
 
-// What belongs in files of their own shows when a sample comes that does not continue the others'
-// rows.
+// A value needs one file per sample if a sample does not continue the rows of the others, which is
+// known only when that sample comes.
 Status DumpAll(const Options& options, engine::Executor& executor, DataSource& data,
                std::vector<std::string>* written) {
   std::set<std::string> apart;
@@ -194,9 +194,10 @@ Status MakeFolder(const std::string& folder) {
   return OkStatus();
 }
 
-// Nothing that is read may be replaced by what is written.
+// No output may replace an input.
 Status CheckNames(const Options& options, const engine::Executor& executor) {
-  if (!std::filesystem::is_directory(options.folder)) return OkStatus();  // then nothing lies there
+  // then there is no file in it
+  if (!std::filesystem::is_directory(options.folder)) return OkStatus();
   std::vector<std::string> inputs = {options.model};
   for (const char* key : {"path", "labels", "names"})
     if (options.data.Given(key)) inputs.push_back(options.data.Text(key));
@@ -209,7 +210,7 @@ Status CheckNames(const Options& options, const engine::Executor& executor) {
   return CheckOutputs(outputs, inputs);
 }
 
-// One run on whole tensors: outputs of any rank, whatever their first axis means.
+// One run on whole tensors: outputs of any rank and with any meaning of their first axis.
 Status DumpFeeds(const Options& options, const graph::Graph& graph, engine::Executor& executor,
                  std::vector<std::string>* written) {
   ASSIGN_OR_RETURN(const std::vector<Tensor> feeds, ReadFeeds(graph, options.feeds, "--feed"));

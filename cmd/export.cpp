@@ -35,10 +35,10 @@ struct Options {
 struct Written {
   std::vector<std::string> paths;
   size_t encodings = 0;
-  std::vector<std::string> kept;  // Q/DQ nodes that are no encoding
+  std::vector<std::string> kept;  // Q/DQ nodes that are not an encoding
 };
 
-// A float model and the encodings of --encodings, or what a QDQ model holds of both.
+// A float model and the encodings of --encodings, or both from a QDQ model.
 Result<Described> ReadSource(const Options& options, std::vector<std::string>* kept) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   if (!options.encodings.empty()) return LoadDescribed(loaded, options.encodings);
@@ -49,7 +49,7 @@ Result<Described> ReadSource(const Options& options, std::vector<std::string>* k
   return described;
 }
 
-// The target that is asked for, or that the source was made for, if it is a known one.
+// The requested target, or the one that the source was made for, if it is known.
 Result<std::optional<target::Profile>> TargetOf(const Options& options, const Described& source) {
   std::optional<target::Profile> profile;
   if (!options.target.empty()) {
@@ -59,7 +59,7 @@ Result<std::optional<target::Profile>> TargetOf(const Options& options, const De
   const std::vector<std::string> known = target::ProfileNames();
   if (std::find(known.begin(), known.end(), source.origin.target) == known.end()) return profile;
   ASSIGN_OR_RETURN(profile, target::LoadProfile(source.origin.target));
-  // A form that was asked for alone need not be one of that target.
+  // A format that was requested without a target need not be one of the source's target.
   if (!options.to.empty()) profile->formats.clear();
   return profile;
 }
@@ -67,7 +67,7 @@ Result<std::optional<target::Profile>> TargetOf(const Options& options, const De
 Result<target::ExportOptions> ExportOptionsOf(const Options& options, const Described& source,
                                               const std::optional<target::Profile>& profile) {
   const std::string format = !options.to.empty() ? options.to : profile ? profile->format : "qdq";
-  target::Profile any;  // no particular runtime
+  target::Profile any;  // no specific runtime
   any.min_opset = 0;
   if (profile) RETURN_IF_ERROR(CheckFormat(*profile, format));
   target::ExportOptions result = target::OptionsFor(profile ? *profile : any, format);
@@ -78,7 +78,7 @@ Result<target::ExportOptions> ExportOptionsOf(const Options& options, const Desc
   return result;
 }
 
-// Whether the target can read the result; encodings from elsewhere are not this program's doing.
+// Whether the target can read the result; for encodings from other tools a violation is a warning.
 Status CheckRules(const graph::Model& quantized, const target::Profile& profile) {
   ASSIGN_OR_RETURN(const target::LintResult lint, target::Lint(quantized, profile));
   if (!lint.violations.empty())

@@ -1,6 +1,6 @@
 #pragma once
-// Inputs from files that the command line names one by one, for commands that run a model on these
-// tensors.
+// Inputs from files that are named one by one on the command line, for commands that run a model on
+// these tensors.
 
 #include <map>
 #include <string>
@@ -16,7 +16,7 @@ namespace roundel::cmd {
 Result<std::map<std::string, std::string>> ByName(const std::vector<std::string>& assignments,
                                                   const char* flag);
 
-// Errors: kUsage, with the flag, for a name that is no input of the graph.
+// Errors: kUsage, with the flag, for a name that is not an input of the graph.
 Status CheckInputNames(const graph::Graph& graph, const std::map<std::string, std::string>& given,
                        const char* flag);
 

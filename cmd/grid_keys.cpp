@@ -19,7 +19,7 @@ using recipe::Params;
 constexpr const char* kSections[] = {"weights", "activations"};
 constexpr const char* kKeys[] = {"bits", "signed", "symmetric", "narrow_range"};
 
-// Sets a key that was declared; activations have no narrow_range.
+// Sets a declared key; activations have no narrow_range.
 void Set(const std::string& section, const char* key, const std::string& text, Params* params) {
   for (const recipe::SectionSpec& spec : FullRecipeSpec().sections)
     if (spec.name == section && recipe::FindParam(spec.params, key) != nullptr)
@@ -30,7 +30,7 @@ std::string Get(const Params& params, const char* key) {
   return params.values().count(key) != 0 ? params.String(key) : std::string(kAuto);
 }
 
-// Applies a key to a grid of integers; false if the text is no value of the key.
+// Applies a key to a grid of integers; false if the text is not a value of the key.
 bool Change(const std::string& key, const std::string& text, Grid* grid) {
   if (key == "bits") {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), grid->bits);
@@ -55,7 +55,7 @@ Status Fold(const std::string& section, Params* params) {
                                "; set it to auto"));
     Grid changed = grid;
     Change(key, text, &changed);
-    // A name says how many bits and which sign; further words may come from the other keys.
+    // A name gives the bits and the sign; further words may come from the other keys.
     const bool adds = text == "true" && key != std::string("signed");
     if (changed != grid && !adds)
       return UsageError(StrCat(section, ": grid '", name, "' and ", key, ": ", text,
@@ -71,7 +71,7 @@ Status Fold(const std::string& section, Params* params) {
   return OkStatus();
 }
 
-// A later grid by name overrules whatever was said about the grid, and blocks where it has its own.
+// A later grid by name overrides all earlier grid keys, and blocks if it has its own block size.
 Status OverruleByName(const std::string& section, const std::string& name,
                       const std::map<std::string, std::string>& assigned, Params* params) {
   if (name == kAuto) return OkStatus();
@@ -95,11 +95,11 @@ Status OverruleByKeys(const std::string& section,
     const bool known = std::find(std::begin(kKeys), std::end(kKeys), key) != std::end(kKeys);
     if (!known || text == kAuto) continue;
     if (grid.kind !=
-        quant::GridKind::kInteger) {  // of floats or single signs: integers are meant now
+        quant::GridKind::kInteger) {  // a grid of floats or signs: the later keys mean integers
       Set(section, "grid", kAuto, params);
       return OkStatus();
     }
-    if (!Change(key, text, &grid)) return OkStatus();  // the assignment itself says what is wrong
+    if (!Change(key, text, &grid)) return OkStatus();  // the assignment itself reports the error
   }
   grid.narrow_range = grid.narrow_range && grid.is_signed && grid.symmetric;
   if (!target::ParseGridName(grid.Name()))

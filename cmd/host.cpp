@@ -28,7 +28,7 @@ size_t machine_bytes = 0;
               "the limit of the process\n"});
 }
 
-// An exception that nobody can catch, such as one that would leave a parallel region.
+// For exceptions that cannot be caught, such as one that would leave a parallel region.
 [[noreturn]] void OnTerminate() {
   if (!std::current_exception()) std::abort();
   try {
@@ -45,8 +45,8 @@ size_t machine_bytes = 0;
   }
 }
 
-// Under a limit of the address space the stack cannot grow once the rest is taken, which would be a
-// segmentation fault: it is grown while there is room.
+// Under a limit of the address space the stack cannot grow when the rest is used up, which would be
+// a segmentation fault. So it is grown at the start.
 void GrowStack() {
   constexpr size_t kBytes = 1 << 20, kPage = 4096;
   auto* stack = static_cast<volatile char*>(alloca(kBytes));
@@ -88,13 +88,13 @@ int StandardOutput::sync() {
 
 }  // namespace roundel::cmd
 
-// Sanitizers bring an allocator of their own.
+// Sanitizers have their own allocator.
 #if !defined(__SANITIZE_ADDRESS__)
 
-// Whoever allocates here, be it a parallel loop, a codec or the OpenMP runtime, few can say in one
-// line that memory has run out; some would call an image damaged instead, some abort. Hence this
-// end of the process in the one place that all of them pass. glibc offers its own functions under
-// these names to whoever replaces the public ones.
+// Most code that allocates here (parallel loops, codecs, the OpenMP runtime) cannot report in one
+// line that memory is exhausted: some would report a damaged image instead, some abort. Therefore
+// the process ends here, where all allocations pass. glibc provides its own functions under these
+// names for programs that replace the public ones.
 extern "C" {
 void* __libc_malloc(size_t size);                      // NOLINT: reserved names
 void* __libc_calloc(size_t count, size_t size);        // NOLINT
@@ -104,8 +104,8 @@ void* __libc_memalign(size_t alignment, size_t size);  // NOLINT
 
 namespace {
 
-// What no machine of this size could give is an error of the model or file that asks for it, and
-// those who parse them handle it.
+// A size that no machine of this kind could provide is an error of the model or file that requests
+// it, which the callers handle.
 void* Checked(void* memory, size_t size) {
   const bool absurd = roundel::cmd::machine_bytes > 0 && size > roundel::cmd::machine_bytes;
   if (memory == nullptr && size > 0 && !absurd) roundel::EndOutOfMemory();
@@ -138,7 +138,7 @@ int posix_memalign(void** memory, size_t alignment, size_t size) noexcept {
   return 0;
 }
 
-// Those who write machine code at run time run into a null pointer instead.
+// Code generators would use a null pointer instead.
 void* mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset) noexcept {
   const long result = syscall(SYS_mmap, address, size, protection, flags, fd, offset);
   const bool absurd = roundel::cmd::machine_bytes > 0 && size > roundel::cmd::machine_bytes;
@@ -149,8 +149,8 @@ void* mmap64(void* address, size_t size, int protection, int flags, int fd, off_
   return mmap(address, size, protection, flags, fd, offset);
 }
 
-// The OpenMP runtime ends the process with a message of its own where a thread cannot be started,
-// and std::thread throws where nobody catches.
+// If a thread cannot be started, the OpenMP runtime ends the process with its own message, and
+// std::thread throws where nothing catches.
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*run)(void*),
                    void* argument) noexcept {
   using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);

@@ -1,6 +1,6 @@
 #pragma once
-// Set-up of the program (not of the library of commands) with its host: its exit when the machine
-// has no more memory or threads.
+// The interface of the program (not of the library of commands) to its host: its exit when memory
+// or threads are exhausted.
 
 #include <streambuf>
 

@@ -21,7 +21,7 @@ using Json = nlohmann::ordered_json;
 struct Findings {
   std::vector<std::pair<std::string, int64_t>> ops;  // most frequent first
   int64_t parameters = 0, parameter_bytes = 0;
-  // Passes that need no data, tried on a copy: what they would do.
+  // The results of passes that need no data, run on a copy.
   struct PassResult {
     std::string pass;
     std::map<std::string, int64_t> actions;
@@ -40,7 +40,7 @@ std::string TypeText(const graph::ValueInfo& info) {
   return StrCat(text, "[", Join(dims), "]");
 }
 
-// A node's op type with its domain where that is not ONNX's own.
+// A node's op type, with its domain if that is not ONNX's own.
 std::string OpName(const graph::Node& node) {
   return node.domain.empty() ? node.op_type : StrCat(node.domain, ".", node.op_type);
 }
@@ -71,7 +71,7 @@ void CountParameters(const graph::Graph& graph, Findings* findings) {
   }
 }
 
-// Each on what the ones before it left: equalization needs folded normalisations.
+// Each pass runs on the result of those before it: equalization needs folded normalizations.
 std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
   Session session;
   session.dry = true;
@@ -85,7 +85,7 @@ std::vector<Findings::PassResult> TryPasses(const graph::Model& model) {
     if (info.needs_data || info.needs_grids) continue;
     report::Report report;
     recipe::Step step{.pass = info.name, .params = recipe::Params(info.params)};
-    // What matches shows in the first round; how far it would converge is not asked for.
+    // One iteration shows whether the pass applies; convergence is not needed.
     for (const recipe::ParamSpec& param : info.params)
       if (param.name == "max_iterations")
         INVARIANT(step.params.SetFromText(info.params, param.name, "1").ok(), "1 is a count");

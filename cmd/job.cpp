@@ -188,7 +188,7 @@ Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
   return UsageError("--stats-in and --stats-out need a recipe with the pass calibrate");
 }
 
-// The command line overrules the recipe.
+// The command line overrides the recipe.
 Status ApplyAssignments(const JobFlags& flags, Recipe* recipe) {
   RETURN_IF_ERROR(FoldGridKeys(recipe).At(recipe->source));
   std::vector<std::string> assignments = flags.shorthands;

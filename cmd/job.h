@@ -16,11 +16,11 @@ namespace roundel::cmd {
 
 struct JobFlags {
   bool dry_run = false, print_recipe = false;
-  bool keep_initializer_inputs = false, requantize = false;  // set these keys of the recipe
-  std::vector<std::string>
-      shorthands;                      // as --set would say what --bits, --method and the like mean
-  std::vector<std::string> overrides;  // --set
-  std::vector<std::string> stats_in;   // --stats-in, --stats-out: of every calibrate step
+  // these set the keys of the recipe of the same name
+  bool keep_initializer_inputs = false, requantize = false;
+  std::vector<std::string> shorthands;  // --bits, --method and others, as assignments of --set
+  std::vector<std::string> overrides;   // --set
+  std::vector<std::string> stats_in;    // --stats-in, --stats-out: for every calibrate step
   std::string stats_out;
   // Keep solved layers in the folder `store`, and reuse those that it holds. If `store` is "" and
   // `resume` is set, the folder is next to the output.
@@ -36,7 +36,7 @@ Status RunJob(recipe::Recipe recipe, const JobFlags& flags, Console& console);
 struct JobInputs {
   LoadedModel loaded;
   target::FloatTypes types;  // of the model in the file; `loaded` is in float32
-  int64_t weight_bytes = 0;  // there
+  int64_t weight_bytes = 0;  // in the file
   target::Profile profile;
   target::GridChoice grids;
   std::vector<std::string> warnings;  // about the model

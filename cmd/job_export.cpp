@@ -29,7 +29,7 @@ std::string OwnFaultsText(const JobState& s, const std::vector<target::Violation
                 own[0].why, "): ", own[0].advice);
 }
 
-// Moves violations that the given model has, too, from `lint` into one warning.
+// Moves violations that the given model also has from `lint` into one warning.
 Status TellOwnFaults(JobState& s, target::LintResult* lint) {
   ASSIGN_OR_RETURN(const target::LintResult given, target::Lint(s.original, s.session.target));
   std::set<std::pair<std::string, std::string>> known;
@@ -49,8 +49,8 @@ Status TellOwnFaults(JobState& s, target::LintResult* lint) {
   return OkStatus();
 }
 
-// Errors: the runtime refuses the result, unless the recipe's own settings may be the reason. Other
-// violations are a warning.
+// Errors: the runtime would reject the result, unless settings of the recipe may be the reason.
+// Other violations are a warning.
 Status CheckRules(JobState& s) {
   ASSIGN_OR_RETURN(target::LintResult lint,
                    target::Lint(s.quantized, s.session.target, &*s.session.placement));

@@ -1,4 +1,4 @@
-// What a job starts from: the model in normal form, the target and the grids.
+// The inputs of a job: the model in normal form, the target and the grids.
 
 #include <algorithm>
 
@@ -19,7 +19,7 @@ namespace {
 using recipe::Params;
 using recipe::Recipe;
 
-// Whether some step runs the model: it looks at data, and has no parameter that replaces the data.
+// Whether a step runs the model: it needs data, and no parameter replaces the data.
 bool NeedsEngine(const Recipe& recipe, const target::GridChoice& grids) {
   if (!recipe.Section("eval").String("path").empty()) return true;
   return std::any_of(recipe.steps.begin(), recipe.steps.end(), [&](const recipe::Step& step) {

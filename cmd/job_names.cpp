@@ -28,7 +28,7 @@ std::vector<std::string> StatisticsFilesOf(const Recipe& recipe, const std::stri
   return files;
 }
 
-// A folder of solved layers with the name of an output would keep the output from being written.
+// A folder of solved layers with the name of an output would prevent writing the output.
 Status CheckStore(const std::string& store, const OutputNames& names) {
   for (const std::string& output : names.All())
     if (fs::path(store).lexically_normal() == fs::path(output).lexically_normal())
@@ -72,7 +72,7 @@ Status CheckNames(const Recipe& recipe, const std::string& store, const OutputNa
     for (const char* key : {"path", "names", "labels"})
       inputs.push_back(recipe.Section(section).String(key));
   for (const std::string& file : StatisticsFilesOf(recipe, "stats_in")) inputs.push_back(file);
-  // An effective recipe may be run again in its place: it then replaces itself.
+  // An effective recipe may be run again: it then replaces itself.
   const Result<std::string> source = ReadTextFile(recipe.source);
   if (!source.ok() || *source != EffectiveRecipe(recipe, names)) inputs.push_back(recipe.source);
   RETURN_IF_ERROR(CheckOutputs(names.All(), inputs));

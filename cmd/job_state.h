@@ -1,5 +1,5 @@
 #pragma once
-// What the steps of a job share.
+// The state that the steps of a job share.
 
 #include <memory>
 #include <optional>

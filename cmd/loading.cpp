@@ -21,7 +21,7 @@
 namespace roundel::cmd {
 namespace {
 
-// Piece by piece, so that the pages of a large file do not all stay in memory.
+// In pieces, so that the pages of a large file do not all stay in memory.
 void HashFile(const MappedFile& file, Hasher* hasher) {
   constexpr size_t kPiece = 1 << 22;
   for (size_t at = 0; at < file.bytes().size(); at += kPiece) {
@@ -31,11 +31,11 @@ void HashFile(const MappedFile& file, Hasher* hasher) {
   }
 }
 
-// What cannot be mapped is parsed into memory: at worst the whole file.
+// A file that cannot be mapped is parsed into memory: at worst the whole file.
 Status CheckFits(const std::string& path) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
-  if (error) return OkStatus();  // reading it says what is wrong
+  if (error) return OkStatus();  // the read reports the error
   return CheckMemory(static_cast<int64_t>(bytes)).At(StrCat("'", path, "'"));
 }
 
@@ -46,7 +46,7 @@ Status HashModel(LoadedModel* loaded) {
   loaded->bytes = static_cast<int64_t>(file->bytes().size());
   for (const graph::Initializer& initializer : loaded->model.graph->initializers()) {
     const Tensor& value = initializer.value;
-    // The others have been hashed with the model's file.
+    // The other tensors have been hashed with the model's file.
     if (!value.mapped_file() || value.mapped_file()->path() == loaded->path) continue;
     hasher.Add(value.bytes().data(), value.bytes().size());
     value.ReleasePages();
@@ -63,13 +63,13 @@ std::vector<int64_t> DataShape(const graph::ValueInfo& info) {
   return shape;
 }
 
-// Of the models together.
+// The rule for the models together.
 data::SampleRule SampleRuleOf(const std::vector<const graph::Model*>& models,
                               const std::string& mixing) {
   data::SampleRule rule{.mixing = mixing};
   for (const graph::Model* model : models) {
     const auto judgement = engine::JudgeSamples(*model);
-    if (!judgement.ok()) continue;  // whoever runs it says why it cannot be run
+    if (!judgement.ok()) continue;  // running it reports the reason
     if (rule.mixing.empty()) rule.mixing = judgement->reason;
     rule.first_axis_is_walked |= judgement->first_axis_is_walked;
   }
@@ -85,7 +85,7 @@ Result<LoadedModel> LoadModel(const std::string& path) {
   ASSIGN_OR_RETURN(loaded.model, io::ReadOnnx(path));
   RETURN_IF_ERROR(HashModel(&loaded));
   graph::UnfuseLayers(&loaded.model);
-  graph::MakeNamesUnique(&loaded.model);  // encodings go by name
+  graph::MakeNamesUnique(&loaded.model);  // encodings refer to names
   loaded.nodes = static_cast<int64_t>(loaded.model.graph->nodes().size());
   return loaded;
 }

@@ -23,21 +23,22 @@ struct LoadedModel {
 };
 
 Result<LoadedModel> LoadModel(const std::string& path);
-// The files beside the model that hold weights of it.
+// The files next to the model that contain its weights.
 std::vector<std::string> DataFilesOf(const LoadedModel& loaded);
-// kModel if the model is quantized already: nobody means that whose float model is at hand.
+// kModel if the model is already quantized: the float model must be given instead.
 Status CheckFloat(const graph::Model& model, const std::string& path);
 // kModel, naming the nodes, if the engine cannot run the model.
 Status CheckRunnable(const graph::Model& model, const std::string& path);
 
-// The encodings in `text`, of the file `path`, for a model. Where they do not fit the model as it is they may have been made
-// for its normal form, which `quantize` works on: the model then becomes that.
+// The encodings in `text`, from the file `path`, for a model. If they do not fit the model, they
+// may have been made for its normal form, on which `quantize` works: then the model is converted to
+// it.
 Result<quant::EncodingTable> ReadEncodings(const std::string& text, const std::string& path,
                                            graph::Model* model);
 
-// Data for the inputs of the first of `models`, which all get it: the one place that decides
-// whether samples share batches. `mixing`: what else will mix them. kUsage if the section has no
-// path; `flag` is named then.
+// Data for the inputs of the first of `models`; all models get it. The only place that decides
+// whether samples share batches. `mixing`: other reasons for mixing them. kUsage, with `flag`, if
+// the section has no path.
 Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
                                              const std::vector<const graph::Model*>& models,
                                              const std::string& flag, data::DatasetFacts* facts,

@@ -11,7 +11,7 @@
 namespace roundel::cmd {
 namespace {
 
-// Bounds that only keep out absurd values would not help anybody.
+// Bounds that only exclude absurd values are not worth showing.
 bool WorthShowing(const recipe::ParamSpec& spec) {
   constexpr double kAbsurd = 1e9;
   return !spec.choices.empty() || (spec.min > -kAbsurd && spec.max < kAbsurd);

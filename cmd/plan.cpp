@@ -21,8 +21,8 @@ constexpr const char* kRoles[] = {"activation", "weight", "bias"};
 constexpr const char* kGranularities[] = {"tensor", "channel", "block"};
 constexpr size_t kFloatLines = 20;
 
-// Bytes of a constant's integers and scales; the zero points are left out as they may be (one byte
-// each at most).
+// Bytes of a constant's integers and scales, without the zero points, which may be omitted (one
+// byte each at most).
 int64_t QuantizedBytes(const QuantPoint& point, const Tensor& value) {
   int64_t scales = 1;
   if (point.granularity == Granularity::kChannel && value.rank() > 0)
@@ -98,7 +98,7 @@ Json PlanJson(const JobInputs& inputs, const Plan& plan) {
 }
 
 void PrintPlan(const JobInputs& inputs, const Plan& plan, std::ostream& out) {
-  // Activations share few grids: one line per role and grid says what a list of names would hide.
+  // Activations have few grids: one line per role and grid shows more than a list of names.
   std::map<std::string, int64_t> grids;
   for (const QuantPoint& point : plan.placement.points)
     ++grids[StrCat(kRoles[static_cast<int>(point.role)], "\n", point.grid.Name(), "\n",

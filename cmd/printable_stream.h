@@ -1,6 +1,6 @@
 #pragma once
 // A stream for text with names from models: it passes each line through Printable(), so that no
-// name can move the cursor, change colours or reverse text.
+// name can move the cursor, change colors or reverse text.
 
 #include <ostream>
 #include <streambuf>

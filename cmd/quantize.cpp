@@ -24,7 +24,7 @@ Status SetText(recipe::Recipe* recipe, const std::string& section, const std::st
   return InternalError("no recipe section " + section);
 }
 
-// What the flags say, on top of the recipe file.
+// The flags override the recipe file.
 Status ApplyFlags(const Options& options, recipe::Recipe* recipe) {
   RETURN_IF_ERROR(SetText(recipe, "", "model", options.model));
   if (!options.output.empty()) RETURN_IF_ERROR(SetText(recipe, "", "output", options.output));

@@ -41,8 +41,8 @@ void ForEachStepPath(const recipe::ParamSpecs& specs,
   set("stats_in", std::move(moved));
 }
 
-// Applies `f` to every path of the recipe. Labels are a path only where such a file exists: the
-// word may also be a key or a rule (prefix, folder).
+// Applies `f` to every path of the recipe. `labels` is a path only if such a file exists: the word
+// may also be a key or a rule (prefix, folder).
 void ForEachPath(Recipe* recipe, const std::function<std::string(const std::string&)>& f) {
   const auto apply = [&](const std::string& section, const std::string& key) {
     Params& params = recipe->sections[section];
@@ -75,8 +75,8 @@ bool Flag(const Params& params, const char* name, bool automatic) {
   return text == kAuto ? automatic : text == "true";
 }
 
-// The setting that makes of an integer grid the nearest one that is allowed: with the zero point in
-// the middle, with the other sign, or with more bits. "" if there is none.
+// The setting that turns an integer grid into the nearest one that is allowed: with a central zero
+// point, with the other sign, or with more bits. "" if there is none.
 std::string NearestGrid(quant::Grid grid, const std::string& what,
                         const std::set<std::string>& allowed) {
   if (grid.kind != quant::GridKind::kInteger) return "";
@@ -135,7 +135,7 @@ std::optional<quant::Granularity> GranularityOf(const std::string& name) {
   return std::nullopt;
 }
 
-// Grids with blocks of their own leave no choice of them.
+// Grids with a fixed block size permit no other one.
 Status CheckOwnBlocks(const quant::Grid& grid, std::optional<quant::Granularity> granularity,
                       int64_t block_size) {
   using quant::Granularity;
@@ -230,7 +230,7 @@ Recipe RelativeTo(const Recipe& recipe, const std::string& folder) {
   const fs::path base = fs::weakly_canonical(folder.empty() ? "." : folder, error);
   ForEachPath(&moved, [&](const std::string& path) {
     const fs::path whole = fs::weakly_canonical(path, error);
-    // A path with nothing but "/" in common with the folder says more as it is.
+    // If a path has only "/" in common with the folder, the absolute form is clearer.
     const bool shared = std::distance(base.begin(), base.end()) > 1 &&
                         std::distance(whole.begin(), whole.end()) > 1 &&
                         *std::next(base.begin()) == *std::next(whole.begin());

@@ -21,10 +21,11 @@ namespace {
 using quant::EncodingTable;
 using quant::Role;
 
-constexpr int64_t kManyValues = 16;  // distinct float values, of which few codes are too few
-constexpr size_t kShown = 3;         // tensors and outputs that a warning names
+// tensors with more distinct float values than this are checked for few codes
+constexpr int64_t kManyValues = 16;
+constexpr size_t kShown = 3;  // tensors and outputs that a warning names
 
-// Distinct values of a tensor, counted up to a limit: a tensor that has them shows them soon.
+// Distinct values of a tensor, counted up to a limit, which most tensors reach early.
 class DistinctValues {
  public:
   explicit DistinctValues(int64_t limit) : limit_(static_cast<size_t>(limit)) {}
@@ -39,7 +40,7 @@ class DistinctValues {
   std::set<float> seen_;
 };
 
-// `--set key=a,b` as a shell takes it; names with other characters go into YAML's list form.
+// `--set key=a,b` as a shell accepts it; names with other characters use YAML's list form.
 std::string SetFlag(const std::string& key, const std::vector<std::string>& names) {
   const auto is_plain = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || std::strchr("_./:-", c) != nullptr;
@@ -72,7 +73,7 @@ engine::Tap CountingTap(const std::string& value, DistinctValues* distinct) {
           .wanted = [distinct] { return !distinct->Full(); }};
 }
 
-// What one run over the samples shows.
+// The results of one run over the samples.
 struct Findings {
   eval::Evaluation evaluation;
   std::vector<std::string> bad_outputs;  // SQNR or top-1
@@ -101,14 +102,14 @@ class Checker {
   }
 
  private:
-  // Operators on codes hold no float values that could be tapped: their simulation stands in, which
+  // Operators on codes have no float values to tap: they are replaced by their simulation, which
   // gives the same bits.
   bool simulated() const { return subject_.format == "qoperator"; }
 
   void ListCodeUses() {
     if (min_codes_ == 0) return;
     const graph::Model& second = simulated() ? subject_.session.model : subject_.quantized;
-    std::set<std::string> observed;  // what follows others shows the same codes
+    std::set<std::string> observed;  // values that follow others have the same codes
     for (const target::QuantPoint& point : subject_.session.placement->points)
       if (point.role == Role::kActivation && !point.derived) observed.insert(point.value);
     for (ValuePair& pair : MatchValues(subject_.original, second, true)) {
@@ -154,7 +155,7 @@ class Checker {
     }
   }
 
-  // Top-1 counts where more than a tenth of the rows changed; a single one may be chance.
+  // Top-1 counts if more than a tenth of the rows changed; a single one may be chance.
   static bool TopOneChanged(const eval::OutputResult& output) {
     const int64_t changed = output.rows - output.agreeing;
     return changed * 10 > output.rows && (changed > 1 || output.rows < 4);
@@ -190,7 +191,7 @@ class Checker {
     }
   }
 
-  // The nodes around a value, without which it needs no grid.
+  // The nodes next to a value; without them it needs no grid.
   void AddNodesAt(const std::string& value) {
     std::vector<const graph::Node*> nodes = {graph_.Producer(value)};
     for (const graph::Use& use : graph_.Uses(value)) nodes.push_back(use.node);
@@ -198,7 +199,8 @@ class Checker {
       if (node) found_.few_codes_nodes.push_back(node->NameOrOutput());
   }
 
-  // Weights need no data: few codes come from one scale over values of very different size.
+  // Weights need no data: few codes result from one scale over values with very different
+  // magnitudes.
   void JudgeWeights() {
     for (const auto& [value, encoding] : subject_.session.encodings) {
       const Tensor* constant = graph_.Constant(value);
@@ -236,7 +238,7 @@ class Checker {
     return StrCat("; to keep them float: ", ExcludeFlag(found_.few_codes_nodes));
   }
 
-  // --set exclude=..., with what the recipe excludes already.
+  // --set exclude=..., including the nodes that the recipe already excludes.
   std::string ExcludeFlag(const std::vector<std::string>& nodes) const {
     std::vector<std::string> all = subject_.session.grids.exclude;
     for (const std::string& node : nodes)
@@ -263,7 +265,7 @@ class Checker {
            Remedy(*diagnosis.weights_only >= min_sqnr_);
   }
 
-  // What else the target offers.
+  // Alternatives that the target supports.
   std::string Remedy(bool weights_are_good) const {
     const target::Profile& target = subject_.session.target;
     if (!weights_are_good) return "; give the weights more bits, such as --set weights.bits=8";

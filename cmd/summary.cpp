@@ -11,8 +11,8 @@ namespace roundel::cmd {
 namespace {
 
 using Json = nlohmann::ordered_json;
-constexpr size_t kFloatLines = 8;      // reasons shown; the report has them all
-constexpr size_t kCheckedOutputs = 3;  // shown; likewise
+constexpr size_t kFloatLines = 8;      // number of reasons to show; the report has them all
+constexpr size_t kCheckedOutputs = 3;  // number to show, likewise
 
 const report::MetricValue* Find(
     const std::vector<std::pair<std::string, report::MetricValue>>& values,
@@ -90,7 +90,8 @@ std::string CheckLine(const report::Report& report) {
                 Whole(report, "check_samples"), " samples\n");
 }
 
-// What the layers run on says more of speed than their size: docs/benchmarks.md has measured times.
+// Speed depends more on the operators that run than on the size: docs/benchmarks.md has measured
+// times.
 std::string SpeedLine(const report::Report& report) {
   std::vector<std::string> parts;
   const auto add = [&](const char* fact, const char* text) {

@@ -40,7 +40,8 @@ Result<std::unique_ptr<engine::Executor>> Tapped(const graph::Model& model,
   return engine::Executor::Create(model, options);
 }
 
-// One batch through both models; the float side's values are kept until the other side has them.
+// Runs one batch through both models; the float side's values are kept until the other side has
+// them.
 Status CompareBatch(const Batch& batch, const std::vector<size_t>& input_order,
                     ComparedModels* models) {
   std::vector<Tensor> kept(models->pairs.size());
@@ -59,7 +60,7 @@ Status CompareBatch(const Batch& batch, const std::vector<size_t>& input_order,
              return OkStatus();
            }
            pair.error.Add(kept[i].span<float>(), view.data);
-           kept[i] = Tensor();  // values that come early free their memory early
+           kept[i] = Tensor();  // frees the memory early
            return OkStatus();
          }});
   }

@@ -20,7 +20,7 @@ struct ValuePair {
   std::string op_type;   // of the float node that makes it
   int64_t position = 0;  // of that node in execution order, from 1; 0 = graph input
   quant::ErrorSums error;
-  int64_t differing_shapes = 0;  // batches left out because the shapes differ
+  int64_t differing_shapes = 0;  // batches skipped because the shapes differ
 };
 
 struct ComparedModels {

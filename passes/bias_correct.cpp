@@ -29,16 +29,17 @@ namespace {
 using graph::WeightedLayer;
 using quant::Encoding;
 
-// By tap of the kernel, row-major: how often it takes part in an output value.
+// By tap of the kernel, row-major: the share of output positions for which it is inside the input.
 Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& weight,
                                       const Shape& input) {
   if (!graph::IsConvolution(layer)) return std::vector<double>{1};
-  // Nobody has seen the input (calibrate's data_free): as if it had no border.
+  // If the input has not been measured (calibrate's data_free), borders are ignored.
   if (input.empty() && !layer.node->Is("ConvTranspose"))
     return std::vector<double>(static_cast<size_t>(layer.kernel), 1.0);
   const Shape kernel(weight.begin() + 2, weight.end());
   if (layer.node->Is("ConvTranspose")) {
-    // Every input position feeds each tap once: outputs share them by the strides.
+    // Every input position uses each tap once, and the strides distribute the products over the
+    // outputs.
     double share = 1;
     for (int64_t stride : layer.node->Ints("strides", Shape(kernel.size(), 1)))
       share /= static_cast<double>(stride);
@@ -65,7 +66,7 @@ Result<std::vector<double>> TapShares(const WeightedLayer& layer, const Shape& w
   return shares;
 }
 
-// The mean of what the rounding of the weights adds to each output channel.
+// The mean change of each output channel by the rounding of the weights.
 std::vector<double> MeanShift(const WeightedLayer& layer, const std::vector<double>& error,
                               const std::vector<double>& mean, const std::vector<double>& shares) {
   std::vector<double> shift;
@@ -80,7 +81,7 @@ std::vector<double> MeanShift(const WeightedLayer& layer, const std::vector<doub
   return shift;
 }
 
-// Empty if the layer was corrected; else why not.
+// Empty if the layer was corrected; else the reason why not.
 Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   const graph::Graph& graph = *session.model.graph;
   const Encoding& weight = session.encodings.at(layer.weight());
@@ -115,7 +116,7 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
 
 Result<Outcome> Run(Session& session, const recipe::Params&) {
   int64_t corrected = 0, declined = 0;
-  std::vector<graph::Node*> nodes;  // of now: a correction may add one
+  std::vector<graph::Node*> nodes;  // a snapshot: a correction may add a node
   for (const graph::NodePtr& node : session.model.graph->nodes()) nodes.push_back(node.get());
   for (graph::Node* node : nodes) {
     if (!graph::IsLayerOp(*node) || !session.encodings.contains(node->input(1))) continue;

@@ -52,7 +52,7 @@ using graph::WeightedLayer;
 // y_c = scale_c x_c + shift_c, as BN or a per-channel constant computes it.
 struct Affine {
   std::vector<double> scale, shift;
-  std::vector<double> mean, deviation;  // of y; only BN knows them
+  std::vector<double> mean, deviation;  // of y; known only for BN
 };
 
 struct Context {
@@ -62,10 +62,10 @@ struct Context {
   report::PassReport& report;
 };
 
-// What became of one candidate.
+// The outcome of one candidate.
 struct Attempt {
   bool done = false;
-  std::string why;  // not, if it was not
+  std::string why;  // the reason if it was not folded
 };
 Attempt Declined(std::string why) { return {false, std::move(why)}; }
 
@@ -78,7 +78,8 @@ Result<std::vector<double>> ReadFinite(const Graph& graph, const std::string& na
   return values;
 }
 
-// Why the BN `node` is not one multiplication and addition per channel by constants, or "".
+// The reason why the BN `node` is not one multiplication and addition per channel with constants,
+// or "".
 std::string WhyNotInference(const Context& context, const Node& node) {
   for (size_t i = 1; i <= 4; ++i) {
     const Tensor* parameter = context.graph.Constant(node.input(i));
@@ -125,7 +126,7 @@ Result<std::vector<double>> ReadFiniteBias(const Graph& graph, const WeightedLay
   return bias;
 }
 
-// The constant operand of an elementwise node behind `layer`, as one value per output channel;
+// The constant operand of an element-wise node after `layer`, as one value per output channel;
 // nullopt if it varies along another axis or adds axes.
 std::optional<std::vector<double>> PerChannel(const Graph& graph, const Tensor& constant,
                                               const WeightedLayer& layer) {
@@ -148,7 +149,7 @@ bool IsElementwise(const Node& node) {
   return node.Is("Mul") || node.Is("Add") || node.Is("Sub") || node.Is("Div");
 }
 
-// Mul, Add, Sub or Div by a constant behind `layer`.
+// Mul, Add, Sub or Div with a constant after `layer`.
 std::optional<Affine> ReadElementwise(const Graph& graph, const Node& node,
                                       const WeightedLayer& layer) {
   const auto operand = graph::FindConstantOperand(graph, node);
@@ -171,9 +172,9 @@ std::optional<Affine> ReadElementwise(const Graph& graph, const Node& node,
   return affine;
 }
 
-// ---- what stands between
+// ---- nodes between layer and BN
 
-// The node that produces `value` if `reader` is all that reads it.
+// The node that produces `value` if `reader` is its only reader.
 Node* SoleProducer(const Graph& graph, const std::string& value, const Node& reader,
                    std::string* why) {
   if (graph.IsOutput(value)) {
@@ -188,7 +189,7 @@ Node* SoleProducer(const Graph& graph, const std::string& value, const Node& rea
   return nullptr;
 }
 
-// Why BN cannot move across `node`, a Pad, whatever its constant; "" if it can.
+// The reason why BN cannot move across `node`, a Pad, for any constant; "" if it can.
 std::string WhyPadBlocks(const Context& context, const Node& node) {
   const auto pad = graph::ReadPad(context.graph, node, context.opset);
   if (!pad) return StrCat("node ", node.DisplayName(), " is not constant");
@@ -196,8 +197,8 @@ std::string WhyPadBlocks(const Context& context, const Node& node) {
   return "";
 }
 
-// Sets what a Pad next to BN fills in once BN has moved across it; `moved` says what the move makes
-// of the old constant in channel c.
+// Sets the constant of a Pad next to BN for the time after BN has moved across it. `moved` returns
+// the new constant in channel c for the old one.
 template <typename Moved>
 Attempt MovePadValue(const Context& context, Node* node, size_t channels, DType type,
                      const Moved& moved) {
@@ -215,7 +216,7 @@ Attempt MovePadValue(const Context& context, Node* node, size_t channels, DType 
 
 // ---- backward
 
-// Mean and deviation of the layer's output, which is called `output` from now on.
+// Mean and deviation of the layer's output, whose new name is `output`.
 void MoveStatistics(const Context& context, const std::string& old_output,
                     const std::string& output, const Affine& affine) {
   const auto known = context.statistics.extract(old_output);
@@ -231,7 +232,7 @@ void MoveStatistics(const Context& context, const std::string& old_output,
   }
 }
 
-// Removes `node`, and `producer` makes its output in its place.
+// Removes `node`; `producer` then makes its output.
 void TakeOver(const Context& context, Node* producer, const Node* node) {
   const std::string old_output = producer->output(0), output = node->output(0);
   graph::RemoveNodeAndConstants(&context.graph, node);
@@ -301,7 +302,7 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
 
 // ---- forward
 
-// The layer that alone reads what BN makes, and what stands between.
+// The only layer that reads the output of BN, and the nodes in between.
 struct ForwardTarget {
   Node* pad = nullptr;
   WeightedLayer layer;
@@ -411,7 +412,7 @@ Result<Attempt> FoldForward(const Context& context, Node* node) {
 
 // ---- the pass
 
-// Both directions for BN, backward alone for constants.
+// Both directions for BN, only backward for constants.
 Result<Attempt> Fold(const Context& context, Node* node) {
   if (!node->Is("BatchNormalization")) return FoldBackward(context, node);
   const std::string unfit = WhyNotInference(context, *node);
@@ -436,7 +437,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const Context context{graph, session.model.Opset(), session.output_moments, *session.report};
   int64_t folds = 0;
   std::vector<report::Record> declined;
-  // A fold can make its neighbour foldable (BN -> BN -> Conv), hence rounds until nothing changes.
+  // A fold can make its neighbor foldable (BN -> BN -> Conv), hence rounds until nothing changes.
   for (bool changed = true; changed;) {
     changed = false;
     declined.clear();

@@ -69,7 +69,7 @@ using target::QuantPoint;
 
 // Half of int32: products and the bias meet in one int32 accumulator.
 constexpr double kMaxBiasCode = 0x1p30;
-// Below 2^-24 of its neighbours a channel adds nothing that a float32 sum would keep either.
+// A channel below 2^-24 of its neighbors would be lost in a float32 sum, too.
 constexpr double kScaleFloor = 0x1p-24;
 
 bool SameEncodings(const EncodingTable& a, const EncodingTable& b) {
@@ -81,7 +81,7 @@ bool SameEncodings(const EncodingTable& a, const EncodingTable& b) {
          });
 }
 
-// Turns a placement and what the sweep saw into encodings.
+// Turns a placement and the gathered statistics into encodings.
 class GridMaker {
  public:
   GridMaker(Session& session, const recipe::Params& params) : session_(session), params_(params) {}
@@ -112,8 +112,8 @@ class GridMaker {
   int64_t samples() const { return samples_; }
 
  private:
-  // With two or three levels the largest weight says nothing about the scale, so that min_max,
-  // which may stand there for nobody having chosen, is least squares.
+  // With two or three levels the largest weight does not determine a good scale. Therefore min_max,
+  // which may just be the default, means least squares.
   const quant::Observer& WeightsMethod(const quant::Grid& grid) const {
     const bool few =
         grid.kind == quant::GridKind::kTernary || grid.kind == quant::GridKind::kBinary;
@@ -148,7 +148,7 @@ class GridMaker {
     return OkStatus();
   }
 
-  // s_x * factor: what a weight scale is multiplied with to give the bias scale.
+  // s_x * factor: the product of this and a weight scale is the bias scale.
   double InputScale(const QuantPoint& bias) const {
     return static_cast<double>(table_.at(bias.bias_input).params[0].scale) * bias.bias_factor;
   }
@@ -175,7 +175,7 @@ class GridMaker {
     const Encoding& weight = table_.at(point.bias_weight);
     const Tensor& bias = calibration::ConstantOf(session_, point.value);
     const auto channels = static_cast<int64_t>(weight.params.size());
-    // A frozen weight need not have the granularity that was placed.
+    // The granularity of a frozen weight may differ from the placement's.
     if (weight.granularity == Granularity::kBlock || bias.size() % channels != 0) {
       session_.report->Add(point.value, "declined", "bias does not fit the scales of its weight");
       return;

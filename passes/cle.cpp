@@ -87,22 +87,22 @@ class Equalizer {
     }
   }
 
-  // Sweeps until no scale moves by more than `tolerance` (in log s) or `max_sweeps` are over;
-  // returns how many it took. `*change` is the largest move of the last one.
+  // Sweeps until no scale changes by more than `tolerance` (in log s), or `max_sweeps` times;
+  // returns the number of sweeps. `*change` is the largest change of the last one.
   int64_t Equalize(int64_t max_sweeps, double tolerance, double dead_share, double* change) {
     *change = 0;
     int64_t sweeps = 0;
     for (size_t g = 0; g < groups_.size(); ++g) FindDead(g, dead_share);
-    // What is dead depends on the largest range of the tensor, which equalisation lowers: channels
-    // may come to life. None dies again, so that this ends, and a second run finds the same ones
-    // dead.
+    // Dead channels depend on the largest range of the tensor, which equalization lowers: channels
+    // may be revived. Revived channels stay alive, so that this ends, and a second run finds the
+    // same dead ones.
     for (bool revived = true; revived && sweeps < max_sweeps;) {
       do {
         *change = 0;
         for (size_t g = 0; g < groups_.size(); ++g)
           *change = std::max(*change, EqualizeGroup(g, kOverRelaxation));
       } while (++sweeps < max_sweeps && *change >= tolerance);
-      for (size_t g = 0; g < groups_.size(); ++g) EqualizeGroup(g, 1);  // settles what overshot
+      for (size_t g = 0; g < groups_.size(); ++g) EqualizeGroup(g, 1);  // damps overshoots
       if (sweeps >= max_sweeps) break;
       revived = false;
       for (size_t g = 0; g < groups_.size(); ++g) revived |= FindDead(g, dead_share);
@@ -165,7 +165,7 @@ class Equalizer {
 
   struct Ranges {
     std::vector<double> produced, consumed;  // r1 and r2 per channel
-    bool feeds_itself = false;               // some layer is producer and consumer
+    bool feeds_itself = false;               // whether some layer is producer and consumer
   };
   Ranges RangesOf(size_t g) const {
     const auto channels = static_cast<size_t>(groups_[g].channels);
@@ -179,7 +179,7 @@ class Equalizer {
     return ranges;
   }
 
-  // Updates which channels are dead; true if one is no more.
+  // Updates which channels are dead; true if one has been revived.
   bool FindDead(size_t g, double dead_share) {
     const Ranges ranges = RangesOf(g);
     std::vector<bool>& dead = members_[g].dead;
@@ -202,7 +202,7 @@ class Equalizer {
     const Ranges ranges = RangesOf(g);
     std::vector<double>& scales = scales_[g];
     // A layer from the group to itself answers every step of one channel by a step of another: half
-    // a step keeps them from swapping ranges for ever.
+    // a step avoids oscillation.
     const double exponent = ranges.feeds_itself ? 0.25 : 0.5 * relaxation;
     double change = 0;
     for (size_t c = 0; c < scales.size(); ++c) {
@@ -229,7 +229,7 @@ double LargestLog(const std::vector<double>& scales) {
 
 // ---- writing the scales
 
-// What the scales multiply the weight by, per channel; empty: ones.
+// The factors of the weight per channel; empty: ones.
 struct Factors {
   std::vector<double> out, in;
 };
@@ -244,7 +244,7 @@ Factors FactorsOf(Equalizer& equalizer, const Layer& layer) {
   return factors;
 }
 
-// Whether the scaled weight fits its type: told from the largest magnitudes alone.
+// Whether the scaled weight fits its type, from the largest magnitudes.
 bool WeightFits(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
   const WeightedLayer& l = layer.layer;
   const Factors factors = FactorsOf(equalizer, layer);
@@ -268,7 +268,8 @@ std::vector<double> ScaledBias(const Graph& graph, Equalizer& equalizer, const L
   return bias;
 }
 
-// Narrow types may not hold a scaled weight; the groups of such a layer stay as they are.
+// Narrow types may not be able to represent a scaled weight; the groups of such a layer are not
+// scaled.
 void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string>* reasons) {
   for (bool changed = true; changed;) {
     changed = false;
@@ -289,7 +290,7 @@ void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string
   }
 }
 
-// Clip(0, high) -> Relu, with Min(high / s) behind it if `exact`.
+// Clip(0, high) -> Relu, followed by Min(high / s) if `exact`.
 void ReplaceClip(Graph* graph, Node* clip, DType type, const std::vector<double>& scales,
                  bool exact) {
   const double high = graph::ReadClip(*graph, *clip)->high;
@@ -332,10 +333,10 @@ void ScaleStatistics(Session* session, const ChannelGroup& group,
   }
 }
 
-// ---- what to do about Clip(0, 6)
+// ---- treatment of Clip(0, 6)
 
-// Signal to noise in dB of the float outputs of `changed` against those of `original`, the smallest
-// of all outputs, over `samples` samples of the data.
+// SQNR in dB of the float outputs of `changed` relative to those of `original`, the minimum over
+// all outputs, on `samples` samples of the data.
 Result<double> OutputSqnr(const graph::Model& original, const graph::Model& changed,
                           DataSource* data, int64_t samples) {
   ASSIGN_OR_RETURN(auto reference, engine::Executor::Create(original));
@@ -358,7 +359,7 @@ Result<double> OutputSqnr(const graph::Model& original, const graph::Model& chan
       }
     }
   }
-  constexpr double kNoNoise = 200;  // dB; far beyond float32
+  constexpr double kNoNoise = 200;  // dB; far beyond the precision of float32
   double smallest = kNoNoise;
   for (size_t i = 0; i < signal.size(); ++i)
     if (noise[i] > 0)
@@ -366,7 +367,7 @@ Result<double> OutputSqnr(const graph::Model& original, const graph::Model& chan
   return smallest;
 }
 
-// True: Clip(0, high) becomes Relu alone.
+// True: Clip(0, high) becomes only a Relu.
 Result<bool> DropsBounds(Session* session, const recipe::Params& params,
                          const std::vector<std::string>& clip_outputs) {
   const std::string& mode = params.String("relu6");
@@ -393,7 +394,7 @@ std::string GroupName(const ChannelGroup& group) {
 // The groups that can be scaled; the others are recorded.
 std::vector<ChannelGroup> OpenGroups(Session* session, const recipe::Params& params) {
   const std::string& relu6 = params.String("relu6");
-  // Min broadcasts from opset 8 on; before, the exact form cannot be written.
+  // Min broadcasts since opset 8; before, the exact form cannot be expressed.
   const bool has_min = session->model.Opset() >= 8;
   graph::ChannelGroupOptions options{
       .through_clips = relu6 == "relu" || (relu6 != "skip" && has_min),
@@ -413,7 +414,7 @@ Status WriteScaled(Graph* graph, Equalizer* equalizer, const Layer& layer) {
   const WeightedLayer& l = layer.layer;
   const Factors factors = FactorsOf(*equalizer, layer);
   auto weight = graph::ScaledWeight(*graph, l, factors.out, factors.in);
-  if (!weight)  // what has been left at one in the end was what kept it small
+  if (!weight)  // a group that was dropped at the end kept it small
     return ModelError(StrCat("node ", l.node->DisplayName(), ": the scaled tensor '", l.weight(),
                              "' exceeds its type"));
   graph::ReplaceConstant(graph, l.node, 1, std::move(*weight));
@@ -425,7 +426,7 @@ struct Applied {
   bool drops_bounds = false;  // a ReLU6 among them has become a ReLU
 };
 
-// Writes the scales of all groups that have any.
+// Writes the scales of all groups that are scaled.
 Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer* equalizer,
                       const std::vector<std::string>& reasons) {
   Graph* graph = session->model.graph.get();
@@ -491,7 +492,7 @@ Status CheckFinite(const Graph& graph, const std::vector<ChannelGroup>& groups) 
 }
 
 // Clears channels that are always zero before their weights are compared with the others; returns
-// how many there were.
+// their number.
 int64_t ClearSilent(Session* session, const std::vector<ChannelGroup>& groups) {
   int64_t count = 0;
   for (const ChannelGroup& group : groups) {
@@ -510,7 +511,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const int64_t silent = ClearSilent(&session, groups);
   Equalizer equalizer(*session.model.graph, std::move(groups));
   double change = 0;
-  // Far below `tolerance`, so that what is left over does not add up to it in another run.
+  // Far below `tolerance`, so that the remaining changes do not add up to it in another run.
   const int64_t sweeps =
       equalizer.Equalize(params.Int("max_iterations"), params.Float("tolerance") / 100,
                          params.Float("dead_channel"), &change);

@@ -49,17 +49,17 @@ using graph::Graph;
 using graph::Node;
 using graph::WeightedLayer;
 
-// Deviations below the mean that c leaves to the activation (section 4.1.3 of the paper).
+// c leaves this many deviations below the mean to the activation (section 4.1.3 of the paper).
 constexpr double kDeviations = 3;
-// Shifts below this share of the values they apply to would gain nothing.
+// Shifts below this share of the values they apply to are not worthwhile.
 constexpr double kWorthwhile = 1e-3;
 
-// A layer, what stands behind it, and the layers that read the result.
+// A layer, the nodes after it, and the layers that read the result.
 struct Chain {
   WeightedLayer first;
   bool activated = false;
   Node* bound = nullptr;  // Min(x, constant per channel)
-  bool spatial = false;   // something requires the channels on axis 1
+  bool spatial = false;   // a node requires the channels on axis 1
   bool flattens = false;
   std::vector<ChannelConsumer> consumers;
 };
@@ -79,7 +79,8 @@ bool PassesShiftOn(const Graph& graph, const Node& node, Chain* chain) {
   if (IsOneOf(node, "GlobalAveragePool GlobalMaxPool MaxPool")) return true;
   if (IsOneOf(node, "ReduceMean ReduceMax ReduceMin Squeeze"))
     return graph::HasOnlySpatialAxes(graph, node);
-  if (node.Is("AveragePool")) {  // an average over zeros of the padding is none over x
+  // with padding, the average of shifted values is not the shifted average
+  if (node.Is("AveragePool")) {
     const std::vector<int64_t> pads = node.Ints("pads");
     return node.Int("count_include_pad", 0) == 0 ||
            (node.String("auto_pad", "NOTSET") == "NOTSET" &&
@@ -89,7 +90,7 @@ bool PassesShiftOn(const Graph& graph, const Node& node, Chain* chain) {
   return chain->flattens;
 }
 
-// Takes `node` into the chain, or says why not.
+// Adds `node` to the chain, or returns the reason why not.
 std::string Extend(const Graph& graph, Node* node, Chain* chain) {
   if (IsOneOf(*node, "Relu LeakyRelu PRelu")) {
     if (chain->activated || chain->spatial) return "a second activation follows";
@@ -110,7 +111,7 @@ std::string Extend(const Graph& graph, Node* node, Chain* chain) {
   return PassesShiftOn(graph, *node, chain) ? "" : StrCat(node->DisplayName(), " reads it");
 }
 
-// The layers that read `value`, if nothing else does.
+// The layers that read `value`, if there are no other readers.
 std::string CollectConsumers(const Graph& graph, const std::string& value, Chain* chain) {
   for (const graph::Use& use : graph.Uses(value)) {
     std::string why;
@@ -129,7 +130,8 @@ bool ChannelsAreLast(const Graph& graph, const WeightedLayer& layer, const std::
   return layer.node->Is("MatMul") && graph::RankOf(graph, value) != 2;
 }
 
-// Follows the output of `chain->first` to the layers that read it; the reason if that fails.
+// Follows the output of `chain->first` to the layers that read it; returns the reason if that
+// fails.
 std::string FollowChain(const Graph& graph, Chain* chain) {
   std::string value = chain->first.output();
   for (;;) {
@@ -155,9 +157,9 @@ std::string FollowChain(const Graph& graph, Chain* chain) {
   return "";
 }
 
-// ---- how much to shift
+// ---- the shift
 
-// What is known of the values of one channel before the activation.
+// The known range of one channel before the activation.
 struct ChannelRange {
   double low = std::numeric_limits<double>::infinity(), mean = 0, size = 0;
 };
@@ -182,7 +184,7 @@ std::vector<ChannelRange> FromStatistics(const OutputMoments& statistics) {
 }
 
 // One pass over the data. No layer has been changed yet, so that the graph from before its bodies
-// were laid out computes the same values.
+// were inlined computes the same values.
 Status Sweep(Session* session, const engine::ExecutorOptions& options,
              const std::vector<engine::Tap>& taps) {
   const std::shared_ptr<Graph> flat = session->model.graph;
@@ -242,7 +244,7 @@ Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
     if (sums.count == 0) continue;
     for (size_t c = 0; c < sums.channels.size(); ++c) {
       sums.channels[c].mean = sums.sum[c] / sums.count;
-      sums.channels[c].size = sums.largest;  // of the tensor: its range is what counts
+      sums.channels[c].size = sums.largest;  // of the tensor: its range is the relevant one
     }
     (*ranges)[value] = std::move(sums.channels);
   }
@@ -329,7 +331,7 @@ Absorbed Absorb(Session* session, Chain* chain, std::vector<double> shifts, bool
   return result;
 }
 
-// A MatMul may have got its Add since the chain was found.
+// A MatMul may have received its Add since the chain was found.
 void Refresh(const Graph& graph, Chain* chain) {
   std::string why;
   chain->first = *graph::MatchLayer(graph, chain->first.node, &why);
@@ -339,7 +341,7 @@ void Refresh(const Graph& graph, Chain* chain) {
 
 // ---- the pass
 
-// Every layer whose output reaches layers and nothing else; the others are recorded.
+// All layers whose output is read only by layers; the others are recorded.
 std::vector<Chain> FindChains(const Session& session) {
   const Graph& graph = *session.model.graph;
   std::vector<Chain> chains;
@@ -433,7 +435,7 @@ PassInfo high_bias_absorb_pass() {
             .help = "layers that pad with zeros; skip: leave them unchanged; allow: accept errors "
                     "at the borders",
             .choices = {"skip", "allow"}}},
-      // Where it is not, the outcome turns the runner's proof into a measurement.
+      // If it is not, the runner measures the difference instead of checking it.
       .float_equivalent = true,
       .run = Run};
 }

@@ -62,7 +62,7 @@ double LargestDifference(const Batches& before, const Batches& after) {
   return largest;
 }
 
-// A comparison says nothing about outputs that the model itself leaves undefined.
+// A comparison is meaningless for outputs that are undefined in the model itself.
 Status CheckOutputsAreNumbers(const Batches& outputs, const graph::Graph& graph) {
   for (const std::vector<Tensor>& batch : outputs) {
     for (size_t i = 0; i < batch.size(); ++i) {
@@ -98,7 +98,7 @@ Status Verify(const graph::Model& before, const RunnerOptions& options, Outcome 
                               options.verify_tolerance, "); please report this model"));
 }
 
-// Passes that look at nodes and constants alone see those of bodies, too.
+// Passes that use only nodes and constants also process those of bodies.
 Result<Outcome> RunOnAllNodes(const PassInfo& pass, const recipe::Params& params,
                               Session* session) {
   const bool edits_graph = pass.float_equivalent || pass.needs_input_means;
@@ -148,7 +148,7 @@ Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerO
 
 namespace {
 
-// What no data is needed to see.
+// Checks that need no data.
 Status CheckOrder(const std::vector<recipe::Step>& steps) {
   std::string corrected;
   for (const recipe::Step& step : steps) {

@@ -34,7 +34,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const std::string& inputs = params.String("inputs");
   options.statistics.reference_inputs = inputs == "symfp";
   options.solve.problem = {.asymmetric = inputs == "asym", .ridge_min = 0, .ridge_max = 0};
-  // The least ridge that keeps the float target defined.
+  // The smallest ridge for which the float target is defined.
   if (inputs == "asym") options.solve.problem.ridge_min = 0.01, options.solve.problem.ridge_max = 1;
   const int candidates = static_cast<int>(params.Int("candidates"));
   const bool absolute = params.String("loss") == "l1";

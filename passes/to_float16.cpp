@@ -45,7 +45,7 @@ namespace {
 using graph::Graph;
 using graph::Node;
 
-// What an epsilon keeps from 0.
+// Operators that an epsilon protects from 0.
 const std::unordered_set<std::string> kGuarded = {"Div", "Log", "Pow", "Reciprocal", "Sqrt"};
 
 struct Extent {
@@ -98,7 +98,7 @@ class Chooser {
     target::FloatTypes wanted;
     for (const auto& [value, type] : types_)
       if (type == DType::kFloat) wanted[value] = type_;
-    // What is in 16 bits already stays; so does the precision of float64.
+    // Values in 16 bits stay as they are; so do float64 values, to keep their precision.
     for (const auto& [value, type] : session_.types)
       if (type != DType::kFloat) wanted[value] = type;
     for (const graph::ValueInfo& input : session_.model.graph->inputs)
@@ -133,7 +133,7 @@ class Chooser {
     return OkStatus();
   }
 
-  // Nodes between a count and the sine of what is made of it.
+  // Nodes between a number and the sine of a value that is computed from it.
   std::unordered_set<const Node*> FindAngles(const Graph& g) const {
     std::unordered_set<const Node*> counts, angles;
     for (const auto& node : g.nodes()) {
@@ -213,7 +213,7 @@ class Chooser {
     graph::ForEachSubgraph(node, [&any](const Graph&) { any = true; });
     return any;
   }
-  // These follow the values that they stand between; older opsets are raised for them.
+  // Their type follows that of the adjacent values; older opsets are raised for them.
   static bool IsQuantizer(const Node& node) {
     return node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear";
   }
@@ -251,7 +251,7 @@ class Chooser {
   const int64_t opset_;
   std::vector<target::Pattern> keep_;
   Extents extents_;
-  std::unordered_set<std::string> large_;  // what constants beyond the type make, without data
+  std::unordered_set<std::string> large_;  // computed from constants beyond the type, without data
   int64_t narrow_ = 0, kept_ = 0;
 };
 
