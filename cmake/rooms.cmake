@@ -40,11 +40,14 @@ function(add_cmd)
   list(REMOVE_ITEM sources ${program})
   roundel_library(roundel_cmd "${sources}" "${ROOM_DEPS}" "${ROOM_LIBS}")
   target_compile_definitions(roundel_cmd PRIVATE ROUNDEL_VERSION="${PROJECT_VERSION}")
+  set_property(SOURCE ${CMAKE_SOURCE_DIR}/cmd/version.cpp APPEND PROPERTY COMPILE_DEFINITIONS
+    ROUNDEL_BUILD_TYPE="${CMAKE_BUILD_TYPE}")
+  roundel_write_dependencies(${CMAKE_BINARY_DIR}/embedded/dependencies.cpp)
   set(commit ${CMAKE_BINARY_DIR}/embedded/git_commit.cpp)
   add_custom_target(git_commit BYPRODUCTS ${commit}
     COMMAND ${CMAKE_COMMAND} -DSOURCE=${CMAKE_SOURCE_DIR} -DOUTPUT=${commit}
       -P ${CMAKE_SOURCE_DIR}/cmake/git_commit.cmake)
-  target_sources(roundel_cmd PRIVATE ${commit})
+  target_sources(roundel_cmd PRIVATE ${commit} ${CMAKE_BINARY_DIR}/embedded/dependencies.cpp)
   add_dependencies(roundel_cmd git_commit)
   add_executable(roundel ${program})
   target_link_libraries(roundel PRIVATE roundel_cmd ${CMAKE_DL_LIBS})

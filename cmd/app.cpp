@@ -4,6 +4,7 @@
 #include <exception>
 #include <new>
 
+#include "cmd/catalog.h"
 #include "cmd/command.h"
 #include "cmd/help.h"
 #include "cmd/printable_stream.h"
@@ -36,6 +37,9 @@ constexpr Command kCommands[] = {
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},
     {"recipes", "List the built-in recipes", SetupRecipes},
+    {"completion", "Print the script that completes commands and flags in a shell",
+     SetupCompletion},
+    {"man", "Print a manual page", SetupMan},
 };
 
 constexpr int kMaxThreads = 1024;
@@ -125,7 +129,7 @@ std::string MainHelp() {
       "Usage: roundel COMMAND [flags]      ('roundel COMMAND --help' lists the flags)\n"
       "\n";
   for (const Command& command : kCommands)
-    text += StrFormat("  %-10s%s\n", command.name, command.summary);
+    text += StrFormat("  %-12s%s\n", command.name, command.summary);
   return text +
          "\n"
          "First steps:\n"
@@ -134,19 +138,24 @@ std::string MainHelp() {
          "  roundel eval model.onnx model_int8.onnx --data images/ --preset imagenet\n";
 }
 
+CommandRun Declare(const Command& command, CLI::App& app, CommonFlags* flags) {
+  CommandRun run = command.setup(app);
+  AddCommonFlags(app, flags);
+  if (command.runs_models) AddLimitFlags(app, flags);
+  RefuseFlagsAsValues(app);
+  return run;
+}
+
 int RunCommand(const Command& command, const std::vector<std::string>& args, std::ostream& out,
                std::ostream& err) {
   CLI::App app(command.summary, StrCat("roundel ", command.name));
-  const CommandRun run = command.setup(app);
   CommonFlags flags;
-  AddCommonFlags(app, &flags);
-  if (command.runs_models) AddLimitFlags(app, &flags);
-  RefuseFlagsAsValues(app);
+  const CommandRun run = Declare(command, app, &flags);
   const std::string see = StrCat("; see 'roundel ", command.name, " --help'");
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 needs them reversed
   } catch (const CLI::CallForHelp&) {
-    out << CommandHelp(app);
+    out << CommandHelp(FactsOf(command.name, app));
     return 0;
   } catch (const CLI::ExtrasError&) {
     return Fail(err, UsageError(UnexpectedWord(app) + see));
@@ -170,9 +179,8 @@ int RunCommand(const Command& command, const std::vector<std::string>& args, std
 int Dispatch(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
   const std::string first = args.empty() ? "" : args[0];
   if (first == "--version") {
-    const std::string commit = GitCommit();
-    out << "roundel " ROUNDEL_VERSION << (commit.empty() ? "" : " (" + commit + ")") << "\n";
-    return 0;
+    const Status status = PrintVersion({args.begin() + 1, args.end()}, out);
+    return status.ok() ? 0 : Fail(err, status);
   }
   if (first == "--help" || first == "-h" || first == "help") {
     out << MainHelp();
@@ -190,6 +198,17 @@ int Dispatch(const std::vector<std::string>& args, std::ostream& out, std::ostre
 }
 
 }  // namespace
+
+std::vector<CommandFacts> AllCommandFacts() {
+  std::vector<CommandFacts> all;
+  for (const Command& command : kCommands) {
+    CLI::App app(command.summary);
+    CommonFlags flags;
+    Declare(command, app, &flags);
+    all.push_back(FactsOf(command.name, app));
+  }
+  return all;
+}
 
 int RunMain(const std::vector<std::string>& args, std::ostream& out, std::ostream& err) {
   int code = 1;

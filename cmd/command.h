@@ -43,6 +43,8 @@ CommandRun SetupLint(CLI::App& app);
 CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);
 CommandRun SetupRecipes(CLI::App& app);
+CommandRun SetupCompletion(CLI::App& app);
+CommandRun SetupMan(CLI::App& app);
 
 // The whole program except for signals: parses `args` (without the program's name), runs the
 // command and returns the exit code. Errors are one line on `err`.

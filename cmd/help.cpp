@@ -1,9 +1,5 @@
 #include "cmd/help.h"
 
-#include <CLI/CLI.hpp>
-
-#include <algorithm>
-
 #include "lib/base/text.h"
 
 namespace roundel::cmd {
@@ -33,37 +29,32 @@ std::string Entry(const std::string& name, const std::string& description) {
   return text;
 }
 
-// "-o, --output OUT.onnx".
-std::string FlagText(const CLI::Option& option) {
-  std::vector<std::string> names;
-  for (const std::string& name : option.get_snames()) names.push_back("-" + name);
-  for (const std::string& name : option.get_lnames()) names.push_back("--" + name);
-  const std::string& value = option.get_option_text();
-  return Join(names) + (value.empty() ? "" : " " + value);
-}
-
 }  // namespace
 
-std::string CommandHelp(const CLI::App& app) {
-  std::string usage = StrCat("Usage: ", app.get_name()), positionals;
-  const std::vector<const CLI::Option*> options = app.get_options();
-  for (const CLI::Option* option : options) {
-    if (!option->nonpositional()) {
-      const std::string name = option->get_name(true);
-      usage += option->get_required() ? " " + name : " [" + name + "]";
-      positionals += Entry(name, option->get_description());
-    }
-  }
-  std::string text = StrCat(app.get_description(), ".\n\n", usage, " [flags]\n");
+std::string UsageLine(const CommandFacts& command) {
+  std::string usage = StrCat("roundel ", command.name);
+  for (const FlagFacts& flag : command.flags)
+    if (flag.positional) usage += flag.required ? " " + flag.names[0] : " [" + flag.names[0] + "]";
+  return usage + " [flags]";
+}
+
+std::string FlagText(const FlagFacts& flag) {
+  return Join(flag.names) + (flag.value.empty() ? "" : " " + flag.value);
+}
+
+std::string CommandHelp(const CommandFacts& command) {
+  std::string positionals;
+  for (const FlagFacts& flag : command.flags)
+    if (flag.positional) positionals += Entry(flag.names[0], flag.help);
+  std::string text = StrCat(command.summary, ".\n\nUsage: ", UsageLine(command), "\n");
   if (!positionals.empty()) text += "\n" + positionals;
-  for (const std::string& group : app.get_groups()) {
+  for (const std::string& group : command.groups) {
     std::string flags;
-    for (const CLI::Option* option : options)
-      if (option->nonpositional() && option->get_group() == group)
-        flags += Entry(FlagText(*option), option->get_description());
+    for (const FlagFacts& flag : command.flags)
+      if (!flag.positional && flag.group == group) flags += Entry(FlagText(flag), flag.help);
     if (!flags.empty()) text += StrCat("\n", group, ":\n", flags);
   }
-  if (!app.get_footer().empty()) text += StrCat("\n", app.get_footer(), "\n");
+  if (!command.footer.empty()) text += StrCat("\n", command.footer, "\n");
   return text;
 }
 

@@ -3,13 +3,15 @@
 
 #include <string>
 
-namespace CLI {
-class App;
-}
+#include "cmd/catalog.h"
 
 namespace roundel::cmd {
 
+// "roundel quantize MODEL [flags]".
+std::string UsageLine(const CommandFacts& command);
+// "-o, --output OUT.onnx".
+std::string FlagText(const FlagFacts& flag);
 // Description, usage line, positionals, flags by group, footer; wrapped at 100 columns.
-std::string CommandHelp(const CLI::App& app);
+std::string CommandHelp(const CommandFacts& command);
 
 }  // namespace roundel::cmd

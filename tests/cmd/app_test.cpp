@@ -10,8 +10,9 @@ using namespace roundel::support;
 
 namespace {
 
-const std::vector<std::string> kCommands = {"quantize", "run",    "inspect", "eval",   "compare",
-                                            "export",   "passes", "targets", "recipes"};
+const std::vector<std::string> kCommands = {"quantize", "run",        "inspect", "eval",
+                                            "compare",  "export",     "passes",  "targets",
+                                            "recipes",  "completion", "man"};
 
 std::string ErrorOf(const std::vector<std::string>& args, int code) {
   const CliResult result = Cli(args);
@@ -62,6 +63,41 @@ TEST_CASE("the version is one line") {
   CHECK(result.code == 0);
   CHECK(std::regex_match(result.out, std::regex("roundel [0-9.]+( \\([0-9a-f]+(-dirty)?\\))?\n")));
   CHECK(result.out.back() == '\n');
+  CHECK(ErrorOf({"--version", "--jsn"}, 2) ==
+        "error: --version takes --json and nothing else, not '--jsn'\n");
+}
+
+TEST_CASE("the version as JSON names compiler, libraries and processor") {
+  const auto json = nlohmann::json::parse(Cli({"--version", "--json"}).out);
+  CHECK(Cli({"--version"}).out.find(json["version"].get<std::string>()) != std::string::npos);
+#if defined(__clang__)
+  CHECK(json["compiler"].get<std::string>().starts_with("Clang "));
+#else
+  CHECK(json["compiler"] ==
+        "GCC " +
+            std::string(__VERSION__).substr(0, json["compiler"].get<std::string>().size() - 4));
+#endif
+  const std::regex version("[0-9]+(\\.[0-9]+)+");
+  CHECK(std::regex_match(json["onednn"]["version"].get<std::string>(), version));
+  CHECK_FALSE(json["onednn"]["isa"].get<std::string>().empty());
+  CHECK(json["dependencies"].size() == 10);
+  for (const auto& dependency : json["dependencies"]) {
+    INFO(dependency);
+    CHECK(std::regex_match(dependency["version"].get<std::string>(), version));
+  }
+#if defined(__x86_64__)
+  // What the kernel says of the processor.
+  const std::string known = Contents("/proc/cpuinfo");
+  for (const auto& feature : json["processor_features"]) {
+    std::string name = feature;
+    if (name == "sse4.2") name = "sse4_2";
+    if (name == "avx512vnni") name = "avx512_vnni";
+    INFO(name);
+    CHECK(known.find(" " + name + " ") != std::string::npos);
+  }
+  CHECK((known.find(" avx2 ") != std::string::npos) ==
+        (json["processor_features"].dump().find("\"avx2\"") != std::string::npos));
+#endif
 }
 
 TEST_CASE("wrong command lines exit with 2 and name what is nearest") {

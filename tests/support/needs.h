@@ -10,6 +10,7 @@ namespace roundel::support {
 //   e2e          node and the npm package of ONNX Runtime
 //   conformance  the test folders of the operator suite (libonnx-testdata)
 //   vnni         a processor with exact dot products of bytes
+//   shells       zsh, fish, groff and mandoc
 bool IsRequired(const std::string& list, const std::string& need);
 // The first word of `list` that is not one of them, which would require nothing; "" if all are.
 std::string UnknownNeed(const std::string& list);
