@@ -40,6 +40,7 @@ constexpr Command kCommands[] = {
     {"completion", "Print the script that completes commands and flags in a shell",
      SetupCompletion},
     {"man", "Print a manual page", SetupMan},
+    {"schema", "Print the JSON Schema of a report or of what a command prints", SetupSchema},
 };
 
 constexpr int kMaxThreads = 1024;

@@ -45,6 +45,7 @@ CommandRun SetupTargets(CLI::App& app);
 CommandRun SetupRecipes(CLI::App& app);
 CommandRun SetupCompletion(CLI::App& app);
 CommandRun SetupMan(CLI::App& app);
+CommandRun SetupSchema(CLI::App& app);
 
 // The whole program except for signals: parses `args` (without the program's name), runs the
 // command and returns the exit code. Errors are one line on `err`.

@@ -64,7 +64,8 @@ Result<int64_t> CompareAll(DataSource& data, ComparedModels* models) {
 }
 
 Json ToJson(const Options& options, const ComparedModels& sides, int64_t samples) {
-  Json json = {{"model", options.model},
+  Json json = {{"schema", "roundel.compare/1"},
+               {"model", options.model},
                {"quantized", options.second.empty() ? options.encodings : options.second},
                {"samples", samples},
                {"tensors", Json::array()}};

@@ -77,7 +77,8 @@ Json ToJson(const Models& models, const eval::Evaluation& result, const data::Da
     }
     return json;
   };
-  Json json = {{"data", facts.description},
+  Json json = {{"schema", "roundel.eval/1"},
+               {"data", facts.description},
                {"data_hash", facts.hash},
                {"samples", result.samples},
                {"skipped", result.skipped},

@@ -20,9 +20,13 @@ struct Options {
 
 Json ToJson(const Options& options, const target::Profile& profile,
             const target::LintResult& result, bool quantized) {
-  Json json = {{"model", options.model},     {"target", profile.name},
-               {"quantized", quantized},     {"activations", result.activations},
-               {"weights", result.weights},  {"biases", result.biases},
+  Json json = {{"schema", "roundel.lint/1"},
+               {"model", options.model},
+               {"target", profile.name},
+               {"quantized", quantized},
+               {"activations", result.activations},
+               {"weights", result.weights},
+               {"biases", result.biases},
                {"violations", Json::array()}};
   for (const target::Violation& v : result.violations)
     json["violations"].push_back(

@@ -72,7 +72,7 @@ struct Report {
 
 // A rectangular table for the console: first row is the header; numbers right-aligned.
 std::string TextTable(const std::vector<std::vector<std::string>>& rows);
-// One object, keys in a fixed order: facts, passes, float_nodes, warnings, timing. Everything that
+// One object by schemas/report-1.json, keys in a fixed order: schema, facts, passes, float_nodes, warnings, timing. Everything that
 // differs between two runs of the same recipe is under "timing". Non-finite numbers become null.
 std::string ReportJson(const Report& report);
 int64_t PeakRssBytes();  // of this process so far

@@ -12,7 +12,7 @@ namespace {
 
 const std::vector<std::string> kCommands = {"quantize", "run",        "inspect", "eval",
                                             "compare",  "export",     "passes",  "targets",
-                                            "recipes",  "completion", "man"};
+                                            "recipes",  "completion", "man",     "schema"};
 
 std::string ErrorOf(const std::vector<std::string>& args, int code) {
   const CliResult result = Cli(args);

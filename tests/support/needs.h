@@ -7,7 +7,7 @@
 namespace roundel::support {
 
 // The words of ROUNDEL_REQUIRE, separated by commas:
-//   e2e          node and the npm package of ONNX Runtime
+//   e2e          node and the npm packages of tests/e2e: ONNX Runtime, validators
 //   conformance  the test folders of the operator suite (libonnx-testdata)
 //   vnni         a processor with exact dot products of bytes
 //   shells       zsh, fish, groff and mandoc

@@ -42,6 +42,7 @@ TEST_CASE("the report is one JSON object with a fixed order of keys") {
   report.warnings.push_back("a \"quoted\" thing");
   report.timing.emplace_back("seconds", 2.5);
   CHECK(ReportJson(report) == R"({
+  "schema": "roundel.report/1",
   "facts": {
     "model_hash": "0123",
     "seed": 7

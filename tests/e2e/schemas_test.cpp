@@ -1,0 +1,121 @@
+// The documents that the program writes, against the schemas that it publishes, by a validator of others.
+
+#include <nlohmann/json.hpp>
+
+#include "tests/cmd/cli.h"
+#include "tests/e2e/validate_runner.h"
+
+namespace roundel::e2e {
+namespace {
+
+using support::Cli;
+using support::Contents;
+using support::TempFolder;
+using support::WriteArray;
+using support::WriteModel;
+using Json = nlohmann::ordered_json;
+
+std::string SchemaOf(const std::string& name) {
+  const support::CliResult result = Cli({"schema", name});
+  REQUIRE(result.code == 0);
+  return result.out;
+}
+
+std::string Out(std::vector<std::string> args, int code = 0) {
+  args.push_back("--json");
+  const support::CliResult result = Cli(args);
+  INFO(result.err);
+  CHECK(result.code == code);
+  return result.out;
+}
+
+// Each document of a kind that the commands give, by the name of its schema.
+struct Documents {
+  TempFolder folder;
+  std::string model = WriteModel(folder, "model.onnx", support::kConvModel);
+  std::string data = WriteArray(folder, "images.npy", Images());
+  std::string labels =
+      WriteArray(folder, "labels.npy", Tensor::FromVector<int64_t>({8}, {0, 1, 2, 0, 1, 2, 0, 1}));
+  std::string quantized = folder / "q.onnx";
+  std::vector<std::pair<std::string, std::string>> all;
+
+  static Tensor Images() {
+    std::vector<float> values(size_t{8} * 2 * 6 * 6);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = static_cast<float>((i * 37) % 101) / 50 - 1;
+    return Tensor::FromVector<float>({8, 2, 6, 6}, values);
+  }
+
+  Documents() {
+    all.emplace_back("report",
+                     Out({"quantize", model, "--calib", data, "--recipe", "w4_cnn", "-o", quantized,
+                          "--set", "eval.path=" + data, "--set", "eval.labels=" + labels}));
+    all.emplace_back("report", Contents(folder / "q.report.json"));
+    all.emplace_back("eval", Out({"eval", model, "--data", data, "--labels", labels}));
+    all.emplace_back("eval", Out({"eval", model, quantized, "--data", data, "--labels", labels}));
+    all.emplace_back("eval", Out({"eval", model, model, "--data", data}));
+    all.emplace_back("compare", Out({"compare", model, quantized, "--data", data}));
+    all.emplace_back("lint", Out({"lint", quantized}));
+    all.emplace_back("lint", Out({"lint", quantized, "--target", "tensorrt"}, 5));
+  }
+};
+
+// Every way to take one required key out of a document, or to give it another type, at any depth.
+void Spoil(const Json& whole, const Json::json_pointer& at, std::vector<std::string>* out) {
+  const Json& value = whole[at];
+  const auto spoilt = [&](const Json::json_pointer& place) {
+    Json copy = whole;
+    copy[place] = Json{{"not", "this"}};
+    out->push_back(copy.dump());
+  };
+  if (value.is_object())
+    for (const auto& [key, member] : value.items()) {
+      if (!member.is_object()) spoilt(at / key);
+      if (member.is_structured()) Spoil(whole, at / key, out);
+    }
+  if (value.is_array() && !value.empty()) Spoil(whole, at / 0, out);
+}
+
+}  // namespace
+
+TEST_CASE("what the commands write is valid by the published schemas") {
+  if (SkippedWithoutPackage("ajv")) return;
+  const Documents documents;
+  std::vector<ValidateJob> jobs;
+  for (const auto& [name, text] : documents.all) jobs.push_back({SchemaOf(name), text});
+  const std::vector<std::string> results = Validate(jobs);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO(documents.all[i].first << ": " << documents.all[i].second);
+    CHECK(results[i] == "ok");
+  }
+}
+
+TEST_CASE("the schemas refuse documents with a missing key or a value of another type") {
+  if (SkippedWithoutPackage("ajv")) return;
+  const Documents documents;
+  std::vector<ValidateJob> jobs;
+  std::vector<std::string> what;
+  for (const auto& [name, text] : documents.all) {
+    const Json document = Json::parse(text), schema = Json::parse(SchemaOf(name));
+    std::vector<std::string> wrong;
+    Spoil(document, Json::json_pointer(), &wrong);
+    for (const std::string key : schema["required"]) {
+      Json less = document;
+      less.erase(key);
+      wrong.push_back(less.dump());
+    }
+    CHECK(wrong.size() > 5);
+    for (const std::string& bad : wrong) {
+      jobs.push_back({schema.dump(), bad});
+      what.push_back(name + ": " + bad.substr(0, 2000));
+    }
+  }
+  const std::vector<std::string> results = Validate(jobs);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO(what[i]);
+    CHECK(results[i] != "ok");
+    CHECK(results[i].find("error: ") != 0);
+  }
+}
+
+}  // namespace roundel::e2e
