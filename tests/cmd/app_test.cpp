@@ -179,3 +179,21 @@ TEST_CASE("targets and recipes are listed with their purpose in one line") {
     CHECK(recipe["summary"].get<std::string>().size() <= 90);
   CHECK(Cli({"targets"}).out.find("ort-cpu") != std::string::npos);
 }
+
+TEST_CASE("schemas are listed and printed, and unknown names get the nearest") {
+  const std::string list = Cli({"schema"}).out;
+  const auto json = nlohmann::json::parse(Cli({"schema", "--json"}).out);
+  CHECK(json["schemas"].size() >= 4);
+  for (const auto& schema : json["schemas"]) {
+    const std::string name = schema["name"];
+    CHECK(list.find("\n" + name + " ") != std::string::npos);
+    const std::string text = Cli({"schema", name}).out;
+    const auto parsed = nlohmann::json::parse(text);
+    CHECK(parsed["title"] == schema["schema"]);
+    CHECK(parsed["properties"]["schema"]["const"] == schema["schema"]);
+    // The name with its version is fixed for ever.
+    CHECK(Cli({"schema", name + "-1"}).out == text);
+  }
+  CHECK(ErrorOf({"schema", "reprot"}, 2) == "error: no schema 'reprot'; did you mean 'report'?\n");
+  CHECK(ErrorOf({"schema", "zzzzzzzzzz"}, 2).find("; there are compare, ") != std::string::npos);
+}
