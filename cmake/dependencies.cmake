@@ -8,9 +8,9 @@ find_package(CLI11 REQUIRED)
 target_compile_definitions(roundel_onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 
 # What `--version --json` and the bill of materials (cmake/sbom.cmake) say of them, one row each:
-# name|version|licence|library, where the library is empty if only headers are used.
-function(roundel_dependency name version licence library)
-  set_property(GLOBAL APPEND PROPERTY ROUNDEL_DEPENDENCIES "${name}|${version}|${licence}|${library}")
+# name|version|licence|file, a library or, if only headers are used, one of them.
+function(roundel_dependency name version licence file)
+  set_property(GLOBAL APPEND PROPERTY ROUNDEL_DEPENDENCIES "${name}|${version}|${licence}|${file}")
 endfunction()
 
 # The first match of `regex` in a header or a .pc file, for libraries that tell CMake no version.
@@ -38,10 +38,12 @@ get_target_property(yaml_file yaml-cpp LOCATION)
 get_target_property(protobuf_file protobuf::libprotobuf LOCATION)
 get_target_property(png_file PNG::PNG LOCATION)
 get_target_property(zlib_file ZLIB::ZLIB LOCATION)
-roundel_dependency(CLI11 "${CLI11_VERSION}" BSD-3-Clause "")
+find_file(CLI11_HEADER CLI/CLI.hpp)
+find_file(NLOHMANN_JSON_HEADER nlohmann/json.hpp)
+roundel_dependency(CLI11 "${CLI11_VERSION}" BSD-3-Clause "${CLI11_HEADER}")
 roundel_dependency(libjpeg-turbo "${turbojpeg_version}" "IJG AND BSD-3-Clause AND Zlib" "${ROUNDEL_TURBOJPEG_LIBRARY}")
 roundel_dependency(libpng "${PNG_VERSION_STRING}" libpng-2.0 "${png_file}")
-roundel_dependency(nlohmann-json "${nlohmann_json_VERSION}" MIT "")
+roundel_dependency(nlohmann-json "${nlohmann_json_VERSION}" MIT "${NLOHMANN_JSON_HEADER}")
 roundel_dependency(oneDNN "${dnnl_MAJOR}.${dnnl_MINOR}.${dnnl_PATCH}" Apache-2.0 "${ROUNDEL_DNNL_LIBRARY}")
 roundel_dependency(onnx "${onnx_version}" Apache-2.0 "${ROUNDEL_ONNX_PROTO_LIBRARY}")
 roundel_dependency(protobuf "${Protobuf_VERSION}" BSD-3-Clause "${protobuf_file}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh build|tests|checks: installs the missing packages of packages.txt, as root or through sudo.
+# install.sh build|tests|checks|package: installs the missing packages of packages.txt, as root or through sudo.
 # Does nothing, and needs no network, when all of them are there.
 set -euo pipefail
 cd "$(dirname "$0")"
