@@ -34,6 +34,7 @@ constexpr Command kCommands[] = {
     {"export", "Convert encodings to a QDQ model, or a QDQ model to float model and encodings",
      SetupExport},
     {"lint", "Check a quantized model against the rules of a target", SetupLint},
+    {"report", "Make an HTML page from the report of a job", SetupReport},
     {"passes", "List the passes and their parameters", SetupPasses},
     {"targets", "List the target profiles", SetupTargets},
     {"recipes", "List the built-in recipes", SetupRecipes},

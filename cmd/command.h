@@ -40,6 +40,7 @@ CommandRun SetupDump(CLI::App& app);
 CommandRun SetupBench(CLI::App& app);
 CommandRun SetupExport(CLI::App& app);
 CommandRun SetupLint(CLI::App& app);
+CommandRun SetupReport(CLI::App& app);
 CommandRun SetupPasses(CLI::App& app);
 CommandRun SetupTargets(CLI::App& app);
 CommandRun SetupRecipes(CLI::App& app);
