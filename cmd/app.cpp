@@ -19,29 +19,10 @@ namespace roundel::cmd {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"quantize", "Quantize a model with calibration data", SetupQuantize, true},
-    {"run", "Quantize a model by a recipe file, which names model, data and output", SetupRun,
-     true},
-    {"inspect", "Show inputs, outputs and operators of a model, and what the engine cannot run",
-     SetupInspect},
-    {"eval", "Measure a model's accuracy, or a quantized model against its float model", SetupEval,
-     true},
-    {"compare", "List the SQNR of every tensor of a quantized model, worst first", SetupCompare,
-     true},
-    {"dump", "Run a model and write its outputs, and its inputs if asked, as .npy files", SetupDump,
-     true},
-    {"bench", "Time the engine on a model with random inputs", SetupBench, true},
-    {"export", "Convert encodings to a QDQ model, or a QDQ model to float model and encodings",
-     SetupExport},
-    {"lint", "Check a quantized model against the rules of a target", SetupLint},
-    {"report", "Make an HTML page from the report of a job", SetupReport},
-    {"passes", "List the passes and their parameters", SetupPasses},
-    {"targets", "List the target profiles", SetupTargets},
-    {"recipes", "List the built-in recipes", SetupRecipes},
-    {"completion", "Print the script that completes commands and flags in a shell",
-     SetupCompletion},
-    {"man", "Print a manual page", SetupMan},
-    {"schema", "Print the JSON Schema of a report or of what a command prints", SetupSchema},
+#define ROUNDEL_COMMAND(name, Name, runs_models, summary) \
+  {#name, summary, Setup##Name, runs_models},
+#include "cmd/commands.def"
+#undef ROUNDEL_COMMAND
 };
 
 constexpr int kMaxThreads = 1024;

@@ -31,22 +31,9 @@ struct Command {
   bool runs_models = false;  // has --max-memory and --max-iterations
 };
 
-CommandRun SetupQuantize(CLI::App& app);
-CommandRun SetupRun(CLI::App& app);
-CommandRun SetupInspect(CLI::App& app);
-CommandRun SetupEval(CLI::App& app);
-CommandRun SetupCompare(CLI::App& app);
-CommandRun SetupDump(CLI::App& app);
-CommandRun SetupBench(CLI::App& app);
-CommandRun SetupExport(CLI::App& app);
-CommandRun SetupLint(CLI::App& app);
-CommandRun SetupReport(CLI::App& app);
-CommandRun SetupPasses(CLI::App& app);
-CommandRun SetupTargets(CLI::App& app);
-CommandRun SetupRecipes(CLI::App& app);
-CommandRun SetupCompletion(CLI::App& app);
-CommandRun SetupMan(CLI::App& app);
-CommandRun SetupSchema(CLI::App& app);
+#define ROUNDEL_COMMAND(name, Name, runs_models, summary) CommandRun Setup##Name(CLI::App& app);
+#include "cmd/commands.def"
+#undef ROUNDEL_COMMAND
 
 // The whole program except for signals: parses `args` (without the program's name), runs the
 // command and returns the exit code. Errors are one line on `err`.

@@ -17,6 +17,7 @@
 #include "lib/graph/metadata.h"
 #include "lib/io/tensorrt_cache.h"
 #include "lib/targets/export.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/lint.h"
 #include "lib/targets/narrow.h"
 #include "lib/targets/qdq.h"
@@ -25,6 +26,12 @@ namespace roundel::cmd {
 namespace {
 
 constexpr char kCache[] = "tensorrt-cache";
+
+std::vector<std::string> Destinations() {
+  std::vector<std::string> names = target::FormatNames();
+  names.insert(names.end(), {"float", kCache});
+  return names;
+}
 
 struct Options {
   std::string model, encodings, output, to, target;
@@ -173,7 +180,7 @@ CommandRun SetupExport(CLI::App& app) {
                  "QuantizeLinear/DequantizeLinear pairs; float = a QDQ model without its pairs, "
                  "and encodings; matmulnbits, qoperator, tensorrt-cache = other forms, from either "
                  "model [qdq, or the target's format]")
-      ->check(CLI::IsMember({"qdq", "float", "matmulnbits", "qoperator", kCache}))
+      ->check(CLI::IsMember(Destinations()))
       ->option_text("FORMAT");
   app.add_option("--target", options->target,
                  "Runtime that will run the model: a target profile ('roundel targets') [the one "

@@ -2,6 +2,7 @@
 #include "cmd/self_check.h"
 #include "lib/base/text.h"
 #include "lib/data/dataset.h"
+#include "lib/targets/formats.h"
 #include "passes/pass.h"
 
 namespace roundel::cmd {
@@ -135,6 +136,12 @@ ParamSpecs TopLevelParams() {
   };
 }
 
+std::vector<std::string> FormatChoices() {
+  std::vector<std::string> choices = target::FormatNames();
+  choices.insert(choices.begin(), kAuto);
+  return choices;
+}
+
 ParamSpecs ExportParams() {
   return {
       {.name = "format",
@@ -143,7 +150,7 @@ ParamSpecs ExportParams() {
                "matmulnbits = MatMulNBits and GatherBlockQuantized for weights in blocks; "
                "qoperator = QLinearConv and similar operators; the last two use pairs for nodes "
                "that have no such form; auto = the target's format",
-       .choices = {kAuto, "qdq", "matmulnbits", "qoperator"}},
+       .choices = FormatChoices()},
       {.name = "encodings_version",
        .default_value = Strings{kAuto},
        .help = "versions of the encodings JSON to write; auto = 1.0.0, or the lowest version that "

@@ -12,6 +12,7 @@
 #include "lib/base/text.h"
 #include "lib/eval/evaluation.h"
 #include "lib/recipe/params.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/grid_name.h"
 #include "lib/tensor/first_samples.h"
 
@@ -104,7 +105,7 @@ class Checker {
  private:
   // Operators on codes have no float values to tap: they are replaced by their simulation, which
   // gives the same bits.
-  bool simulated() const { return subject_.format == "qoperator"; }
+  bool simulated() const { return target::FindFormat(subject_.format).value()->on_codes; }
 
   void ListCodeUses() {
     if (min_codes_ == 0) return;

@@ -18,6 +18,7 @@
 #include <cmath>
 
 #include "lib/base/text.h"
+#include "lib/calibration/input_means.h"
 #include "lib/graph/layer.h"
 #include "lib/layers/layer_bias.h"
 #include "lib/ops/kernels/spatial.h"
@@ -85,15 +86,14 @@ std::vector<double> MeanShift(const WeightedLayer& layer, const std::vector<doub
 Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
   const graph::Graph& graph = *session.model.graph;
   const Encoding& weight = session.encodings.at(layer.weight());
-  const auto known = session.input_means.find(layer.input());
   const Tensor& values = *graph.Constant(layer.weight());
   if (session.corrected_biases.contains(layer.output()))
     return std::string("its bias was corrected before");
   if (std::string why = layers::BiasObstacle(session, layer); !why.empty()) return why;
-  if (known == session.input_means.end())
+  if (!session.input_means || !session.input_means->contains(layer.input()))
     return std::string("the mean of its input was not measured");
   if (values.dtype() != DType::kFloat) return std::string("its weight is not float32");
-  const quant::InputMean& input = known->second;
+  const quant::InputMean& input = session.input_means->at(layer.input());
   if (static_cast<int64_t>(input.mean.size()) != layer.in_channels())
     return std::string("its input has another number of channels than its weight");
 
@@ -115,6 +115,7 @@ Result<std::string> Correct(Session& session, const WeightedLayer& layer) {
 }
 
 Result<Outcome> Run(Session& session, const recipe::Params&) {
+  RETURN_IF_ERROR(calibration::EnsureInputMeans(session));
   int64_t corrected = 0, declined = 0;
   std::vector<graph::Node*> nodes;  // a snapshot: a correction may add a node
   for (const graph::NodePtr& node : session.model.graph->nodes()) nodes.push_back(node.get());

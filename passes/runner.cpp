@@ -141,6 +141,7 @@ Status RunPass(const PassInfo& pass, const recipe::Params& params, const RunnerO
   ASSIGN_OR_RETURN(const Outcome outcome, RunOnAllNodes(pass, params, session));
   session->report->outcome = outcome == Outcome::kUnchanged ? "unchanged" : "changed";
   if (outcome == Outcome::kUnchanged) return OkStatus();
+  if (pass.float_equivalent) session->input_means.reset();  // those of another graph
   if (outcome == Outcome::kApproximate) session->report->Metric("approximate", true);
   RETURN_IF_ERROR(graph::CheckModel(&session->model));
   return verify ? Verify(before, options, outcome, session) : OkStatus();
@@ -170,7 +171,7 @@ Status CheckOrder(const std::vector<recipe::Step>& steps) {
 Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
                 Session* session, report::Report* report) {
   RETURN_IF_ERROR(CheckOrder(steps));
-  session->wants_input_means =
+  session->expects_input_means =
       std::any_of(steps.begin(), steps.end(), [](const recipe::Step& step) {
         const PassInfo* pass = FindPass(step.pass);
         return pass && pass->needs_input_means;

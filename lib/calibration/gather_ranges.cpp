@@ -4,6 +4,7 @@
 
 #include "lib/base/text.h"
 #include "lib/calibration/analytic_values.h"
+#include "lib/calibration/input_means.h"
 #include "lib/calibration/range_joins.h"
 #include "lib/calibration/stored_statistics.h"
 #include "lib/calibration/untold_ranges.h"
@@ -21,7 +22,7 @@ Status Tell(GridMaking& s) {
   if (values.empty()) return OkStatus();
   ASSIGN_OR_RETURN(auto told, AnalyticStatistics(s.session, values, s.method->needs(),
                                                  s.params.Floats("input_range")));
-  for (const auto& [value, mean] : told.input_means) s.session.input_means[value] = mean;
+  AddInputMeans(told.input_means, &s.session);
   s.seen.values.merge(told.values);
   return OkStatus();
 }

@@ -2,6 +2,7 @@
 
 #include "lib/base/hash.h"
 #include "lib/base/text.h"
+#include "lib/calibration/input_means.h"
 #include "lib/calibration/observe.h"
 #include "lib/graph/text.h"
 
@@ -95,14 +96,15 @@ Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
     const ObservationOptions options = {
         .needs = keeps ? quant::StatisticsNeeds{true, true, true} : source.needs,
         .scores = source.scores,
-        .input_means = keeps || session.wants_input_means,
+        .input_means = keeps || session.expects_input_means,
         .samples = source.samples};
     ASSIGN_OR_RETURN(statistics, Observe(session, values, options));
     statistics.preprocessing_hash = session.preprocessing_hash;
     statistics.data_hash = session.data_hash;
     if (keeps) statistics.model_hash = ModelHash(session.model);
   }
-  for (const auto& [value, mean] : statistics.input_means) session.input_means[value] = mean;
+  if (!source.stats_in.empty() || !source.stats_out.empty() || session.expects_input_means)
+    AddInputMeans(statistics.input_means, &session);
   if (source.stats_out.empty()) return statistics;
   if (!session.statistics_files.write) return UsageError("stats_out: no files can be written here");
   RETURN_IF_ERROR(session.statistics_files.write(source.stats_out, statistics));

@@ -19,7 +19,7 @@ struct StatisticsSource {
   bool accept_mismatch = false;       // of the model or the preprocessing
 };
 
-// Statistics of `values`, and session.input_means if the recipe needs them. Errors: kData if files
+// Statistics of `values`, and session.input_means if they are expected. Errors: kData if files
 // are of another model than the present one, or of another preprocessing (if that is known).
 Result<quant::CalibrationStatistics> GatherStatistics(Session& session,
                                                       const std::vector<std::string>& values,

@@ -50,11 +50,11 @@ std::string Node::String(const std::string& name, const std::string& fallback) c
 }
 std::vector<int64_t> Node::Ints(const std::string& name, std::vector<int64_t> fallback) const {
   const auto* value = Read<std::vector<int64_t>>(*this, name);
-  return value ? *value : fallback;
+  return value ? *value : std::move(fallback);
 }
 std::vector<float> Node::Floats(const std::string& name, std::vector<float> fallback) const {
   const auto* value = Read<std::vector<float>>(*this, name);
-  return value ? *value : fallback;
+  return value ? *value : std::move(fallback);
 }
 const Tensor* Node::TensorAttribute(const std::string& name) const {
   return Read<Tensor>(*this, name);

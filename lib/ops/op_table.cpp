@@ -11,18 +11,11 @@ namespace {
 
 using Family = std::vector<OpEntry> (*)();
 
-// clang-format off
 constexpr Family kFamilies[] = {
-    ActivationRows, AttentionRows, BinaryRows, BlockQuantizedRows, Bnb4Rows, CastRows, Col2ImRows,
-    ContribAttentionRows, ContribFusedRows, ControlFlowRows, ConvRows, ConvTransposeRows, CumulativeRows,
-    DeformConvRows, EinsumRows, ExperimentalRows, GatherRows, GeneratorRows,
-    GroupQueryAttentionRows, IntegerRows, IntegerToFloatRows, LogicRows, LossRows, MatMulRows,
-    MiscRows, NgramRows, NormalizationRows, PadRows, PoolRows, QLinearElementwiseRows, QLinearReduceRows,
-    QuantizeRows, RecurrentRows, ReduceRows, ResizeRows, RoiPoolRows, RotaryRows, SamplingRows,
-    ScanRows, SearchRows, SequenceRows, ShapeRows, SignalRows, SkipNormRows, SliceRows, SoftmaxRows, TransposeRows,
-    UnaryRows,
+#define ROUNDEL_FAMILY(name) name##Rows,
+#include "lib/ops/kernels/families.def"
+#undef ROUNDEL_FAMILY
 };
-// clang-format on
 
 std::vector<OpEntry> CollectRows() {
   std::vector<OpEntry> rows;

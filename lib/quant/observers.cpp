@@ -12,21 +12,9 @@ struct Method {
   bool weights_only = false;
 };
 constexpr Method kMethods[] = {
-    {"min_max", MakeMinMax},
-    {"moving_average", MakeMovingAverage},
-    {"mean_min_max", MakeMeanMinMax},
-    {"percentile", MakePercentile},
-    {"mse", MakeMse},
-    {"omse", MakeOmse},
-    {"sqnr", MakeSqnr},
-    {"aciq", MakeAciq},
-    {"kl", MakeKl},
-    {"entropy", MakeKl},  // the name in other quantizers
-    {"kl_ort", MakeKlOrt},
-    {"kl_tensorrt", MakeKlTensorrt},
-    {"auto", MakeAuto},
-    {"abs_mean", MakeAbsMean, true},
-    {"twn", MakeTwn, true},
+#define ROUNDEL_METHOD(name, make, weights_only) {#name, make, weights_only},
+#include "lib/quant/observers/methods.def"
+#undef ROUNDEL_METHOD
 };
 
 Status CheckOptions(const MethodOptions& options) {

@@ -49,7 +49,8 @@ struct ModelState {
   std::optional<target::Placement> placement;           // set by the pass that assigns grids
   std::vector<target::ConstantCopy> copies;             // copies of constants that it made
   std::map<std::string, OutputMoments> output_moments;  // by the layer's output value
-  std::map<std::string, quant::InputMean> input_means;  // by value; of layers with weights
+  // By value; of layers with weights. Unset: not gathered yet (calibration::EnsureInputMeans).
+  std::optional<std::map<std::string, quant::InputMean>> input_means;
   std::set<std::string> corrected_biases;               // by the layer's output value
 
   // An independent copy; tensors are shared until one side writes to them.
@@ -64,8 +65,9 @@ struct RunContext {
   StatisticsFiles statistics_files;
   const Store* store = nullptr;  // solutions of earlier runs, and for later ones; not owned
   Random random{0};              // of the recipe's seed
-  // Whether a pass of the recipe reads input_means, so that one sweep gathers them with the ranges.
-  bool wants_input_means = true;
+  // A later pass will ask for input_means: the sweep that measures ranges measures them, too, which
+  // saves a sweep. The results are the same without.
+  bool expects_input_means = true;
   // Only reports are needed: passes may skip results that no report depends on.
   bool dry = false;
   report::PassReport* report = nullptr;  // of the running pass

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "lib/base/text.h"
 #include "lib/graph/bodies.h"
 #include "lib/graph/opset.h"
 #include "lib/graph/rounded_products.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/kept_float.h"
 #include "lib/targets/layer_forms.h"
@@ -38,14 +38,12 @@ ExportOptions OptionsFor(const Profile& profile, const std::string& format) {
 
 Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTable& encodings,
                             const ExportOptions& options) {
-  const bool pack = options.format == "matmulnbits", codes = options.format == "qoperator";
-  if (!pack && !codes && options.format != "qdq")
-    return UsageError(StrCat("unknown format '", Printable(options.format), "'"));
+  ASSIGN_OR_RETURN(const Format* format, FindFormat(options.format));
   graph::Model floats = graph::Clone(model);
   const graph::Bodies bodies = graph::FlattenBodies(&floats);
   RETURN_IF_ERROR(CheckExportable(floats, encodings));
   quant::EncodingTable rest = encodings;
-  if (pack) PackBlocks(options, &floats, &rest);
+  if (format->before) format->before(options, &floats, &rest);
   if (!options.dynamic_layers.empty()) {
     constexpr int64_t kDynamicQuantizeLinear = 11;
     WriteDynamic(options.dynamic_layers, &floats, &rest);
@@ -53,14 +51,14 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
       RETURN_IF_ERROR(graph::RaiseOpset(&floats, kDynamicQuantizeLinear));
   }
   ASSIGN_OR_RETURN(graph::Model out, ExportQdq(floats, rest, options.qdq));
-  if (codes) RewriteToCodes(options.qdq, &out);
+  if (format->after) format->after(options, &out);
   KeepFloats(options.qdq, &out);
   WidenClips(&out);
   if (bodies.bodies.empty()) MergeInitializers(out.graph.get());  // otherwise RestoreBodies merges
   graph::RestoreBodies(bodies, &out);
   RETURN_IF_ERROR(NarrowTypes(options.types, options.narrow, &out));
   NoteKeptFloat(HasActivations(encodings) ? options.kept_float : std::set<std::string>(), &out);
-  out.SetMetadata("roundel.format", pack ? "MatMulNBits" : codes ? "QOperator" : "QDQ");
+  out.SetMetadata("roundel.format", format->title);
   if (options.rounds_product_inputs && CountLayerForms(out).products > 0)
     out.SetMetadata(graph::kRoundsProductInputs, "true");
   return out;

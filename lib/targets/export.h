@@ -14,10 +14,7 @@
 namespace roundel::target {
 
 struct ExportOptions {
-  // "qdq": QuantizeLinear/DequantizeLinear everywhere. "matmulnbits": weights of 2, 4 and 8 bits
-  // become MatMulNBits and GatherBlockQuantized of com.microsoft, the rest is QDQ. "qoperator":
-  // operators on codes (QLinearConv) where ONNX Runtime has them, the rest is QDQ.
-  std::string format = "qdq";
+  std::string format = "qdq";  // lib/targets/formats.h
   QdqOptions qdq;
   std::vector<std::string> dynamic_layers = {};  // Placement::dynamic_layers
   bool rounds_product_inputs = false;  // Profile::rounds_product_inputs, noted in the metadata
@@ -42,18 +39,10 @@ inline bool IsPackedBlock(int64_t size) {
 // ---- steps that write layers in special forms, in place, and remove their weights from the table;
 // ExportQdq writes the rest.
 
-// MatMul and Gemm with a constant matrix become MatMulNBits, Gather of a constant table becomes
-// GatherBlockQuantized, if the operator supports the encoding of the weight: 2, 4 or 8 bits of
-// storage and blocks of a multiple of 16 along the input axis (or no blocks).
-void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table);
-
 // Layers that write these values quantize their input at run time: DynamicQuantizeLinear and
 // MatMulInteger or ConvInteger, for 8-bit weights per tensor or channel.
 void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
                   quant::EncodingTable* table);
-
-// Rewrites nodes of a QDQ model to operators on codes if all their tensors have 8 bits.
-void RewriteToCodes(const QdqOptions& options, graph::Model* model);
 
 // Some runtimes quantize float nodes between pairs by themselves (Profile::quantizes_between_pairs,
 // Profile::max_channel_rank). A Max with one input, which changes no value, between such a node and

@@ -4,6 +4,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/bodies.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/lint_codes.h"
 #include "lib/targets/lint_grids.h"
@@ -62,12 +63,10 @@ class Linter {
     const auto& nodes = model_.graph->nodes();
     return (kept.find(kKeptForReader) != std::string::npos ||
             kept.find(kKeptForSource) != std::string::npos) &&
-           std::any_of(nodes.begin(), nodes.end(),
-                       [](const auto& node) { return ComputesOnCodes(*node); });
-  }
-
-  static bool ComputesOnCodes(const Node& node) {
-    return node.op_type.starts_with("QLinear") || node.Is("QGemm", kContribDomain);
+           std::any_of(nodes.begin(), nodes.end(), [](const auto& node) {
+             const Format* format = FormatOf(*node);
+             return format && format->on_codes;
+           });
   }
 
   void CheckOpset() {
@@ -99,12 +98,9 @@ class Linter {
   }
 
   void CheckFormat(const Node& node) {
-    const bool codes = ComputesOnCodes(node);
-    const bool packed = node.Is("MatMulNBits", kContribDomain);
-    const std::string format = codes ? "qoperator" : packed ? "matmulnbits" : "qdq";
-    if (profile_.formats.empty() || profile_.formats.contains(format)) return;
-    if (format == "qdq" && !IsQuantizeNode(node) && !IsDequantizeNode(node)) return;
-    Add(node.DisplayName(), StrCat(node.op_type, ", format ", format),
+    const Format* format = FormatOf(node);
+    if (!format || profile_.formats.empty() || profile_.formats.contains(format->name)) return;
+    Add(node.DisplayName(), StrCat(node.op_type, ", format ", format->name),
         StrCat(profile_.name, " reads ", ListText(profile_.formats)),
         StrCat("export with format ", *profile_.formats.begin()));
   }

@@ -17,7 +17,7 @@
 #include "lib/base/parallel.h"
 #include "lib/base/text.h"
 #include "lib/graph/operators.h"
-#include "lib/targets/export.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/graph_edit.h"
 #include "lib/targets/op_facts.h"
 
@@ -266,11 +266,20 @@ class Packer {
   std::unordered_map<std::string, std::string> constants_;
 };
 
-}  // namespace
-
+// MatMul and Gemm with a constant matrix become MatMulNBits, Gather of a constant table becomes
+// GatherBlockQuantized, if the operator supports the encoding of the weight: 2, 4 or 8 bits of
+// storage and blocks of a multiple of 16 along the input axis (or no blocks).
 void PackBlocks(const ExportOptions& options, graph::Model* model, quant::EncodingTable* table) {
   const auto old_graph = model->graph;  // outlives the packer, which reads it
   Packer(options, model, table).Run();
+}
+
+}  // namespace
+
+Format matmulnbits_format() {
+  return {.title = "MatMulNBits", .before = PackBlocks, .has = [](const Node& node) {
+            return node.Is("MatMulNBits", kContribDomain);
+          }};
 }
 
 }  // namespace roundel::target

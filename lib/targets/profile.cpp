@@ -10,6 +10,7 @@
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
 #include "lib/targets/aimet_config.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/profile_values.h"
 
 namespace roundel::target {
@@ -50,6 +51,20 @@ SettingReader Ops(OpPolicy policy) {
   };
 }
 
+Status ReadFormat(const ProfileSetting& at, const YamlNode& node, std::string* out) {
+  RETURN_IF_ERROR(ReadText(at, node, out));
+  const auto format = FindFormat(*out);
+  return format.ok() ? OkStatus() : at.Error(node, format.status().message());
+}
+
+Status ReadFormats(const ProfileSetting& at, const YamlNode& node, std::set<std::string>* out) {
+  RETURN_IF_ERROR(ReadSet(at, node, out));
+  for (const std::string& name : *out)
+    if (const auto format = FindFormat(name); !format.ok())
+      return at.Error(node, format.status().message());
+  return OkStatus();
+}
+
 // Settings that the profile omits are those of the built-in profile that is named here.
 Status ReadBase(const ProfileSetting& at, const YamlNode& node, ProfileReading* reading) {
   for (const auto& [name, text] : EmbeddedFiles()) {
@@ -70,7 +85,7 @@ const std::vector<std::pair<std::string, SettingReader>>& Settings() {
       {"min_real_range", Into(ReadWidth, &Profile::min_real_range)},
       {"fixed_output_ranges", Into(ReadRanges, &Profile::fixed_output_ranges)},
       {"fixed_output_ranges_16", Into(ReadRanges, &Profile::fixed_output_ranges_16)},
-      {"format", Into(ReadText, &Profile::format)},
+      {"format", Into(ReadFormat, &Profile::format)},
       {"name", Into(ReadText, &Profile::name)},
       {"summary", Into(ReadText, &Profile::summary)},
       {"absorb_relu", Into(ReadFlag, &Profile::absorb_relu)},
@@ -99,7 +114,7 @@ const std::vector<std::pair<std::string, SettingReader>>& Settings() {
       {"domains", Into(ReadSet, &Profile::domains)},
       {"float_outputs", Into(ReadSet, &Profile::float_outputs)},
       {"float_results", Into(ReadSet, &Profile::float_results)},
-      {"formats", Into(ReadSet, &Profile::formats)},
+      {"formats", Into(ReadFormats, &Profile::formats)},
       {"island_ends", Into(ReadSet, &Profile::island_ends)},
       {"modes", Into(ReadSet, &Profile::modes)},
       {"per_tensor_ops", Into(ReadSet, &Profile::per_tensor_ops)},

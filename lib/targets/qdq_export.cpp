@@ -13,6 +13,7 @@
 #include "lib/targets/export_check.h"
 #include "lib/targets/export_nodes.h"
 #include "lib/targets/exporting.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/op_facts.h"
 #include "lib/targets/qdq.h"
 
@@ -131,8 +132,13 @@ Result<Model> ExportQdq(const Model& model, const quant::EncodingTable& encoding
       if (BitWidth(e.grid.storage_type()) <= 4)
         out.ir_version = std::max(out.ir_version, kIrFourBits);
   }
-  out.SetMetadata("roundel.format", "QDQ");
+  out.SetMetadata("roundel.format", qdq_format().title);
   return out;
+}
+
+Format qdq_format() {
+  return {.title = "QDQ",
+          .has = [](const Node& node) { return IsQuantizeNode(node) || IsDequantizeNode(node); }};
 }
 
 }  // namespace roundel::target

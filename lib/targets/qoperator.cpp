@@ -10,7 +10,7 @@
 #include <algorithm>
 
 #include "lib/base/text.h"
-#include "lib/targets/export.h"
+#include "lib/targets/formats.h"
 #include "lib/targets/graph_edit.h"
 
 namespace roundel::target {
@@ -202,11 +202,20 @@ class Rewriter {
   bool contrib_ = false;
 };
 
+// Rewrites nodes of a QDQ model to operators on codes if all their tensors have 8 bits.
+void RewriteToCodes(const ExportOptions& options, graph::Model* model) {
+  const auto old_graph = model->graph;  // outlives the rewriter, which reads from it
+  Rewriter(options.qdq, model).Run();
+}
+
+bool ComputesOnCodes(const Node& node) {
+  return node.op_type.starts_with("QLinear") || node.Is("QGemm", kContribDomain);
+}
+
 }  // namespace
 
-void RewriteToCodes(const QdqOptions& options, graph::Model* model) {
-  const auto old_graph = model->graph;  // outlives the rewriter, which reads it
-  Rewriter(options, model).Run();
+Format qoperator_format() {
+  return {.title = "QOperator", .after = RewriteToCodes, .has = ComputesOnCodes, .on_codes = true};
 }
 
 }  // namespace roundel::target

@@ -151,6 +151,30 @@ TEST_CASE("taps that fall into the padding count less") {
                 Shifted({8, 3, 6, 6}, true));
 }
 
+TEST_CASE("means that were not gathered with the ranges are gathered when they are asked for") {
+  const std::string text = R"(opset 13
+    graph g (float32[N,6] x) => (float32[N,4] y) {
+      float32[6,4] w = random(1)
+      float32[4] b = random(2)
+      y = Gemm(x, w, b)
+    })";
+  VectorSource data = Shifted({8, 6});
+  const auto together = Correct(text, &data);
+  Session session;
+  report::Report report;
+  session.model = ParseModel(text);
+  session.target = target::LoadProfile("ort-cpu").value();
+  session.grids = target::DefaultChoice(session.target);
+  session.grids.weights.bits = 4;
+  session.data = &data;
+  for (const char* pass : {"calibrate", "bias_correct"}) {
+    const PassInfo* info = FindPass(pass);
+    REQUIRE(RunSteps({{pass, recipe::Params(info->params), 0}}, {}, &session, &report).ok());
+    if (pass == std::string("calibrate")) CHECK_FALSE(session.input_means);
+  }
+  CHECK(*session.model.graph->Constant("b") == *together->session.model.graph->Constant("b"));
+}
+
 TEST_CASE("a bias is corrected once, and what has none is declined") {
   const std::string gemm = R"(opset 13
     graph g (float32[N,6] x) => (float32[N,4] y) {

@@ -128,7 +128,7 @@ graph g (float32[1,2,4,4] x) => (? y) {
   CHECK(graph::HasBodies(*ran->session.model.graph));
   CHECK(ran->report.passes[0].outcome == "changed");
   CHECK(ran->Reason("Conv", "corrected") != "(none)");
-  CHECK(ran->session.input_means.contains("x"));
+  CHECK(ran->session.input_means->contains("x"));
 }
 
 TEST_CASE("constants move between layers inside of bodies by what the data shows there") {

@@ -195,9 +195,9 @@ TEST_CASE("every method makes the same of statistics as of the data") {
     const auto from_file = Run(nullptr, &files, {{"method", method}, {"stats_in", "f"}});
     CheckSameEncodings(*from_data, *from_file);
     CHECK(from_file->session.data_hash == "d");
-    REQUIRE(from_file->session.input_means.contains("x"));
-    CHECK(from_file->session.input_means.at("x").mean ==
-          from_data->session.input_means.at("x").mean);
+    REQUIRE(from_file->session.input_means->contains("x"));
+    CHECK(from_file->session.input_means->at("x").mean ==
+          from_data->session.input_means->at("x").mean);
   }
 }
 

@@ -165,7 +165,7 @@ TEST_CASE("without data, ranges are those of data that looks as the normalisatio
 TEST_CASE("means of layers' inputs are those of clipped normal values") {
   const auto told = Calibrated(kNet, nullptr, {{"data_free", "true"}});
   REQUIRE(told->status.ok());
-  const std::vector<double>& mean = told->session.input_means.at("a").mean;
+  const std::vector<double>& mean = told->session.input_means->at("a").mean;
   REQUIRE(mean.size() == 2);
   CHECK(mean[0] == Approx(ClippedMean(0.3, 0.5, 0, 1.5)).margin(2e-3));
   CHECK(mean[1] == Approx(ClippedMean(-0.4, 2, 0, 1.5)).margin(4e-3));
@@ -252,7 +252,7 @@ TEST_CASE("sums, slices and padded channels are followed to the next layer") {
                                nullptr, {{"data_free", "true"}});
   INFO(told->status.message());
   REQUIRE(told->status.ok());
-  const std::vector<double>& mean = told->session.input_means.at("r").mean;
+  const std::vector<double>& mean = told->session.input_means->at("r").mean;
   REQUIRE(mean.size() == 4);
   const double high = 1e9, deviations[] = {1, std::sqrt(1.25), std::sqrt(5.0), 1};
   const double centres[] = {0, 3, 4, 0};

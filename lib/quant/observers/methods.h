@@ -1,6 +1,6 @@
 #pragma once
-// One factory per method. Only the table in lib/quant/observers.cpp and the method auto, which
-// chooses among the others, use them.
+// One factory per method of methods.def. Only the table in lib/quant/observers.cpp and the method
+// auto, which chooses among the others, use them.
 
 #include <memory>
 
@@ -8,19 +8,9 @@
 
 namespace roundel::quant {
 
-std::unique_ptr<Observer> MakeAbsMean(const MethodOptions& options);
-std::unique_ptr<Observer> MakeAciq(const MethodOptions& options);
-std::unique_ptr<Observer> MakeAuto(const MethodOptions& options);
-std::unique_ptr<Observer> MakeKl(const MethodOptions& options);
-std::unique_ptr<Observer> MakeKlOrt(const MethodOptions& options);
-std::unique_ptr<Observer> MakeKlTensorrt(const MethodOptions& options);
-std::unique_ptr<Observer> MakeMeanMinMax(const MethodOptions& options);
-std::unique_ptr<Observer> MakeMinMax(const MethodOptions& options);
-std::unique_ptr<Observer> MakeMovingAverage(const MethodOptions& options);
-std::unique_ptr<Observer> MakeMse(const MethodOptions& options);
-std::unique_ptr<Observer> MakeOmse(const MethodOptions& options);
-std::unique_ptr<Observer> MakePercentile(const MethodOptions& options);
-std::unique_ptr<Observer> MakeSqnr(const MethodOptions& options);
-std::unique_ptr<Observer> MakeTwn(const MethodOptions& options);
+#define ROUNDEL_METHOD(name, make, weights_only) \
+  std::unique_ptr<Observer> make(const MethodOptions& options);
+#include "lib/quant/observers/methods.def"
+#undef ROUNDEL_METHOD
 
 }  // namespace roundel::quant
