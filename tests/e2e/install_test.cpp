@@ -54,7 +54,7 @@ TEST_CASE("the installed tree holds program, pages, completion and bill of mater
         Output(program + " completion zsh"));
   CHECK(FileText(prefix + "/share/doc/roundel/LICENSE") == FileText(kSource + "/LICENSE"));
   // Nothing names the folders of the build.
-  CHECK(Shell(StrCat("grep -rlE '", kSource, "|", prefix, "' '", prefix, "'")).out.empty());
+  CHECK(Shell(StrCat("grep -rlIE '", kSource, "|", prefix, "' '", prefix, "'")).out.empty());
 
   const std::string path = prefix + "/share/doc/roundel/sbom.cdx.json";
   const auto bom = nlohmann::json::parse(FileText(path));
