@@ -32,6 +32,6 @@ cmake --preset dev -B build/arm64 -DCMAKE_TOOLCHAIN_FILE=cmake/aarch64.cmake >/d
 rooms='base tensor quant solver'
 cmake --build build/arm64 --target roundel
 for room in $rooms; do cmake --build build/arm64 --target "${room}_test"; done
-qemu-aarch64-static -L /usr/aarch64-linux-gnu build/arm64/roundel --version
+qemu-aarch64-static build/arm64/roundel --version
 cd build/arm64
 exec ctest --output-on-failure -j "$(nproc)" -R "^(${rooms// /|}):" "$@"

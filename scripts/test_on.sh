@@ -26,6 +26,8 @@ if [ ! -e "$root/ready" ]; then
   touch "$root/ready"
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
+# Certificates of this machine's proxies, for npm.
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/host-certificates.crt"
 
 release() { umount -l "$root/proc" "$root/dev" 2>/dev/null || true; }
 trap release EXIT
@@ -39,4 +41,5 @@ git archive HEAD | tar -x -C "$root/src"
 if [ -d tests/e2e/node_modules ]; then cp -rL tests/e2e/node_modules "$root/src/tests/e2e/"; fi
 
 chroot "$root" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin CCACHE_DIR=/ccache LANG=C.UTF-8 \
+  NODE_EXTRA_CA_CERTS=/etc/ssl/host-certificates.crt \
   DEBIAN_FRONTEND=noninteractive bash -e /src/scripts/test_here.sh "$variant" "$@"

@@ -69,6 +69,11 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kSecrets = {
     {"CLI/", {"cmd/"}},
     {"png.h", {"lib/io/images/"}},
     {"turbojpeg.h", {"lib/io/images/"}},
+    // Code for one processor, behind a check of it at run time (ARCHITECTURE.md, Portability).
+    {"immintrin.h",
+     {"lib/fast/", "lib/matmul/", "lib/tensor/half.cpp", "lib/quant/histogram.cpp",
+      "lib/ops/kernels/strided_copy.cpp"}},
+    {"cpuid.h", {"lib/fast/", "lib/matmul/", "lib/tensor/half.cpp"}},
 };
 
 struct Source {

@@ -2,6 +2,7 @@
 // replaced. Reaches behind the first checks of operators with many inputs. The answer must be a
 // result or a kModel error, never a crash; the sanitizer build sees reads out of bounds.
 
+#include <cmath>
 #include <map>
 
 #include "lib/base/text.h"

@@ -1,6 +1,7 @@
 #include "lib/io/images/image.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 

@@ -1,6 +1,7 @@
 #include "lib/solver/ldlq.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "lib/solver/nearest.h"

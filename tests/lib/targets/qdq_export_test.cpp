@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
