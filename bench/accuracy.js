@@ -1,5 +1,7 @@
-// node bench/accuracy.js [--models a,b] [--scratch DIR]: the accuracy table of README on real models.
-// ROUNDEL_ASSETS names the folder that holds models/ and data/.
+// node bench/accuracy.js [--models a,b] [--scratch DIR]
+//
+// The accuracy table of docs/benchmarks.md on real models. ROUNDEL_ASSETS names the folder that
+// contains models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -12,7 +14,8 @@ const extra = path.join(b.assets, 'data/nips2017_jpeg');
 const MODELS = {'mobilenetv2': 'imagenet', 'mobilenetv1_0.75': 'tf', 'squeezenet1.1': 'imagenet'};
 const wanted = b.argument('models', Object.keys(MODELS).join(',')).split(',');
 
-// What is made of each float model: name in the table, recipe (of roundel, or text), settings.
+// The quantized forms of each float model: name in the table, recipe (of roundel, or text),
+// settings.
 const PLAIN = 'passes:\n  - bn_fold\n  - calibrate: {method: min_max}\n';
 const VARIANTS = [
   ['W8A8 per tensor, min_max alone', PLAIN, ['weights.granularity=tensor']],
@@ -32,7 +35,7 @@ function beyondOneStep(a, other, step) {
   return 100 * beyond / a.data.length;
 }
 
-// Float32 outputs of a model in roundel; with inputs and labels beside them if `all`.
+// Float32 outputs of a model in roundel; with `all`, also the inputs and labels.
 function roundelOutputs(model, data, folder, all = false) {
   fs.rmSync(folder, {recursive: true, force: true});
   b.roundel(['dump', model, ...data, ...(all ? ['--inputs'] : []), '-o', folder, '-q']);

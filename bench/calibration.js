@@ -1,17 +1,18 @@
-// node bench/calibration.js [--models a,b] [--methods a,b] [--variants W8A8,W8A16,W8,W4] [--count N]
-//                           [--runs N] [--threads T] [--scratch DIR]
-// Calibration methods side by side on real models: accuracy of what each makes, from one statistics
-// file per model, and (--runs > 0) the time of `roundel quantize` from the data beside min_max's.
-// W8 and W4 are weights alone, per channel, by `weights_method`; those of a language model in blocks
-// of 32. ROUNDEL_ASSETS as in accuracy.js.
+// node bench/calibration.js [--models a,b] [--methods a,b] [--variants W8A8,W8A16,W8,W4]
+//                           [--count N] [--runs N] [--threads T] [--scratch DIR]
+//
+// Compares calibration methods on real models: the accuracy of each method, from one statistics
+// file per model, and (--runs > 0) the time of `roundel quantize` from the data relative to
+// min_max. W8 and W4 quantize only weights, per channel, by `weights_method`; those of a language
+// model in blocks of 32. ROUNDEL_ASSETS as in accuracy.js.
 'use strict';
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
-const labelled = require('./labelled.js'), unlabelled = require('./unlabelled.js');
+const labeled = require('./labeled.js'), unlabeled = require('./unlabeled.js');
 
-const MODELS = {...labelled.models, ...unlabelled.models};
+const MODELS = {...labeled.models, ...unlabeled.models};
 const ALL = 'min_max,moving_average,mean_min_max,percentile,mse,omse,sqnr,aciq,kl,kl_ort,kl_tensorrt,auto';
 const OF_WEIGHTS = 'min_max,percentile,mse,omse,sqnr,aciq,kl,auto';
 const BLOCKS = ['weights.granularity=block', 'weights.block_size=32'];
@@ -35,7 +36,8 @@ function quantize(name, settings, out, more) {
     '-o', out, '--threads', threads, '-q', ...more]).seconds;
 }
 
-// [top-1 % or perplexity, agreement % or KL in nats, SQNR in dB of the worst output], as `roundel eval` tells.
+// [top-1 % or perplexity, agreement % or KL in nats, SQNR in dB of the worst output], as `roundel
+// eval` prints them.
 function scores(json) {
   const outputs = json.outputs.filter(o => typeof o.sqnr_db === 'number');
   const sqnr = Math.min(...outputs.map(o => o.sqnr_db)).toFixed(2), quantized = json.models[1];
@@ -69,7 +71,7 @@ function accuracyOf(name, rows) {
   }
 }
 
-// SQNR alone, methods side by side; the best of a row in bold.
+// Only SQNR, one column per method; the best of a row in bold.
 function overview(rows) {
   for (const variant of variants) {
     const methods = methodsOf(variant), table = [['model', ...methods]];
@@ -93,7 +95,8 @@ async function accuracy() {
   overview(rows);
 }
 
-// Whole runs from the data; methods take turns, so that what else the machine does meets all alike.
+// Whole runs from the data; methods alternate, so that other load on the machine affects all
+// equally.
 function times() {
   const rows = [['model', 'method', 'seconds', 'of min_max']], methods = methodsOf('W8A8');
   for (const name of models) {
@@ -110,7 +113,7 @@ function times() {
 }
 
 async function main() {
-  b.requireFiles([b.roundelBinary, b.runtime, ...labelled.folders, ...unlabelled.folders, ...models.map(modelFile)]);
+  b.requireFiles([b.roundelBinary, b.runtime, ...labeled.folders, ...unlabeled.folders, ...models.map(modelFile)]);
   fs.mkdirSync(scratch, {recursive: true});
   fs.writeFileSync(recipe, 'passes:\n  - bn_fold\n  - calibrate\n');
   console.log(`Machine: ${os.cpus().length} cores, ${os.cpus()[0].model.trim()}; ${count} calibration samples, ${threads} threads\n`);

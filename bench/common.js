@@ -1,4 +1,4 @@
-// Shared by the side-by-side scripts: where things are, npy files, ONNX Runtime, small statistics.
+// Shared by the comparison scripts: locations, npy files, ONNX Runtime, small statistics.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -8,7 +8,7 @@ const {spawnSync} = require('child_process');
 const root = path.resolve(__dirname, '..');
 const runtime = path.join(root, 'tests/e2e/node_modules/onnxruntime-node');
 
-// What a run needs and does not find ends it with a list: benchmarks never measure half of a thing.
+// Ends the run with a list if required files are missing: benchmarks never measure only a part.
 function requireFiles(files) {
   const missing = files.filter(f => !fs.existsSync(f));
   if (missing.length === 0) return;
@@ -18,7 +18,7 @@ function requireFiles(files) {
   process.exit(2);
 }
 
-// What follows --name on the command line.
+// The argument after --name on the command line.
 function argument(name, fallback) {
   const i = process.argv.indexOf('--' + name);
   return i < 0 ? fallback : process.argv[i + 1];
@@ -27,7 +27,7 @@ function argument(name, fallback) {
 const assets = process.env.ROUNDEL_ASSETS || path.join(root, 'assets');
 const roundelBinary = process.env.ROUNDEL || path.join(root, 'build/release/roundel');
 
-// Runs roundel; its stdout, parsed if --json was asked for. Ends the benchmark on failure.
+// Runs roundel; returns its stdout, parsed if --json was given. Ends the benchmark on failure.
 function roundel(args) {
   const started = process.hrtime.bigint();
   const result = spawnSync(roundelBinary, args, {encoding: 'utf8', maxBuffer: 1 << 28});
@@ -79,7 +79,7 @@ async function ortSession(model, threads, optimize = 'all') {
     graphOptimizationLevel: optimize, executionProviders: ['cpu'], logSeverityLevel: 3});
 }
 
-// First output of `model` on every row of `file`, in batches; the seconds are of run() alone.
+// First output of `model` on every row of `file`, in batches; the seconds are those of run() only.
 async function ortOutputs(model, file, {threads = 2, batch = 1, rows = undefined, optimize = 'all'} = {}) {
   const ort = require(runtime);
   const session = await ortSession(model, threads, optimize);

@@ -1,8 +1,10 @@
-// node bench/engine_vs_ort.js [--models a,b] [--rounds R] [--batch 1,16] [--threads 1,2] [--seconds S]
-// [--scratch DIR]: speed and peak memory of roundel's engine beside ONNX Runtime on float models.
-// Each measurement is a process of its own; the engines alternate, so that noise meets both, and get
-// the same random inputs. S is how long ONNX Runtime's share of a round takes, about. ROUNDEL_ASSETS
-// names the folder that holds models/; models.js makes what is not in there.
+// node bench/engine_vs_ort.js [--models a,b] [--rounds R] [--batch 1,16] [--threads 1,2]
+//                             [--seconds S] [--scratch DIR]
+//
+// Compares speed and peak memory of roundel's engine with ONNX Runtime on float models. Each
+// measurement is a separate process. The engines alternate, so that noise affects both, and get the
+// same random inputs. S is the approximate time of ONNX Runtime per round. ROUNDEL_ASSETS names the
+// folder that contains models/; models.js writes the models that are missing there.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -12,9 +14,9 @@ const b = require('./common.js');
 const {writeModels, made} = require('./models.js');
 const {generator} = require('./onnx_writer.js');
 
-// Of each model: its file, if it is called otherwise; `dims` of named dimensions other than the
-// batch, or `shapes` of inputs that name none; `below`: integers are drawn from [0, below), or
-// `values`: all the same; `fixed`: the model holds its batch size.
+// Of each model: its file, if the name differs; `dims` of named dimensions other than the batch, or
+// `shapes` of inputs without names; `below`: integers are drawn from [0, below), or `values`: all
+// equal; `fixed`: the batch size is fixed in the model.
 const MODELS = {
   'mobilenetv2': {},
   'mobilenetv1_0.75': {},
@@ -43,7 +45,7 @@ const wanted = b.argument('models', Object.keys(MODELS).join(',')).split(',');
 const modelFile = name => made.includes(name) ? path.join(scratch, name + '.onnx')
   : path.join(b.assets, 'models', (MODELS[name].file || name) + '.onnx');
 
-// Name, element type and shape of every input, from what the model declares and the table above.
+// Name, element type and shape of every input, from the model's declarations and the table above.
 function inputsOf(name, batch) {
   const {dims = {}, shapes} = MODELS[name];
   return b.roundel(['inspect', modelFile(name), '--json', '-q']).json.inputs.map(input => {
@@ -56,7 +58,7 @@ function inputsOf(name, batch) {
   });
 }
 
-// Writes the inputs of one run; the flags that name them to both engines.
+// Writes the inputs of one run; returns the flags that name them for both engines.
 function writeInputs(name, inputs) {
   const {below = {}, values = {}} = MODELS[name], random = generator(1);
   const gaussian = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
@@ -70,7 +72,7 @@ function writeInputs(name, inputs) {
   });
 }
 
-// What one process measures: its JSON, or what it says is wrong.
+// The JSON of one process, or its error message.
 function measure(command, args) {
   const result = spawnSync(command, args, {encoding: 'utf8'});
   if (result.status === 0) return JSON.parse(result.stdout);
@@ -79,7 +81,7 @@ function measure(command, args) {
 const ortRun = args => measure(process.execPath, [path.join(__dirname, 'ort_run.js'), ...args]);
 const roundelRun = args => measure(b.roundelBinary, ['bench', ...args, '--json', '-q']);
 
-// Both engines in turn, `rounds` times; a failure of one ends only that one's measurements.
+// Runs both engines in turn, `rounds` times; a failure of one ends only its own measurements.
 function compare(name, batch, threads) {
   const inputs = inputsOf(name, batch);
   const common = [modelFile(name), '--threads', String(threads), ...writeInputs(name, inputs)];

@@ -1,15 +1,18 @@
-// node bench/low_bits.js [--models a,b] [--bits 4,3] [--methods a,b] [--images N] [--granularity channel|tensor]
-// [--scratch DIR]: accuracy and time of the passes that round weights, on real models. ROUNDEL_ASSETS names
-// the folder that holds models/ and data/.
+// node bench/low_bits.js [--models a,b] [--bits 4,3] [--methods a,b] [--images N]
+//                        [--granularity channel|tensor] [--scratch DIR]
+//
+// Accuracy and time of the passes that round weights, on real models. ROUNDEL_ASSETS names the
+// folder that contains models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
-const {models: MODELS, folders} = require('./labelled.js');
+const {models: MODELS, folders} = require('./labeled.js');
 
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
-// Steps behind calibrate, and the activations' grid; a name that begins with cle has that before calibrate.
+// Steps after calibrate, and the grid of activations; a name that begins with cle has cle before
+// calibrate.
 const METHODS = {
   'nearest': [''],
   'seq_mse': ['  - seq_mse'],

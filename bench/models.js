@@ -1,6 +1,6 @@
 // node bench/models.js DIR [--models resnet50,bert_base,vit_s16]: writes float models of well-known
 // shapes with seeded random weights, named dimensions and the nodes that exporters write. Their
-// outputs mean nothing, but speed and memory are those of the trained models.
+// outputs are meaningless, but speed and memory are those of the trained models.
 'use strict';
 const fs = require('fs');
 const path = require('path');
@@ -9,8 +9,8 @@ const {Graph} = require('./onnx_writer.js');
 
 const ERF_SCALE = Math.SQRT2;
 
-// Half the width of a uniform distribution that keeps the variance of what it is multiplied with
-// (gain 1), or of what it is multiplied with before a Relu (gain 2).
+// Half the width of a uniform distribution of weights that keep the variance of their input (gain
+// 1), or of an input before a Relu (gain 2).
 const spread = (fanIn, gain) => Math.sqrt(3 * gain / fanIn);
 
 // Matrix product with a constant of [from, to], and bias, as exporters write a layer on sequences.
@@ -88,10 +88,10 @@ const BERT = {vocabulary: 30522, positions: 512, hidden: 768, heads: 12, inner: 
 
 // LayerNormalization in the nodes of opsets before 17.
 function decomposedNorm(g, x, name, width) {
-  const centred = g.op('Sub', [x, g.op('ReduceMean', [x], {axes: [-1]})]);
-  const variance = g.op('ReduceMean', [g.op('Pow', [centred, g.constant('float', 2)])], {axes: [-1]});
+  const centered = g.op('Sub', [x, g.op('ReduceMean', [x], {axes: [-1]})]);
+  const variance = g.op('ReduceMean', [g.op('Pow', [centered, g.constant('float', 2)])], {axes: [-1]});
   const deviation = g.op('Sqrt', [g.op('Add', [variance, g.constant('float', 1e-12)])]);
-  const normal = g.op('Div', [centred, deviation]);
+  const normal = g.op('Div', [centered, deviation]);
   const scaled = g.op('Mul', [normal, g.weight(name + '.weight', [width], 0.1, 1)]);
   return g.op('Add', [scaled, g.weight(name + '.bias', [width], 0.1)]);
 }
@@ -107,7 +107,7 @@ function bertEmbeddings(g, ids, types) {
   return decomposedNorm(g, g.op('Add', [g.op('Add', [words, kinds]), places]), 'embeddings.norm', hidden);
 }
 
-// What is added to the scores: 0 where the mask is 1, the lowest float where it is 0.
+// The additive mask: 0 where the mask is 1, the lowest float where it is 0.
 function bertMask(g, mask) {
   const wide = g.op('Unsqueeze', [g.op('Unsqueeze', [mask, g.constant('int64', [1])]), g.constant('int64', [2])]);
   const hidden = g.op('Sub', [g.constant('float', 1), g.op('Cast', [wide], {to: 1})]);
@@ -191,7 +191,7 @@ function vitSmall() {
 
 const MODELS = {resnet50, bert_base: bertBase, vit_s16: vitSmall};
 
-// Writes the models of these names to `folder`, each only if it is not there yet; their files.
+// Writes the models of these names to `folder` unless they exist; returns their files.
 function writeModels(folder, names) {
   fs.mkdirSync(folder, {recursive: true});
   return names.map(name => {

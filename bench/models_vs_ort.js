@@ -1,8 +1,10 @@
-// node bench/models_vs_ort.js [--models a,b] [--batch 1,2,5] [--threads T] [--of-range R] [--scratch DIR]:
-// real models on real inputs in roundel's engine and in ONNX Runtime: every output, every batch size or
-// sequence length that the model leaves open. Two outputs agree if no element differs by more than
-// 1e-3 of its value plus 1e-4 (--of-range) of the output's range. Exit code 1 if any disagrees. ROUNDEL_ASSETS names
-// the folder with models/ and data/.
+// node bench/models_vs_ort.js [--models a,b] [--batch 1,2,5] [--threads T] [--of-range R]
+//                             [--scratch DIR]
+//
+// Runs real models on real inputs in roundel's engine and in ONNX Runtime, and compares every
+// output, for every batch size or dynamic sequence length. Two outputs agree if no element differs
+// by more than 1e-3 of its value plus 1e-4 (--of-range) of the output's range. Exit code 1 if any
+// disagrees. ROUNDEL_ASSETS names the folder with models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -16,12 +18,12 @@ const threads = b.argument('threads', '1');
 const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-models-vs-ort'));
 const ROWS = Math.max(...batches);
 
-// ---- where inputs come from: functions of a model's file to {name: rows}, ROWS of them at least
+// ---- sources of inputs: functions of a model's file to {name: rows} with at least ROWS rows
 
 const data = name => path.join(b.assets, 'data', name);
 const shape = t => t.dims.reduce((x, y) => x * y, 1);
 
-// What roundel's own preprocessing makes of images: the pixels are the same on both sides.
+// Images after roundel's own preprocessing: the pixels are the same on both sides.
 const images = (...flags) => model => {
   b.roundel(['dump', model, '--data', data('imagenet_jpeg'), '--inputs', '--count', ROWS, '--seed', 3, '--batch', 0,
     '-q', '-o', scratch, ...flags]);
@@ -36,7 +38,7 @@ const arrays = (file, ...flags) => model => {
 };
 const tokens = () => ({input_ids: b.readRows(data('lm/eval_ids.npy'), 0, ROWS)});
 
-// The frames of the recordings, one after another; models that take one recording get `row` of them.
+// The frames of the recordings, one after another; models with a fixed recording get `row` of them.
 function audio() {
   const parts = ['noisy', 'clean', 'noise'].map(kind => b.readRows(data(`audio/nsnet2_${kind}.npy`)));
   const all = new Float32Array(parts.length * parts[0].data.length);
@@ -49,7 +51,8 @@ const repeat = (t, rows) => {
   for (let i = 0; i < rows; i++) made.set(t.data.subarray(i % t.dims[0] * row, (i % t.dims[0] + 1) * row), i * row);
   return {...t, data: made, dims: [rows, ...t.dims.slice(1)]};
 };
-// Made where no recording is at hand: what a voice looks like, harmonics under a slow envelope.
+// Synthetic input for models without recordings: similar to a voice, harmonics with a slow
+// envelope.
 function voice(rows, length) {
   const random = generator(7), made = new Float32Array(rows * length);
   for (let i = 0; i < made.length; i++) {
@@ -66,8 +69,8 @@ function random(dims, spread, seed) {
 }
 const fixed = rows => () => rows;
 
-// Per model: its inputs; `open`: which axis of which input is cut to the sizes of --batch (axis 0 of
-// all, by default), `cuts`: further sizes along an axis; `rates`: values of a scalar.
+// Per model: its inputs; `open`: which axis of which input is cut to the sizes of --batch (axis 0
+// of all, by default), `cuts`: further sizes along an axis; `rates`: values of a scalar.
 const sileroCases = batch => [16000, 8000].map(rate => ({
   input: voice(batch, rate === 16000 ? 576 : 288), state: random([2, batch, 128], 0.5, batch),
   sr: {type: 'int64', data: BigInt64Array.of(BigInt(rate)), dims: []}}));
@@ -101,7 +104,7 @@ function cut(t, axis, size) {
   return {...t, data: made, dims: t.dims.map((d, i) => i === axis ? size : d)};
 }
 
-// All feeds that a model is run on.
+// All feeds on which a model is run.
 function casesOf(name, file) {
   const {inputs, cases, fixed: whole, cuts} = MODELS[name];
   if (cases) return cases();
@@ -140,7 +143,7 @@ function halfValue(bits) {
   return sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24);
 }
 
-// The largest difference as a share of what is allowed; Infinity for other shapes or a lost NaN.
+// The largest difference relative to the allowed one; Infinity for different shapes or a lost NaN.
 function excess(ours, theirs) {
   [ours, theirs] = [ours, theirs].map(t => (t.type === 'float16' ? {...t, dims: t.dims, type: t.type, data: Float32Array.from(t.data, halfValue)} : t));
   if (ours.dims.join() !== theirs.dims.join() || ours.type !== theirs.type) return Infinity;

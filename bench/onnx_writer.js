@@ -1,6 +1,6 @@
-// Writes ONNX models (IR 8, opset 17) without any library: the few protobuf messages that float
-// models need, and a builder of graphs. Weights are drawn while they are written, in pieces, so that
-// memory stays small whatever the model's size.
+// Writes ONNX models (IR 8, opset 17) without a library: the few protobuf messages that float
+// models need, and a builder of graphs. Weights are drawn while they are written, in pieces, so
+// that memory stays small for any model size.
 'use strict';
 const fs = require('fs');
 
@@ -8,8 +8,8 @@ const IR_VERSION = 8, OPSET = 17;
 const TYPE = {float: 1, int64: 7};
 const PIECE = 1 << 18;  // values drawn at a time
 
-// Protobuf's wire format: numbers in groups of 7 bits (negative ones as 64 bits in two's complement),
-// and everything else behind its length.
+// Protobuf's wire format: numbers in groups of 7 bits (negative ones as 64 bits in two's
+// complement), everything else after its length.
 function varint(value) {
   let rest = BigInt.asUintN(64, BigInt(value));
   const bytes = [];
@@ -79,7 +79,7 @@ class Graph {
     this.names = new Map();
   }
 
-  // `name`, or what makes it unique.
+  // `name`, with a suffix that makes it unique.
   unique(name) {
     const used = this.names.get(name) || 0;
     this.names.set(name, used + 1);
@@ -112,7 +112,8 @@ class Graph {
     return this.constants.get(key);
   }
 
-  // Adds a node; its output. `outputs` names them, if it is more than one or the graph's.
+  // Adds a node; returns its output. `outputs` names them if there are several, or if they are the
+  // graph's.
   op(type, inputs, attributes = {}, outputs = undefined) {
     const name = this.unique(type);
     const made = outputs || [name + '_out'];
@@ -120,13 +121,13 @@ class Graph {
     return outputs ? made : made[0];
   }
 
-  // Everything of the GraphProto but the initializers: [before them, after them].
+  // The GraphProto without the initializers: [fields before them, fields after them].
   frame() {
     return [Buffer.concat([...this.nodes.map(n => bytes(1, n)), bytes(2, this.name)]),
       Buffer.concat([...this.inputs.map(i => bytes(11, i)), ...this.outputs.map(o => bytes(12, o))])];
   }
 
-  // Writes the ModelProto; a file of that name is always whole.
+  // Writes the ModelProto; a file of that name is always complete.
   write(file, seed) {
     const [before, after] = this.frame();
     const tensors = this.initializers.map(t => {

@@ -1,5 +1,7 @@
-// node bench/ort_run.js MODEL [--runs N] [--warm-up W] [--threads T] --input NAME=FILE.npy ...: what
-// `roundel bench` does, with ONNX Runtime: times runs of a model on these inputs, prints JSON.
+// node bench/ort_run.js MODEL [--runs N] [--warm-up W] [--threads T] --input NAME=FILE.npy ...
+//
+// The equivalent of `roundel bench` with ONNX Runtime: times runs of a model on these inputs and
+// prints JSON.
 'use strict';
 const b = require('./common.js');
 
@@ -15,7 +17,8 @@ async function main() {
     feeds[name] = new ort.Tensor(t.type, t.data, t.dims);
   });
   const session = await b.ortSession(process.argv[2], +b.argument('threads', 1));
-  // Later runs write into the tensors of the first one, so that garbage counts in neither time nor memory.
+  // Later runs write into the tensors of the first one, so that garbage affects neither time nor
+  // memory.
   const outputs = await session.run(feeds);
   const times = [];
   for (let i = 1 - warmUp; i < runs; i++) {

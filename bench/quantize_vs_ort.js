@@ -1,6 +1,7 @@
-// node bench/quantize_vs_ort.js [--runs N] [--threads T]: how long `roundel quantize` takes on 256
-// images, beside what ONNX Runtime takes just to run the float model over the same decoded images.
-// The two alternate in one run; the table shows medians. ROUNDEL_ASSETS as in accuracy.js.
+// node bench/quantize_vs_ort.js [--runs N] [--threads T]: the time of `roundel quantize` on 256
+// images, compared with the time that ONNX Runtime needs just to run the float model on the same
+// decoded images. The two alternate in one run; the table shows medians. ROUNDEL_ASSETS as in
+// accuracy.js.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -21,7 +22,7 @@ async function main() {
   const decoded = path.join(scratch, fs.readdirSync(scratch).filter(f => f.startsWith('input.'))[0]);
   const ours = [], theirs = [], theirsBatched = [];
   let peak = 0;
-  // Threads of the one runtime that still wait busily must not disturb the other.
+  // Threads of one runtime that are still spinning must not disturb the other.
   const settle = () => new Promise(resolve => setTimeout(resolve, 300));
   for (let i = 0; i < runs; i++) {
     await settle();

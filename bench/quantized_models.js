@@ -1,7 +1,8 @@
-// node bench/quantized_models.js [--models a,b] [--forms qdq,dynamic] [--runs N] [--scratch DIR]: the time of
-// quantized models in roundel's engine as a multiple of the float model's, one thread, batch 1. Both run in
-// turns in one process; the ratio is that of the medians, behind it that of the fastest runs.
-// ROUNDEL_ASSETS names the folder with models/ and data/.
+// node bench/quantized_models.js [--models a,b] [--forms qdq,dynamic] [--runs N] [--scratch DIR]
+//
+// The time of quantized models in roundel's engine as a multiple of the float model's, one thread,
+// batch 1. Both alternate in one process. The table shows the ratio of the medians, then that of
+// the fastest runs. ROUNDEL_ASSETS names the folder with models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');

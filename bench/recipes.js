@@ -1,14 +1,17 @@
-// node bench/recipes.js [--models a,b] [--recipes a,b] [--runs N] [--threads T] [--count N] [--markdown FILE]
-// What a recipe does to size, speed and accuracy: each model quantized with each recipe, then run in ONNX
-// Runtime in turns with the float model, on one sample. ROUNDEL_ASSETS as in accuracy.js.
+// node bench/recipes.js [--models a,b] [--recipes a,b] [--runs N] [--threads T] [--count N]
+//                       [--markdown FILE]
+//
+// The effect of recipes on size, speed and accuracy: each model is quantized with each recipe, then
+// run in ONNX Runtime, alternating with the float model, on one sample. ROUNDEL_ASSETS as in
+// accuracy.js.
 'use strict';
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
-const labelled = require('./labelled.js'), unlabelled = require('./unlabelled.js');
+const labeled = require('./labeled.js'), unlabeled = require('./unlabeled.js');
 
-const MODELS = {...labelled.models, ...unlabelled.models};
+const MODELS = {...labeled.models, ...unlabeled.models};
 const list = (name, fallback) => b.argument(name, fallback).split(',');
 const models = list('models', Object.keys(MODELS).join(','));
 const recipes = list('recipes', 'int8_per_channel,int8_dynamic,w4_cnn');

@@ -1,13 +1,15 @@
-// node bench/rounding.js [--models a,b] [--methods a;b] [--bits B] [--images N] [--iterations I] [--scratch DIR]: on how many
-// layers optimal_rounding leaves less error than the other passes that round weights, on samples that none of
-// them has seen. All of them see the same sums, those of the float model (sequential: false), which the
-// first run leaves in a store for the others. ROUNDEL_ASSETS as in low_bits.js.
+// node bench/rounding.js [--models a,b] [--methods a;b] [--bits B] [--images N]
+//                        [--iterations I] [--scratch DIR]
+//
+// The number of layers on which optimal_rounding has a lower error than the other passes that round
+// weights, on held-out samples. All passes use the same sums, those of the float model (sequential:
+// false), which the first run saves in a store for the others. ROUNDEL_ASSETS as in low_bits.js.
 'use strict';
 const fs = require('fs');
 const os = require('os');
 const path = require('path');
 const b = require('./common.js');
-const {models: MODELS} = require('./labelled.js');
+const {models: MODELS} = require('./labeled.js');
 
 const iterations = b.argument('iterations', '10000');
 const METHODS = {
@@ -23,7 +25,7 @@ const methods = b.argument('methods', 'adaround;gptq;gptq, searched scales;seq_m
 const names = b.argument('models', Object.keys(MODELS).join(',')).split(',');
 const bits = b.argument('bits', '4'), count = b.argument('images', '256');
 
-// Error by layer on the samples held out, and the whole run's seconds.
+// Error by layer on the held-out samples, and the seconds of the whole run.
 function run(name, method) {
   const recipe = path.join(scratch, 'rounding.yaml'), out = path.join(scratch, 'rounding.onnx');
   fs.writeFileSync(recipe, `activations: float\nweights: {bits: ${bits}, symmetric: false, granularity: channel}\n` +
@@ -47,7 +49,7 @@ for (const name of names) {
   const mean = errors => errors.reduce((a, e) => a + e, 0) / errors.length;
   for (const method of methods) {
     const other = run(name, method), layers = Object.keys(best.layers);
-    // What rounds to the same three digits counts for neither.
+    // Results that are equal to three digits count for neither.
     const better = layers.filter(l => best.layers[l] <= other.layers[l]).length;
     rows.push([name, method, layers.length, (100 * better / layers.length).toFixed(0) + ' %',
       mean(Object.values(best.layers)).toExponential(2), mean(Object.values(other.layers)).toExponential(2),

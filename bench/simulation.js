@@ -1,8 +1,10 @@
-// node bench/simulation.js [--models a,b] [--rounds R] [--runs N] [--batch 1] [--threads 1] [--scratch DIR]
-// What calibration and simulation cost beside a plain float run: the time of a run with minimum and
-// maximum taken of every activation, and of the simulated W8A8 model (per channel, per tensor and
-// with 16-bit activations), as ratios to the plain run. All take turns within one process; the
-// table has medians over R processes. ROUNDEL_ASSETS names the folder that holds models/ and data/.
+// node bench/simulation.js [--models a,b] [--rounds R] [--runs N] [--batch 1] [--threads 1]
+//                          [--scratch DIR]
+//
+// The cost of calibration and simulation relative to a plain float run: the time of a run that
+// takes minimum and maximum of every activation, and of the simulated W8A8 model (per channel, per
+// tensor and with 16-bit activations). All alternate within one process; the table has medians over
+// R processes. ROUNDEL_ASSETS names the folder that contains models/ and data/.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -20,7 +22,7 @@ const scratch = b.argument('scratch', path.join(os.tmpdir(), 'roundel-bench'));
 const images = path.join(b.assets, 'data/imagenet_jpeg'), recipe = path.join(scratch, 'simulation.yaml');
 const modelFile = name => path.join(b.assets, 'models', name + '.onnx');
 
-// The quantized model, and the float one with its batch norms folded: the same layers.
+// The quantized model, and the float one with folded batch normalizations: the same layers.
 function prepare(name, variant) {
   const quantized = path.join(scratch, `${name}.${variant.replace(' ', '_')}.onnx`), float = path.join(scratch, name + '.float.onnx');
   b.roundel(['quantize', modelFile(name), '--recipe', recipe, '--calib', images, '--preset', MODELS[name], '--count', '8',

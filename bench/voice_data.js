@@ -1,6 +1,6 @@
-// Synthetic voices for a voice detector with a state: windows of 32 ms at 16 kHz with the 4 ms before
-// them, and the state that the float model has reached there (in ONNX Runtime). Seeded: always the
-// same. Stands in for recordings, of which none are here; it says nothing about detection.
+// Synthetic voices for a voice detector with a state: windows of 32 ms at 16 kHz with the preceding
+// 4 ms, and the state of the float model at that time (in ONNX Runtime). Seeded, so that it is
+// always the same. It replaces recordings; the results say nothing about detection quality.
 'use strict';
 const fs = require('fs');
 const path = require('path');
@@ -38,7 +38,7 @@ function writeSample(folder, feeds) {
   feeds.forEach(([name, dims, data], i) => fs.writeFileSync(path.join(folder, `input_${i}.pb`), tensor(name, dims, data)));
 }
 
-// Folders test_data_set_* of `count` windows each, in order of time.
+// Folders test_data_set_* with `count` windows each, in order of time.
 async function make(model, folders, count = 256) {
   const ort = require(b.runtime), session = await b.ortSession(model, 1);
   for (const [seed, folder] of Object.values(folders).entries()) {

@@ -1,5 +1,5 @@
 # Run at the time of installation: copies the shared libraries that PROGRAM needs, under the names that it
-# asks for, to LIBDIR, and what Debian says of their licences to DOCDIR. The C library is the machine's.
+# asks for, to LIBDIR, and what Debian says of their licenses to DOCDIR. The C library is the machine's.
 file(GET_RUNTIME_DEPENDENCIES EXECUTABLES ${PROGRAM} RESOLVED_DEPENDENCIES_VAR libraries
   POST_EXCLUDE_REGEXES "/(ld-linux[^/]*|libc|libm|libdl|libpthread|librt|libresolv)\\.so\\.[0-9.]*$")
 set(root "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}")
@@ -15,8 +15,8 @@ foreach(library ${libraries})
     if(NOT failed)
       string(REGEX REPLACE "[:,].*" "" package "${owner}")
       if(EXISTS /usr/share/doc/${package}/copyright)
-        file(REAL_PATH /usr/share/doc/${package}/copyright licence)
-        configure_file(${licence} ${root}/${DOCDIR}/${package} COPYONLY)
+        file(REAL_PATH /usr/share/doc/${package}/copyright license)
+        configure_file(${license} ${root}/${DOCDIR}/${package} COPYONLY)
       endif()
       break()
     endif()

@@ -8,9 +8,9 @@ find_package(CLI11 REQUIRED)
 target_compile_definitions(roundel_onnx_proto INTERFACE ONNX_ML=1 ONNX_NAMESPACE=onnx)
 
 # What `--version --json` and the bill of materials (cmake/sbom.cmake) say of them, one row each:
-# name|version|licence|file, a library or, if only headers are used, one of them.
-function(roundel_dependency name version licence file)
-  set_property(GLOBAL APPEND PROPERTY ROUNDEL_DEPENDENCIES "${name}|${version}|${licence}|${file}")
+# name|version|license|file, a library or, if only headers are used, one of them.
+function(roundel_dependency name version license file)
+  set_property(GLOBAL APPEND PROPERTY ROUNDEL_DEPENDENCIES "${name}|${version}|${license}|${file}")
 endfunction()
 
 # The first match of `regex` in a header or a .pc file, for libraries that tell CMake no version.

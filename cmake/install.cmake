@@ -1,6 +1,6 @@
 # What `cmake --install` installs, by component:
 #   program      the program, manual pages, completion scripts, documentation, bill of materials
-#   licence      its text, which Debian has already
+#   license      its text, which Debian has already
 #   bundle       the shared libraries that the program needs beyond the C library, for the tarball (cmake/package.cmake)
 # Recipes and target profiles are compiled into the program.
 include(GNUInstallDirs)
@@ -36,7 +36,7 @@ install(CODE "
 " COMPONENT program)
 
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT program)
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT licence)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT license)
 file(GLOB pages CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/docs/*.md)
 install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs COMPONENT program)
 install(FILES passes/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/docs RENAME passes.md COMPONENT program)
@@ -48,6 +48,6 @@ file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/dependencies.txt CONTENT "${rows}\n" @
 install(CODE "
   set(PROGRAM \"$<TARGET_FILE:roundel>\")
   set(LIBDIR \"${CMAKE_INSTALL_LIBDIR}/roundel\")
-  set(DOCDIR \"${CMAKE_INSTALL_DOCDIR}/licences\")
+  set(DOCDIR \"${CMAKE_INSTALL_DOCDIR}/licenses\")
   include(\"${CMAKE_SOURCE_DIR}/cmake/bundle.cmake\")
 " COMPONENT bundle EXCLUDE_FROM_ALL)

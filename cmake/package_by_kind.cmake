@@ -6,7 +6,7 @@ if(CPACK_GENERATOR STREQUAL "DEB")
 else()
   # One archive of all components.
   set(CPACK_ARCHIVE_COMPONENT_INSTALL ON)
-  set(CPACK_COMPONENTS_ALL program licence bundle)
+  set(CPACK_COMPONENTS_ALL program license bundle)
   set(CPACK_COMPONENT_INCLUDE_TOPLEVEL_DIRECTORY ON)
   set(CPACK_COMPONENTS_GROUPING ALL_COMPONENTS_IN_ONE)
 endif()

@@ -1,5 +1,5 @@
 # cmake -DVERSION=x -DROWS=file -DPROGRAM=file -DOUTPUT=file -P sbom.cmake: writes a bill of materials (CycloneDX 1.5)
-# of the program and its direct dependencies. ROWS has a line name|version|licence|library for each
+# of the program and its direct dependencies. ROWS has a line name|version|license|library for each
 # (cmake/dependencies.cmake). Where the library belongs to a Debian package, that is named, with its version.
 # The same inputs give the same bytes; SOURCE_DATE_EPOCH adds the time.
 
@@ -52,7 +52,7 @@ foreach(row ${rows})
   string(REPLACE "|" ";" fields "${row}")
   list(GET fields 0 name)
   list(GET fields 1 version)
-  list(GET fields 2 licence)
+  list(GET fields 2 license)
   list(GET fields 3 file)
   file(REAL_PATH "${file}" path)
   debian_url("${path}" url)
@@ -67,12 +67,12 @@ foreach(row ${rows})
   if(path MATCHES "\\.so|\\.a$")
     string(APPEND component "     \"hashes\": [{\"alg\": \"SHA-256\", \"content\": \"${hash}\"}],\n")
   endif()
-  if(licence MATCHES " ")
-    set(licences "{\"expression\": \"${licence}\"}")
+  if(license MATCHES " ")
+    set(licenses "{\"expression\": \"${license}\"}")
   else()
-    set(licences "{\"license\": {\"id\": \"${licence}\"}}")
+    set(licenses "{\"license\": {\"id\": \"${license}\"}}")
   endif()
-  string(APPEND component "     \"licenses\": [${licences}], \"purl\": \"${url}\"}")
+  string(APPEND component "     \"licenses\": [${licenses}], \"purl\": \"${url}\"}")
   list(APPEND components "${component}")
   list(APPEND names "\"${name}\"")
 endforeach()

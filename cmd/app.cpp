@@ -59,7 +59,7 @@ void AddLimitFlags(CLI::App& app, CommonFlags* flags) {
          "--max-memory", flags->max_memory,
          "Limit on the memory of the model's tensors, such as 800M or 6GiB [the machine's memory]")
       ->check([](const std::string& text) {
-        return ParseBytes(text).value_or(0) > 0 ? "" : "'" + text + "' is no size";
+        return ParseBytes(text).value_or(0) > 0 ? "" : "'" + text + "' is not a size";
       })
       ->option_text("SIZE")
       ->group("Common");

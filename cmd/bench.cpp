@@ -65,7 +65,7 @@ Result<Shape> ParseShape(const std::string& text) {
     int64_t dim = 0;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), dim);
     if (error != std::errc() || end != part.data() + part.size() || dim < 0)
-      return UsageError(StrCat("--shape: '", text, "' is no list of sizes"));
+      return UsageError(StrCat("--shape: '", text, "' is not a list of sizes"));
     shape.push_back(dim);
   }
   return shape;
@@ -91,7 +91,8 @@ constexpr int64_t kMaxInputBytes = int64_t{1} << 33;
 Result<Tensor> RandomInput(DType type, const Shape& shape, Random& random) {
   ASSIGN_OR_RETURN(const int64_t count, CheckedNumElements(shape, type));
   if (ByteSize(type, count) > kMaxInputBytes)
-    return UsageError(StrCat("an input of shape ", ShapeString(shape), " is too large to make up"));
+    return UsageError(
+        StrCat("an input of shape ", ShapeString(shape), " is too large to generate"));
   if (type == DType::kInt64) {
     Tensor tensor = Tensor::Empty(type, shape);
     for (int64_t i = 0; i < count; ++i)
@@ -148,7 +149,7 @@ Result<Runner> ObservingRunner(const graph::Model& model,
   return runner;
 }
 
-Result<Runner> BesideRunner(const std::string& path, const engine::Executor& first) {
+Result<Runner> OtherRunner(const std::string& path, const engine::Executor& first) {
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(path));
   RETURN_IF_ERROR(CheckRunnable(loaded.model, path));
   Runner runner{path, nullptr};
@@ -251,7 +252,7 @@ Status RunBench(const Options& options, Console& console) {
     ASSIGN_OR_RETURN(runners.emplace_back(), ObservingRunner(loaded.model, &seen));
   }
   if (!options.beside.empty()) {
-    ASSIGN_OR_RETURN(runners.emplace_back(), BesideRunner(options.beside, *runners[0].executor));
+    ASSIGN_OR_RETURN(runners.emplace_back(), OtherRunner(options.beside, *runners[0].executor));
   }
   RETURN_IF_ERROR(Measure(inputs, options, &runners));
   const int64_t items =

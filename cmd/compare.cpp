@@ -35,7 +35,7 @@ Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& mod
                            "': was it made from this model?"));
 }
 
-// `other`: the second model, if it has a file of its own.
+// `other`: the second model, if it is in a separate file.
 Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
                                  const target::FloatTypes& types,
                                  std::optional<graph::Model>* other) {
@@ -47,7 +47,7 @@ Result<ComparedModels> OpenSides(const Options& options, LoadedModel* loaded,
   RETURN_IF_ERROR(CheckRunnable(second.model, options.second));
   target::WidenTypes(&second.model);
   *other = target::InFloat32(second.model, types);
-  // Values inside of functions have the names that quantize gives them.
+  // Values inside functions have the names that quantize gives them.
   RETURN_IF_ERROR(engine::MakeNormalForm(&loaded->model).status());
   return OpenNamed(options, loaded->model, **other, nullptr);
 }

@@ -24,7 +24,7 @@ std::string IdentityOf(const graph::Model& model) {
   return graph::MetadataOf(model, io::kFloatModelKey);
 }
 
-std::string FloatModelBeside(const std::string& encodings_path) {
+std::string FloatModelPath(const std::string& encodings_path) {
   for (const char* suffix : {".encodings.json", ".json"})
     if (encodings_path.ends_with(suffix))
       return encodings_path.substr(0, encodings_path.size() - std::string(suffix).size()) +
@@ -66,11 +66,11 @@ Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedMode
   if (origin.float_model.empty() || !changed || IdentityOf(given.model) == origin.float_model)
     return graph::Clone(given.model);
   if (given.hash != origin.model) return graph::Clone(given.model);
-  const std::string beside = FloatModelBeside(encodings_path);
+  const std::string beside = FloatModelPath(encodings_path);
   if (!beside.empty() && FileExists(beside)) {
     auto floats = LoadModel(beside);
     if (floats.ok() && IdentityOf(floats->model) == origin.float_model) {
-      LogInfo(StrCat("the encodings describe '", beside, "', which is taken"));
+      LogInfo(StrCat("the encodings describe '", beside, "', which is used"));
       return std::move(floats->model);
     }
   }
@@ -81,7 +81,7 @@ Result<graph::Model> ModelOf(const io::EncodingsOrigin& origin, const LoadedMode
                              "): ", kRemedy));
   if (!origin.later.empty())
     LogWarning(StrCat("weights and biases are those before ", Join(origin.later),
-                      "; to have them as quantize left them, ", kRemedy));
+                      "; for those that quantize wrote, ", kRemedy));
   return model;
 }
 
@@ -100,11 +100,10 @@ Result<Described> LoadDescribed(const LoadedModel& given, const std::string& enc
                      IdentityOf(given.model) != origin.float_model;
   if (!encodings.ok() && other)
     return UsageError(
-        StrCat(encodings.status().message(), "; of the model that they were made of, ", kRemedy));
+        StrCat(encodings.status().message(), "; for the model that they belong to, ", kRemedy));
   RETURN_IF_ERROR(encodings.status());
   if (other)
-    LogWarning(
-        StrCat("'", encodings_path, "' was written for another model than '", given.path, "'"));
+    LogWarning(StrCat("'", encodings_path, "' was not written for the model '", given.path, "'"));
   described.encodings = *std::move(encodings);
   return described;
 }
@@ -157,7 +156,7 @@ Status CheckVersion(const std::string& version, const graph::Graph& graph,
 
 }  // namespace
 
-std::vector<std::string> AskedVersions(const recipe::Recipe& recipe) {
+std::vector<std::string> RequestedVersions(const recipe::Recipe& recipe) {
   std::vector<std::string> versions = recipe.Section("export").Strings("encodings_version");
   for (std::string& version : versions)
     if (version == kAuto) version = "1.0.0";
@@ -168,7 +167,7 @@ Result<std::vector<std::string>> EncodingsVersions(const recipe::Recipe& recipe,
                                                    const graph::Graph& graph,
                                                    const target::Placement& placement,
                                                    std::string* note) {
-  const std::vector<std::string> asked = AskedVersions(recipe);
+  const std::vector<std::string> asked = RequestedVersions(recipe);
   Status problem;
   for (const std::string& version : asked)
     if (problem.ok()) problem = CheckVersion(version, graph, placement);

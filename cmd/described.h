@@ -32,7 +32,7 @@ io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recip
                              const std::string& recipe_hash);
 
 // The versions that the recipe names; auto means the default.
-std::vector<std::string> AskedVersions(const recipe::Recipe& recipe);
+std::vector<std::string> RequestedVersions(const recipe::Recipe& recipe);
 
 // The versions of encodings files that a job writes: those of the recipe if they can hold what is
 // placed. With auto, a version that can, and `note` says so.

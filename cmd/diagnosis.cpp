@@ -21,7 +21,7 @@ using graph::Node;
 
 constexpr int64_t kSamples = 2;
 constexpr size_t kLargestSet = 16;  // nodes
-constexpr size_t kMostTypes = 10, kMostTypesTogether = 5;
+constexpr size_t kMaxTypes = 10, kMaxTypesTogether = 5;
 constexpr double kExact = 60;  // dB; above this, differences are meaningless
 constexpr double kLoss = 3;    // dB that a suspect node must cost
 
@@ -122,7 +122,7 @@ class Trials {
     return Sqnr(table);
   }
 
-  Result<double> SqnrOfWeightsAlone() const {
+  Result<double> SqnrOfWeightsOnly() const {
     quant::EncodingTable table;
     for (const auto& [value, encoding] : session_.encodings)
       if (encoding.role == quant::Role::kWeight) table.emplace(value, encoding);
@@ -160,8 +160,8 @@ std::vector<std::vector<std::string>> SetsToTry(const std::vector<Suspect>& susp
     std::vector<std::string>& names = sets.emplace_back();
     for (size_t i = 0; i < std::min(count, suspects.size()); ++i) names.push_back(suspects[i].name);
   }
-  for (size_t i = 0; i < std::min(types.size(), kMostTypes); ++i) sets.push_back({types[i]});
-  for (size_t count = 2; count < types.size() && count <= kMostTypesTogether; ++count)
+  for (size_t i = 0; i < std::min(types.size(), kMaxTypes); ++i) sets.push_back({types[i]});
+  for (size_t count = 2; count < types.size() && count <= kMaxTypesTogether; ++count)
     sets.emplace_back(types.begin(), types.begin() + static_cast<std::ptrdiff_t>(count));
   return sets;
 }
@@ -186,7 +186,7 @@ Result<Diagnosis> Diagnose(const Session& session, const std::vector<std::string
     diagnosis.exclude = std::move(names);
     return diagnosis;
   }
-  ASSIGN_OR_RETURN(diagnosis.weights_only, trials.SqnrOfWeightsAlone());
+  ASSIGN_OR_RETURN(diagnosis.weights_only, trials.SqnrOfWeightsOnly());
   return diagnosis;
 }
 

@@ -73,7 +73,7 @@ class Dump {
     samples_ += samples;
     for (size_t i = 0; i < values.size(); ++i) {
       if (apart_->contains(paths_[i])) {
-        RETURN_IF_ERROR(WriteApart(i, values[i], first, samples));
+        RETURN_IF_ERROR(WriteSeparately(i, values[i], first, samples));
         continue;
       }
       const Tensor value =
@@ -100,10 +100,10 @@ class Dump {
 
  private:
   // Each sample of a batch has an equal part of the first axis.
-  Status WriteApart(size_t i, const Tensor& value, int64_t first, int64_t samples) {
+  Status WriteSeparately(size_t i, const Tensor& value, int64_t first, int64_t samples) {
     if (samples != 1 && (value.rank() == 0 || value.dim(0) % samples != 0))
       return DataError(StrCat("'", paths_[i], "': a value of shape ", ShapeString(value.shape()),
-                              " does not fall into ", samples,
+                              " cannot be divided into ", samples,
                               " samples; --batch 1 writes one at a time"));
     for (int64_t k = 0; k < samples; ++k) {
       Shape shape = value.shape();
@@ -163,7 +163,7 @@ Result<bool> TryDump(const Options& options, engine::Executor& executor, DataSou
   }
   if (data.skipped() > 0)
     return DataError(
-        StrCat(data.skipped(), " samples could not be read: leave them out by --names"));
+        StrCat(data.skipped(), " samples could not be read: exclude them with --names"));
   CommitGroup group;
   RETURN_IF_ERROR(inputs.Commit(written));
   RETURN_IF_ERROR(outputs.Commit(written));

@@ -28,11 +28,11 @@ struct Options {
 struct Models {
   LoadedModel first_model;
   std::string second_name;                   // "" if there is only one
-  std::optional<graph::Model> second_model;  // of a file of its own
+  std::optional<graph::Model> second_model;  // from a separate file
   std::unique_ptr<engine::Executor> first, second;
 };
 
-// One set of data feeds both.
+// Both models are fed with one set of data.
 bool SameInputTypes(const graph::Model& a, const graph::Model& b) {
   for (const graph::ValueInfo& input : a.graph->inputs)
     for (const graph::ValueInfo& other : b.graph->inputs)

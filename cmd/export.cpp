@@ -136,7 +136,7 @@ Result<Written> WriteFloat(const Options& options) {
   written.encodings = result.encodings.size();
   if (result.encodings.empty())
     return ModelError(
-        StrCat("'", options.model, "' has no QuantizeLinear/DequantizeLinear to take out"));
+        StrCat("'", options.model, "' has no QuantizeLinear/DequantizeLinear to remove"));
   OutputSet files;
   RETURN_IF_ERROR(files.StageEncodings(result.encodings, *graph::WithBodies(result.model),
                                        options.output, options.versions));
@@ -197,7 +197,7 @@ CommandRun SetupExport(CLI::App& app) {
       ->option_text("V,V,...");
   app.add_flag(
       "--keep-relu", options->keep_relu,
-      "Keep Relu and Clip nodes even if the quantizer behind them clamps to the same range");
+      "Keep Relu and Clip nodes even if the quantizer after them clamps to the same range");
   app.add_flag("--contrib-qdq", options->contrib_qdq,
                "Use the quantizers of com.microsoft if the opset cannot be raised");
   app.add_flag("--external-data", options->external_data,

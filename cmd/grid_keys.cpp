@@ -51,7 +51,7 @@ Status Fold(const std::string& section, Params* params) {
     const std::string text = Get(*params, key);
     if (text == kAuto) continue;
     if (grid.kind != quant::GridKind::kInteger)
-      return UsageError(StrCat(section, ": '", key, "' says nothing beside grid ", grid.Name(),
+      return UsageError(StrCat(section, ": '", key, "' has no meaning with grid ", grid.Name(),
                                "; set it to auto"));
     Grid changed = grid;
     Change(key, text, &changed);
@@ -72,7 +72,7 @@ Status Fold(const std::string& section, Params* params) {
 }
 
 // A later grid by name overrides all earlier grid keys, and blocks if it has its own block size.
-Status OverruleByName(const std::string& section, const std::string& name,
+Status OverrideByName(const std::string& section, const std::string& name,
                       const std::map<std::string, std::string>& assigned, Params* params) {
   if (name == kAuto) return OkStatus();
   ASSIGN_OR_RETURN(const Grid grid, GridByName(name, section + ".grid"));
@@ -86,7 +86,7 @@ Status OverruleByName(const std::string& section, const std::string& name,
 }
 
 // Later single keys change the grid that was named earlier.
-Status OverruleByKeys(const std::string& section,
+Status OverrideByKeys(const std::string& section,
                       const std::map<std::string, std::string>& assigned, Params* params) {
   const std::string name = params->String("grid");
   if (name == kAuto) return OkStatus();
@@ -113,7 +113,7 @@ Status OverruleByKeys(const std::string& section,
 
 Result<Grid> GridByName(const std::string& name, const std::string& key) {
   if (const auto grid = target::ParseGridName(name)) return *grid;
-  return UsageError(StrCat("'", key, "' is no grid such as uint8 or 'int4 symmetric': '",
+  return UsageError(StrCat("'", key, "' is not a grid such as uint8 or 'int4 symmetric': '",
                            recipe::ForMessage(name), "'"));
 }
 
@@ -122,7 +122,7 @@ Status FoldGridKeys(recipe::Recipe* recipe) {
   return OkStatus();
 }
 
-Status OverruleGridKeys(const std::vector<std::string>& assignments, recipe::Recipe* recipe) {
+Status OverrideGridKeys(const std::vector<std::string>& assignments, recipe::Recipe* recipe) {
   for (const std::string section : kSections) {
     std::map<std::string, std::string> assigned;
     for (const std::string& assignment : assignments) {
@@ -133,8 +133,8 @@ Status OverruleGridKeys(const std::vector<std::string>& assignments, recipe::Rec
     }
     Params* params = &recipe->sections[section];
     RETURN_IF_ERROR(assigned.contains("grid")
-                        ? OverruleByName(section, assigned["grid"], assigned, params)
-                        : OverruleByKeys(section, assigned, params));
+                        ? OverrideByName(section, assigned["grid"], assigned, params)
+                        : OverrideByKeys(section, assigned, params));
   }
   return OkStatus();
 }

@@ -21,6 +21,6 @@ Status FoldGridKeys(recipe::Recipe* recipe);
 
 // Resets the keys that the assignments ("weights.bits=4") of a later source override. Requires:
 // called before these are applied.
-Status OverruleGridKeys(const std::vector<std::string>& assignments, recipe::Recipe* recipe);
+Status OverrideGridKeys(const std::vector<std::string>& assignments, recipe::Recipe* recipe);
 
 }  // namespace roundel::cmd

@@ -195,7 +195,7 @@ Status ApplyAssignments(const JobFlags& flags, Recipe* recipe) {
   if (flags.keep_initializer_inputs) assignments.push_back("keep_initializer_inputs=true");
   if (flags.requantize) assignments.push_back("requantize=true");
   assignments.insert(assignments.end(), flags.overrides.begin(), flags.overrides.end());
-  RETURN_IF_ERROR(OverruleGridKeys(assignments, recipe));
+  RETURN_IF_ERROR(OverrideGridKeys(assignments, recipe));
   for (const std::string& assignment : assignments)
     RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, recipe));
   return FoldGridKeys(recipe).At("the command line");

@@ -30,7 +30,7 @@ std::string OwnFaultsText(const JobState& s, const std::vector<target::Violation
 }
 
 // Moves violations that the given model also has from `lint` into one warning.
-Status TellOwnFaults(JobState& s, target::LintResult* lint) {
+Status WarnOfOwnFaults(JobState& s, target::LintResult* lint) {
   ASSIGN_OR_RETURN(const target::LintResult given, target::Lint(s.original, s.session.target));
   std::set<std::pair<std::string, std::string>> known;
   for (const target::Violation& violation : given.violations)
@@ -54,16 +54,16 @@ Status TellOwnFaults(JobState& s, target::LintResult* lint) {
 Status CheckRules(JobState& s) {
   ASSIGN_OR_RETURN(target::LintResult lint,
                    target::Lint(s.quantized, s.session.target, &*s.session.placement));
-  if (!lint.violations.empty()) RETURN_IF_ERROR(TellOwnFaults(s, &lint));
+  if (!lint.violations.empty()) RETURN_IF_ERROR(WarnOfOwnFaults(s, &lint));
   if (lint.violations.empty()) return OkStatus();
   const target::Violation& first = lint.violations[0];
   const std::string text =
       StrCat("the result breaks ", lint.violations.size(),
              lint.violations.size() == 1 ? " rule" : " rules", " of target '",
              s.session.target.name, "': ", first.where, ": ", first.what, " (", first.why, ")");
-  const bool wished =
+  const bool requested =
       !s.session.grids.rules.empty() || !s.recipe.Section("export").IsDefault("contrib_qdq");
-  if (lint.refused > 0 && !wished) return InternalError(text + "; please report this model");
+  if (lint.refused > 0 && !requested) return InternalError(text + "; please report this model");
   s.Warn(StrCat(text, ": ", first.advice, "; roundel lint shows all"));
   return OkStatus();
 }

@@ -46,10 +46,9 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
   const Status runnable = CheckRunnable(inputs.loaded.model, inputs.loaded.path);
   inputs.runnable = runnable.ok();
   if (!runnable.ok() && runs && NeedsEngine(recipe, inputs.grids))
-    return ModelError(
-        StrCat(runnable.message(),
-               "; recipes that run nothing go without: --recipe int8_dynamic, w4_llm, "
-               "data_free_int8, or any with 'activations: float'"));
+    return ModelError(StrCat(runnable.message(),
+                             "; use a recipe that does not run it: --recipe int8_dynamic, w4_llm, "
+                             "data_free_int8, or any with 'activations: float'"));
   ASSIGN_OR_RETURN(
       inputs.warnings,
       engine::MakeNormalForm(&inputs.loaded.model,

@@ -55,7 +55,7 @@ OutputNames NamesFor(const Recipe& recipe) {
           .float_model = section.Bool("float_model") ? Beside(model, ".float.onnx") : "",
           .recipe = Beside(model, ".recipe.yaml"),
           .report = Beside(model, ".report.json"),
-          .encodings = EncodingsPaths(model, AskedVersions(recipe)),
+          .encodings = EncodingsPaths(model, RequestedVersions(recipe)),
           .statistics = StatisticsFilesOf(recipe, "stats_out"),
           .external_data = section.Bool("external_data")};
 }

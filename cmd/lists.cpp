@@ -28,7 +28,7 @@ void PrintEntries(const char* what, const Entries& entries, Console& console) {
 }  // namespace
 
 CommandRun SetupTargets(CLI::App& app) {
-  app.footer("A YAML file of your own serves as well: --target my_target.yaml");
+  app.footer("A YAML file works too: --target my_target.yaml");
   return [](Console& console) -> Status {
     Entries entries;
     for (const std::string& name : target::ProfileNames()) {

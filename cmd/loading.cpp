@@ -68,10 +68,10 @@ data::SampleRule SampleRuleOf(const std::vector<const graph::Model*>& models,
                               const std::string& mixing) {
   data::SampleRule rule{.mixing = mixing};
   for (const graph::Model* model : models) {
-    const auto judgement = engine::JudgeSamples(*model);
-    if (!judgement.ok()) continue;  // running it reports the reason
-    if (rule.mixing.empty()) rule.mixing = judgement->reason;
-    rule.first_axis_is_walked |= judgement->first_axis_is_walked;
+    const auto judgment = engine::JudgeSamples(*model);
+    if (!judgment.ok()) continue;  // running it reports the reason
+    if (rule.mixing.empty()) rule.mixing = judgment->reason;
+    rule.first_axis_is_sequence |= judgment->first_axis_is_sequence;
   }
   return rule;
 }
@@ -102,15 +102,15 @@ Status CheckFloat(const graph::Model& model, const std::string& path) {
   constexpr size_t kShown = 4;
   const std::vector<std::string> ops = graph::QuantizationOps(model);
   if (ops.empty()) return OkStatus();
-  const bool pairs_alone = std::all_of(ops.begin(), ops.end(), [](const std::string& op) {
+  const bool only_pairs = std::all_of(ops.begin(), ops.end(), [](const std::string& op) {
     return op == "QuantizeLinear" || op == "DequantizeLinear";
   });
-  return ModelError(StrCat("'", path, "' is quantized already (", Join(ops, ", ", kShown),
-                           "): quantize the float model ",
-                           pairs_alone ? StrCat("that 'roundel export ", path,
-                                                " --to float -o FLOAT.onnx' takes out of it")
-                                       : "that it was made from",
-                           ", or insist with --requantize"));
+  return ModelError(StrCat(
+      "'", path, "' is already quantized (", Join(ops, ", ", kShown),
+      "): quantize the float model ",
+      only_pairs ? StrCat("that 'roundel export ", path, " --to float -o FLOAT.onnx' makes of it")
+                 : "that it was made from",
+      ", or give --requantize"));
 }
 
 Status CheckRunnable(const graph::Model& model, const std::string& path) {

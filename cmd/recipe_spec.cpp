@@ -165,7 +165,7 @@ ParamSpecs ExportParams() {
                "describe"},
       {.name = "absorb_relu",
        .default_value = std::string(kAuto),
-       .help = "drop Relu and Clip nodes if the quantizer behind them clamps to the same range",
+       .help = "drop Relu and Clip nodes if the quantizer after them clamps to the same range",
        .choices = FlagChoices()},
       {.name = "contrib_qdq",
        .default_value = std::string(kAuto),

@@ -252,8 +252,8 @@ Status CheckFormat(const target::Profile& profile, const std::string& format) {
 }
 
 Result<std::string> FormatOf(const Recipe& recipe, const target::Profile& profile) {
-  const std::string& wish = recipe.Section("export").String("format");
-  const std::string format = wish == kAuto ? profile.format : wish;
+  const std::string& requested = recipe.Section("export").String("format");
+  const std::string format = requested == kAuto ? profile.format : requested;
   RETURN_IF_ERROR(CheckFormat(profile, format));
   return format;
 }

@@ -261,7 +261,7 @@ class Checker {
                                                 : StrFormat(" gives %.1f dB", diagnosis.sqnr)));
     if (!diagnosis.weights_only) return text;
     return text +
-           StrFormat("; no few nodes are to blame: with float activations it has %.1f dB",
+           StrFormat("; no small set of nodes is the cause: with float activations it has %.1f dB",
                      *diagnosis.weights_only) +
            Remedy(*diagnosis.weights_only >= min_sqnr_);
   }
@@ -322,7 +322,7 @@ Status SelfCheck(const recipe::Params& settings, const CheckSubject& subject,
   }
   const Status status = Checker(settings, subject, report).Run();
   if (status.ok() || status.kind() == ErrorKind::kInterrupted) return status;
-  report->warnings.push_back(StrCat("check: could not be done: ", status.message()));
+  report->warnings.push_back(StrCat("check: not possible: ", status.message()));
   return OkStatus();
 }
 

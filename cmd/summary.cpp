@@ -98,12 +98,12 @@ std::string SpeedLine(const report::Report& report) {
     if (const int64_t count = Whole(report, fact); count > 0) parts.push_back(StrCat(count, text));
   };
   add("layers_on_codes", " on integers (faster)");
-  add("layers_dynamic", " on integers made at run time (slower where they are convolutions)");
+  add("layers_dynamic", " on integers, quantized at run time (slower for convolutions)");
   add("layers_packed", " on packed weights (as fast as float or faster)");
   add("layers_dequantized", " in float on weights dequantized in every run (slower)");
   add("layers_float", " in float");
   add("layers_rounded_inputs",
-      " of them on inputs that ONNX Runtime rounds to 8 bits by blocks, as the check does (its "
+      " of them on inputs that ONNX Runtime rounds to 8 bits in blocks, as the check does (its "
       "option "
       "session.qdq_matmulnbits_accuracy_level=1 prevents it)");
   return parts.empty() ? "" : StrCat("layers     ", Join(parts), "\n");

@@ -10,9 +10,9 @@
 // seq_mse.
 //
 //   objective: gram     the mean over all samples, from the Gram matrix (solver/adaround.h): the
-//                       iterations need no data; an activation function behind the layer is ignored
+//                       iterations need no data; an activation function after the layer is ignored
 //   objective: sampled  mini-batches of columns drawn from all samples; as in the paper, a Relu or
-//                       Clip behind the layer is inside the loss
+//                       Clip after the layer is inside the loss
 //
 // Codes and scales are frozen. Cost: one sweep; per iteration 2 m n^2 (gram) or 6 m n `batch`
 // (sampled) for a layer with n inputs and m outputs.
@@ -61,7 +61,7 @@ PassInfo adaround_pass() {
       {.name = "objective",
        .default_value = std::string("gram"),
        .help = "error to minimize; gram: the mean over all samples, from the Gram matrix; sampled: "
-               "on mini-batches, behind the activation function",
+               "on mini-batches, after the activation function",
        .choices = {"gram", "sampled"}},
       {.name = "iterations",
        .default_value = int64_t{10000},

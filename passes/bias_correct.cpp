@@ -3,7 +3,7 @@
 //
 //   b'[o] = b[o] - sum_{i,k} (Wq - W)[o,i,k] * mean(x[i]) * share[k]
 //
-// The mean error is not zero if inputs are not centred, such as behind a Relu: rounding shifts each
+// The mean error is not zero if inputs are not centered, such as after a Relu: rounding shifts each
 // output channel equally at every position (Nagel et al. 2019, Data-free quantization, section 4.2;
 // here the means are measured instead of derived from batch normalization). share[k] is the share
 // of output positions at which tap k of a convolution is inside the input and not in the padding.

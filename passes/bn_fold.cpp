@@ -16,7 +16,7 @@
 // Layers are Conv, ConvTranspose, Gemm and MatMul (which gets an Add for its bias), of any rank,
 // grouped or depthwise. Backward folding is preferred, because it has no condition on padding. Its
 // output moments (mean beta, deviation |gamma|) are kept in Session::output_moments for passes that
-// otherwise need data. Constants that are added or multiplied per channel behind a layer (BN as
+// otherwise need data. Constants that are added or multiplied per channel after a layer (BN as
 // some exporters write it) are folded backward as well.
 //
 // Allowed between the two are
@@ -91,7 +91,7 @@ std::string WhyNotInference(const Context& context, const Node& node) {
   if (context.opset >= 14 && node.Int("training_mode", 0) != 0) return "it is in training mode";
   if (context.opset < 7 && node.Int("is_test", 0) == 0) return "it is in training mode";
   if (context.opset < 9 && node.Int("spatial", 1) == 0)
-    return "it normalises every position on its own (spatial=0)";
+    return "it normalizes every position separately (spatial=0)";
   for (size_t i = 1; i < node.outputs.size(); ++i)
     if (!node.outputs[i].empty()) return "it has training outputs";
   return "";
@@ -208,7 +208,7 @@ Attempt MovePadValue(const Context& context, Node* node, size_t channels, DType 
   for (size_t c = 0; c < channels; ++c)
     if (!std::isfinite(first) || static_cast<float>(moved(pad->value, c)) != first)
       return Declined(
-          StrCat("node ", node->DisplayName(), " would need another constant for every channel"));
+          StrCat("node ", node->DisplayName(), " would need a different constant per channel"));
   if (first != static_cast<float>(pad->value))
     graph::SetPadValue(&context.graph, node, context.opset, type, first);
   return {true, ""};
@@ -259,10 +259,10 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
   }
   if (!producer) return Declined(why);
   auto layer = graph::LayerProducing(graph, producer->output(0), &why);
-  if (!layer) return Declined(StrCat(producer->DisplayName(), " in front of it: ", why));
+  if (!layer) return Declined(StrCat(producer->DisplayName(), " before it: ", why));
   if (layer->bias_add == node) return Declined("it is the layer's bias already");
   if (batch_norm && layer->node->Is("MatMul") && graph::RankOf(graph, node->output(0)) != 2)
-    return Declined("the MatMul in front of it is not known to give a matrix");
+    return Declined("the result of the MatMul before it may not be a matrix");
 
   Affine affine;
   if (batch_norm) {
@@ -275,7 +275,7 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
   const auto channels = static_cast<size_t>(layer->out_channels());
   if (affine.scale.size() != channels)
     return ModelError(StrCat("it has ", affine.scale.size(), " channels, but ",
-                             layer->node->DisplayName(), " in front of it gives ", channels));
+                             layer->node->DisplayName(), " before it gives ", channels));
   std::optional<Tensor> weight = graph::ScaledWeight(graph, *layer, affine.scale, {});
   if (!weight) RETURN_IF_ERROR(ReadFinite(graph, layer->weight()).status());
   ASSIGN_OR_RETURN(std::vector<double> bias, ReadFiniteBias(graph, *layer));
@@ -339,16 +339,16 @@ std::optional<ForwardTarget> FindForwardTarget(const Context& context, const Nod
   auto layer = graph::MatchLayer(graph, reader, &layer_why);
   if (!layer || layer->input() != before->output(0)) {
     *why = StrCat(reader->DisplayName(),
-                  " behind it: ", layer ? "does not read it as its data" : layer_why);
+                  " after it: ", layer ? "does not read it as its data" : layer_why);
     return std::nullopt;
   }
   if (layer->node->Is("MatMul") && graph::RankOf(graph, layer->input()) != 2) {
-    *why = "the MatMul behind it is not known to read a matrix";
+    *why = "the input of the MatMul after it may not be a matrix";
     return std::nullopt;
   }
   target.repeat = layer->in_channels() / channels;
   if (target.repeat * channels != layer->in_channels() || (target.repeat != 1 && !flattened)) {
-    *why = StrCat(reader->DisplayName(), " behind it reads ", layer->in_channels(),
+    *why = StrCat(reader->DisplayName(), " after it reads ", layer->in_channels(),
                   " channels, not ", channels);
     return std::nullopt;
   }
@@ -385,7 +385,7 @@ Result<Attempt> FoldForward(const Context& context, Node* node) {
       std::any_of(affine.shift.begin(), affine.shift.end(), [](double d) { return d != 0; });
   if (shifts && !graph::InputShiftIsUniform(layer))
     return Declined(
-        StrCat(layer.node->DisplayName(), " behind it pads with zeros, which BN would shift"));
+        StrCat(layer.node->DisplayName(), " after it pads with zeros, which BN would shift"));
   ASSIGN_OR_RETURN(std::vector<double> weight, ReadFinite(graph, layer.weight()));
   ASSIGN_OR_RETURN(std::vector<double> bias, ReadFiniteBias(graph, layer));
   ScaleInputs(layer, target->repeat, affine, &weight, &bias);

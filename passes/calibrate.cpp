@@ -208,7 +208,7 @@ void Record(const target::Placement& placement, const EncodingTable& table, int6
   for (const std::string& pattern : placement.unmatched_excludes)
     report->Add(pattern, "unmatched", "the exclude pattern matches no node");
   for (const std::string& rule : placement.unmatched_rules)
-    report->Add(rule, "unmatched", "the rule decides nothing: no match, or an earlier rule wins");
+    report->Add(rule, "unmatched", "the rule has no effect: no match, or an earlier rule applies");
   int64_t counts[3] = {};
   for (const auto& [value, e] : table) ++counts[static_cast<int>(e.role)];
   report->Metric("samples", samples);
@@ -226,7 +226,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   for (size_t i = copies; i < session.copies.size(); ++i)
     session.report->Add(session.copies[i].value, "copied",
                         StrCat("as '", session.copies[i].copy, "' for the node that writes '",
-                               session.copies[i].reader, "', which wants it in another form"));
+                               session.copies[i].reader, "', which needs it in another form"));
   GridMaker maker(session, params);
   ASSIGN_OR_RETURN(EncodingTable table, maker.Run(&placement));
   Record(placement, table, maker.samples(), session.report);

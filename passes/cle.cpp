@@ -456,7 +456,7 @@ Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer*
     const std::string name = GroupName(groups[g]);
     if (!scaled[g]) {
       session->report->Add(name, "declined",
-                           reasons[g].empty() ? "its channels are even already" : reasons[g]);
+                           reasons[g].empty() ? "its channels are already equalized" : reasons[g]);
       continue;
     }
     ++applied.groups;
@@ -465,7 +465,7 @@ Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer*
     std::vector<std::string> readers;
     for (const ChannelConsumer& consumer : groups[g].consumers)
       readers.push_back(consumer.layer.node->DisplayName());
-    session->report->Add(name, "equalised",
+    session->report->Add(name, "equalized",
                          StrCat("with ", Join(readers, ", ", 4), ", scales ", *low, " to ", *high));
     const DType type = graph->Constant(groups[g].producers.front().weight())->dtype();
     for (Node* clip : groups[g].clips)
@@ -522,7 +522,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   DropUnfit(*session.model.graph, &equalizer, &reasons);
   ASSIGN_OR_RETURN(const Applied applied, Apply(&session, params, &equalizer, reasons));
   session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));
-  session.report->Metric("equalised", applied.groups);
+  session.report->Metric("equalized", applied.groups);
   session.report->Metric("cleared_channels", silent);
   session.report->Metric("sweeps", sweeps);
   session.report->Metric("last_change", change);

@@ -150,10 +150,10 @@ std::string FollowChain(const Graph& graph, Chain* chain) {
   if (!why.empty()) return why;
   // Channels last on one side and on axis 1 on the other are not the same channels.
   const bool last = ChannelsAreLast(graph, chain->first, chain->first.output());
-  if (last && (chain->spatial || chain->bound)) return "its channels lie on different axes";
+  if (last && (chain->spatial || chain->bound)) return "its channels are on different axes";
   for (const ChannelConsumer& consumer : chain->consumers)
     if (last != ChannelsAreLast(graph, consumer.layer, value))
-      return "its channels lie on different axes";
+      return "its channels are on different axes";
   return "";
 }
 
@@ -393,8 +393,9 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
     const std::string name = chain.first.node->DisplayName();
     const auto range = ranges.find(chain.first.output());
     if (range == ranges.end()) {
-      session.report->Add(name, "declined",
-                          "neither folded batch normalisation nor data tell its values");
+      session.report->Add(
+          name, "declined",
+          "its values are unknown: there is no folded batch normalization and no data");
       continue;
     }
     const std::vector<double> shifts = Shifts(chain, range->second);

@@ -6,7 +6,7 @@
 //
 //   J(w^) = E (w^ . x^ + b - y_o)^2 = w^^T H w^ - 2 w^^T d_o + f_o
 //
-// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h). They are centred,
+// H = E x^ x^T and d_o = E x^ y_o are gathered in one sweep (layer_walk.h). They are centered,
 // because the bias is free and compensates the means. All further steps work on these sums:
 //
 //   target   w* = (H + l I)^-1 (d + l w): the best real weights, kept near the original ones by a

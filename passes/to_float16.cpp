@@ -165,7 +165,7 @@ class Chooser {
       if (!floats || node->Is("Constant")) continue;
       bool guards = guarded.contains(node.get());
       const std::string reason = guards                        ? "an epsilon keeps its input from 0"
-                                 : angles.contains(node.get()) ? "angles made of positions"
+                                 : angles.contains(node.get()) ? "angles computed from positions"
                                                                : ReasonToKeep(g, *node, &guards);
       if (reason.empty()) {
         ++narrow_;

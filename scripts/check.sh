@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# What a reader would object to, found by machine: format, names and bugs (clang-tidy), generated documentation.
-# scripts/check.sh [--all]: clang-tidy on the files that differ from ROUNDEL_BASE (HEAD~1), or on all. The structure of
-# the tree is a test of the suite (tests/structure_test.cpp).
+# Checks format, names and bugs (clang-tidy), and generated documentation.
+#
+# scripts/check.sh [--all]: runs clang-tidy on the files that differ from ROUNDEL_BASE (HEAD~1), or
+# on all. The structure of the tree is a test of the suite (tests/structure_test.cpp).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,7 @@ mkdir -p build
 failed=0
 sources() { find lib passes cmd tests -name node_modules -prune -o \( -name '*.cpp' -o -name '*.h' \) -print; }
 
-# One version formats the same everywhere: that of Debian 12.
+# Other versions format differently: this is the one of Debian 12.
 if command -v clang-format-14 >/dev/null; then
   if ! sources | xargs clang-format-14 --dry-run -Werror 2>build/format.txt; then
     echo "format: $(grep -c 'warning:\|error:' build/format.txt) places differ; git ls-files '*.cpp' '*.h' | xargs clang-format-14 -i" >&2

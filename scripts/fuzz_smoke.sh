@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Runs every fuzz target, and the fuzzer of graphs, for a short time, 60 s in all: a check that they
-# build, and that nothing obvious broke. Exits 1 on a finding, and keeps its input in build/fuzz/findings.
-# What a machine cannot run is named and skipped.
-# scripts/fuzz_smoke.sh [seconds in all]
+# scripts/fuzz_smoke.sh [total seconds]
+#
+# Runs every fuzz target, and the fuzzer of graphs, for a short time, 60 s in total, to check that
+# they build and find no obvious error. Exits 1 on a finding, and keeps its input in
+# build/fuzz/findings. Targets that the machine cannot run are named and skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ findings=build/fuzz/findings
 mkdir -p "$findings"
 failed=()
 
-# ---- random graphs, in the kernels and in ONNX Runtime: needs the build of the tests
+# ---- random graphs, in the kernels and in ONNX Runtime: requires the build of the tests
 
 seconds=$((total / 7))
 [ "$seconds" -gt 0 ] || seconds=1

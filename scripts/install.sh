@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # install.sh build|tests|checks|package: installs the missing packages of packages.txt, as root or through sudo.
-# Does nothing, and needs no network, when all of them are there.
+# Does nothing, and needs no network, if all of them are installed.
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -10,8 +10,8 @@ if [ "${1:-}" = --asan ]; then
   shift
 fi
 scripts/install.sh tests
-# The real consumer of what is exported, a full ONNX Runtime, and validators of documents, from npm without install
-# scripts.
+# A full ONNX Runtime, which runs exported models, and validators of documents, from npm, without
+# install scripts.
 if ! (cd tests/e2e && npm ls >/dev/null 2>&1); then
   (cd tests/e2e && npm ci --ignore-scripts --no-audit --no-fund)
 fi

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# scripts/test_on.sh bookworm|trixie [--cc clang | --arch arm64] [ctest arguments...]: builds and tests what is committed
-# on another version of Debian, in a clean folder made by debootstrap. Needs root and debootstrap. The folder stays for
-# the next time (ROUNDEL_SUITES, /var/tmp/roundel-suites); DEBIAN_MIRROR names another mirror than Debian's own.
-# --arch arm64 cross-compiles, and runs the tests of the rooms from base to solver under qemu.
+# scripts/test_on.sh bookworm|trixie [--cc clang | --arch arm64] [ctest arguments...]
+#
+# Builds and tests the committed state on another version of Debian, in a clean folder made by
+# debootstrap. Requires root and debootstrap. The folder is kept for the next time (ROUNDEL_SUITES,
+# /var/tmp/roundel-suites). DEBIAN_MIRROR names a mirror other than Debian's own. --arch arm64
+# cross-compiles, and runs the tests of the rooms from base to solver under qemu.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,7 +23,7 @@ root=${ROUNDEL_SUITES:-/var/tmp/roundel-suites}/$suite
 if [ ! -e "$root/ready" ]; then
   mkdir -p "$root"
   debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}
-  # Proxies of this machine serve there as well.
+  # The proxies of this machine apply there as well.
   cp -n /etc/apt/apt.conf.d/* "$root/etc/apt/apt.conf.d/" 2>/dev/null || true
   touch "$root/ready"
 fi
@@ -34,7 +36,7 @@ trap release EXIT
 mount -t proc proc "$root/proc"
 mount --rbind --make-rslave /dev "$root/dev"
 
-# The build folders stay, the sources are those of the commit.
+# The build folders are kept; the sources are those of the commit.
 mkdir -p "$root/src" "$root/ccache"
 find "$root/src" -mindepth 1 -maxdepth 1 ! -name build -exec rm -rf {} +
 git archive HEAD | tar -x -C "$root/src"

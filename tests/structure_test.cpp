@@ -199,8 +199,9 @@ TEST_CASE("folders of lib/fast include one another one way only") {
   }
 }
 
-// What several rooms know of an operator is a row of lib/graph/operators.cpp. Patterns and adapters name
-// operators, too; a new place that does should ask for a fact instead, or be one fewer elsewhere.
+// What several rooms know of an operator is a row of lib/graph/operators.cpp. Patterns and adapters
+// name operators, too; a new place that does should ask for a fact instead, or be one fewer
+// elsewhere.
 TEST_CASE("names of operators are spelled in few places") {
   const std::map<std::string, size_t> most = {{"MatMul", 30}, {"Softmax", 11}, {"LeakyRelu", 8}};
   const std::vector<Source> sources = Sources({"lib", "passes", "cmd"});

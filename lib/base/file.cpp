@@ -127,7 +127,7 @@ void EndIfMapped(const void* address) {
   if (mapping == nullptr) return;
   EndProcess(mapping->exit_code,
              {"error: '", mapping->path,
-              "' cannot be read any more: it was cut while it was in use, or its disk fails\n"});
+              "' can no longer be read: it was truncated while in use, or its disk fails\n"});
 }
 
 // Not mapped, so that a file that shrinks meanwhile gives a shorter text.

@@ -39,7 +39,7 @@ void CountMemory(int64_t bytes) { memory_in_use += bytes; }
 Status CheckMemory(int64_t bytes) {
   const int64_t limit = MemoryLimit(), left = std::max<int64_t>(0, limit - MemoryInUse());
   if (bytes <= left) return OkStatus();
-  return ModelError(StrCat("out of memory: ", HumanBytes(bytes), " are wanted, ", HumanBytes(left),
+  return ModelError(StrCat("out of memory: ", HumanBytes(bytes), " are needed, ", HumanBytes(left),
                            " of ", HumanBytes(limit), " are left",
                            memory_limit > 0 ? " (the limit can be raised with --max-memory)" : ""));
 }

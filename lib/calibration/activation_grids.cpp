@@ -31,9 +31,9 @@ quant::Range MaskedRange(GridMaking& s, const Group& group, const GroupRange& fo
   if (!s.scores.Covers(group)) return range;
   const quant::Range wide = s.scores.WithMask(group, found.unmasked, found.grid, range);
   if (found.unmasked.least || found.unmasked.most)
-    s.session.report->Add(group[0]->value, "mask left out",
-                          StrCat("scores lie in [", range.min, ", ", range.max, "], the grid in [",
-                                 wide.min, ", ", wide.max, "]: what is masked ends there"));
+    s.session.report->Add(group[0]->value, "mask clipped",
+                          StrCat("scores are in [", range.min, ", ", range.max, "], the grid in [",
+                                 wide.min, ", ", wide.max, "]: masked scores saturate"));
   return wide;
 }
 
@@ -99,7 +99,7 @@ Result<int64_t> MakeActivationGrids(Session& session, const recipe::Params& para
   GridMaking s{.session = session, .params = params, .placement = placement, .table = table};
   ASSIGN_OR_RETURN(s.method, quant::MakeObserver(params.String("method"), MethodOptionsOf(params)));
   ASSIGN_OR_RETURN(s.whole, quant::MakeObserver("min_max"));
-  RETURN_IF_ERROR(params.Bool("data_free") ? AnalyseRanges(s) : ObserveRanges(s));
+  RETURN_IF_ERROR(params.Bool("data_free") ? AnalyzeRanges(s) : ObserveRanges(s));
   CollectGroups(s);
   RETURN_IF_ERROR(MakeGrids(s));
   return s.samples;

@@ -1,7 +1,7 @@
 #pragma once
 // Statistics of a model's values without data, from the folded batch normalizations (Nagel et al.
 // 2019, Data-free quantization through weight equalization and bias correction, sections 4.1.3 and
-// 4.2.1), and the functions behind them.
+// 4.2.1), and the functions that follow.
 //
 // Each value is a set of columns [kColumns, channels], like kColumns observed positions of images.
 // A layer's output with known mean and deviation is drawn from normal distributions, independently

@@ -6,7 +6,7 @@
 
 #include "lib/base/text.h"
 #include "lib/calibration/point_encoding.h"
-#include "lib/calibration/untold_ranges.h"
+#include "lib/calibration/unknown_ranges.h"
 #include "lib/graph/layer.h"
 #include "lib/quant/few_values.h"
 #include "lib/quant/masking.h"
@@ -128,7 +128,7 @@ Result<quant::Range> WithConstants(GridMaking& s, const Group& group, const Grou
   if (found.whole && decision.method != s.method->name())
     s.session.report->Add(group[0]->value, "kept whole",
                           StrCat("range [", range.min, ", ", range.max,
-                                 "]: it reaches an output, where its rarest values count"));
+                                 "]: it reaches an output, where its rarest values matter"));
   else if (decision.method != s.method->name())
     s.session.report->Add(group[0]->value, "chose " + decision.method,
                           StrCat("range [", range.min, ", ", range.max, "]"));

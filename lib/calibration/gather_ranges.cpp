@@ -7,7 +7,7 @@
 #include "lib/calibration/input_means.h"
 #include "lib/calibration/range_joins.h"
 #include "lib/calibration/stored_statistics.h"
-#include "lib/calibration/untold_ranges.h"
+#include "lib/calibration/unknown_ranges.h"
 
 namespace roundel::calibration {
 namespace {
@@ -15,20 +15,20 @@ namespace {
 using quant::Role;
 using target::QuantPoint;
 
-Status Tell(GridMaking& s) {
+Status AddAnalytic(GridMaking& s) {
   std::vector<std::string> values;
   for (const QuantPoint& point : s.placement->points)
     if (NeedsData(point) && s.asked.insert(point.value).second) values.push_back(point.value);
   if (values.empty()) return OkStatus();
-  ASSIGN_OR_RETURN(auto told, AnalyticStatistics(s.session, values, s.method->needs(),
-                                                 s.params.Floats("input_range")));
-  AddInputMeans(told.input_means, &s.session);
-  s.seen.values.merge(told.values);
+  ASSIGN_OR_RETURN(auto analytic, AnalyticStatistics(s.session, values, s.method->needs(),
+                                                     s.params.Floats("input_range")));
+  AddInputMeans(analytic.input_means, &s.session);
+  s.seen.values.merge(analytic.values);
   return OkStatus();
 }
 
 // Points of open groups whose statistics were not gathered. `scores`: values that hold scores.
-std::vector<std::string> NotAsked(const GridMaking& s, std::set<std::string>* scores) {
+std::vector<std::string> NotGathered(const GridMaking& s, std::set<std::string>* scores) {
   std::vector<std::string> values;
   for (const auto& [number, group] : s.groups) {
     if (FrozenMember(s, group)) continue;
@@ -86,15 +86,15 @@ std::optional<quant::Range> RangeAlone(const GridMaking& s, const std::string& v
 
 }  // namespace
 
-Status AnalyseRanges(GridMaking& s) {
+Status AnalyzeRanges(GridMaking& s) {
   if (!s.params.String("stats_out").empty())
     return UsageError("stats_out: there are no statistics of data to write with data_free");
-  const auto gather = [&s] { return Tell(s); };
+  const auto gather = [&s] { return AddAnalytic(s); };
   RETURN_IF_ERROR(gather());
-  ASSIGN_OR_RETURN(const auto untold, LeaveUntold(s.session, {s.seen, s.asked, *s.table},
-                                                  "without data its range is not known", gather,
-                                                  &s.decisions, s.placement));
-  for (const std::string& value : untold)
+  ASSIGN_OR_RETURN(const auto unknown, LeaveUnknownFloat(s.session, {s.seen, s.asked, *s.table},
+                                                         "without data its range is not known",
+                                                         gather, &s.decisions, s.placement));
+  for (const std::string& value : unknown)
     if (s.graph->IsInput(value))
       s.session.report->warnings.push_back(
           StrCat("the range of the input '", value,
@@ -110,14 +110,14 @@ Status ObserveRanges(GridMaking& s) {
                              .stats_out = s.params.String("stats_out"),
                              .accept_mismatch = s.params.String("stats_mismatch") == "accept"};
   CollectGroups(s);
-  std::vector<std::string> values = NotAsked(s, &source.scores);
+  std::vector<std::string> values = NotGathered(s, &source.scores);
   if (source.stats_in.empty()) AddJoined(s, !source.stats_out.empty(), &values);
   RETURN_IF_ERROR(Gather(s, values, source));
   const auto gather_more = [&] {
     CollectGroups(s);
     source.stats_out.clear();  // contains more than any decision needs
     source.scores.clear();
-    const auto more = NotAsked(s, &source.scores);
+    const auto more = NotGathered(s, &source.scores);
     return Gather(s, more, source);
   };
   if (!s.placement->joins.empty()) {
@@ -127,13 +127,13 @@ Status ObserveRanges(GridMaking& s) {
   }
   // Values in a branch that the data never takes, and in a loop without iterations, are unseen;
   // others are empty in all samples.
-  ASSIGN_OR_RETURN(const auto unseen, LeaveUntold(s.session, {s.seen, s.asked, *s.table},
-                                                  "no sample of the data gives it a value",
-                                                  gather_more, &s.decisions, s.placement));
+  ASSIGN_OR_RETURN(const auto unseen, LeaveUnknownFloat(s.session, {s.seen, s.asked, *s.table},
+                                                        "no sample of the data gives it a value",
+                                                        gather_more, &s.decisions, s.placement));
   if (!unseen.empty())
-    s.session.report->warnings.push_back(StrCat("no sample of the data gives values to ",
-                                                unseen.size(), " activations ('", unseen[0],
-                                                "', ...), which stay float: add data that does"));
+    s.session.report->warnings.push_back(
+        StrCat("no sample of the data gives values to ", unseen.size(), " activations ('",
+               unseen[0], "', ...), which stay float: add data that reaches them"));
   return OkStatus();
 }
 

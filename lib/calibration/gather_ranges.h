@@ -11,6 +11,6 @@ Status ObserveRanges(GridMaking& s);
 
 // Without data, from what the model says of its values. Places again without values of which
 // nothing is known.
-Status AnalyseRanges(GridMaking& s);
+Status AnalyzeRanges(GridMaking& s);
 
 }  // namespace roundel::calibration

@@ -106,9 +106,9 @@ class Observing {
                   seen.max == bounds->high)
                 return OkStatus();
               // Whether these are samples is known at the end of the batch.
-              constexpr int64_t kMostParts = 1 << 16;
+              constexpr int64_t kMaxParts = 1 << 16;
               int64_t parts = view.shape.empty() ? 1 : view.shape[0];
-              if (parts < 1 || parts > kMostParts) parts = 1;
+              if (parts < 1 || parts > kMaxParts) parts = 1;
               std::vector<float> bounded;
               std::span<const float> data = view.data;
               if (score && !quant::ScanFinite(data).ok()) {
@@ -120,7 +120,7 @@ class Observing {
               const bool nan =
                   std::any_of(data.begin(), data.end(), [](float x) { return x != x; });
               return DataError(StrCat(Describe(view.name), ": ", seen_well.message(),
-                                      nan ? "" : WayOut(view.name)));
+                                      nan ? "" : ExcludeHint(view.name)));
             }};
   }
 
@@ -139,7 +139,7 @@ class Observing {
   }
 
   // The nodes next to a value; if they are excluded, it stays float.
-  std::string WayOut(const std::string& value) const {
+  std::string ExcludeHint(const std::string& value) const {
     const graph::Graph& graph = *session_.model.graph;
     std::vector<std::string> names;
     const auto add = [&names](const graph::Node* node) {

@@ -17,7 +17,7 @@ using target::ValueJoin;
 constexpr double kFewLevels = 64, kFewLevelsInLayer = 4;
 // The share of its levels that a part with other readers must keep (3 dB), unless it keeps this
 // many.
-constexpr double kLeastShare = 0.7, kManyLevels = 4096;
+constexpr double kMinShare = 0.7, kManyLevels = 4096;
 
 // Grids always contain zero.
 quant::Range WithZero(const quant::Range& range) {
@@ -52,7 +52,7 @@ class JoinSettler {
       // floats keep their precision at any magnitude
       if (!point || point->grid.is_float()) continue;
       const double levels = std::ldexp(1.0, point->grid.bits);
-      if (LeaveFloat(*join, levels) || SetApart(*join, *point, levels)) return true;
+      if (LeaveFloat(*join, levels) || SeparatePart(*join, *point, levels)) return true;
     }
     return false;
   }
@@ -88,7 +88,7 @@ class JoinSettler {
     return decisions_.floats.emplace(join.output, std::move(why)).second;
   }
 
-  bool SetApart(const ValueJoin& join, const QuantPoint& point, double levels) {
+  bool SeparatePart(const ValueJoin& join, const QuantPoint& point, double levels) {
     quant::Range all;
     for (const QuantPoint& other : placement_.points) {
       if (other.group != point.group) continue;
@@ -100,7 +100,7 @@ class JoinSettler {
       if (!part.read_elsewhere || !own || own->group != point.group) continue;
       const double width = WidthOf(part.value);
       const double share = width / Width(all);
-      if (!(width > 0) || share >= kLeastShare || share * levels >= kManyLevels) continue;
+      if (!(width > 0) || share >= kMinShare || share * levels >= kManyLevels) continue;
       if (!decisions_.apart.emplace(join.output, part.value).second) continue;
       session_.report->Add(part.value, "own range",
                            StrCat("the range of '", join.output, "', which it is joined into, is ",

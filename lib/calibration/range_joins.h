@@ -16,9 +16,9 @@ using RangeOf = std::function<std::optional<quant::Range>(const std::string& val
 // Repeats placement until no join leaves its parts too few levels:
 //
 //   - a part that would keep too few levels of the common grid leaves the join without one. Where
-//     nothing but element-wise ops, movers and outputs lie behind, that is below a quarter of eight
-//     bits: boxes in pixels beside scores are such a case. A layer that reads the result needs the
-//     grid to run in integers, and becomes float only if next to nothing of the part would be left;
+//     nothing but element-wise ops, movers and outputs follow, that is below a quarter of eight
+//     bits: boxes in pixels next to scores are such a case. A layer that reads the result needs the
+//     grid to run in integers, and becomes float only if almost nothing of the part would be left;
 //   - a part that others read as well keeps its own grid, if it is much finer than the common one,
 //   and
 //     is requantized on the way in. Without other readers sharing is better: one rounding, not two.

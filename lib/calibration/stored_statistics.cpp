@@ -9,14 +9,15 @@
 namespace roundel::calibration {
 namespace {
 
-constexpr char kAccept[] = " (stats_mismatch=accept uses them all the same)";
+constexpr char kAccept[] = " (stats_mismatch=accept uses them anyway)";
 
 Status CheckOrigin(const Session& session, const quant::CalibrationStatistics& statistics,
                    const std::string& model_hash) {
   if (statistics.model_hash != model_hash)
-    return DataError(StrCat("these statistics are of another model, or of another state of it (",
-                            statistics.model_hash, ", this one is ", model_hash,
-                            "): make them again with the same passes before calibrate", kAccept));
+    return DataError(
+        StrCat("these statistics are of another model, or of this model after other passes (",
+               statistics.model_hash, ", this one is ", model_hash,
+               "): make them again with the same passes before calibrate", kAccept));
   const bool known = !session.preprocessing_hash.empty() && !statistics.preprocessing_hash.empty();
   if (known && statistics.preprocessing_hash != session.preprocessing_hash)
     return DataError(StrCat(
@@ -30,7 +31,7 @@ Status CheckValues(const graph::Graph& graph, const quant::CalibrationStatistics
   for (const auto& [value, stored] : statistics.values)
     if (!(stored.needs() == statistics.values.begin()->second.needs()))
       return DataError(StrCat("'", value, "' and '", statistics.values.begin()->first,
-                              "' differ in having a histogram, samples or sums"));
+                              "' have different kinds of statistics"));
   for (const std::string& value : values) {
     const auto found = statistics.values.find(value);
     const bool in_body = !graph.Producer(value) && !graph.IsInput(value);

@@ -106,7 +106,7 @@ Result<Arrays> ArrayLoader::Select(const io::NamedTensors& arrays) const {
     if (array == nullptr && single && (is_npy || !named)) array = &arrays[0].second;
     if (array == nullptr)
       return DataError(StrCat("no array '", key, "' for model input '", inputs_[i].name, "' among ",
-                              ArrayKeys(arrays), "; say input: ", inputs_[i].name, "=KEY"));
+                              ArrayKeys(arrays), "; set input: ", inputs_[i].name, "=KEY"));
     selected.push_back(*array);
   }
   return selected;
@@ -220,7 +220,7 @@ Status ArrayLoader::CheckSettings() const {
         std::none_of(file.rows.begin(), file.rows.end(), has_pixels))
       return UsageError(StrCat(file.path, " holds ", DTypeName(file.stored[0].first),
                                "; preset, scale, mean, std and channel_order apply to uint8 "
-                               "arrays, others are fed as they are"));
+                               "arrays, others are fed unchanged"));
   return OkStatus();
 }
 

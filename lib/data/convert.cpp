@@ -42,7 +42,8 @@ T Rounded(double value) {
 }
 
 Status Misfit(int64_t index, const std::string& value, DType to) {
-  return DataError(StrCat("element ", index, " is ", value, ", which is no exact ", DTypeName(to)));
+  return DataError(
+      StrCat("element ", index, " is ", value, ", which is not an exact ", DTypeName(to)));
 }
 
 template <typename From, typename To>

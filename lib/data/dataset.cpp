@@ -120,7 +120,7 @@ void ChooseFeeding(const std::vector<InputInfo>& inputs, const SampleRule& rule,
                    DatasetFacts* facts) {
   const bool differ = FirstAxesDiffer(inputs);
   const bool by_model =
-      settings->sample == SampleUnit::kAuto && (differ || rule.first_axis_is_walked);
+      settings->sample == SampleUnit::kAuto && (differ || rule.first_axis_is_sequence);
   settings->whole_files = by_model || settings->sample == SampleUnit::kFile;
   const BatchSize batch = ChooseBatchSize(*settings, inputs);
   std::string why;
@@ -139,7 +139,7 @@ void ChooseFeeding(const std::vector<InputInfo>& inputs, const SampleRule& rule,
   }
   if (settings->batch > 1)
     LogWarning(StrCat("batch: samples are fed one at a time, not ", settings->batch,
-                      " at once, since ", why, "; sample=stack insists"));
+                      " at once, since ", why, "; sample=stack overrides this"));
   settings->batch = 1;
 }
 

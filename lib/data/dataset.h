@@ -25,7 +25,7 @@ struct InputInfo {
 // How the models that get the data treat the samples of a batch.
 struct SampleRule {
   std::string mixing;  // why they cannot share one: "node 'r' (Reshape)"; "": they can
-  bool first_axis_is_walked = false;  // axis 0 is a sequence or similar, not a batch
+  bool first_axis_is_sequence = false;  // axis 0 is a sequence or similar, not a batch
 };
 
 // Facts for the report, so that a run can be repeated and compared.

@@ -134,7 +134,7 @@ Result<io::Image> PrepareImage(io::Image image, const Settings& settings, const 
   ASSIGN_OR_RETURN(image, ApplyCrop(std::move(image), settings, target));
   if (!Matches(image, {input.height, input.width}))
     return DataError(StrCat("image is ", SizeText(image.height, image.width),
-                            " (HxW), model input '", input_name, "' wants ",
+                            " (HxW), model input '", input_name, "' needs ",
                             SizeText(input.height, input.width), ": set resize/crop"));
   return image;
 }

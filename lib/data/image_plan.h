@@ -20,7 +20,7 @@ struct ImageInput {
 // Errors: kData if the input is not one of images with 1 or 3 channels.
 Result<ImageInput> FindImageAxes(const InputInfo& input, Layout layout);
 
-// Converts decoded RGB to the model's pixels: luma if it has one channel, resize, centre crop.
+// Converts decoded RGB to the model's pixels: luma if it has one channel, resize, center crop.
 // Errors: kData if the result does not have the model's size.
 Result<io::Image> PrepareImage(io::Image image, const Settings& settings, const ImageInput& input,
                                const std::string& input_name);

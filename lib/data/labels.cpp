@@ -56,7 +56,7 @@ Result<std::vector<LabelLine>> ReadLabelFile(const std::string& path) {
     while (!name.empty() && (name.back() == ',' || name.back() == ';')) name.remove_suffix(1);
     lines.push_back({std::string(Trim(name)), where, *label});
   }
-  if (lines.empty()) return DataError(StrCat(path, ": no labels in it"));
+  if (lines.empty()) return DataError(StrCat(path, ": it has no labels"));
   return lines;
 }
 
@@ -70,7 +70,7 @@ Result<std::vector<int64_t>> LabelsFromFile(const Settings& settings,
   std::map<std::string, const LabelLine*> by_name;
   for (const LabelLine& line : lines) {
     if (line.name.empty())
-      return DataError(StrCat(line.where, ": expected 'name label', found a label alone"));
+      return DataError(StrCat(line.where, ": expected 'name label', found only a label"));
     const auto [other, added] = by_name.emplace(line.name, &line);
     if (!added && other->second->label != line.label)
       return DataError(StrCat(line.where, ": '", line.name, "' has two labels"));

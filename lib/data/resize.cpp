@@ -39,13 +39,13 @@ Axis MakeAxis(int from, int to, Interpolation interpolation) {
   const double support = (interpolation == Interpolation::kBicubic ? 2 : 1) * stretch;
   std::vector<double> weights;
   for (int i = 0; i < to; ++i) {
-    const double centre = (i + 0.5) * scale;
-    const int first = std::max(0, static_cast<int>(centre - support + 0.5));
-    const int end = std::min(from, static_cast<int>(centre + support + 0.5));
+    const double center = (i + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(center - support + 0.5));
+    const int end = std::min(from, static_cast<int>(center + support + 0.5));
     weights.clear();
     double sum = 0;
     for (int x = first; x < end; ++x) {
-      weights.push_back(Filter(interpolation, (x - centre + 0.5) / stretch));
+      weights.push_back(Filter(interpolation, (x - center + 0.5) / stretch));
       sum += weights.back();
     }
     axis.windows.push_back({first, end - first, axis.weights.size()});

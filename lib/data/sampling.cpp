@@ -64,11 +64,11 @@ Result<std::vector<std::string>> ReadNames(const std::string& path, const std::s
     if (!IsFile(fs::path(folder) / name)) name = name.substr(0, name.find_first_of(" \t,;"));
     const std::string where = StrCat(path, ":", line_number, ": '", name, "'");
     if (name.empty() || !IsFile(fs::path(folder) / name))
-      return DataError(StrCat(where, " is no file in '", folder, "'"));
+      return DataError(StrCat(where, " is not a file in '", folder, "'"));
     if (!seen.insert(name).second) return DataError(StrCat(where, " is listed twice"));
     names.push_back(name);
   }
-  if (names.empty()) return DataError(StrCat(path, ": no names in it"));
+  if (names.empty()) return DataError(StrCat(path, ": it has no names"));
   return names;
 }
 

@@ -133,7 +133,7 @@ const recipe::ParamSpecs& DataSpecs() {
        "(short side), HEIGHTxWIDTH, or auto (short side = model's size / 0.875, unless the image "
        "has the model's size already)"},
       {"crop", std::string("preset"),
-       "size of the centre crop, in pixels: preset (what the preset says), none, SIDE, "
+       "size of the center crop, in pixels: preset (what the preset says), none, SIDE, "
        "HEIGHTxWIDTH, or auto (the model's size)"},
       {"interpolation",
        std::string("bilinear"),

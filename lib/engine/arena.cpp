@@ -28,16 +28,16 @@ int64_t Rounded(int64_t bytes) {
 // after them would keep their memory.
 constexpr int64_t kSystemBytes = 1 << 20;
 // The maximum memory that malloc may keep of freed small blocks.
-constexpr size_t kMostFree = size_t{32} << 20;
+constexpr size_t kMaxFree = size_t{32} << 20;
 
 SystemBlock Take(int64_t bytes) {
   if (bytes >= kSystemBytes) return TakeSystemBlock(bytes);
   return {static_cast<char*>(std::aligned_alloc(kAlignment, static_cast<size_t>(bytes))), bytes};
 }
 
-void Give(const SystemBlock& block) {
+void ReturnBlock(const SystemBlock& block) {
   if (block.bytes >= kSystemBytes)
-    GiveSystemBlock(block);
+    ReturnSystemBlock(block);
   else
     std::free(block.data);
 }
@@ -52,12 +52,12 @@ Arena::~Arena() {
 
 void Arena::Free(Block* block) {
   if (!block->owned) return;
-  Give(block->memory);
+  ReturnBlock(block->memory);
   CountMemory(-block->bytes);
 }
 
 void Arena::DropBuffer() {
-  if (buffer_.data) Give(buffer_);
+  if (buffer_.data) ReturnBlock(buffer_);
   CountMemory(-buffer_bytes_);
   buffer_ = {};
   buffer_bytes_ = 0;
@@ -187,7 +187,7 @@ void Arena::End(bool complete) {
     layouts_.push_front(MakeLayout());
     if (layouts_.size() > kMaxLayouts) layouts_.pop_back();
     // Many small blocks of a recorded run are returned to the system.
-    if (mallinfo2().fordblks > kMostFree) malloc_trim(0);
+    if (mallinfo2().fordblks > kMaxFree) malloc_trim(0);
   }
   blocks_.clear();
   plan_ = nullptr;

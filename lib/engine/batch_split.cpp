@@ -19,7 +19,7 @@ namespace {
 // The limit for the weights of further executors, packed and unpacked.
 constexpr int64_t kSpareBytes = int64_t{400} << 20;
 
-constexpr int64_t kLeastParts = 4;
+constexpr int64_t kMinParts = 4;
 
 // Samples [begin, begin + count) of `tensor`; shares its memory.
 Tensor Samples(const Tensor& tensor, int64_t begin, int64_t count) {
@@ -60,7 +60,7 @@ class SplitExecutor : public Executor {
     if (samples < 2 || ordered) return whole_->RunAny(inputs, taps);
     ASSIGN_OR_RETURN(int64_t part, PartOf(inputs, samples));
     // Small samples are split too: separate threads need not wait for each other in between.
-    while (taps.empty() && part > 1 && part * kLeastParts > samples) part /= 2;
+    while (taps.empty() && part > 1 && part * kMinParts > samples) part /= 2;
     if (part >= samples) return whole_->RunAny(inputs, taps);
     auto outputs = RunParts(inputs, samples, part, taps);
     // Some shapes fit only the whole batch, such as a Reshape over samples; then the whole batch is

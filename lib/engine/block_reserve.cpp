@@ -13,14 +13,14 @@ namespace {
 
 constexpr int64_t kLargePage = 2 << 20;
 // A kept block may be larger than the requested size by this factor: its remaining pages are idle.
-constexpr int64_t kMostSlack = 4;
+constexpr int64_t kMaxSlack = 4;
 
 class Reserve {
  public:
   SystemBlock Take(int64_t bytes) {
     const std::scoped_lock lock(mutex_);
     const auto found = kept_.lower_bound(bytes);
-    if (found == kept_.end() || found->first > kMostSlack * bytes) return {};
+    if (found == kept_.end() || found->first > kMaxSlack * bytes) return {};
     const SystemBlock block = {found->second, found->first};
     kept_.erase(found);
     bytes_ -= block.bytes;
@@ -31,7 +31,7 @@ class Reserve {
   bool Keep(const SystemBlock& block) {
     const std::scoped_lock lock(mutex_);
     const int64_t left = MemoryLimit() - MemoryInUse();
-    if (bytes_ + block.bytes > std::min(kMostReservedBytes, left)) return false;
+    if (bytes_ + block.bytes > std::min(kMaxReservedBytes, left)) return false;
     kept_.emplace(block.bytes, block.data);
     bytes_ += block.bytes;
     return true;
@@ -81,7 +81,7 @@ SystemBlock TakeSystemBlock(int64_t bytes) {
   return kept.data ? kept : Map(rounded);
 }
 
-void GiveSystemBlock(const SystemBlock& block) {
+void ReturnSystemBlock(const SystemBlock& block) {
   if (!TheReserve().Keep(block)) munmap(block.data, static_cast<size_t>(block.bytes));
 }
 

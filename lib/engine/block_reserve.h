@@ -14,10 +14,10 @@ struct SystemBlock {
 
 // A block aligned to large pages, with undefined contents.
 SystemBlock TakeSystemBlock(int64_t bytes);
-void GiveSystemBlock(const SystemBlock& block);
+void ReturnSystemBlock(const SystemBlock& block);
 
 // The size of the kept blocks now, and its limit.
 int64_t ReservedBytes();
-inline constexpr int64_t kMostReservedBytes = int64_t{64} << 20;
+inline constexpr int64_t kMaxReservedBytes = int64_t{64} << 20;
 
 }  // namespace roundel::engine

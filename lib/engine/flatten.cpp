@@ -23,9 +23,9 @@ class Flattener {
   std::vector<FlatNode> Take() { return std::move(flat_); }
 
  private:
-  Status Spend() {
+  Status CountNode() {
     if (--budget_.nodes >= 0) return OkStatus();
-    return ModelError("the model unfolds to too many nodes: functions that call functions?");
+    return ModelError("inlining functions gives too many nodes: do functions call each other?");
   }
 
   Status Append(FlatNode flat, int depth) {
@@ -33,7 +33,7 @@ class Flattener {
     if (!called) {
       flat.opset = OpsetOf(flat.node.domain, flat.function);
       flat_.push_back(std::move(flat));
-      return Spend();
+      return CountNode();
     }
     if (depth >= kMaxCallDepth)
       return ModelError(StrCat("function ", called->name, " calls itself, or functions are nested ",
@@ -50,7 +50,7 @@ class Flattener {
         std::vector<graph::Node> body,
         graph::ExpandCall(call, function, [&](const std::string& name) { return prefix + name; }));
     for (graph::Node& node : body) {
-      RETURN_IF_ERROR(Spend());
+      RETURN_IF_ERROR(CountNode());
       FlatNode inner{.node = std::move(node), .captured = {}, .function = &function};
       inner.captured = graph::OuterReads(inner.node);
       inner.node.inputs.insert(inner.node.inputs.end(), inner.captured.begin(),

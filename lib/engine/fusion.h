@@ -24,8 +24,8 @@ struct ElementOps {
 };
 std::optional<ElementOps> AsElementOps(const Plan& plan, const PlanNode& node);
 
-// The constant that `node`, a binary `op`, combines its input `input` with, if it is one value (of a
-// rank that raises no other).
+// The constant that `node`, a binary `op`, combines with its input `input`, if it is one value (of
+// a rank that does not raise the rank of the result).
 std::optional<float> ScalarOperand(const Plan& plan, const PlanNode& node, const char* op,
                                    size_t input);
 
@@ -42,7 +42,7 @@ struct NormPattern {
   std::vector<int> nodes;  // sorted
   int x = kNoSlot;         // the normalized value
   int last = -1;           // the node that produces the result
-  bool centred = true;     // false: RMS
+  bool centered = true;    // false: RMS
   float epsilon = 0;
   const Tensor *gamma = nullptr, *beta = nullptr;
 };
@@ -75,7 +75,7 @@ class LinearFold {
   bool scaled_ = false;
   int64_t axis_ = 0;      // of the output channels in the weights
   int64_t groups_ = 1;    // ConvTranspose: channel c lies at index c % (M / groups) of group
-  int64_t trailing_ = 0;  // axes of the result behind the channels
+  int64_t trailing_ = 0;  // axes of the result after the channels
   int64_t rank_ = 0;      // of the result; 0: not known
   int64_t min_rank_ = 0;
 };

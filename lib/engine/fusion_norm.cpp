@@ -23,7 +23,7 @@ class NormMatcher {
     if (first.inputs.empty() || first.inputs[0] == kNoSlot) return std::nullopt;
     pattern_.x = first.inputs[0];
     if (plan_.slots[pattern_.x].constant) return std::nullopt;
-    const bool matched = first.node.Is("ReduceMean") ? MatchCentred(start) : MatchSquare(start);
+    const bool matched = first.node.Is("ReduceMean") ? MatchCentered(start) : MatchSquare(start);
     if (!matched) return std::nullopt;
     TakeScale();
     std::sort(pattern_.nodes.begin(), pattern_.nodes.end());
@@ -66,23 +66,23 @@ class NormMatcher {
            *exponent->data<float>() == 2;
   }
 
-  bool MatchCentred(int mean) {
+  bool MatchCentered(int mean) {
     if (!IsLastAxisMean(mean)) return false;
     const auto sub = OnlyReader(mean);
     if (!sub || !node(sub->node).node.Is("Sub") || sub->input != 1 ||
         node(sub->node).inputs[0] != pattern_.x)
       return false;
-    pattern_.centred = true;
+    pattern_.centered = true;
     Take(mean);
     Take(sub->node);
-    const int centred = Output(sub->node);
+    const int centered = Output(sub->node);
     for (const Reader& reader : Readers(sub->node))
-      if (IsSquareOf(reader.node, centred)) return FinishAfter(reader.node, centred, sub->node);
+      if (IsSquareOf(reader.node, centered)) return FinishAfter(reader.node, centered, sub->node);
     return false;
   }
 
   bool MatchSquare(int square) {
-    pattern_.centred = false;
+    pattern_.centered = false;
     return IsSquareOf(square, pattern_.x) && FinishAfter(square, pattern_.x, -1);
   }
 

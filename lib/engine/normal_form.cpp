@@ -17,7 +17,7 @@ std::string FreedInputsLine(const std::vector<std::string>& names) {
   return StrCat(names.size(),
                 names.size() == 1 ? " graph input that has an initializer is"
                                   : " graph inputs that have initializers are",
-                " constant from now on: ", Join(names, ", ", kShown),
+                " now constant: ", Join(names, ", ", kShown),
                 "; if callers feed them, give --keep-initializer-inputs");
 }
 
@@ -32,7 +32,7 @@ Result<std::vector<std::string>> MakeNormalForm(graph::Model* model,
   }
   if (const Status inlined = graph::InlineFunctions(model); !inlined.ok())
     lines.push_back(
-        StrCat("functions stay calls, and what they hold stays float: ", inlined.message()));
+        StrCat("functions cannot be inlined, and their nodes stay float: ", inlined.message()));
   std::set<std::string> names;
   graph::CollectNames(*model->graph, &names);
   graph::MakeConstantNodesInitializers(model->graph.get(), &names);

@@ -30,8 +30,8 @@ class NestedPlan {
  public:
   virtual ~NestedPlan() = default;
   virtual const Plan& plan() const = 0;
-  // The first `own` inputs are the sub-graph's, the others captured. A tensor among the results may be
-  // one of the inputs under another shape.
+  // The first `own` inputs are the sub-graph's, the others captured. A result tensor may be one of
+  // the inputs with another shape.
   virtual Result<std::vector<Datum>> RunNested(const std::vector<Datum>& inputs, size_t own) = 0;
   // Sets taps: from now on it calls them with their values. Taps of other values are ignored.
   virtual void SetTaps(const std::vector<Tap>& taps) = 0;
@@ -81,7 +81,7 @@ struct Unit {
 struct Step {
   Unit whole;
   std::vector<Unit> members;  // empty for a step of one node
-  std::vector<int> dies;      // slots whose last reader this step is, or that nobody reads
+  std::vector<int> dies;      // slots that this step reads last, or without readers
 };
 
 struct Plan {
@@ -89,7 +89,7 @@ struct Plan {
   std::vector<Slot> slots;
   std::vector<Step> steps;
   std::vector<graph::ValueInfo> inputs;  // those that a caller feeds
-  std::vector<std::string> captured;     // of a sub-graph: values from outside, fed behind those
+  std::vector<std::string> captured;     // of a sub-graph: values from outside, fed after those
   std::vector<int> input_slots, output_slots;
   std::vector<std::string> input_names, output_names;
   std::set<std::string> tapped_inside;           // values of sub-graphs that any run may tap

@@ -16,7 +16,7 @@ class RunState {
  public:
   explicit RunState(const Plan& plan) : plan_(plan) {}
 
-  // `recurs`: runs with this signature are frequent enough for a memory layout of their own.
+  // `recurs`: runs with this signature are frequent enough for a separate memory layout.
   void Begin(const std::string& signature, bool recurs = true);
   void End(bool complete);
 
@@ -39,7 +39,7 @@ class RunState {
   DType dtype(int slot) const;
   const Shape& shape(int slot) const;
   Layout layout(int slot) const { return value(slot).layout; }
-  // Elements of a float value; row-major, or as they lie in memory. Valid until the slot changes.
+  // Elements of a float value; row-major, or in memory order. Valid until the slot changes.
   Result<const float*> Elements(int slot, bool any_order);
   int64_t activation_bytes() const { return arena_.planned_bytes(); }
   // The value, outside of the arena.

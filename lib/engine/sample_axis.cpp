@@ -75,7 +75,7 @@ const PlanNode* FirstMixing(SampleFacts& s) {
 
 // Whether a node that mixes samples treats axis 0 of a batch as a sequence, whose steps are not
 // independent.
-bool Walks(const SampleFacts& s, const PlanNode& n) {
+bool TreatsAsSequence(const SampleFacts& s, const PlanNode& n) {
   if (s.Rank(n, 0) <= 0) return false;
   const std::string& op = n.node.op_type;
   if (graph::Has(n.node, graph::Fact::kRecurrent)) return n.node.Int("layout", 0) == 0;
@@ -87,20 +87,20 @@ bool Walks(const SampleFacts& s, const PlanNode& n) {
 
 }  // namespace
 
-SampleJudgement JudgeSamples(const Plan& plan) {
+SampleJudgment JudgeSamples(const Plan& plan) {
   SampleFacts s{.plan = plan};
   if (std::string reason = StartFromInputs(s); !reason.empty())
     return {.reason = std::move(reason)};
   if (const PlanNode* n = FirstMixing(s))
     return {.reason = StrCat(n->node.name.empty() ? "" : "node ", n->node.DisplayName()),
-            .first_axis_is_walked = Walks(s, *n)};
+            .first_axis_is_sequence = TreatsAsSequence(s, *n)};
   for (size_t i = 0; i < plan.output_slots.size(); ++i)
     if (s.ranks[plan.output_slots[i]] <= 0)
       return {.reason = StrCat("output '", plan.output_names[i], "' has no sample axis")};
   return {.independent = true};
 }
 
-Result<SampleJudgement> JudgeSamples(const graph::Model& model) {
+Result<SampleJudgment> JudgeSamples(const graph::Model& model) {
   ASSIGN_OR_RETURN(const Plan plan, BuildPlan(model, {.fast_kernels = false}));
   return JudgeSamples(plan);
 }

@@ -20,7 +20,7 @@ std::optional<RankedSizes> SampleFacts::RankedSizesAt(const PlanNode& n, size_t 
   if (!Given(n, i)) return std::nullopt;
   const Tensor* constant = Constant(n, i);
   if (!constant) return sizes[static_cast<size_t>(n.inputs[i])];
-  if (!IsInteger(constant->dtype()) || constant->rank() > 1 || constant->size() > kMostSizes)
+  if (!IsInteger(constant->dtype()) || constant->rank() > 1 || constant->size() > kMaxSizes)
     return std::nullopt;
   return RankedSizes{constant->ToInt64s(), constant->rank()};
 }

@@ -10,9 +10,9 @@ namespace roundel::engine {
 namespace {
 
 // Whether `axis` is not the sample axis.
-bool Spares(int64_t axis, int64_t rank) { return axis != 0 && axis != -rank; }
-bool SpareAll(const std::vector<int64_t>& axes, int64_t rank) {
-  return std::all_of(axes.begin(), axes.end(), [&](int64_t a) { return Spares(a, rank); });
+bool IsNotSampleAxis(int64_t axis, int64_t rank) { return axis != 0 && axis != -rank; }
+bool ExcludeSampleAxis(const std::vector<int64_t>& axes, int64_t rank) {
+  return std::all_of(axes.begin(), axes.end(), [&](int64_t a) { return IsNotSampleAxis(a, rank); });
 }
 
 bool Expand(SampleFacts& s, const PlanNode& n) {
@@ -50,7 +50,8 @@ bool Broadcast(SampleFacts& s, const PlanNode& n) {
 // One pair of parameters, or one per index of an axis that is not the sample axis.
 bool Quantizer(SampleFacts& s, const PlanNode& n) {
   const Tensor* scale = s.Constant(n, 1);
-  return scale && (scale->size() == 1 || Spares(n.node.Int("axis", 1), s.Rank(n, 0))) && Same(s, n);
+  return scale && (scale->size() == 1 || IsNotSampleAxis(n.node.Int("axis", 1), s.Rank(n, 0))) &&
+         Same(s, n);
 }
 // a, scale, zero point, b, scale, zero point, ...: two batches of the same rank.
 bool CodesOfTwo(SampleFacts& s, const PlanNode& n) {
@@ -62,12 +63,12 @@ bool Concat(SampleFacts& s, const PlanNode& n) {
   const int64_t rank = s.Rank(n, 0);
   for (size_t i = 0; i < n.inputs.size(); ++i)
     if (s.Rank(n, i) != rank) return false;
-  return Spares(n.node.Int("axis", 0), rank) && s.Put(n, rank);
+  return IsNotSampleAxis(n.node.Int("axis", 0), rank) && s.Put(n, rank);
 }
 // Softmax, Split and other operators along one axis.
 bool Axis(SampleFacts& s, const PlanNode& n) {
   const int64_t fallback = n.node.op_type == "Split" ? 0 : n.opset < 13 ? 1 : -1;
-  return Spares(n.node.Int("axis", fallback), s.Rank(n, 0)) && Same(s, n);
+  return IsNotSampleAxis(n.node.Int("axis", fallback), s.Rank(n, 0)) && Same(s, n);
 }
 bool Flatten(SampleFacts& s, const PlanNode& n) {
   return n.node.Int("axis", 1) == 1 && s.Rank(n, 0) > 0 && s.Put(n, 2);
@@ -88,7 +89,8 @@ bool Transpose(SampleFacts& s, const PlanNode& n) {
 bool Reduce(SampleFacts& s, const PlanNode& n) {
   std::vector<int64_t> axes;
   const int64_t rank = s.Rank(n, 0);
-  if (!s.Numbers(n, "axes", 1, &axes) || axes.empty() || !SpareAll(axes, rank)) return false;
+  if (!s.Numbers(n, "axes", 1, &axes) || axes.empty() || !ExcludeSampleAxis(axes, rank))
+    return false;
   const bool keep = n.node.Int("keepdims", 1) != 0;
   return s.RestCommon(n) && s.Put(n, keep ? rank : rank - std::ssize(axes));
 }
@@ -97,7 +99,7 @@ bool Squeeze(SampleFacts& s, const PlanNode& n) {
   const bool grows = n.node.op_type == "Unsqueeze";
   if (s.Rank(n, 0) <= 0 || !s.Numbers(n, "axes", 1, &axes)) return false;
   const int64_t rank = s.Rank(n, 0) + (grows ? 1 : -1) * std::ssize(axes);
-  return SpareAll(axes, grows ? rank : s.Rank(n, 0)) && s.Put(n, rank);
+  return ExcludeSampleAxis(axes, grows ? rank : s.Rank(n, 0)) && s.Put(n, rank);
 }
 bool Gemm(SampleFacts& s, const PlanNode& n) {
   return n.node.Int("transA", 0) == 0 && (!s.Given(n, 2) || s.Fits(n, 2, 2)) && Same(s, n);
@@ -118,7 +120,7 @@ bool Slice(SampleFacts& s, const PlanNode& n) {
   if (rank <= 0 || !s.RestCommon(n) || !s.Numbers(n, "axes", 3, &axes)) return false;
   constexpr int64_t kBeyond = 1'000'000'000;
   for (size_t i = 0; i < axes.size(); ++i) {
-    if (Spares(axes[i], rank)) continue;
+    if (IsNotSampleAxis(axes[i], rank)) continue;
     steps.assign(axes.size(), 1);
     if (!s.Numbers(n, "starts", 1, &starts) || !s.Numbers(n, "ends", 2, &ends) ||
         (s.Given(n, 4) && !s.Numbers(n, "steps", 4, &steps)))
@@ -140,23 +142,23 @@ bool Gather(SampleFacts& s, const PlanNode& n) {
     return n.node.Int("axis", 0) == 0 && s.Rank(n, 1) > 0 &&
            s.Put(n, s.Rank(n, 1) + std::ssize(table->dims) - 1);
   const auto index = s.CommonAt(n, 1);
-  return index && s.Rank(n, 0) > 0 && Spares(n.node.Int("axis", 0), s.Rank(n, 0)) &&
+  return index && s.Rank(n, 0) > 0 && IsNotSampleAxis(n.node.Int("axis", 0), s.Rank(n, 0)) &&
          s.Put(n, s.Rank(n, 0) - 1 + std::ssize(index->dims));
 }
 // The index has the rank of the data.
 bool GatherElements(SampleFacts& s, const PlanNode& n) {
   return s.Rank(n, 0) > 0 && s.Rank(n, 1) == s.Rank(n, 0) &&
-         Spares(n.node.Int("axis", 0), s.Rank(n, 0)) && s.Put(n, s.Rank(n, 0));
+         IsNotSampleAxis(n.node.Int("axis", 0), s.Rank(n, 0)) && s.Put(n, s.Rank(n, 0));
 }
 bool ArgMax(SampleFacts& s, const PlanNode& n) {
   const int64_t rank = s.Rank(n, 0);
-  return rank > 0 && Spares(n.node.Int("axis", 0), rank) &&
+  return rank > 0 && IsNotSampleAxis(n.node.Int("axis", 0), rank) &&
          s.Put(n, n.node.Int("keepdims", 1) != 0 ? rank : rank - 1);
 }
 bool CumSum(SampleFacts& s, const PlanNode& n) {
   const auto axis = s.SizesAt(n, 1);
   return axis && axis->size() == 1 && axis->front() > kOther &&
-         Spares(axis->front(), s.Rank(n, 0)) && s.Put(n, s.Rank(n, 0));
+         IsNotSampleAxis(axis->front(), s.Rank(n, 0)) && s.Put(n, s.Rank(n, 0));
 }
 bool Trilu(SampleFacts& s, const PlanNode& n) { return s.Rank(n, 0) >= 3 && Same(s, n); }
 bool Tile(SampleFacts& s, const PlanNode& n) {

@@ -20,7 +20,7 @@ std::optional<RankedSizes> Picked(const RankedSizes& from, const RankedSizes& pl
 }
 
 // A single number, from an attribute or an input, that is an index.
-std::optional<int64_t> PlaceAt(const graph::Node& node, const char* attribute, const Inputs& inputs,
+std::optional<int64_t> IndexAt(const graph::Node& node, const char* attribute, const Inputs& inputs,
                                size_t i) {
   const Sizes given = node.Ints(attribute);
   if (given.size() == 1) return given[0];
@@ -33,7 +33,7 @@ std::optional<int64_t> PlaceAt(const graph::Node& node, const char* attribute, c
 std::optional<RankedSizes> Cut(const graph::Node& node, const Inputs& inputs) {
   const Sizes& from = inputs[0]->numbers;
   const auto size = std::ssize(from);
-  const auto start = PlaceAt(node, "starts", inputs, 1), end = PlaceAt(node, "ends", inputs, 2);
+  const auto start = IndexAt(node, "starts", inputs, 1), end = IndexAt(node, "ends", inputs, 2);
   if (!start || !end) return std::nullopt;
   if (inputs.size() > 4 && (!inputs[4] || inputs[4]->numbers != Sizes{1})) return std::nullopt;
   const auto place = [&](int64_t at) {
@@ -83,7 +83,7 @@ std::optional<int64_t> Choice(const std::vector<int64_t>& x) {
   return x[1] == x[2] ? x[1] : Unknown(x);
 }
 
-std::optional<RankedSizes> ByPlace(const Inputs& inputs, Rule rule) {
+std::optional<RankedSizes> ElementWise(const Inputs& inputs, Rule rule) {
   size_t length = 1;
   RankedSizes made{{}, 0};
   for (const auto& part : inputs) {
@@ -107,7 +107,7 @@ std::optional<RankedSizes> ByPlace(const Inputs& inputs, Rule rule) {
 // A vector of equal numbers, of known length.
 std::optional<RankedSizes> Filled(const graph::Node& node, const RankedSizes& length) {
   if (length.rank != 1 || length.numbers.size() != 1 || !IsKnown(length.numbers[0]) ||
-      length.numbers[0] < 0 || length.numbers[0] > kMostSizes)
+      length.numbers[0] < 0 || length.numbers[0] > kMaxSizes)
     return std::nullopt;
   int64_t number = 0;
   if (const graph::Attribute* value = node.FindAttribute("value")) {
@@ -163,7 +163,7 @@ std::optional<RankedSizes> ComputeSizes(const graph::Node& node, const Inputs& i
   const std::string& op = node.op_type;
   if (inputs.empty()) return std::nullopt;
   if (op == "Concat") return Joined(inputs);
-  if (const Rule rule = RuleOf(op)) return ByPlace(inputs, rule);
+  if (const Rule rule = RuleOf(op)) return ElementWise(inputs, rule);
   if (!inputs[0]) return std::nullopt;
   const RankedSizes& first = *inputs[0];
   if (op == "Cast" || op == "Identity") return first;

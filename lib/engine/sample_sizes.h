@@ -15,7 +15,7 @@ namespace roundel::engine {
 
 using Sizes = std::vector<int64_t>;
 inline constexpr int64_t kSamples = std::numeric_limits<int64_t>::min(), kOther = kSamples + 1;
-inline constexpr int64_t kMostSizes = 64;
+inline constexpr int64_t kMaxSizes = 64;
 
 struct RankedSizes {
   Sizes numbers;

@@ -6,7 +6,7 @@ namespace roundel::engine {
 namespace {
 
 // The work that one core does in some tens of microseconds.
-constexpr double kLeastProducts = 1 << 20, kLeastElements = 1 << 16;
+constexpr double kMinProducts = 1 << 20, kMinElements = 1 << 16;
 
 double Elements(const Shape& shape) {
   double count = 1;
@@ -28,7 +28,7 @@ bool WorthThreads(const Plan& plan, const Step& step, const RunState& state) {
       elements += Elements(shape);
     if (first.empty()) first = shape;
   }
-  if (elements >= kLeastElements) return true;
+  if (elements >= kMinElements) return true;
   // Every element of the input is multiplied by all weights of its channel.
   const graph::Node& node = plan.nodes[step.whole.nodes[0]].node;
   if (first.size() < 2 || weights == 0 || node.op_type.find("Norm") != std::string::npos)
@@ -36,7 +36,7 @@ bool WorthThreads(const Plan& plan, const Step& step, const RunState& state) {
   const bool convolution = node.op_type.find("Conv") != std::string::npos;
   const auto channels =
       static_cast<double>(std::max<int64_t>(1, convolution ? first[1] : first.back()));
-  return elements * weights / channels >= kLeastProducts;
+  return elements * weights / channels >= kMinProducts;
 }
 
 }  // namespace roundel::engine

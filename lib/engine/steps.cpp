@@ -26,7 +26,7 @@ bool AddNorm(Chaining& s, int start, std::vector<Chain>* chains) {
   }
   chain.spec.main = &s.plan.nodes[start].node;
   chain.spec.opset = s.plan.nodes[start].opset;
-  chain.spec.norm = NormSpec{norm->centred, norm->epsilon, norm->gamma ? *norm->gamma : Tensor(),
+  chain.spec.norm = NormSpec{norm->centered, norm->epsilon, norm->gamma ? *norm->gamma : Tensor(),
                              norm->beta ? *norm->beta : Tensor()};
   DescribeValues(s.plan, &chain);
   chains->push_back(std::move(chain));

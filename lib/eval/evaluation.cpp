@@ -158,8 +158,8 @@ Result<std::vector<size_t>> MatchNames(const std::vector<std::string>& wanted,
   if (order.size() == wanted.size() && (what == "output" || wanted.size() == names.size()))
     return order;
   if (wanted.size() != names.size())
-    return ModelError(StrCat("the models do not belong together: ", what, "s ",
-                             Join(wanted, ", ", 5), " against ", Join(names, ", ", 5)));
+    return ModelError(StrCat("the models do not match: ", what, "s ", Join(wanted, ", ", 5),
+                             " against ", Join(names, ", ", 5)));
   order.resize(wanted.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = i;
   return order;

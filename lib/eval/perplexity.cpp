@@ -42,7 +42,7 @@ Status AddTokens(const Tensor& ids, const Tensor& first, const Tensor* second, T
   if (first.dim(0) != rows || first.dim(1) != length || vocabulary == 0 ||
       (second && second->shape() != first.shape()))
     return DataError(StrCat("perplexity: ids ", ShapeString(ids.shape()), " and logits ",
-                            ShapeString(first.shape()), " do not belong together"));
+                            ShapeString(first.shape()), " do not match"));
   const std::vector<int64_t> tokens = ids.ToInt64s();
   const Tensor a = first.ToFloat(), b = second ? second->ToFloat() : Tensor();
   const auto width = static_cast<size_t>(vocabulary);

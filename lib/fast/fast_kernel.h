@@ -40,10 +40,10 @@ struct PostOp {
   int input = -1;  // kAdd: index into the unit's inputs
 };
 
-// A normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * gamma + beta, without
-// the mean if not centred.
+// A normalization over the last axis: (x - mean) / sqrt(variance + epsilon) * gamma + beta, without
+// the mean if not centered.
 struct NormSpec {
-  bool centred = true;
+  bool centered = true;
   float epsilon = 0;
   Tensor gamma, beta;  // [C], may be undefined
 };

@@ -26,7 +26,7 @@ struct Attribute {
   Value value;
   std::string ref_name;  // inside functions: takes the value of the function's attribute
   std::string doc_string;
-  std::string unknown;  // serialised remainder of the message (lib/io/onnx_read.cpp)
+  std::string unknown;  // serialized remainder of the message (lib/io/onnx_read.cpp)
 };
 
 }  // namespace roundel::graph

@@ -93,13 +93,13 @@ class Flattener {
     flat_->outputs = graph.outputs;
     for (const ValueInfo& input : graph.inputs) bodies_.homes[input.name] = 0;
     Walk(graph, 0);
-    for (ValueInfo& info : told_) {
+    for (ValueInfo& info : declared_values_) {
       const auto [known, fresh] = declared_.emplace(info.name, flat_->value_info.size());
       if (!fresh) {  // perhaps without its type
         flat_->value_info[known->second].dtype = info.dtype;
         continue;
       }
-      bodies_.told.insert(info.name);
+      bodies_.declared.insert(info.name);
       flat_->value_info.push_back(std::move(info));
     }
     return flat_;
@@ -153,7 +153,7 @@ class Flattener {
       Walk(*graph, inside);
       for (const ValueInfo& output : graph->outputs) node->inputs.push_back(output.name);
     }
-    for (const std::string& output : node->outputs) Tell({.name = output});
+    for (const std::string& output : node->outputs) Declare({.name = output});
     if (!attributes.empty()) node->SetAttribute(kBodiesTag, std::move(attributes));
   }
 
@@ -163,23 +163,23 @@ class Flattener {
     for (const ValueInfo& input : graph.inputs) {
       inputs.outputs.push_back(input.name);
       bodies_.homes[input.name] = scope;
-      Tell(input);
+      Declare(input);
     }
     inputs.SetAttribute(kScopeTag, int64_t{scope});
     inputs.SetAttribute(kEntryTag, int64_t{1});
     flat_->AddNode(std::move(inputs));
   }
 
-  void Tell(ValueInfo info) {
+  void Declare(ValueInfo info) {
     const auto type = types_.find(info.name);
     if (type != types_.end()) info.dtype = type->second;
-    if (!info.name.empty()) told_.push_back(std::move(info));
+    if (!info.name.empty()) declared_values_.push_back(std::move(info));
   }
 
   const std::unordered_map<std::string, DType> types_;
   std::shared_ptr<Graph> flat_ = std::make_shared<Graph>();
   Bodies bodies_;
-  std::vector<ValueInfo> told_;
+  std::vector<ValueInfo> declared_values_;
   std::unordered_map<std::string, size_t> declared_;  // index into flat_->value_info
 };
 

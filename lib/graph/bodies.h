@@ -8,7 +8,7 @@
 //
 //   t = Relu(x)    e = Neg(x)    y = If(c, t, e)
 //
-// A body with inputs gets a node roundel.body.BodyInputs in front of it, which produces them from
+// A body with inputs gets a node roundel.body.BodyInputs before it, which produces them from
 // the inputs of the control-flow node. A flat graph cannot be run.
 
 #include <string>
@@ -39,7 +39,7 @@ struct Bodies {
   std::vector<Body> bodies;                    // of scopes 1, 2, ...; scope 0 is the model's graph
   std::unordered_map<std::string, int> homes;  // scope of each value
   std::unordered_set<std::string> constants;   // the values that are initializers
-  std::unordered_set<std::string> told;        // values with a value_info for the flat graph only
+  std::unordered_set<std::string> declared;    // values with a value_info for the flat graph only
 };
 
 // Gives every value inside bodies a name that is unique in the model. ONNX allows two bodies to use

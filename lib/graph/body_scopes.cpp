@@ -59,7 +59,7 @@ void BodyScopes::FindScopes() {
   }
   for (const ValueInfo& output : flat_.outputs) readers_[output.name].insert(0);
   for (auto node = flat_.nodes().rbegin(); node != flat_.nodes().rend(); ++node) {
-    if (IsDequantizer(**node) && ReadBesideCodes(**node))
+    if (IsDequantizer(**node) && ReadNextToCodes(**node))
       AddCopies(**node);
     else
       Place(**node, ScopeOf(**node));
@@ -81,7 +81,7 @@ bool BodyScopes::HasCodes(const Node& reader) const {
   });
 }
 
-bool BodyScopes::ReadBesideCodes(const Node& node) const {
+bool BodyScopes::ReadNextToCodes(const Node& node) const {
   const auto readers = reading_nodes_.find(node.output(0));
   if (readers == reading_nodes_.end()) return false;
   const bool constant = flat_.FindInitializer(node.input(0)) != nullptr;

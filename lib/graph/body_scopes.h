@@ -49,7 +49,7 @@ class BodyScopes {
   // Whether a runtime fuses the DequantizeLinear into a reader: its other operands are codes,
   // too. (ONNX Runtime fuses weights with float operands only if their codes are in the same
   // graph.)
-  bool ReadBesideCodes(const Node& node) const;
+  bool ReadNextToCodes(const Node& node) const;
   bool HasCodes(const Node& reader) const;
   // The scope around all loops that contain `scope`.
   int OutOfLoops(int scope) const;

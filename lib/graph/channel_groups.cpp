@@ -288,7 +288,7 @@ class GroupBuilder {
           (consumer.repeat != 1 && !set->axis.flattens))
         block(StrCat(consumer.layer.node->DisplayName(), " reads another number of channels"));
     }
-    if (set->axis.second && set->axis.last) block("its channels lie on different axes");
+    if (set->axis.second && set->axis.last) block("its channels are on different axes");
     for (const Node* clip : group.clips) {
       const auto rank = RankOf(graph_, clip->input(0));
       if (!rank || *rank < 2 || (set->axis.flattens && *rank == 2))

@@ -18,7 +18,7 @@ namespace roundel::graph {
 
 struct ChannelConsumer {
   WeightedLayer layer;
-  int64_t repeat = 1;  // inputs per channel: more than 1 behind a Flatten
+  int64_t repeat = 1;  // inputs per channel: more than 1 after a Flatten
 };
 
 struct ChannelGroup {

@@ -22,7 +22,7 @@ struct Scope {
   std::unordered_set<std::string_view> names;
   const Scope* outer = nullptr;
 
-  bool Sees(std::string_view name) const {
+  bool Contains(std::string_view name) const {
     for (const Scope* scope = this; scope != nullptr; scope = scope->outer)
       if (scope->names.contains(name)) return true;
     return false;
@@ -71,7 +71,7 @@ Status CheckNode(const Node& node, const Scope& scope, int depth) {
   if (node.op_type.empty())
     return ModelError(StrCat("node ", node.DisplayName(), " has no operator type"));
   for (const std::string& input : node.inputs)
-    if (!input.empty() && !scope.Sees(input))
+    if (!input.empty() && !scope.Contains(input))
       return ModelError(StrCat("node ", node.DisplayName(), " reads ", Quote(input),
                                ", which nothing produces: an initializer is missing?"));
   return CheckAttributes(node, scope, depth);
@@ -107,7 +107,7 @@ Status CheckGraph(Graph* graph, const Scope* outer, int depth) {
     for (const ValueInfo& info : *infos) RETURN_IF_ERROR(CheckValueInfo(info));
   for (const NodePtr& node : graph->nodes()) RETURN_IF_ERROR(CheckNode(*node, scope, depth));
   for (const ValueInfo& output : graph->outputs)
-    if (!scope.Sees(output.name))
+    if (!scope.Contains(output.name))
       return ModelError(StrCat("nothing produces the graph output ", Quote(output.name)));
   graph->InvalidateIndex();  // a pass may have changed nodes by hand
   return graph->SortTopologically();
@@ -131,7 +131,7 @@ Status CheckFunction(Function* function) {
   for (const NodePtr& node : function->nodes) RETURN_IF_ERROR(DefineOutputs(*node, &scope));
   for (const NodePtr& node : function->nodes) RETURN_IF_ERROR(CheckNode(*node, scope, 1));
   for (const std::string& output : function->outputs)
-    if (!scope.Sees(output))
+    if (!scope.Contains(output))
       return ModelError(StrCat("nothing produces the output ", Quote(output)));
   return SortFunction(function);
 }
@@ -152,7 +152,7 @@ class CallGraph {
 
  private:
   static std::string Key(const std::string& domain, const std::string& name) {
-    return StrCat(domain.size(), ":", domain, name);  // unambiguous whatever the names hold
+    return StrCat(domain.size(), ":", domain, name);  // unambiguous for any names
   }
 
   Result<int64_t> Count(const std::vector<NodePtr>& nodes, int depth) {

@@ -20,12 +20,12 @@ namespace roundel::graph {
 struct Node {
   std::string name;  // may be empty; DisplayName() never is
   std::string op_type;
-  std::string domain;                // "" is ai.onnx ("ai.onnx" is normalised to "" on reading)
+  std::string domain;                // "" is ai.onnx ("ai.onnx" is normalized to "" on reading)
   std::vector<std::string> inputs;   // "" = optional input left out
   std::vector<std::string> outputs;  // "" = output not wanted
   std::vector<Attribute> attributes;
   std::string doc_string;
-  std::string unknown;  // serialised fields that this struct does not model
+  std::string unknown;  // serialized fields that this struct does not model
 
   bool Is(const char* type, const char* in_domain = "") const {
     return op_type == type && domain == in_domain;
@@ -54,7 +54,7 @@ using NodePtr = std::unique_ptr<Node>;
 struct Dim {
   std::optional<int64_t> value;
   std::string symbol;
-  std::string unknown;  // serialised remainder
+  std::string unknown;  // serialized remainder
 };
 
 struct ValueInfo {
@@ -62,7 +62,7 @@ struct ValueInfo {
   DType dtype = DType::kUndefined;        // kUndefined: not a tensor, or unknown
   std::optional<std::vector<Dim>> shape;  // nullopt: unknown rank
   std::string doc_string;
-  // For types other than plain tensors (sequence, optional, map): the serialised TypeProto, which
+  // For types other than plain tensors (sequence, optional, map): the serialized TypeProto, which
   // then holds the whole type. For plain tensors: fields that this struct does not model.
   std::string type_bytes, unknown;
 };

@@ -136,7 +136,7 @@ class Inliner {
  private:
   Status Append(NodePtr node, int depth, std::vector<NodePtr>* nodes) {
     if (++count_ > kMaxNodes)
-      return ModelError("the model unfolds to too many nodes: functions that call functions?");
+      return ModelError("inlining functions gives too many nodes: do functions call each other?");
     const Function* called = model_.FindFunction(node->domain, node->op_type);
     if (!called) {
       Status status;

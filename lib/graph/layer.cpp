@@ -24,7 +24,7 @@ bool IsRealType(DType type) {
          type == DType::kBfloat16;
 }
 
-// The constant behind input `index` if it can serve as a bias: one value, or one per channel on the
+// The constant of input `index` if it can serve as a bias: one value, or one per channel on the
 // last axis.
 const Tensor* BiasConstant(const Graph& graph, const Node& node, size_t index, int64_t channels) {
   const Tensor* bias = graph.Constant(node.input(index));
@@ -56,7 +56,7 @@ bool SetMatrixChannels(const Tensor& weight, bool transposed, WeightedLayer* lay
   return true;
 }
 
-// The Add of a constant bias right behind a MatMul, or nullptr.
+// The Add of a constant bias directly after a MatMul, or nullptr.
 Node* BiasAddOf(const Graph& graph, const Node& matmul, int64_t channels) {
   Node* add = graph.OnlyConsumer(matmul.output(0));
   if (!add || !add->Is("Add")) return nullptr;

@@ -1,6 +1,6 @@
 #pragma once
 // A common view of the operators that multiply by a constant weight: Conv, ConvTranspose, Gemm, and
-// MatMul (with the Add of a constant bias behind it). Passes work on output and input channels
+// MatMul (with the Add of a constant bias after it). Passes work on output and input channels
 // instead of memory layouts. Arithmetic is in double; tensors keep their types.
 
 #include <cstdint>
@@ -45,7 +45,7 @@ std::optional<WeightedLayer> MatchLayer(const Graph& graph, Node* node, std::str
 // matrices on the right. Passes that move channels or biases between layers cannot use these: the
 // channels of the former are not the last axis, and each matrix of the latter has other inputs.
 std::optional<WeightedLayer> MatchMatrixProduct(const Graph& graph, Node* node, std::string* why);
-// The layer whose output() is `value`: its weighted node, or the Add behind a MatMul.
+// The layer whose output() is `value`: its weighted node, or the Add after a MatMul.
 std::optional<WeightedLayer> LayerProducing(const Graph& graph, const std::string& value,
                                             std::string* why);
 bool IsLayerOp(const Node& node);

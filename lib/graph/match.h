@@ -1,5 +1,5 @@
 #pragma once
-// Queries about a node and its neighbours, for passes.
+// Queries about a node and its neighbors, for passes.
 
 #include <cstdint>
 #include <optional>

@@ -20,7 +20,7 @@ struct Fact {
     // ---- elements
     kMoves = 1u << 3,         // moves or selects elements of the inputs
     kOrders = 1u << 4,        // keeps the order of elements, or selects by order
-    kNormalises = 1u << 5,    // each element depends on all of an axis in the same way
+    kNormalizes = 1u << 5,    // each element depends on all of an axis in the same way
     kHasBodies = 1u << 6,     // outputs are results of sub-graphs
     kKeepsRanking = 1u << 7,  // the largest element stays the largest along the last axis
     kLocal = 1u << 8,         // a layer or norm with results at the positions of its inputs

@@ -93,7 +93,7 @@ void FlattenSoftmaxesIn(OpsetRewriter& rewriter) {
 Status CheckOldest(int64_t version) {
   if (version >= kOldestOpset) return OkStatus();
   return ModelError(StrCat("opset ", version, " is too old to be raised (the oldest is ",
-                           kOldestOpset, "); export the model anew"));
+                           kOldestOpset, "); export the model again"));
 }
 
 }  // namespace

@@ -112,7 +112,7 @@ Status DftTo20(OpsetRewriter& rewriter, Node* node) {
 
 Status BatchNormalizationTo9(OpsetRewriter&, Node* node) {
   if (node->Int("spatial", 1) == 0)
-    return ModelError("normalising every position on its own (spatial=0) exists no more");
+    return ModelError("normalizing every position separately (spatial=0) no longer exists");
   node->RemoveAttribute("spatial");
   return OkStatus();
 }

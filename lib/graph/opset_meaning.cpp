@@ -93,7 +93,7 @@ Status ResizeTo11(OpsetRewriter& rewriter, Node* node) {
     if (!direction)
       return ModelError(
           "its scales are not constant, or both enlarge and shrink, so that its "
-          "rounding cannot be told");
+          "rounding is unknown");
     node->SetAttribute("nearest_mode", std::string(*direction < 0 ? "ceil" : "floor"));
   }
   node->SetAttribute("coordinate_transformation_mode", std::string("asymmetric"));
@@ -125,7 +125,7 @@ Status ResizeTo13(OpsetRewriter& rewriter, Node* node) {
   // x = (y + 1/2) / scale no longer exists. floor(x) is half_pixel's x' = x - 1/2 rounded half up.
   if (node->String("mode", "nearest") != "nearest" ||
       node->String("nearest_mode", "round_prefer_floor") != "floor")
-    return ModelError("tf_half_pixel_for_nn exists no more for this rounding");
+    return ModelError("tf_half_pixel_for_nn no longer exists for this rounding");
   node->SetAttribute("coordinate_transformation_mode", std::string("half_pixel"));
   node->SetAttribute("nearest_mode", std::string("round_prefer_ceil"));
   return OkStatus();

@@ -7,7 +7,7 @@
 namespace roundel::graph {
 namespace {
 
-// Of whatever domain.
+// Of any domain.
 const std::unordered_set<std::string> kOps = {
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "ConvInteger",
     // com.microsoft

@@ -87,7 +87,7 @@ class Restorer {
     }
     for (const ValueInfo& info : flat_.value_info) {
       const auto scope = scopes.find(info.name);
-      if (bodies_.told.contains(info.name) || scope == scopes.end()) continue;
+      if (bodies_.declared.contains(info.name) || scope == scopes.end()) continue;
       graphs_[static_cast<size_t>(scope->second)]->value_info.push_back(info);
     }
   }

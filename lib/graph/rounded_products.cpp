@@ -49,7 +49,7 @@ bool IsQuantized(const std::string& value, const ProductScope& scope) {
   return false;
 }
 
-// Whether a MatMul of matrices is fused with the Add behind it to a Gemm that is not replaced.
+// Whether a MatMul of matrices is fused with the Add after it to a Gemm that is not replaced.
 bool BecomesOtherGemm(const Node& product, const ProductScope& scope, int64_t columns) {
   const std::vector<const Node*> readers = scope.readers(product.output(0));
   if (readers.size() != 1 || !readers[0] || !readers[0]->Is("Add")) return false;

@@ -34,7 +34,7 @@ struct ProductScope {
 struct RoundedInput {
   int64_t block_size = 0;  // elements along the last axis of input 0; 0: it is not rounded
   // Whether an input of rank 2 is rounded: the runtime first fuses such a MatMul with the Add
-  // behind it, and keeps a Gemm with a bias that is no vector or a quantized result.
+  // after it, and keeps a Gemm with a bias that is not a vector or a quantized result.
   bool matrices = true;
 };
 RoundedInput RoundedInputOf(const Node& product, const ProductScope& scope);

@@ -9,7 +9,7 @@
 namespace roundel::graph {
 namespace {
 
-// Trained networks have no larger activations; behind Relu6 they are at most 6.
+// Trained networks have no larger activations; after Relu6 they are at most 6.
 constexpr double kLargestInput = 1000;
 
 bool KeepsNegativesAtZero(const Graph& graph, const WeightedLayer& producer) {

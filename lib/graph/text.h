@@ -7,7 +7,7 @@
 //   function com.x.Twice<alpha, beta=1.0>(a) => (b) { opset 13   b = Add(a, a) }
 //   graph main (float32[N,3,8,8] x) => (float32[N,4,8,8] y) {
 //     float32[4,3,1,1] w = {1, 0, 0, 0, 1, 0, 0, 0, 1, 0.5, 0.5, 0.5}
-//     int64[2] pads2 = zeros    # large tensors: zeros | ones | fill(0.5) | random(seed[, low, high])
+//     int64[2] pads2 = zeros    # large ones: zeros | ones | fill(0.5) | random(seed[, low, high])
 //     float32[N,4,8,8] t                                        # a value_info; ? = unknown
 //     [conv1] t = Conv<kernel_shape=[1,1], group=1>(x, w, "")   # [node name] is optional
 //     y = com.microsoft.Gelu(t)                                 # "" = omitted

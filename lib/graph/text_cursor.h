@@ -9,7 +9,7 @@
 
 namespace roundel::graph {
 
-// Every method that takes tokens leaves the position behind them. Errors name the line.
+// Every method that takes tokens leaves the position after them. Errors name the line.
 class TextCursor {
  public:
   explicit TextCursor(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}

@@ -20,7 +20,7 @@ int HexDigit(char c) {
   return -1;
 }
 
-// Reads the string that starts at text[*at] == '"' and leaves *at behind it; false if it has no
+// Reads the string that starts at text[*at] == '"' and leaves *at after it; false if it has no
 // end.
 bool ReadString(const std::string& text, size_t* at, std::string* out) {
   for (size_t i = *at + 1; i < text.size(); ++i) {

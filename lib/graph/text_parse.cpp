@@ -1,4 +1,4 @@
-// Recursive descent. Every function leaves the cursor behind what it read.
+// Recursive descent. Every function leaves the cursor after what it read.
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"

@@ -172,7 +172,7 @@ class Printer {
     return "opset " + Join(items);
   }
 
-  // The domain ends at the last dot, so an op type with a dot of its own is quoted apart.
+  // The domain ends at the last dot, so that an op type that contains a dot is quoted separately.
   static std::string OpText(const std::string& domain, const std::string& op_type) {
     const bool plain = IsWord(op_type) && op_type.find('.') == std::string::npos;
     if (domain.empty()) return plain ? op_type : Quoted(op_type);

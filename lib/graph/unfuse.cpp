@@ -64,11 +64,11 @@ class Unfuser {
     if (!name.empty() && !activation) return;
     const std::string added = node->input(3);
     if (activation)
-      PutBehind(node, *activation,
-                name == "Clip" ? node->Floats("activation_params") : std::vector<float>());
+      InsertNext(node, *activation,
+                 name == "Clip" ? node->Floats("activation_params") : std::vector<float>());
     if (!added.empty()) {
       Node add{.op_type = "Add"};
-      PutBehind(node, add, {}, added);
+      InsertNext(node, add, {}, added);
     }
     if (node->inputs.size() > 3) node->inputs.resize(3);
     Become(node, "Conv", {"activation", "activation_params"});
@@ -81,7 +81,7 @@ class Unfuser {
       if (node->FindAttribute(parameter)) parameters.push_back(node->Float(parameter, 0));
     const auto activation = ActivationNode(name, parameters);
     if ((!name.empty() && !activation) || name == "Clip") return;
-    if (activation) PutBehind(node, *activation, {});
+    if (activation) InsertNext(node, *activation, {});
     Become(node, "Gemm", {"activation", "activation_alpha", "activation_beta", "activation_gamma"});
   }
 
@@ -108,7 +108,7 @@ class Unfuser {
     if (alpha != 1) {
       const std::string factor = graph_.FreshName(node->output(0) + "_alpha");
       graph_.SetInitializer(factor, Tensor::Scalar(alpha));
-      PutBehind(node, {.op_type = "Mul"}, {}, factor);
+      InsertNext(node, {.op_type = "Mul"}, {}, factor);
     }
     Become(node, "MatMul", {"transA", "transB", "transBatchA", "transBatchB", "alpha"});
   }
@@ -119,9 +119,9 @@ class Unfuser {
     for (const std::string& attribute : gone) node->RemoveAttribute(attribute);
   }
 
-  // `behind` reads the node's output, under a new name, and writes the old name.
-  void PutBehind(Node* node, Node behind, const std::vector<float>& bounds,
-                 const std::string& operand = "") {
+  // `behind` reads the node's output, which gets a new name, and writes the old name.
+  void InsertNext(Node* node, Node behind, const std::vector<float>& bounds,
+                  const std::string& operand = "") {
     const std::string output = node->output(0);
     const std::string made = graph_.FreshName(output + "_" + node->op_type);
     behind.name = node->name.empty() ? "" : graph_.FreshName(node->name + "_" + behind.op_type);

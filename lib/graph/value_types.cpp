@@ -42,9 +42,9 @@ class Inference {
     for (const Initializer& initializer : graph_.initializers())
       known_[initializer.name] = {initializer.value.dtype()};
     // Repeats: later readers, and producers that come after their readers, add information.
-    constexpr int kMostRounds = 8;
+    constexpr int kMaxRounds = 8;
     size_t before = 0;
-    for (int round = 0; round < kMostRounds && (round == 0 || known_.size() > before); ++round) {
+    for (int round = 0; round < kMaxRounds && (round == 0 || known_.size() > before); ++round) {
       before = known_.size();
       Forwards();
       for (auto node = graph_.nodes().rbegin(); node != graph_.nodes().rend(); ++node)

@@ -80,7 +80,7 @@ std::optional<Tensor> ScaledInDoubles(const Tensor& weight, const Rows& rows,
   return AllFinite(scaled) ? std::optional(std::move(scaled)) : std::nullopt;
 }
 
-// One float of `tensor`, whatever its type and alignment.
+// One float of `tensor`, for any type and alignment.
 double ValueAt(const Tensor& tensor, const std::vector<double>& others, size_t at) {
   if (tensor.dtype() != DType::kFloat) return others[at];
   float value;

@@ -24,7 +24,7 @@ class Finder {
  public:
   explicit Finder(bool (*which)(DType)) : which_(which) {}
 
-  void LookInto(const Graph& graph) {
+  void Visit(const Graph& graph) {
     for (const auto* infos : {&graph.inputs, &graph.outputs})
       for (const ValueInfo& info : *infos) {
         findings_.found |= which_(info.dtype);
@@ -32,10 +32,10 @@ class Finder {
       }
     for (const Initializer& initializer : graph.initializers())
       findings_.found |= which_(initializer.value.dtype());
-    for (const NodePtr& node : graph.nodes()) LookInto(*node);
+    for (const NodePtr& node : graph.nodes()) Visit(*node);
   }
 
-  void LookInto(const Node& node) {
+  void Visit(const Node& node) {
     for (const Attribute& attribute : node.attributes) {
       if (const auto* tensor = std::get_if<Tensor>(&attribute.value))
         findings_.found |= tensor->defined() && which_(tensor->dtype());
@@ -45,7 +45,7 @@ class Finder {
         findings_.visible |= *number == static_cast<int64_t>(DType::kString);
       }
     }
-    ForEachSubgraph(node, [this](const Graph& nested) { LookInto(nested); });
+    ForEachSubgraph(node, [this](const Graph& nested) { Visit(nested); });
   }
 
   const TypeFindings& findings() const { return findings_; }
@@ -101,9 +101,9 @@ class Widener {
 
 TypeFindings FindTypes(const Model& model, bool (*which)(DType)) {
   Finder finder(which);
-  finder.LookInto(*model.graph);
+  finder.Visit(*model.graph);
   for (const Function& function : model.functions)
-    for (const NodePtr& node : function.nodes) finder.LookInto(*node);
+    for (const NodePtr& node : function.nodes) finder.Visit(*node);
   return finder.findings();
 }
 

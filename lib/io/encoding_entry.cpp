@@ -46,7 +46,7 @@ Status SetAxis(const EncodingEntry& entry, const std::string& name, const graph:
     return OkStatus();
   }
   const auto axes = FindWeightAxes(graph, name, rank);
-  if (!axes) return UsageError("no operator that reads it tells along which axis the scales lie");
+  if (!axes) return UsageError("no operator that reads it determines the axis of the scales");
   e->axis = e->granularity == Granularity::kBlock ? axes->block : axes->channel;
   return OkStatus();
 }
@@ -145,7 +145,7 @@ Result<Encoding> CompleteEntry(const EncodingEntry& entry, const std::string& na
   e.role = FindRole(graph, name, entry.bits);
   if (entry.is_param && *entry.is_param != (e.role != Role::kActivation))
     return UsageError(*entry.is_param
-                          ? "listed as a parameter, but it is no constant of the model"
+                          ? "listed as a parameter, but it is not a constant of the model"
                           : "listed as an activation, but it is a constant of the model");
   e.grid = {.bits = entry.bits, .is_signed = entry.is_signed, .symmetric = entry.symmetric};
   if (entry.floats) e.grid = *entry.floats;

@@ -12,7 +12,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool Lies(const fs::path& file, const fs::path& folder) {
+bool IsInside(const fs::path& file, const fs::path& folder) {
   auto part = file.begin();
   for (const fs::path& wanted : folder) {
     if (wanted.empty()) continue;  // trailing slash
@@ -33,13 +33,13 @@ Status ExternalFiles::Locate(const std::string& location, std::string* path) {
   bool leaves = relative.is_absolute() || location.find('\0') != std::string::npos;
   for (const fs::path& part : relative) leaves |= part == "..";
   const std::string outside =
-      StrCat(shown, " lies outside of the model's folder: only files beside the model are read");
+      StrCat(shown, " is outside the model's folder: only files in it are read");
   if (leaves) return ModelError(outside);
   std::error_code error;
   if (real_folder_.empty()) real_folder_ = fs::canonical(folder_, error).string();
   const fs::path real = error ? fs::path() : fs::canonical(fs::path(folder_) / relative, error);
   if (error) return ModelError(StrCat(shown, " cannot be opened: ", error.message()));
-  if (!Lies(real, real_folder_)) return ModelError(outside);
+  if (!IsInside(real, real_folder_)) return ModelError(outside);
   if (!fs::is_regular_file(real, error)) return ModelError(StrCat(shown, " is not a regular file"));
   *path = real.string();
   return OkStatus();

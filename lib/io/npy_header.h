@@ -26,7 +26,7 @@ inline constexpr size_t kMaxNpyHeaderBytes = 1 << 16;
 // it. kData unless the array fills the file exactly.
 Result<NpyHeader> ParseNpyHeader(std::span<const std::byte> start, size_t file_bytes);
 
-// `stored` holds the array's bytes as they lie in the file, under the header's type and shape.
+// `stored` holds the array's bytes as in the file, under the header's type and shape.
 Tensor FinishNpy(const NpyHeader& header, Tensor stored);
 
 }  // namespace roundel::io

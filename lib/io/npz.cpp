@@ -70,12 +70,12 @@ Result<Directory> FindDirectory(Bytes zip) {
   if (needs64 && end >= 20 && Number(zip, end - 20, 4) == kLocator64Signature) {
     const uint64_t end64 = Number(zip, end - 12, 8);
     if (!Fits(zip, end64, 56) || Number(zip, end64, 4) != kEnd64Signature)
-      return DataError("damaged .npz: its zip64 directory lies outside of the file");
+      return DataError("damaged .npz: its zip64 directory is outside of the file");
     directory = {Number(zip, end64 + 48, 8), Number(zip, end64 + 40, 8),
                  Number(zip, end64 + 32, 8)};
   }
   if (!Fits(zip, directory.offset, directory.size))
-    return DataError("damaged .npz: its directory lies outside of the file");
+    return DataError("damaged .npz: its directory is outside of the file");
   if (directory.members > kMaxMembers)
     return DataError(
         StrCat(".npz with ", directory.members, " members; at most ", kMaxMembers, " are read"));

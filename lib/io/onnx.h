@@ -26,16 +26,16 @@ Result<graph::Model> ParseMappedOnnx(const std::shared_ptr<const MappedFile>& fi
                                      const std::string& folder, int64_t map_from = kMapFrom);
 
 struct OnnxWriteOptions {
-  // Weights of >= 1 kB go to "<file name>.data" beside the model; automatic above 2 GB.
+  // Weights of >= 1 kB go to "<file name>.data" next to the model; automatic above 2 GB.
   bool external_data = false;
 };
 // Atomic (base/file.h).
 Status WriteOnnx(const graph::Model& model, const std::string& path,
                  const OnnxWriteOptions& options = {});
-// Serialised bytes without external data; kModel above 2 GB.
+// Serialized bytes without external data; kModel above 2 GB.
 Result<std::string> SerializeOnnx(const graph::Model& model);
 
-// A serialised TensorProto (ONNX test_data_set_*/input_0.pb).
+// A serialized TensorProto (ONNX test_data_set_*/input_0.pb).
 Result<Tensor> ReadTensorProto(const std::string& path);
 // The same for any declared type, including sequences and optionals.
 Result<Datum> ReadDatum(const std::string& path, const graph::ValueInfo& declared);

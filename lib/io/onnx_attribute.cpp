@@ -29,7 +29,7 @@ Type InferType(const AttributeProto& proto) {
   return AttributeProto::UNDEFINED;
 }
 
-bool IsModelled(Type type) {
+bool IsModeled(Type type) {
   return type >= AttributeProto::FLOAT && type <= AttributeProto::GRAPHS;
 }
 
@@ -205,7 +205,7 @@ Result<graph::Attribute> TakeAttribute(AttributeProto* proto, ReadContext* conte
   ROUNDEL_TAKE_STRING(proto, doc_string, attribute.doc_string);
   ROUNDEL_TAKE_STRING(proto, ref_attr_name, attribute.ref_name);
   const Type kind = proto->has_type() ? proto->type() : InferType(*proto);
-  if (attribute.ref_name.empty() && IsModelled(kind)) {
+  if (attribute.ref_name.empty() && IsModeled(kind)) {
     bool absent = false;
     auto status = TakeValue(kind, proto, context, &attribute, &absent);
     if (!status.ok())

@@ -35,7 +35,7 @@ struct CutMessage {
   std::vector<Cut> cuts;
 };
 
-// Cuts raw_data of at least `cut_from` bytes out of a serialised ModelProto. If there are no cuts
+// Cuts raw_data of at least `cut_from` bytes out of a serialized ModelProto. If there are no cuts
 // (no field is that large, or the scanner does not fully understand the file, which protobuf then
 // checks), the result must not be used.
 CutMessage CutRawData(std::span<const std::byte> model, int64_t cut_from);

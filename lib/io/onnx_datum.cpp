@@ -21,12 +21,12 @@ Status ParseFile(const std::string& path, Message* proto) {
   if (!file->bytes().empty() && file->bytes().size() <= INT_MAX &&
       ParseQuietly(file->bytes().data(), file->bytes().size(), proto))
     return OkStatus();
-  return DataError("not a serialised value").At(StrCat("'", path, "'"));
+  return DataError("not a serialized value").At(StrCat("'", path, "'"));
 }
 
 Result<Datum> TakeSequence(onnx::SequenceProto* proto, TensorFiles* files) {
   if (proto->elem_type() != onnx::SequenceProto::TENSOR && proto->elem_type() != 0)
-    return DataError("a sequence of something else than tensors");
+    return DataError("a sequence of items that are not tensors");
   std::vector<Tensor> items;
   for (onnx::TensorProto& item : *proto->mutable_tensor_values()) {
     ASSIGN_OR_RETURN(items.emplace_back(), TakeTensor(&item, files));
@@ -41,7 +41,7 @@ Result<Datum> TakeOptional(onnx::OptionalProto* proto, TensorFiles* files) {
   }
   if (proto->has_sequence_value()) return TakeSequence(proto->mutable_sequence_value(), files);
   if (proto->elem_type() == onnx::OptionalProto::UNDEFINED) return Datum();
-  return DataError("an optional of something else than a tensor or a sequence");
+  return DataError("an optional that is neither a tensor nor a sequence");
 }
 
 // Errors of the parts, with the file's name.

@@ -225,7 +225,7 @@ Status CheckImports(const std::vector<std::pair<std::string, int64_t>>& imports)
       return ModelError(StrCat("opset ", version, " is not a version of ai.onnx"));
     if (version > graph::kNewestOpset)
       return ModelError(StrCat("opset ", version, " is newer than ", graph::kNewestOpset,
-                               ", the newest that this program knows: export an older one"));
+                               ", the newest that is supported: export an older one"));
     if (seen != 0 && seen != version)
       return ModelError(StrCat("the model imports opsets ", seen, " and ", version, " of ai.onnx"));
     seen = version;
@@ -237,7 +237,7 @@ Status CheckVersions(const graph::Model& model) {
   if (model.ir_version < 1) return ModelError("the model has no IR version: not an ONNX file?");
   if (model.ir_version > kNewestIr)
     return ModelError(StrCat("IR version ", model.ir_version, " is newer than ", kNewestIr,
-                             ", the newest that this program knows: export an older one"));
+                             ", the newest that is supported: export an older one"));
   RETURN_IF_ERROR(CheckImports(model.opset_imports));
   for (const graph::Function& function : model.functions)
     RETURN_IF_ERROR(CheckImports(function.opset_imports));

@@ -177,10 +177,10 @@ std::optional<Json> LowPowerFields(const Encoding& e, const Shape& shape,
                                    const std::vector<size_t>& order) {
   if (e.grid.scales != ScaleKind::kInteger || e.grid.is_float()) return std::nullopt;
   const int64_t middle = int64_t{1} << (e.grid.bits - 1);
-  const bool centred = std::all_of(e.params.begin(), e.params.end(),
-                                   [&](const auto& p) { return OffsetOf(e.grid, p) == -middle; });
+  const bool centered = std::all_of(e.params.begin(), e.params.end(),
+                                    [&](const auto& p) { return OffsetOf(e.grid, p) == -middle; });
   const auto found = BlockScaleCodes(e, shape);
-  if (!centred || !found) return std::nullopt;
+  if (!centered || !found) return std::nullopt;
   const auto blocks = static_cast<size_t>(ScaleShape(e, shape)[static_cast<size_t>(e.axis)]);
   Json scale = Json::array(), offset = Json::array(), codes = Json::array();
   for (size_t i = 0; i < order.size(); ++i) {

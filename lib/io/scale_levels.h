@@ -1,5 +1,5 @@
 #pragma once
-// Scales that are codes with scales of their own (ScaleKind), in encodings files. Low power blocks
+// Scales that are codes with separate scales (ScaleKind), in encodings files. Low power blocks
 // (LPBQ), y_scale = integer * float of the channel:
 //
 //   1.0.0   enc_type LPBQ: bw, scale and offset are those of the decompressed grid, one a channel;

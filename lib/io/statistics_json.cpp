@@ -155,13 +155,13 @@ class Reader {
     if (!value) return 0;
     if (value->is_number_unsigned() && value->get<uint64_t>() <= static_cast<uint64_t>(kMost))
       return value->get<int64_t>();
-    Fail(StrCat("'", key, "' holds what is not a count"));
+    Fail(StrCat("'", key, "' holds a value that is not a count"));
     return 0;
   }
   double NumberOf(const Json* value, const char* key) {
     if (!value) return 0;
     if (value->is_number() && std::isfinite(value->get<double>())) return value->get<double>();
-    Fail(StrCat("'", key, "' holds what is not a number"));
+    Fail(StrCat("'", key, "' holds a value that is not a number"));
     return 0;
   }
   float FloatOf(const Json* value, const char* key) {
@@ -218,7 +218,7 @@ Result<InputMean> ReadMean(const Json& json, const std::string& where) {
   const bool sound =
       mean.shape.size() >= 2 &&
       std::all_of(mean.shape.begin(), mean.shape.end(), [](int64_t d) { return d <= kLargestDim; });
-  if (!sound) reader.Fail("'shape' has less than two axes, or one of absurd length");
+  if (!sound) reader.Fail("'shape' has less than two axes, or one that is too long");
   RETURN_IF_ERROR(reader.status());
   return mean;
 }
@@ -248,7 +248,7 @@ Result<CalibrationStatistics> ParseStatistics(const std::string& text, const std
   Reader reader(json, file);
   const std::string format = reader.String("format");
   RETURN_IF_ERROR(reader.status());
-  if (format != kFormat) return DataError(file + "is no file of calibration statistics");
+  if (format != kFormat) return DataError(file + "is not a file of calibration statistics");
   if (const int64_t version = reader.Count("version"); reader.status().ok() && version != kVersion)
     return DataError(
         StrCat(file, "has version ", version, ", this program reads version ", kVersion));

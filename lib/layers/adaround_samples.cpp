@@ -22,7 +22,7 @@ struct Activation {
   float high = std::numeric_limits<float>::infinity();
 };
 
-Activation ActivationBehind(const graph::Graph& graph, const graph::WeightedLayer& layer) {
+Activation ActivationAfter(const graph::Graph& graph, const graph::WeightedLayer& layer) {
   const graph::Node* next = graph.OnlyConsumer(layer.output());
   Activation activation;
   if (!next) return activation;
@@ -141,7 +141,7 @@ Result<solver::Solution> AdaRoundOnSamples(const Session& session, const LayerTa
   const std::vector<double> whole = graph::ReadBias(*session.model.graph, layer.layer);
   const auto first = whole.begin() + layer.first_row;
   const std::vector<double> bias(first, first + layer.rows());
-  const Activation activation = ActivationBehind(*session.model.graph, layer.layer);
+  const Activation activation = ActivationAfter(*session.model.graph, layer.layer);
   solver::Solution solution{.rows = layer.groups * layer.m, .n = layer.n, .params = params};
   solution.codes.resize(static_cast<size_t>(layer.rows() * layer.n));
   ParallelFor(layer.groups, 1, [&](int64_t begin, int64_t end) {

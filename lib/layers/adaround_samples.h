@@ -1,6 +1,6 @@
 #pragma once
 // AdaRound with its published objective: mini-batches of real inputs, and the activation function
-// behind the layer inside the loss. (On the Gram matrix: lib/solver/adaround.h.)
+// after the layer inside the loss. (On the Gram matrix: lib/solver/adaround.h.)
 
 #include "lib/layers/layerwise.h"
 #include "lib/solver/adaround.h"

@@ -17,7 +17,7 @@ bool SamePlaces(const UnfoldedLayer& a, const UnfoldedLayer& b) {
 
 // Rounding to nearest replaces a solution if the default memory is too small. If the user has set
 // the memory, it is an error instead.
-bool MayRefuse(const LayerSweep& s) {
+bool MayReject(const LayerSweep& s) {
   return s.options.memory_is_given || s.statistics.memory_bytes < s.options.memory_bytes;
 }
 
@@ -44,13 +44,13 @@ void AddLayer(LayerSweep& s, graph::Node* node, const std::string& weight,
   std::optional<UnfoldedLayer> outline;
   if (layer) outline = Outline(*s.session.model.graph, *layer, encoding, &why);
   if (!outline) return Decline(s, *node, weight, why);
-  if (!MayRefuse(s) && LeastBytes(*outline) > s.statistics.memory_bytes)
+  if (!MayReject(s) && LeastBytes(*outline) > s.statistics.memory_bytes)
     return TooLarge(s, *outline);
   const auto [owner, is_first] = s.owners.emplace(weight, s.layers.size());
   SweepLayer added{.outline = std::move(*outline)};
   if (!is_first) {
     if (!SamePlaces(s.layers[owner->second].outline, added.outline))
-      return Decline(s, *node, weight, "a layer before reads the same weights in another order");
+      return Decline(s, *node, weight, "an earlier layer reads the same weights in another order");
     added.first = owner->second;
   }
   s.nodes.push_back(node);

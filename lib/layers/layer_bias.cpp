@@ -17,7 +17,7 @@ bool FitsGrid(const Encoding& e, const std::vector<double>& bias) {
 // Whether the layer computes in float although the values around it are codes.
 bool ComputesInFloats(const Session& session, const graph::WeightedLayer& layer) {
   if (!session.placement) return false;
-  const std::vector<std::string>& floats = session.placement->weights_alone;
+  const std::vector<std::string>& floats = session.placement->weights_only_layers;
   return std::find(floats.begin(), floats.end(), layer.node->output(0)) != floats.end();
 }
 
@@ -53,7 +53,7 @@ std::string BiasObstacle(const Session& session, const graph::WeightedLayer& lay
     return "its weight is not of a kind that has an int32 bias";
   const auto old = session.encodings.find(BiasValue(*session.model.graph, layer));
   if (old == session.encodings.end()) return "";
-  if (layer.bias_add) return "the Add behind its MatMul has a grid of its own";
+  if (layer.bias_add) return "the Add after its MatMul has a separate grid";
   return old->second.frozen || old->second.codes ? "its bias is fixed" : "";
 }
 

@@ -18,13 +18,13 @@ constexpr int64_t kWidestStack = 8192;
 // Columns are stored separately if they are fewer than half of this many inputs, or if the sums do
 // not fit.
 constexpr int64_t kWideLayer = 2048;
-constexpr int64_t kLeastApart = 64, kMostApart = 2048;
-constexpr int64_t kLeastRows = 64;
+constexpr int64_t kMinColumns = 64, kMaxColumns = 2048;
+constexpr int64_t kMinRows = 64;
 // Bytes per weight: during its solution, and of its code afterwards.
 constexpr int64_t kPerWeight = 64, kPerCode = 12;
 
 // A ConvTranspose gathers single pixels, whose taps are spread afterwards.
-bool CanKeepApart(const UnfoldedLayer& layer) { return !layer.transposed(); }
+bool CanStoreColumns(const UnfoldedLayer& layer) { return !layer.transposed(); }
 
 std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const Encoding& e) {
   // The axes of output channels and inputs in the weight; the axis of a stack comes before them.
@@ -38,7 +38,7 @@ std::string GridObstacle(const graph::WeightedLayer& layer, int64_t rank, const 
   if (e.granularity == Granularity::kChannel && e.axis != output_axis)
     return "its scales do not follow its output channels";
   if (e.granularity == Granularity::kBlock && e.axis != input_axis)
-    return "its blocks do not lie along its inputs";
+    return "its blocks are not along its inputs";
   if (e.granularity == Granularity::kBlock && layer.kernel > 1 &&
       layer.in_per_group % e.block_size != 0)
     return "blocks of a convolution that do not divide its inputs are not solved";
@@ -150,23 +150,23 @@ int64_t SolvingBytes(const UnfoldedLayer& layer, bool apart, int64_t columns) {
   constexpr int64_t kPerSum = 48, kPerColumn = 40, kPerPair = 16;
   if (!apart) return layer.groups * (kPerSum * n * n + kPerWeight * m * n);
   return layer.groups * (kPerColumn * n * columns + kPerPair * columns * columns) +
-         kPerWeight * n * std::min(m, kLeastRows) + kPerCode * layer.rows() * n;
+         kPerWeight * n * std::min(m, kMinRows) + kPerCode * layer.rows() * n;
 }
 
 int64_t LeastBytes(const UnfoldedLayer& layer) {
   const int64_t sums = SolvingBytes(layer, false);
-  return CanKeepApart(layer) ? std::min(sums, SolvingBytes(layer, true, kLeastApart)) : sums;
+  return CanStoreColumns(layer) ? std::min(sums, SolvingBytes(layer, true, kMinColumns)) : sums;
 }
 
 int64_t RowsAtOnce(const UnfoldedLayer& layer, const StatisticsOptions& options) {
   if (layer.groups > 1 || layer.spec.granularity == Granularity::kTensor) return layer.m;
   const int64_t fitting = options.memory_bytes / 4 / (kPerWeight * layer.n);
-  return std::clamp(fitting / kLeastRows * kLeastRows, kLeastRows, std::max(kLeastRows, layer.m));
+  return std::clamp(fitting / kMinRows * kMinRows, kMinRows, std::max(kMinRows, layer.m));
 }
 
-Result<bool> KeepsApart(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
-                        const StatisticsOptions& options, bool only_if_needed) {
-  if (!CanKeepApart(layer) || inputs.batches() == 0) return false;
+Result<bool> StoresColumns(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
+                           const StatisticsOptions& options, bool only_if_needed) {
+  if (!CanStoreColumns(layer) || inputs.batches() == 0) return false;
   if (SolvingBytes(layer, false) > options.memory_bytes) return true;
   if (layer.n < kWideLayer || only_if_needed) return false;
   ASSIGN_OR_RETURN(const int64_t columns, ColumnsOf(layer, inputs, options));
@@ -175,13 +175,13 @@ Result<bool> KeepsApart(const UnfoldedLayer& layer, const walk::LayerInputs& inp
 
 namespace {
 
-Result<LayerStatistics> GatherApart(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
-                                    StatisticsOptions options) {
+Result<LayerStatistics> GatherColumns(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
+                                      StatisticsOptions options) {
   // As many columns as fit, at most half as many as inputs: more would cost more than they are
   // worth.
-  int64_t most = std::min(std::max(layer.n / 2, kLeastApart), kMostApart);
-  while (most > kLeastApart && SolvingBytes(layer, true, most) > options.memory_bytes)
-    most = std::max(kLeastApart, most * 3 / 4);
+  int64_t most = std::min(std::max(layer.n / 2, kMinColumns), kMaxColumns);
+  while (most > kMinColumns && SolvingBytes(layer, true, most) > options.memory_bytes)
+    most = std::max(kMinColumns, most * 3 / 4);
   options.max_columns = most;
   const auto groups = static_cast<size_t>(layer.groups);
   std::vector<solver::Columns> sides[2] = {
@@ -201,7 +201,7 @@ Result<LayerStatistics> GatherApart(const UnfoldedLayer& layer, const walk::Laye
 
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
                                const StatisticsOptions& options) {
-  if (layer.weight.empty()) return GatherApart(layer, inputs, options);
+  if (layer.weight.empty()) return GatherColumns(layer, inputs, options);
   const int64_t taps = layer.transposed() ? layer.layer.kernel : 1;
   std::vector<solver::Gram> grams[2];
   for (auto& side : grams)

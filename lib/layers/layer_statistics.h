@@ -59,7 +59,7 @@ void StoreSolution(const UnfoldedLayer& layer, const solver::Solution& solution,
 
 struct StatisticsOptions {
   // Number of columns per input of the layer, spread evenly over samples and positions;
-  // at least kLeastColumns, or all columns if these are fewer. Wide layers use half as
+  // at least kMinColumns, or all columns if these are fewer. Wide layers use half as
   // many.
   int64_t columns_per_input = 256;
   double held_out = 0.2;          // share of the samples for judging solutions
@@ -85,8 +85,8 @@ int64_t RowsAtOnce(const UnfoldedLayer& layer, const StatisticsOptions& options)
 int64_t LeastBytes(const UnfoldedLayer& layer);
 // Whether columns are stored instead of sums: if there are few columns, or, with `only_if_needed`,
 // if the sums exceed the memory limit.
-Result<bool> KeepsApart(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
-                        const StatisticsOptions& options, bool only_if_needed);
+Result<bool> StoresColumns(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
+                           const StatisticsOptions& options, bool only_if_needed);
 // `layer`: with weights for sums, without weights for stored columns.
 Result<LayerStatistics> Gather(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
                                const StatisticsOptions& options);

@@ -43,7 +43,7 @@ struct LayerSweep {
   std::map<std::string, size_t> owners = {};          // weight -> the first layer that has it
   std::map<size_t, LayerStatistics> of_sharers = {};  // by first layer: sums of the others
   std::map<size_t, solver::Solution> shared = {};     // by first layer
-  int64_t solved = 0, starved = 0, apart = 0;
+  int64_t solved = 0, underdetermined = 0, apart = 0;
   double before = 0, after = 0;  // sums of relative errors
 };
 

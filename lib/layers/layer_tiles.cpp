@@ -12,9 +12,9 @@
 namespace roundel::layers {
 namespace {
 
-constexpr int64_t kLeastColumns = 16384, kWideInputs = 2000;
+constexpr int64_t kMinColumns = 16384, kWideInputs = 2000;
 // Columns per tile: enough for an efficient matrix product, few enough for the memory.
-constexpr int64_t kTile = 2048, kLeastTile = 256, kTileValues = 32'000'000;
+constexpr int64_t kTile = 2048, kMinTile = 256, kTileValues = 32'000'000;
 constexpr int64_t kRound = 64;  // maximum number of batches in parallel
 // for smaller products a call of the library is too expensive
 constexpr int64_t kPlainProduct = 64;
@@ -45,7 +45,7 @@ class Tiler {
       weights_.push_back(GroupWeight(static_cast<int64_t>(g)));
     if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
     if (samples_ < 2 * every_) every_ = 0;
-    tile_ = std::clamp(kTileValues / (layer.groups * n_), kLeastTile, kTile);
+    tile_ = std::clamp(kTileValues / (layer.groups * n_), kMinTile, kTile);
   }
 
   // Columns of the whole sweep, if all batches are like the first.
@@ -102,7 +102,7 @@ class Tiler {
     const int64_t per_input = n_ > kWideInputs
                                   ? std::max<int64_t>(1, options_.columns_per_input / 2)
                                   : options_.columns_per_input;
-    int64_t wanted = std::max(kLeastColumns, per_input * n_);
+    int64_t wanted = std::max(kMinColumns, per_input * n_);
     if (options_.max_columns > 0) wanted = std::min(wanted, options_.max_columns);
     return (wanted + samples_ - 1) / samples_;
   }

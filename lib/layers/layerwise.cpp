@@ -106,7 +106,7 @@ void Apply(LayerSweep& s, const SweepLayer& layer, const SolvedLayer& solved) {
     encoding.decided_by = s.options.pass;
     s.stream[weighted.weight()] = encoding;
     ++s.solved;
-    s.starved += solved.outcome.starved();
+    s.underdetermined += solved.outcome.underdetermined();
     s.before += solved.outcome.error_before;
     s.after += solved.outcome.error_after;
     if (IsShared(s, layer)) s.shared[s.owners.at(weighted.weight())] = solved.solution;
@@ -138,9 +138,9 @@ Result<Outcome> Finish(LayerSweep& s) {
   s.session.report->Metric("solved", s.solved);
   if (s.apart > 0) s.session.report->Metric("solved_on_columns", s.apart);
   RecordDeclined(s);
-  if (s.starved > 0)
+  if (s.underdetermined > 0)
     s.session.report->warnings.push_back(
-        StrCat("the data has fewer columns than inputs for ", s.starved,
+        StrCat("the data has fewer columns than inputs for ", s.underdetermined,
                " layers (see the report), which stay closer to the original weights: give more "
                "samples"));
   if (s.solved == 0) return Outcome::kUnchanged;

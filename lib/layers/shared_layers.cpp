@@ -17,7 +17,7 @@ UnfoldedLayer Unfolded(const LayerSweep& s, const SweepLayer& layer) {
 Result<LayerStatistics> GatherOf(const LayerSweep& s, const SweepLayer& layer,
                                  const walk::LayerInputs& inputs) {
   const bool shared = layer.first || IsShared(s, layer);
-  ASSIGN_OR_RETURN(const bool apart, KeepsApart(layer.outline, inputs, s.statistics, shared));
+  ASSIGN_OR_RETURN(const bool apart, StoresColumns(layer.outline, inputs, s.statistics, shared));
   if (apart) return Gather(layer.outline, inputs, s.statistics);
   return Gather(Unfolded(s, layer), inputs, s.statistics);
 }

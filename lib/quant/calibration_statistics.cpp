@@ -26,9 +26,9 @@ Status CheckAlike(const CalibrationStatistics& part, const CalibrationStatistics
   for (const auto& [value, statistics] : part.values) {
     const auto other = first.values.find(value);
     if (other == first.values.end())
-      return DataError(StrCat("has a value '", value, "' that the first has not"));
+      return DataError(StrCat("has a value '", value, "' that the first does not have"));
     if (!(statistics.needs() == other->second.needs()))
-      return DataError(StrCat("does not hold the same of '", value, "' as the first"));
+      return DataError(StrCat("has other statistics of '", value, "' than the first"));
   }
   for (const auto& [value, statistics] : first.values)
     if (!part.values.contains(value))

@@ -9,17 +9,17 @@
 namespace roundel::quant {
 namespace {
 
-constexpr float kMostUnits = 16;  // of an integer code
+constexpr float kMaxUnits = 16;  // of an integer code
 // Digits of a unit: together with the 4 of a float8 or the 5 of an integer they fit into the 24 of
 // a float.
 constexpr int kUnitDigits = 16;
 // No product of such a unit with the smallest code is a denormal float.
-constexpr float kLeastUnit = 0x1p-100f;
+constexpr float kMinUnit = 0x1p-100f;
 
 // The smallest number with kUnitDigits digits that is not below x.
 float RoundUp(float x) {
   int exponent = 0;
-  const float fraction = std::frexp(std::max(x, kLeastUnit), &exponent);
+  const float fraction = std::frexp(std::max(x, kMinUnit), &exponent);
   return std::ldexp(std::ceil(std::ldexp(fraction, kUnitDigits)), exponent - kUnitDigits);
 }
 
@@ -35,7 +35,7 @@ float PowerOfTwo(float scale) { return std::ldexp(1.0f, std::clamp(std::ilogb(sc
 // The unit of each scale.
 struct Units {
   int64_t axis = -1, count = 1;
-  int64_t inner = 1;  // scales between neighbours along the axis
+  int64_t inner = 1;  // scales between neighbors along the axis
   size_t Of(size_t i) const { return static_cast<size_t>(static_cast<int64_t>(i) / inner % count); }
 };
 
@@ -65,12 +65,12 @@ std::vector<float> LargestOf(const Encoding& e, const Units& units) {
 }
 
 float LargestCode(ScaleKind kind) {
-  return kind == ScaleKind::kInteger ? kMostUnits : FormatOf(DType::kFloat8E4M3FN).max;
+  return kind == ScaleKind::kInteger ? kMaxUnits : FormatOf(DType::kFloat8E4M3FN).max;
 }
 
 float NearestCode(ScaleKind kind, float x) {
   if (kind == ScaleKind::kFloat8) return NearestFloat8(x);
-  return std::clamp(RoundHalfEven(x), 1.0f, kMostUnits);
+  return std::clamp(RoundHalfEven(x), 1.0f, kMaxUnits);
 }
 
 // The codes that the largest scale of a unit may have, in descending order.
@@ -83,7 +83,7 @@ std::vector<float> CodesOf(ScaleKind kind) {
     std::reverse(codes.begin(), codes.end());
     return codes;
   }
-  for (float code = kMostUnits; code >= 1; --code) codes.push_back(code);
+  for (float code = kMaxUnits; code >= 1; --code) codes.push_back(code);
   return codes;
 }
 

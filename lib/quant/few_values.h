@@ -2,7 +2,7 @@
 // Wider ranges for small calibration sets. The maximum of few values underestimates the maximum of
 // later data, so that the range is widened by a factor that falls with the amount of data.
 //
-//   factor = 1 + (1 - samples / 16) * log2(4096 / values) / 10,   1 from 16 samples or 4096 values on
+//   factor = 1 + (1 - samples / 16) * log2(4096 / values) / 10;   1 from 16 samples or 4096 values
 //
 // The constants give the best worst case of twelve models that were calibrated on 1, 2, 4 and 8
 // samples and evaluated on others. Images have so many values that the factor is 1.
@@ -11,7 +11,7 @@
 
 namespace roundel::quant {
 
-// The factor by which a range grows about its centre.
+// The factor by which a range grows about its center.
 double FewValuesFactor(int64_t samples, int64_t values);
 
 // Requires: `range` was computed from `seen`. An end inside the seen values is kept. So is an end

@@ -3,7 +3,7 @@
 // these functions, so that simulation and exported model agree. For integers (small floats:
 // lib/quant/float_grid.h):
 //
-//   q = clamp(round_half_even(x / scale) + zero_point, qmin, qmax)        x^ = (q - zero_point) * scale
+//   q = clamp(round_half_even(x / scale) + zero_point, qmin, qmax)   x^ = (q - zero_point) * scale
 //
 // as ONNX QuantizeLinear / DequantizeLinear define it, all in float32.
 
@@ -49,7 +49,7 @@ struct Grid {
   GridKind kind = GridKind::kInteger;
   ScaleKind scales = ScaleKind::kFloat;
   // For unsigned symmetric grids: if no value is negative, the zero point is 0 ("unsigned
-  // symmetric" in AIMET), which doubles the resolution of values behind a Relu.
+  // symmetric" in AIMET), which doubles the resolution of values after a Relu.
   bool from_zero = false;
 
   // True for float formats: these are signed and symmetric, and have no qmin and qmax.
@@ -79,7 +79,7 @@ struct QParams {
   friend bool operator==(const QParams&, const QParams&) = default;
 };
 
-// Grids with a name of their own: "ternary", "float8e4m3fn", "nvfp4" and others.
+// Grids with a name: "ternary", "float8e4m3fn", "nvfp4" and others.
 struct NamedGrid {
   const char* name;
   Grid grid;
@@ -113,12 +113,12 @@ inline float Dequantize(int32_t q, QParams p) {
   return static_cast<float>(int64_t{q} - p.zero_point) * p.scale;
 }
 
-// to[i] = Quantize(from[i]) for grids of up to 16 bits, vectorised.
+// to[i] = Quantize(from[i]) for grids of up to 16 bits, vectorized.
 void QuantizeRun(const float* from, int8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 void QuantizeRun(const float* from, uint8_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 void QuantizeRun(const float* from, int16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 void QuantizeRun(const float* from, uint16_t* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
-// data[i] = Dequantize(Quantize(data[i])), vectorised over and in parallel. In place when to == from.
+// data[i] = Dequantize(Quantize(data[i])), vectorized and in parallel. In place if to == from.
 void FakeQuantize(const float* from, float* to, int64_t n, QParams p, int32_t qmin, int32_t qmax);
 // The same for any grid.
 void FakeQuantize(const float* from, float* to, int64_t n, QParams p, const Grid& grid);

@@ -1,7 +1,7 @@
 #pragma once
 // Additive attention masks. A large negative number (-10000, -1e9, the lowest float) is added
 // to scores that must be ignored, and only a Softmax reads the sum. Its exponentials of masked
-// values are zero, whatever these are exactly. A grid that covers them leaves no levels for
+// values are zero, for any such values. A grid that covers them leaves no levels for
 // the scores: with 8 bits and -10000 the step is 39. Statistics hold -infinity as the lowest
 // float.
 

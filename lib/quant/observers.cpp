@@ -19,17 +19,16 @@ constexpr Method kMethods[] = {
 
 Status CheckOptions(const MethodOptions& options) {
   if (options.percentile != -1 && !(options.percentile > 50 && options.percentile <= 100))
-    return UsageError(
-        StrCat("percentile ", options.percentile, " is not above 50 and at most 100"));
+    return UsageError(StrCat("percentile ", options.percentile, " is not in (50, 100]"));
   for (const double tail : {options.lower_tail, options.upper_tail})
     if (tail != -1 && !(tail >= 0 && tail < 50))
-      return UsageError(StrCat("a tail of ", tail, " per cent is not from 0 to below 50"));
+      return UsageError(StrCat("a tail of ", tail, " percent is not in [0, 50)"));
   if (!(options.averaging > 0 && options.averaging <= 1))
-    return UsageError(StrCat("averaging ", options.averaging, " is not above 0 and at most 1"));
+    return UsageError(StrCat("averaging ", options.averaging, " is not in (0, 1]"));
   if (!(options.gamma >= 0 && options.gamma <= 1e6))
-    return UsageError(StrCat("gamma ", options.gamma, " is not from 0 to 1e6"));
+    return UsageError(StrCat("gamma ", options.gamma, " is not in [0, 1e6]"));
   if (options.bins < 128 || options.bins > 65536)
-    return UsageError(StrCat(options.bins, " bins are not from 128 to 65536"));
+    return UsageError(StrCat(options.bins, " bins are not in [128, 65536]"));
   return OkStatus();
 }
 

@@ -107,8 +107,8 @@ bool IsFinite(const Scan& scan) {
 }
 
 Status CheckFinite(const Scan& scan) {
-  if (scan.has_nan) return DataError("NaN among the values");
-  if (!IsFinite(scan)) return DataError("infinity among the values");
+  if (scan.has_nan) return DataError("it contains NaN");
+  if (!IsFinite(scan)) return DataError("it contains infinity");
   return OkStatus();
 }
 

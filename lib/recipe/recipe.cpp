@@ -79,7 +79,7 @@ class Reader {
       return message + "; it is a pass: list it under 'passes:'";
     for (const SectionSpec& section : spec_.sections)
       if (FindParam(section.params, key) != nullptr)
-        return StrCat(message, "; it belongs into section '", section.name, "'");
+        return StrCat(message, "; it belongs in section '", section.name, "'");
     std::vector<std::string> known = Names(spec_.sections);
     known.push_back("passes");
     if (!spec_.rules.empty()) known.push_back("rules");
@@ -200,7 +200,7 @@ Status OverrideOne(const RecipeSpec& spec, const std::string& path, const std::s
   if (whole != nullptr && !whole->shorthand.empty())
     return recipe->sections[key].SetFromText(whole->params, whole->shorthand, text);
   if (owner.empty() && key == "rules" && !spec.rules.empty())
-    return UsageError("rules have an order and stand in a recipe file; --set cannot change them");
+    return UsageError("rules are ordered and belong in a recipe file; --set cannot change them");
   if (const SectionSpec* section = FindSection(spec.sections, owner)) {
     if (owner.empty() && FindParam(section->params, key) == nullptr)
       return UnknownTopLevelOverride(spec, *section, key);

@@ -91,7 +91,7 @@ std::string LayerOutcome::Text() const {
   if (held_out_before && held_out_after)
     text += StrFormat(" (held out %.3g -> %.3g)", *held_out_before, *held_out_after);
   text += StrCat(", ", columns, " columns of ", inputs);
-  if (starved()) text += " (fewer than the layer has inputs)";
+  if (underdetermined()) text += " (fewer than the layer has inputs)";
   if (on_columns) text += ", in the space of its columns";
   return note.empty() ? text : text + ", " + note;
 }

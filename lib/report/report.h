@@ -31,7 +31,7 @@ struct LayerOutcome {
   std::string note;         // of the method
   double seconds = 0;
 
-  bool starved() const { return shared_with.empty() && columns < inputs; }
+  bool underdetermined() const { return shared_with.empty() && columns < inputs; }
   // Console text: "error 0.01 -> 0.004, bound 0.002, 640 columns of 64".
   std::string Text() const;
 };

@@ -15,7 +15,7 @@ ROUNDEL_FAST_LOOPS
 namespace roundel::solver {
 namespace {
 
-constexpr int kLookEvery = 32;  // iterations between two searches for settled weights
+constexpr int kCheckInterval = 32;  // iterations between two searches for settled weights
 
 // H of the columns that are not settled yet, for the product with one vector: pieces of kWide
 // columns, each [columns][kWide].
@@ -45,10 +45,10 @@ void Multiply(int64_t n, const float* pieces, const float* e, const float* rest,
 }
 
 // A row that continues separately with its unsettled columns, in a separate matrix.
-class LoneRow {
+class SeparateRow {
  public:
   // The row has the weights [first, first + n) of `all`.
-  LoneRow(const Problem& problem, SoftWeights* all, int64_t first, float factor)
+  SeparateRow(const Problem& problem, SoftWeights* all, int64_t first, float factor)
       : problem_(problem), all_(all), first_(first), factor_(factor) {
     for (int64_t j = 0; j < problem.n; ++j) columns_.push_back(j);
     for (auto [to, from] : {std::pair{&own_.rest, &all->rest},
@@ -63,7 +63,7 @@ class LoneRow {
 
   void Learn(std::span<const AdaRoundStep> schedule, size_t from) {
     for (size_t i = from; i < schedule.size(); ++i) {
-      if ((i - from) % kLookEvery == 0 && !LeaveOutSettled(i == from)) break;
+      if ((i - from) % kCheckInterval == 0 && !DropSettled(i == from)) break;
       SoftErrors(own_, 0, own_.size(), error_.data());
       Multiply(own_.size(), pieces_.data(), error_.data(), constant_.data(), slope_.data());
       LearnStep(&own_, 0, own_.size(), slope_.data(), factor_, schedule[i]);
@@ -79,7 +79,7 @@ class LoneRow {
 
   // Removes settled columns: their contribution to H e is constant. False if none is left. Copying
   // H pays off once a fifth of the columns is settled.
-  bool LeaveOutSettled(bool always) {
+  bool DropSettled(bool always) {
     std::vector<int64_t> stay, settled;
     for (int64_t k = 0; k < own_.size(); ++k) (Settled(own_, k) ? settled : stay).push_back(k);
     if (stay.empty()) return false;
@@ -131,7 +131,7 @@ class LoneRow {
 
 // Whether a row with `open` unsettled columns is faster separately: the vector product reads its
 // matrix each time, the matrix product of many rows reads it once.
-bool QuickerAlone(double open, double n) {
+bool FasterSeparately(double open, double n) {
   constexpr double kCache = 512;  // columns whose matrix fits the cache of one core
   return open * open * (open <= kCache ? 3 : 9) <= n * n || open <= 2 * kWide;
 }
@@ -150,11 +150,11 @@ void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const
   std::vector<float> error(soft->v.size()), slope(soft->v.size());
   size_t i = 0;
   for (; i < schedule.size() && !Interrupted(); ++i) {
-    if (i % kLookEvery == 0) {
+    if (i % kCheckInterval == 0) {
       int64_t open = 0;
       for (int64_t k = 0; k < soft->size(); ++k) open += Settled(*soft, k) ? 0 : 1;
-      if (QuickerAlone(static_cast<double>(open) / static_cast<double>(at.rows),
-                       static_cast<double>(p.n)))
+      if (FasterSeparately(static_cast<double>(open) / static_cast<double>(at.rows),
+                           static_cast<double>(p.n)))
         break;
     }
     SoftErrors(*soft, 0, soft->size(), error.data());
@@ -165,7 +165,7 @@ void LearnRows(const Problem& p, const PackedMatrix& h, Rows at, std::span<const
                 schedule[i]);
   }
   for (int64_t row = 0; row < at.rows && !Interrupted(); ++row)
-    LoneRow(p, soft, row * p.n, factor(row)).Learn(schedule, i);
+    SeparateRow(p, soft, row * p.n, factor(row)).Learn(schedule, i);
 }
 
 // Rows per piece of work: one thread learns them from the first to the last iteration and never

@@ -33,7 +33,7 @@ class Enumeration {
     best_ = best;
     double cost = 0;
     for (int64_t k = n_; k-- > 0;) {
-      const double d = u_[k * n_ + k] * (Centre(k) - (*best)[k] * levels_[k].scale);
+      const double d = u_[k * n_ + k] * (Center(k) - (*best)[k] * levels_[k].scale);
       error_[k] = target_[k] - (*best)[k] * levels_[k].scale;
       cost += d * d;
     }
@@ -44,7 +44,7 @@ class Enumeration {
 
  private:
   // The value of w^_k at which column k has no cost, given the later columns.
-  double Centre(int64_t k) const {
+  double Center(int64_t k) const {
     double sum = 0;
     for (int64_t j = k + 1; j < n_; ++j) sum += u_[k * n_ + j] * error_[j];
     return target_[k] + sum / u_[k * n_ + k];
@@ -53,12 +53,12 @@ class Enumeration {
   // Levels of column k from the nearest outwards, until they cost too much.
   void Visit(int64_t k, double cost) {
     const Levels& levels = levels_[k];
-    const double centre = Centre(k), ideal = centre / levels.scale;
+    const double center = Center(k), ideal = center / levels.scale;
     const double low = levels.low, high = levels.high;
     double next = std::clamp(std::nearbyint(ideal), low, high), below = next - 1, above = next + 1;
     while (left_ > 0) {
       --left_;
-      const double d = u_[k * n_ + k] * (centre - next * levels.scale), total = cost + d * d;
+      const double d = u_[k * n_ + k] * (center - next * levels.scale), total = cost + d * d;
       if (!(total < bound_)) return;
       x_[k] = next;
       error_[k] = target_[k] - next * levels.scale;

@@ -12,8 +12,8 @@ namespace {
 
 // [n, count]: columns side by side, divided by the square root of their number, minus their mean if
 // requested. A constant input is then zero.
-std::vector<double> Normalised(const std::vector<float>& x, int64_t count, int64_t n,
-                               bool centred) {
+std::vector<double> Normalized(const std::vector<float>& x, int64_t count, int64_t n,
+                               bool centered) {
   std::vector<double> result(x.size());
   const auto columns = static_cast<double>(count);
   const double per = 1 / std::sqrt(columns);
@@ -26,9 +26,9 @@ std::vector<double> Normalised(const std::vector<float>& x, int64_t count, int64
         square += v * v / columns;
       }
       const bool constant = square - mean * mean <= kVarianceNoise * square;
-      const double factor = centred && constant ? 0 : per;
+      const double factor = centered && constant ? 0 : per;
       for (int64_t k = 0; k < count; ++k)
-        result[j * count + k] = factor * (x[k * n + j] - (centred ? mean : 0));
+        result[j * count + k] = factor * (x[k * n + j] - (centered ? mean : 0));
     }
   });
   return result;
@@ -81,11 +81,11 @@ Result<Objective> MakeObjective(const Columns& columns, std::span<const float> w
   result.power.resize(static_cast<size_t>(m));
   result.w.assign(w.begin(), w.end());
   if (c == 0) return result;
-  const std::vector<double> x = Normalised(columns.x, c, n, free_bias);
+  const std::vector<double> x = Normalized(columns.x, c, n, free_bias);
   result.low_rank.u.assign(x.begin(), x.end());
   std::vector<double> y = Outputs(w, m, x, n, c), misses(y.size());
   if (!columns.reference.empty()) {
-    misses = Outputs(w, m, Normalised(columns.reference, c, n, free_bias), n, c);
+    misses = Outputs(w, m, Normalized(columns.reference, c, n, free_bias), n, c);
     y.swap(misses);  // y: of the float model; misses: the part that the other inputs explain
     for (size_t i = 0; i < y.size(); ++i) misses[i] = y[i] - misses[i];
     result.residual = Correlation(misses, m, x, n, c);

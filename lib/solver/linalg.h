@@ -15,7 +15,7 @@ struct Strided {
 };
 
 // C += alpha A^T B over k, with A [k, m] of any strides, B [k, n] and C [m, n] row-major with row
-// strides ldb and ldc. Computes in T (float or double), whatever the types of A and B. `upper`
+// strides ldb and ldc. Computes in T (float or double), for any types of A and B. `upper`
 // skips tiles of C that lie entirely below the diagonal.
 template <typename T, typename TA, typename TB>
 void AddProduct(int64_t m, int64_t n, int64_t k, T alpha, Strided<TA> a, const TB* b, int64_t ldb,

@@ -1,5 +1,5 @@
 #pragma once
-// Layers with fewer columns than inputs (a Gemm behind a Flatten has one column per sample). Their
+// Layers with fewer columns than inputs (a Gemm after a Flatten has one column per sample). Their
 // Gram matrix has at most the rank `columns`, so that all computations use the space of the columns
 // instead of n dimensions. Memory and time: n * columns instead of n^2.
 

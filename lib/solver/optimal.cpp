@@ -84,17 +84,17 @@ Solution BestStart(Layer layer, const GridSpec& spec, int effort, const Factors&
 // Learned rounding at the scales found so far, then polishing: often better for layers with
 // correlated inputs without outliers.
 void TryLearning(Layer layer, const GridSpec& spec, const PolishOptions& polish, Solution* best) {
-  Solution learnt = AdaRound(layer, spec, best->params, {.iterations = kIterations});
-  Polish(layer, spec, &learnt, polish);
-  Keep(spec, learnt, best);
+  Solution learned = AdaRound(layer, spec, best->params, {.iterations = kIterations});
+  Polish(layer, spec, &learned, polish);
+  Keep(spec, learned, best);
 }
 
 // Exact codes at scales around the best one, with a refit after each.
 int64_t SearchExactly(Layer layer, const GridSpec& spec, Solution* best) {
-  const Params centre = best->params;
+  const Params center = best->params;
   const int steps = best->n <= kSmall ? 8 : 0;
   for (int i = -steps; i <= steps; ++i) {
-    Params params = centre;
+    Params params = center;
     for (quant::QParams& p : params) p.scale *= 1 + 0.02f * static_cast<float>(i);
     Solution trial = i == 0 ? *best : Ldlq(layer, spec, params);
     if (i != 0) CoordinateDescent(layer, spec, &trial);

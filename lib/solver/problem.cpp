@@ -18,7 +18,7 @@ constexpr double kPivotFloor = 1e-6;
 constexpr double kDeadShare = 1e-3;
 
 // With fewer columns than inputs H is singular: a ridge of at least this share makes it regular.
-constexpr double kLeastRidge = 1e-6;
+constexpr double kMinRidge = 1e-6;
 
 // [n] marks constant inputs; their weights have no effect on the centered errors.
 std::vector<bool> Constants(const Gram& gram) {
@@ -31,12 +31,12 @@ std::vector<bool> Constants(const Gram& gram) {
 }
 
 // Both triangles of the mean of x x^T, centered if requested.
-std::vector<double> MeanSquare(const Gram& gram, bool centred) {
+std::vector<double> MeanSquare(const Gram& gram, bool centered) {
   const int64_t n = gram.n;
   std::vector<double> H(static_cast<size_t>(n * n));
-  const double per = 1 / gram.count, mean_per = centred ? per * per : 0;
+  const double per = 1 / gram.count, mean_per = centered ? per * per : 0;
   const std::vector<bool> constant =
-      centred ? Constants(gram) : std::vector<bool>(static_cast<size_t>(n));
+      centered ? Constants(gram) : std::vector<bool>(static_cast<size_t>(n));
   ParallelFor(n, 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       for (int64_t j = i; j < n; ++j) {
@@ -63,12 +63,12 @@ double RowDot(const double* a, const float* b, int64_t n) {
 }
 
 // residual, base and power from the targets, given W H. base = mean y^2 - 2 w d + w H w.
-void FillTargets(const Gram& gram, bool centred, const std::vector<double>& wh, Objective* to) {
+void FillTargets(const Gram& gram, bool centered, const std::vector<double>& wh, Objective* to) {
   const int64_t n = gram.n;
   const double per = 1 / gram.count;
   to->residual.resize(static_cast<size_t>(gram.m * n));
   for (int64_t o = 0; o < gram.m; ++o) {
-    const double mean = centred ? gram.y[o] * per : 0;
+    const double mean = centered ? gram.y[o] * per : 0;
     const float* w = to->w.data() + o * n;
     double base = 0;
     for (int64_t j = 0; j < n; ++j) {
@@ -230,7 +230,7 @@ bool SetRidge(const Objective& objective, double ridge, Problem* problem) {
   if (objective.low_rank.used()) {
     problem->low_rank = objective.low_rank;
     for (int64_t i = 0; i < n; ++i)
-      problem->low_rank.ridge[i] = static_cast<float>(std::max(ridge, kLeastRidge) *
+      problem->low_rank.ridge[i] = static_cast<float>(std::max(ridge, kMinRidge) *
                                                       (Diagonal(objective, i) + kDeadShare * mean));
     return true;
   }

@@ -4,8 +4,9 @@
 //   Objective  J_o(w^): the exact mean squared error of output o against the float model, for any
 //              weights w^; it scores solutions, also on held-out data
 //
-//   Problem    (w^ - w*)^T H (w^ - w*): the form that solvers minimize, row by row; up to a constant
-//              J on the calibration set, plus a ridge that keeps w^ near the original weights
+//   Problem    (w^ - w*)^T H (w^ - w*): the form that solvers minimize, row by row; up to a
+//              constant J on the calibration set, plus a ridge that keeps w^ near the original
+//              weights
 
 #include <cstdint>
 #include <span>
@@ -22,7 +23,7 @@ namespace roundel::solver {
 struct Objective {
   int64_t n = 0, m = 0;
   double count = 0;
-  std::vector<float> H;  // [n, n] mean of x x^T (centred with a free bias), both triangles; or
+  std::vector<float> H;  // [n, n] mean of x x^T (centered with a free bias), both triangles; or
   LowRank low_rank;      // the same of a layer with fewer columns than inputs; H is empty then
   std::vector<float>
       residual;               // [m, n] r_o = mean of (y_o - w_o x) x^T; empty in the symmetric case
@@ -39,7 +40,7 @@ Status CheckWeights(std::span<const float> w, int64_t m, int64_t n);
 // moment counts as constant, because such a variance is rounding noise.
 inline constexpr double kVarianceNoise = 1e-5;
 
-// `free_bias`: the bias will be set to its best value (BestBiasShift), so that sums are centred.
+// `free_bias`: the bias will be set to its best value (BestBiasShift), so that sums are centered.
 // Errors: kData if sums are not finite or sizes differ, kModel if weights are not finite. With
 // count 0 all sums are 0.
 Result<Objective> MakeObjective(const Gram& gram, std::span<const float> w, bool free_bias);

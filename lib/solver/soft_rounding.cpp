@@ -62,11 +62,11 @@ void Learn(int64_t n, const float* slope, const float* grid_step, float factor, 
         stretched > 0.0f && stretched < 1.0f ? kStretch * sigmoid * (1.0f - sigmoid) : 0.0f;
     float down = factor * slope[j] * grid_step[j];
     if (regular) {
-      const float centred = 2.0f * Clamp01(stretched) - 1.0f;
-      float size = centred > 0.0f ? centred : -centred;
+      const float centered = 2.0f * Clamp01(stretched) - 1.0f;
+      float size = centered > 0.0f ? centered : -centered;
       size = size > 1e-12f ? size : 1e-12f;
       const float pull = 2.0f * step.beta * Exp2((step.beta - 1.0f) * Log2(size));
-      down -= step.lambda * (centred > 0.0f ? pull : -pull);
+      down -= step.lambda * (centered > 0.0f ? pull : -pull);
     }
     const float gradient = inner * down;
     first[j] = 0.9f * first[j] + 0.1f * gradient;

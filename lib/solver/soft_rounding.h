@@ -52,7 +52,7 @@ void SoftErrors(const SoftWeights& weights, int64_t begin, int64_t end, float* e
 void LearnStep(SoftWeights* weights, int64_t begin, int64_t end, const float* slope, float factor,
                const AdaRoundStep& step);
 
-// True if h(V) is 0 or 1 and stays there whatever the other weights do: the gradient is 0, and the
+// True if h(V) is 0 or 1 and stays there for any other weights: the gradient is 0, and the
 // remaining momentum points away from the other side.
 bool Settled(const SoftWeights& weights, int64_t i);
 

@@ -51,7 +51,7 @@ bool ActivationPoints::LeavesFloat(const Node& node) const {
 
 void ActivationPoints::PlaceOutput(const Node& node) {
   const bool shared = p_.plans[&node].kind == Kind::kShared;
-  const std::string output = shared ? node.output(0) : OutputBehindClamps(node);
+  const std::string output = shared ? node.output(0) : OutputAfterClamps(node);
   wanted_.insert(output);
   // An output that shares the range of all its parts derives from them.
   const auto first_apart = p_.joins.apart.lower_bound({output, ""});
@@ -85,7 +85,7 @@ const Node* ActivationPoints::EndOfSupergroup(const Node& node) {
 }
 
 // The value at the end of the chain of clamps that belongs to `node`.
-std::string ActivationPoints::OutputBehindClamps(const Node& node) {
+std::string ActivationPoints::OutputAfterClamps(const Node& node) {
   if (!p_.profile.supergroups.empty()) return EndOfSupergroup(node)->output(0);
   std::string value = node.output(0);
   while (const Node* reader = p_.g.OnlyConsumer(value)) {
@@ -130,7 +130,7 @@ void ActivationPoints::FollowInput(const Node& node) {
     return;
   }
   if (plan.kind == Kind::kClamp && !islands_.FeedsInteger(node.output(0))) {
-    plan = {Kind::kFloat, "no integer neighbour behind it"};
+    plan = {Kind::kFloat, "no integer neighbor after it"};
     return;
   }
   for (const std::string& output : node.outputs) {

@@ -33,7 +33,7 @@ class ActivationPoints {
   void PlaceOutput(const graph::Node& node);
   bool LeavesFloat(const graph::Node& node) const;
   const graph::Node* EndOfSupergroup(const graph::Node& node);
-  std::string OutputBehindClamps(const graph::Node& node);
+  std::string OutputAfterClamps(const graph::Node& node);
   void QuantizeBefore(const graph::Node& min, const std::string& value);
   bool IsExcluded(const graph::Node& node);
   bool IsWhole(const std::string& value) const;

@@ -83,7 +83,7 @@ class Reader {
     bool params = true, param_symmetric = true;
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_quantized", &params));
     RETURN_IF_ERROR(ReadFlag(node.Find("params"), "is_symmetric", &param_symmetric));
-    if (!params) return Error(node, "params that are not quantized leave nothing to do");
+    if (!params) return Error(node, "nothing to do: the params are not quantized");
     SetWeights(param_symmetric, strict);
     if (!outputs)
       for (auto& [op, policy] : profile_.ops) policy = OpPolicy::kFloat;

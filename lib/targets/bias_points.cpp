@@ -25,7 +25,7 @@ std::string BiasPoints::Problem(const Use& use) const {
   if (!point) return "the weight is not quantized";
   if (point->granularity == Granularity::kBlock) return "the weight is quantized in blocks";
   if (point->grid.is_float() || p_.GroupGrid(p_.groups.Number(use.input)).is_float())
-    return "its layer computes in floats";
+    return "its layer computes in float";
   if (!(use.factor > 0 && use.factor < 1e30)) return "alpha / beta is not positive";
   if (bias->rank() != 1) return StrCat("has shape ", ShapeString(bias->shape()));
   const int64_t channels =

@@ -29,7 +29,7 @@ class BiasPoints {
 
   // The reason why a bias stays float, apart from its other readers; "" if it can be int32.
   std::string Problem(const Use& use) const;
-  // Nor can it be int32 in two units (PlaceSeparately leaves nobody to share with).
+  // Nor can it be int32 at two scales (after PlaceSeparately no other node shares it).
   std::string SharingProblem(const std::vector<const Use*>& uses) const;
   void EmitPoint(const Use& use);
 

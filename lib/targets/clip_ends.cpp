@@ -34,7 +34,7 @@ std::optional<std::pair<int32_t, int32_t>> Codes(DType type) {
 }
 
 // The minimum and maximum of the grid of `q`, if it clamps to the bounds without the Clip.
-std::optional<Ends> EndsThatClampAlike(const Graph& g, const Node& q, const Clamp& clamp) {
+std::optional<Ends> ClampingEnds(const Graph& g, const Node& q, const Clamp& clamp) {
   const Tensor* scale = g.Constant(q.input(1));
   const Tensor* zero = q.input(2).empty() ? nullptr : g.Constant(q.input(2));
   if (!scale || !zero || scale->size() != 1 || scale->dtype() != DType::kFloat) return std::nullopt;
@@ -60,7 +60,7 @@ void WidenClips(graph::Model* model) {
     const auto clamp = node->Is("Clip") ? FindClamp(g, *node) : std::nullopt;
     const Node* q = clamp ? g.OnlyConsumer(node->output(0)) : nullptr;
     if (!q || !IsQuantizeNode(*q) || q->input(0) != node->output(0)) continue;
-    const auto ends = EndsThatClampAlike(g, *q, *clamp);
+    const auto ends = ClampingEnds(g, *q, *clamp);
     if (!ends || (clamp->low <= ends->low && clamp->high >= ends->high)) continue;
     const float bounds[] = {std::min(clamp->low, ends->low), std::max(clamp->high, ends->high)};
     for (size_t i = 0; i < 2; ++i) {

@@ -31,9 +31,9 @@ Result<graph::Model> Export(const graph::Model& model, const quant::EncodingTabl
                             const ExportOptions& options);
 
 // Blocks of MatMulNBits and GatherBlockQuantized: powers of two from 16 to 256.
-inline constexpr int64_t kLeastPackedBlock = 16, kMostPackedBlock = 256;
+inline constexpr int64_t kMinPackedBlock = 16, kMaxPackedBlock = 256;
 inline bool IsPackedBlock(int64_t size) {
-  return size >= kLeastPackedBlock && size <= kMostPackedBlock && (size & (size - 1)) == 0;
+  return size >= kMinPackedBlock && size <= kMaxPackedBlock && (size & (size - 1)) == 0;
 }
 
 // ---- steps that write layers in special forms, in place, and remove their weights from the table;
@@ -50,7 +50,7 @@ void WriteDynamic(const std::vector<std::string>& layers, graph::Model* model,
 void KeepFloats(const QdqOptions& options, graph::Model* model);
 bool IsKeptFloat(const graph::Node& node);
 
-// Moves the bounds of a Clip to the ends of the grid of the quantizer behind it, at most half a
+// Moves the bounds of a Clip to the ends of the grid of the quantizer after it, at most half a
 // step further out: ONNX Runtime drops such a Clip, but fails on one that nearly has them.
 void WidenClips(graph::Model* model);
 

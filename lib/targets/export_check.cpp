@@ -26,7 +26,7 @@ Status CheckParams(const Encoding& e) {
                             ? p.zero_point == 0
                             : p.zero_point >= e.grid.qmin() && p.zero_point <= e.grid.qmax();
     if (!inside)
-      return ModelError(StrCat("zero point ", p.zero_point, " lies outside of ", e.grid.Name()));
+      return ModelError(StrCat("zero point ", p.zero_point, " is outside of ", e.grid.Name()));
   }
   return OkStatus();
 }

@@ -24,7 +24,7 @@ struct Exporting {
   Renames
       absorbed_into;  // output of a dropped clamp's producer -> the encoded value after the clamps
   Renames reads, writes;  // value -> its name at consumers, and at its producer, where it differs
-  // Node -> the constants that are dequantized in front of it
+  // Node -> the constants that are dequantized before it
   std::unordered_map<const graph::Node*, std::vector<std::string>> constants_before;
 
   // The encoding of a value; nullptr if it has none.
@@ -32,7 +32,7 @@ struct Exporting {
   bool IsUsed(const std::string& value) const;
   // Whether consumers read this constant through a DequantizeLinear.
   bool IsReplacedConstant(const std::string& value) const;
-  // The encoded value that replaces one in front of dropped clamps; other values themselves.
+  // The encoded value that replaces one before dropped clamps; other values themselves.
   const std::string& Target(const std::string& value) const;
   // The name that consumers of an encoded value read.
   std::string ReadName(const std::string& value) const;

@@ -12,7 +12,7 @@ namespace roundel::target {
 
 enum class FloatSlot {
   kNode,     // the type in which the node computes
-  kFloat32,  // float32, whatever the type of the node
+  kFloat32,  // float32, for any type of the node
   kFree,     // any type, without effect on the node
 };
 

@@ -18,14 +18,14 @@ bool HasConstant(const Graph& g, const Node& node) {
 
 // The layer that writes the value, possibly before a bias is added; nullptr if there is none, or if
 // others read the value too, because it then has to be written before the sum.
-const Node* LayerBehind(const Graph& g, const Node& add, const std::string& value) {
+const Node* ProducingLayer(const Graph& g, const Node& add, const std::string& value) {
   if (g.OnlyConsumer(value) != &add) return nullptr;
   const Node* producer = g.Producer(value);
   if (!producer) return nullptr;
   if (graph::IsLayerOp(*producer)) return producer;
   if (!producer->Is("Add") || !HasConstant(g, *producer)) return nullptr;
   for (const std::string& input : producer->inputs)
-    if (!g.Constant(input)) return LayerBehind(g, *producer, input);
+    if (!g.Constant(input)) return ProducingLayer(g, *producer, input);
   return nullptr;
 }
 
@@ -48,15 +48,16 @@ int64_t Depth(const Graph& g, const std::string& value) {
 
 std::optional<size_t> FusedOperand(const Graph& g, const Node& add) {
   if (add.inputs.size() != 2 || HasConstant(g, add)) return std::nullopt;
-  const bool first = LayerBehind(g, add, add.input(0)), second = LayerBehind(g, add, add.input(1));
+  const bool first = ProducingLayer(g, add, add.input(0)),
+             second = ProducingLayer(g, add, add.input(1));
   if (first && second) return Depth(g, add.input(1)) > Depth(g, add.input(0)) ? 1 : 0;
   if (!first && !second) return std::nullopt;
   return first ? 0 : 1;
 }
 
 std::string FusedAddProblem(const Graph& g, const Node& add) {
-  if (HasConstant(g, add)) return "it runs as part of the layer in front of it";
-  if (!FusedOperand(g, add)) return "no operand comes from a layer that it could run in";
+  if (HasConstant(g, add)) return "it runs as part of the layer before it";
+  if (!FusedOperand(g, add)) return "no operand is the result of a layer that it could run in";
   return "";
 }
 

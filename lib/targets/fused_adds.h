@@ -1,5 +1,5 @@
 #pragma once
-// Targets on which an Add behind a layer runs as part of that layer (Profile::fused_adds): the sum
+// Targets on which an Add after a layer runs as part of that layer (Profile::fused_adds): the sum
 // is added in the layer's accumulator, so that no quantizer may be between the two.
 
 #include <optional>

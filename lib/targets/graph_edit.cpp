@@ -93,17 +93,18 @@ void RemoveUnusedConstants(Graph* graph) {
 }
 
 void MergeInitializers(Graph* graph) {
-  constexpr int64_t kWorthIt = 256;  // bytes; scales keep their names
-  constexpr int64_t kLooked = 4096;  // tensors that differ usually do so in their first elements
+  constexpr int64_t kMinBytes = 256;  // bytes; scales keep their names
+  constexpr int64_t kComparedElements =
+      4096;  // tensors that differ usually do so in their first elements
   std::unordered_map<std::string, std::vector<const graph::Initializer*>> known;
   Renames merged;
   for (const graph::Initializer& initializer : graph->initializers()) {
     const Tensor& value = initializer.value;
-    if (value.dtype() == DType::kString || value.byte_size() < kWorthIt ||
+    if (value.dtype() == DType::kString || value.byte_size() < kMinBytes ||
         graph->IsInput(initializer.name) || graph->IsOutput(initializer.name))
       continue;
     Hasher hasher;
-    hasher.Add(value.raw(), static_cast<size_t>(std::min(value.byte_size(), kLooked)));
+    hasher.Add(value.raw(), static_cast<size_t>(std::min(value.byte_size(), kComparedElements)));
     auto& same = known[StrCat(DTypeName(value.dtype()), ShapeString(value.shape()), hasher.Hex())];
     const auto twin = std::find_if(same.begin(), same.end(),
                                    [&](const auto* other) { return other->value == value; });

@@ -21,7 +21,7 @@ bool TakesActivations(const quant::Grid& grid);
 const std::set<std::string>& AllowedWeights(const Profile& profile, const std::string& op,
                                             ActivationMode mode);
 
-// The reason why weights of `op` and this rank are per tensor, whatever the recipe; "" if they may
+// The reason why weights of `op` and this rank are per tensor, for any recipe; "" if they may
 // be per channel. `on_codes`: the layer's input is quantized, too.
 std::string OneScaleReason(const Profile& profile, const std::string& op, int64_t rank,
                            bool on_codes);

@@ -46,7 +46,7 @@ bool TakeQuantize(Importing& s, const Node& q) {
     }
     const ReadResult dq = ReadQuantizer(s.g, *use.node, StorageOf(s.g, q), RankOf(s.g, q.input(0)));
     if (!dq.problem.empty() || !SameQuantizer(dq.encoding, read.encoding))
-      read.problem = "the DequantizeLinear behind it has other parameters";
+      read.problem = "the DequantizeLinear after it has other parameters";
     else if (const auto grid = DeclaredGrid(*use.node, read.encoding))
       read.encoding.grid = *grid;
   }

@@ -28,7 +28,7 @@ const std::string* Islands::Followed(const Node& node) {
   const Kind kind = p_.plans[&node].kind;
   if (kind == Kind::kPassThrough || kind == Kind::kClamp) return &node.inputs[0];
   // A Min with a constant after a clamp belongs to the clamp
-  // (ActivationPoints::OutputBehindClamps).
+  // (ActivationPoints::OutputAfterClamps).
   const auto data = MinDataInput(p_.g, node);
   const Node* before = data ? p_.g.Producer(node.inputs[*data]) : nullptr;
   if (!before || p_.plans[before].kind != Kind::kClamp) return nullptr;
@@ -91,26 +91,26 @@ bool Islands::AddsBiasToFloats(const Node& node) const {
 }
 
 // A value and its moved or clamped copies have one range.
-void Islands::SpreadUntold() {
-  untold_.insert(p_.joins.untold.begin(), p_.joins.untold.end());
+void Islands::SpreadUnknown() {
+  unknown_.insert(p_.joins.unknown_ranges.begin(), p_.joins.unknown_ranges.end());
   const auto& nodes = p_.g.nodes();
   for (auto it = nodes.rbegin(); it != nodes.rend(); ++it) {
     const std::string* input = Followed(**it);
     if (input && std::any_of((*it)->outputs.begin(), (*it)->outputs.end(),
-                             [&](const std::string& output) { return untold_.contains(output); }))
-      untold_.insert(*input);
+                             [&](const std::string& output) { return unknown_.contains(output); }))
+      unknown_.insert(*input);
   }
   for (const auto& node : nodes)
-    if (const std::string* input = Followed(*node); input && untold_.contains(*input))
-      untold_.insert(node->outputs.begin(), node->outputs.end());
+    if (const std::string* input = Followed(*node); input && unknown_.contains(*input))
+      unknown_.insert(node->outputs.begin(), node->outputs.end());
 }
 
-std::string Islands::UntoldProblem(const Node& node) const {
-  if (untold_.empty()) return "";
+std::string Islands::UnknownRangeProblem(const Node& node) const {
+  if (unknown_.empty()) return "";
   for (const size_t i : DataInputs(node))
-    if (untold_.contains(node.input(i)))
+    if (unknown_.contains(node.input(i)))
       return StrCat("the range of its input '", node.input(i), "' is not known");
-  if (untold_.contains(node.output(0)) && !p_.profile.float_results.contains(node.op_type) &&
+  if (unknown_.contains(node.output(0)) && !p_.profile.float_results.contains(node.op_type) &&
       !p_.profile.float_outputs.contains(node.op_type))
     return StrCat("the range of its output '", node.output(0), "' is not known");
   return "";
@@ -127,22 +127,22 @@ std::string Islands::Problem(const Node& node) {
     if (std::string problem = FusedAddProblem(p_.g, node); !problem.empty()) return problem;
   if (p_.profile.anchors.empty() || p_.profile.anchors.contains(node.op_type) || IsForced(node))
     return "";
-  if (AddsBiasToFloats(node)) return "adds a bias to what its layer gives as floats";
+  if (AddsBiasToFloats(node)) return "adds a bias to the float result of its layer";
   for (const size_t i : DataInputs(node)) {
     const std::string& value = node.input(i);
     const bool matters = !value.empty() && p_.sorter.IsFloat32(value) && !p_.g.Constant(value);
     if (matters && !integer_.contains(value))
-      return StrCat("no integer neighbour in front: '", value, "' is float");
+      return StrCat("no integer neighbor before it: '", value, "' is float");
   }
   const bool ends = p_.profile.island_ends.contains(node.op_type);
-  if (!ends && !to_integer_.contains(node.output(0))) return "no integer neighbour behind it";
+  if (!ends && !to_integer_.contains(node.output(0))) return "no integer neighbor after it";
   return "";
 }
 
 void Islands::Settle() {
-  SpreadUntold();
+  SpreadUnknown();
   for (const auto& node : p_.g.nodes()) {
-    const std::string problem = IsIntegerOp(*node) ? UntoldProblem(*node) : "";
+    const std::string problem = IsIntegerOp(*node) ? UnknownRangeProblem(*node) : "";
     if (!problem.empty())
       p_.plans[node.get()] = p_.sorter.SortWithoutRanges(*node, p_.rules.OfNode(*node), problem);
   }

@@ -1,9 +1,9 @@
 #pragma once
 // Islands of integer operators. Quantizing a layer (Profile::anchors) always pays off. Quantizing
-// an Add, a Sigmoid or a Concat between float neighbours does not: the integer kernel saves less
-// than the conversions on its sides cost, and 8 bits for the square in front of a root, or for the
+// an Add, a Sigmoid or a Concat between float neighbors does not: the integer kernel saves less
+// than the conversions on its sides cost, and 8 bits for the square before a root, or for the
 // mean of a normalization, cost up to 40 dB. Such a node is quantized if it connects integer
-// neighbours:
+// neighbors:
 //
 //   every non-constant operand comes from a layer, from another member of the island, or is a
 //   layer's input, directly or through nodes that move or clamp values; and a layer or another
@@ -11,7 +11,7 @@
 //
 // Members are found by removing nodes that violate one of the two conditions until nothing changes.
 // (Residual sums between convolutions and x * Sigmoid(x) remain; decomposed normalizations,
-// magnitudes, attention masks and nodes behind the last layer do not.) `island_ends` need the first
+// magnitudes, attention masks and nodes after the last layer do not.) `island_ends` need the first
 // condition only.
 
 #include <string>
@@ -25,7 +25,7 @@ class Islands {
  public:
   explicit Islands(Placing& placing) : p_(placing) {}
 
-  // Makes nodes float, with a reason, that have no integer neighbours (if the profile has anchors)
+  // Makes nodes float, with a reason, that have no integer neighbors (if the profile has anchors)
   // or that read values that cannot have a grid.
   void Settle();
   // Whether an integer op reads the value, directly or through nodes that move or clamp values.
@@ -43,9 +43,9 @@ class Islands {
   void LookAhead();
   void LookBack();
   bool AddsBiasToFloats(const graph::Node& node) const;
-  void SpreadUntold();
+  void SpreadUnknown();
   // The reason, an unknown range, why the node cannot be quantized; "" if it can.
-  std::string UntoldProblem(const graph::Node& node) const;
+  std::string UnknownRangeProblem(const graph::Node& node) const;
   std::string Problem(const graph::Node& node);
 
   Placing& p_;
@@ -55,7 +55,7 @@ class Islands {
   std::unordered_set<std::string> layer_inputs_;  // directly
   std::unordered_set<std::string> integer_;       // has codes without a pair of its own
   std::unordered_set<std::string> blocked_;       // cannot have a grid
-  std::unordered_set<std::string> untold_;        // unknown range, of the value or of its group
+  std::unordered_set<std::string> unknown_;       // unknown range, of the value or of its group
 };
 
 }  // namespace roundel::target

@@ -7,7 +7,8 @@
 
 namespace roundel::target {
 
-// Layers (Conv, ConvTranspose, Gemm, MatMul, recurrent ones and their quantized forms), those of bodies included.
+// Layers (Conv, ConvTranspose, Gemm, MatMul, recurrent ones and their quantized forms), including
+// those of bodies.
 struct LayerForms {
   int64_t on_codes = 0;     // computed on integers: between pairs, QLinearConv ...
   int64_t dynamic = 0;      // on integers quantized at run time

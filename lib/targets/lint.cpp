@@ -32,7 +32,7 @@ class Linter {
     std::vector<std::string> kept;
     ASSIGN_OR_RETURN(const FloatModel floats, ImportQdq(model_, &kept, ImportValues::kSmall));
     for (const std::string& line : kept) {
-      if (IsBesideCodes(line)) continue;
+      if (IsNextToCodes(line)) continue;
       const size_t colon = std::min(line.size(), line.find(": "));
       Add(line.substr(0, colon), line.substr(std::min(line.size(), colon + 2)),
           "the runtime cannot merge it into an integer kernel",
@@ -59,7 +59,7 @@ class Linter {
   }
 
   // Whether the line is about a quantizer next to an operator on codes.
-  bool IsBesideCodes(const std::string& kept) const {
+  bool IsNextToCodes(const std::string& kept) const {
     const auto& nodes = model_.graph->nodes();
     return (kept.find(kKeptForReader) != std::string::npos ||
             kept.find(kKeptForSource) != std::string::npos) &&

@@ -51,10 +51,10 @@ class CodesLinter {
     if (data && IsDequantizeNode(node_) && zero_point && data->dtype() != zero_point->dtype())
       Add(StrCat("codes of ", DTypeName(data->dtype()), ", a zero point of ",
                  DTypeName(zero_point->dtype())),
-          "both have one type");
+          "both must have the same type");
     if (scale && zero_point && scale->size() != zero_point->size())
       Add(StrCat(scale->size(), " scales, ", zero_point->size(), " zero points"),
-          "there is one of each");
+          "there must be one zero point per scale");
     if (scale && scale->size() != 1) CheckScales(*scale, data, contrib);
   }
 
@@ -117,7 +117,7 @@ class CodesLinter {
                  "QLinearConv takes int8 or uint8");
     const std::vector<int64_t> zeros = zero_point ? zero_point->ToInt64s() : std::vector<int64_t>();
     if (std::ranges::any_of(zeros, [&](int64_t zero) { return zero != zeros[0]; }))
-      return Add("zero points that differ by channel", "QLinearConv wants them equal",
+      return Add("zero points that differ by channel", "QLinearConv needs equal ones",
                  "quantize the weights symmetrically");
     if (bias && (bias->dtype() != DType::kInt32 || bias->size() != weight->dim(0)))
       Add(StrCat("a bias of ", DTypeName(bias->dtype()), ShapeString(bias->shape())),

@@ -54,7 +54,7 @@ void CheckActivation(GridLint& s, const std::string& value, const Encoding& e) {
   const double width = static_cast<double>(e.params[0].scale) * (e.grid.qmax() - e.grid.qmin());
   if (width < 0.999 * s.profile.min_real_range)
     s.Add(Named(value), StrCat("activation with a range of width ", width),
-          StrCat(s.profile.name, " wants ranges of ", s.profile.min_real_range, " at least"),
+          StrCat(s.profile.name, " needs ranges of at least ", s.profile.min_real_range),
           "widen the range");
   if (e.granularity != Granularity::kTensor)
     s.Add(Named(value), "activation with a scale per channel",
@@ -98,7 +98,7 @@ void CheckWeightOf(GridLint& s, const Node& layer, const std::string& value, con
       s.Add(where, "a scale per channel", std::move(why), "use granularity tensor for this op");
   if (e.granularity == Granularity::kChannel && e.axis != slots.channel_axis)
     s.Add(where, StrCat("scales along axis ", e.axis),
-          StrCat("the output channels of ", layer.op_type, " lie on axis ", slots.channel_axis),
+          StrCat("the output channels of ", layer.op_type, " are on axis ", slots.channel_axis),
           StrCat("quantize along axis ", slots.channel_axis));
   if (e.granularity == Granularity::kBlock) CheckBlocks(s, where, layer, e, weight_only);
   if (weight_only && !s.profile.modes.empty() && !s.profile.modes.contains("float"))
@@ -121,7 +121,7 @@ void CheckWeight(GridLint& s, const std::string& value, const Encoding& e) {
 
 void CheckBias(GridLint& s, const std::string& value, const Encoding& e) {
   if (!s.profile.quantize_bias)
-    s.Add(Named(value), "bias on int32", StrCat(s.profile.name, " wants biases in float"),
+    s.Add(Named(value), "bias on int32", StrCat(s.profile.name, " needs biases in float"),
           "leave the bias float");
   for (const graph::Use& use : s.g.Uses(value)) {
     const Node& layer = *use.node;

@@ -75,7 +75,8 @@ class PackedLinter {
     const int64_t k = node_.Int("K", 0), n = node_.Int("N", 0);
     constexpr int64_t kMost = int64_t{1} << 31;
     if (k < 1 || n < 1 || k > kMost || n > kMost || block_ > kMost)
-      return Add(StrCat("a matrix of ", n, " x ", k), "that is none", "write the weights again");
+      return Add(StrCat("a matrix of ", n, " x ", k), "these are not valid sizes",
+                 "write the weights again");
     const int64_t blocks = (k - 1) / block_ + 1;
     CheckCount(1, "weights", n, blocks * ((block_ * bits_ + 7) / 8));
     CheckCount(2, "scales", n, blocks);

@@ -66,22 +66,22 @@ class PlacementLinter {
   // metadata or in fact, get no point.
   Result<Placement> PlaceLike(const FloatModel& floats) const {
     RangeDecisions decisions;
-    SeeKeptFloat(*floats.model.graph, &decisions);
+    AddKeptFloat(*floats.model.graph, &decisions);
     for (;;) {
       ASSIGN_OR_RETURN(Placement placement,
                        Place(floats.model, profile_, DefaultChoice(profile_), decisions));
-      const bool joins = SeeJoins(placement, floats.encodings, &decisions);
-      if (!SeeFloatLayers(placement, floats, &decisions) && !joins) return placement;
+      const bool joins = AddJoins(placement, floats.encodings, &decisions);
+      if (!AddFloatLayers(placement, floats, &decisions) && !joins) return placement;
     }
   }
 
-  // A node that moves or clamps values has a range if its input has one, whatever reads it.
-  void SeeKeptFloat(const Graph& g, RangeDecisions* decisions) const {
+  // A node that moves or clamps values has a range if its input has one, for any reader.
+  void AddKeptFloat(const Graph& g, RangeDecisions* decisions) const {
     for (const std::string& value : kept_) {
       const Node* source = g.Producer(value);
       const auto policy = profile_.ops.find(source ? source->op_type : "");
       const bool moves = policy != profile_.ops.end() && policy->second == OpPolicy::kPassThrough;
-      if (!moves && !(source && FindClamp(g, *source))) decisions->untold.insert(value);
+      if (!moves && !(source && FindClamp(g, *source))) decisions->unknown_ranges.insert(value);
     }
   }
 
@@ -97,10 +97,10 @@ class PlacementLinter {
 
   // Adds values without a quantizer at the input or output of such layers. Returns whether any were
   // added.
-  bool SeeFloatLayers(const Placement& placement, const FloatModel& floats,
+  bool AddFloatLayers(const Placement& placement, const FloatModel& floats,
                       RangeDecisions* decisions) const {
     const Graph& g = *floats.model.graph;
-    const size_t before = decisions->untold.size();
+    const size_t before = decisions->unknown_ranges.size();
     for (const QuantPoint& point : placement.points) {
       if (point.role != Role::kActivation || floats.encodings.contains(point.value)) continue;
       const Node* source = g.Producer(point.value);
@@ -109,13 +109,13 @@ class PlacementLinter {
       if (IsLeftFloat(floats, source) ||
           std::any_of(uses.begin(), uses.end(),
                       [&](const graph::Use& use) { return IsLeftFloat(floats, use.node); }))
-        decisions->untold.insert(point.value);
+        decisions->unknown_ranges.insert(point.value);
     }
-    return decisions->untold.size() > before;
+    return decisions->unknown_ranges.size() > before;
   }
 
   // Adds the joins of the model. Returns whether any were added.
-  static bool SeeJoins(const Placement& placement, const quant::EncodingTable& table,
+  static bool AddJoins(const Placement& placement, const quant::EncodingTable& table,
                        RangeDecisions* joins) {
     const size_t before = joins->floats.size() + joins->apart.size();
     for (const ValueJoin& join : placement.joins) {
@@ -209,10 +209,11 @@ class PlacementLinter {
     if (clamp)
       Add(Named(value), StrCat("a quantizer between ", producer->op_type, " and ", reader->op_type),
           "it keeps the two from running as one, and rounds twice",
-          "quantize behind the activation only");
+          "quantize after the activation only");
     else if (inputs_only)
-      Add(Named(value), StrCat("a quantizer behind ", producer->op_type),
-          StrCat(profile_.name, " wants quantizers where layers read"), "leave this output float");
+      Add(Named(value), StrCat("a quantizer after ", producer->op_type),
+          StrCat(profile_.name, " needs quantizers at the inputs of layers"),
+          "leave this output float");
   }
 
   const Profile& profile_;

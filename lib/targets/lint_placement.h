@@ -1,5 +1,5 @@
 #pragma once
-// Checks the places of the quantizers of a model against those that its target wants.
+// Checks the positions of the quantizers of a model against the target's.
 
 #include <vector>
 

@@ -44,7 +44,7 @@ bool HasLayer(const std::unordered_set<const Node*>& nodes) {
 }
 
 // All nodes that lead to this logarithm; empty if there is no magnitude among them.
-std::unordered_set<const Node*> Before(const Graph& graph, const Node& log) {
+std::unordered_set<const Node*> SourcesOf(const Graph& graph, const Node& log) {
   std::unordered_set<const Node*> found;
   std::vector<std::string> open{log.input(0)};
   bool magnitude = false;
@@ -67,7 +67,7 @@ std::unordered_set<const Node*> Before(const Graph& graph, const Node& log) {
 std::unordered_set<const Node*> FindLogSpectra(const Graph& graph) {
   std::unordered_set<const Node*> all;
   for (const auto& node : graph.nodes())
-    if (node->Is("Log")) all.merge(Before(graph, *node));
+    if (node->Is("Log")) all.merge(SourcesOf(graph, *node));
   return all;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
 // One graph while it is rebuilt with its float types: each value in the types that its readers
-// want.
+// need.
 
 #include <map>
 #include <memory>

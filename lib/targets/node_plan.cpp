@@ -70,8 +70,8 @@ NodePlan NodeSorter::Sort(const Node& node, const GridRule* rule) {
                        choice_.activations.bits <= kCoarse);
   if (coarse && !(rule && (rule->mode || rule->activations)) && spectra_.contains(&node))
     return HasFloats(node) ? NodePlan{Kind::kFloat,
-                                      "leads to the logarithm of a magnitude, whose quiet places "
-                                      "8 bits do not hold"}
+                                      "leads to the logarithm of a magnitude, whose small values "
+                                      "8 bits cannot represent"}
                            : NodePlan{};
   return mode == ActivationMode::kStatic ? SortStatic(node) : SortWeights(node, rule, mode);
 }
@@ -112,7 +112,7 @@ NodePlan NodeSorter::SortStatic(const Node& node) const {
 NodePlan NodeSorter::RunsInFloat(const std::string& op) {
   return {Kind::kFloat,
           StrCat("runs in float, where codes would be dequantized in every run; a rule {op: ", op,
-                 ", activations: float} stores its weights so")};
+                 ", activations: float} quantizes its weights anyway")};
 }
 
 // A node whose activations stay float, or are quantized at run time.
@@ -172,7 +172,7 @@ std::string NodeSorter::WeightsProblem(const Node& node, bool dynamic) const {
   }
   const Tensor* weight = g_.Constant(node.input(0));
   if (node.Is("Gather") && (node.Int("axis", 0) != 0 || weight->rank() != 2))
-    return "is no look-up of rows in a table";
+    return "is not a lookup of rows in a table";
   return "";
 }
 

@@ -30,7 +30,7 @@ NarrowOptions NarrowOptionsOf(const Profile& profile);
 //     type does not matter there;
 //   - one of its constants is too large for the type;
 //   - it has weights as codes in the body of a Loop or Scan: there ONNX Runtime's optimizer makes
-//     products with scales behind a Cast, which its kernel reads as zeros.
+//     products with scales after a Cast, which its kernel reads as zeros.
 class NodeTypes {
  public:
   using Types = std::unordered_map<std::string, DType>;

@@ -17,7 +17,7 @@ namespace roundel::target {
 std::vector<size_t> DataInputs(const graph::Node& node);
 
 bool IsRecurrent(const graph::Node& node);
-// A recurrent node or an Attention: layers that runtimes compute in floats beside static grids.
+// A recurrent node or an Attention: layers that runtimes compute in float if grids are static.
 bool IsFloatLayer(const graph::Node& node);
 // The value that identifies a node: its first output with a name.
 const std::string& MainOutput(const graph::Node& node);

@@ -13,12 +13,12 @@ using graph::Fact;
 // Not a layer, mean or recurrence: each element of the result depends on few elements of the input,
 // or, in a normalization, on all of them in the same way.
 bool KeepsRareValues(const graph::Node& node) {
-  return graph::Has(node, Fact::kMoves | Fact::kOrders | Fact::kNormalises | Fact::kHasBodies |
+  return graph::Has(node, Fact::kMoves | Fact::kOrders | Fact::kNormalizes | Fact::kHasBodies |
                               Fact::kPointwise | Fact::kBroadcasts);
 }
 
 // A layer over all positions at once.
-bool MixesPlaces(const graph::Graph& graph, const graph::Node& node) {
+bool MixesPositions(const graph::Graph& graph, const graph::Node& node) {
   const graph::Node* producer = graph.Producer(node.input(0));
   return graph::Has(node, Fact::kMatrix) && producer && producer->Is("Flatten");
 }
@@ -27,7 +27,7 @@ bool MixesPlaces(const graph::Graph& graph, const graph::Node& node) {
 // positions with computed weights, as an average does.
 bool IsLocalLayer(const graph::Graph& graph, const graph::Node& node) {
   if (graph::Has(node, Fact::kMatrix))
-    return !MixesPlaces(graph, node) &&
+    return !MixesPositions(graph, node) &&
            (graph.Constant(node.input(0)) || graph.Constant(node.input(1)));
   return graph::Has(node, Fact::kLocal);
 }
@@ -39,7 +39,7 @@ bool Reaches(const graph::Node& node, const std::unordered_set<std::string>& val
 
 // Values without positions: means over positions, results of layers after a Flatten, and everything
 // that is computed only from those. The outputs of classifiers are such values.
-std::unordered_set<std::string> WithoutPlaces(const graph::Graph& graph) {
+std::unordered_set<std::string> WithoutPositions(const graph::Graph& graph) {
   std::unordered_set<std::string> values;
   for (const auto& node : graph.nodes()) {
     const bool mean = node->Is("GlobalAveragePool") || node->Is("ReduceMean");
@@ -49,7 +49,7 @@ std::unordered_set<std::string> WithoutPlaces(const graph::Graph& graph) {
       ++variable;
       without += values.contains(node->input(i));
     }
-    if (mean || MixesPlaces(graph, *node) || (variable > 0 && without == variable))
+    if (mean || MixesPositions(graph, *node) || (variable > 0 && without == variable))
       values.insert(node->outputs.begin(), node->outputs.end());
   }
   return values;
@@ -68,9 +68,9 @@ std::unordered_set<std::string> Ranked(const graph::Graph& graph) {
 
 // The classes of a whole image: the largest logit remains the largest if it saturates, and finer
 // steps between the others decide more often.
-void LeaveClassesOut(const graph::Graph& graph, OutputPaths* paths) {
+void ExcludeClasses(const graph::Graph& graph, OutputPaths* paths) {
   const auto ranked = Ranked(graph);
-  for (const std::string& value : WithoutPlaces(graph)) {
+  for (const std::string& value : WithoutPositions(graph)) {
     if (ranked.contains(value)) paths->direct.erase(value);
     if (!paths->direct.contains(value)) paths->local.erase(value);
   }
@@ -95,7 +95,7 @@ OutputPaths FindOutputPaths(const graph::Graph& graph) {
       if (direct) paths.direct.insert(node.input(i));
     }
   }
-  LeaveClassesOut(graph, &paths);
+  ExcludeClasses(graph, &paths);
   return paths;
 }
 

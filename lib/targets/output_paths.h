@@ -16,7 +16,7 @@ struct OutputPaths {
   std::unordered_set<std::string> direct;
   // Values that reach one also through layers, but not through an average over positions: a rare
   // value still has an effect at its position of the output (detectors, segmentation, audio,
-  // tokens). In classifiers with a mean over the image, or with layers behind a Flatten, the same
+  // tokens). In classifiers with a mean over the image, or with layers after a Flatten, the same
   // share of a tensor hardly counts. Includes `direct`.
   std::unordered_set<std::string> local;
 };

@@ -31,7 +31,7 @@ using quant::Granularity;
 
 // Blocks with a length that the operators do not support are written as several shorter ones with
 // the same scale. Their length is the largest power of two that divides the block.
-int64_t WrittenBlock(int64_t size) { return std::min(size & -size, kMostPackedBlock); }
+int64_t WrittenBlock(int64_t size) { return std::min(size & -size, kMaxPackedBlock); }
 
 // A constant matrix as rows (outputs) of K codes (inputs), for any order of its axes.
 struct Rows {
@@ -51,7 +51,7 @@ struct Rows {
 // The block size for an encoding without blocks along K: scales are repeated.
 int64_t PlainBlock(int64_t k) {
   const auto whole = static_cast<int64_t>(std::bit_ceil(static_cast<uint64_t>(k)));
-  return std::clamp(whole, kLeastPackedBlock, kMostPackedBlock);
+  return std::clamp(whole, kMinPackedBlock, kMaxPackedBlock);
 }
 
 std::optional<Rows> FindRows(const Encoding& e, const Shape& shape, int64_t reduce_axis) {

@@ -80,7 +80,7 @@ class Placer {
       all &= weights_.Find(node.input(slots.weight)) != nullptr;
     }
     if (!p_.plans[&node].dynamic)
-      p_.placement.weights_alone.push_back(MainOutput(node));
+      p_.placement.weights_only_layers.push_back(MainOutput(node));
     else if (all)
       p_.placement.dynamic_layers.push_back(MainOutput(node));
   }
@@ -103,7 +103,7 @@ class Placer {
   }
 
   void EmitKeptFloat() {
-    p_.placement.kept_float = p_.joins.untold;
+    p_.placement.kept_float = p_.joins.unknown_ranges;
     for (const auto& node : p_.g.nodes()) {
       const GridRule* rule = p_.rules.OfNode(*node);
       if (p_.plans[node.get()].reason.starts_with("excluded") ||

@@ -73,7 +73,7 @@ Status ReadBase(const ProfileSetting& at, const YamlNode& node, ProfileReading* 
     reading->profile.name.clear();
     return OkStatus();
   }
-  return at.Error(node, "'base' is none of: " + Join(ProfileNames()));
+  return at.Error(node, "'base' is not one of: " + Join(ProfileNames()));
 }
 
 const std::vector<std::pair<std::string, SettingReader>>& Settings() {

@@ -56,12 +56,12 @@ struct Profile {
   // Layers that may have quantized weights and float inputs.
   std::set<std::string> weight_only_ops = {"Conv", "ConvTranspose", "Gather", "Gemm", "MatMul"};
   std::set<std::string> float_outputs;  // ops with quantized inputs and float outputs
-  // Ops that are always worth quantizing. Others are quantized between integer neighbours only
+  // Ops that are always worth quantizing. Others are quantized between integer neighbors only
   // (islands.h). Empty: all are worth quantizing.
   std::set<std::string> anchors;
-  std::set<std::string> island_ends;    // of those others: integer neighbours at inputs suffice
+  std::set<std::string> island_ends;    // of those others: integer neighbors at inputs suffice
   std::set<std::string> float_results;  // anchors that can output floats: those need no pair
-  // An Add behind a layer is fused into it: only its other branch has a pair.
+  // An Add after a layer is fused into it: only its other branch has a pair.
   bool fused_adds = false;
   // Chains of op types, without branches, that are fused: only the last output is quantized.
   std::vector<std::vector<std::string>> supergroups;
@@ -145,8 +145,8 @@ struct ValueJoin {
 struct RangeDecisions {
   std::map<std::string, std::string> floats;            // output -> reason why it has no grid
   std::set<std::pair<std::string, std::string>> apart;  // output and part: each has its own grid
-  std::set<std::string>
-      untold;  // values of unknown range: operators that read or write them are not quantized
+  // Values; operators that read or write them are not quantized.
+  std::set<std::string> unknown_ranges;
 };
 
 // The form in which a reader needs a constant. Equal forms share a tensor. "": floats. kAnyForm:
@@ -163,14 +163,14 @@ struct Placement {
   std::vector<FloatNode> float_nodes;  // every node with float tensors that stays float, and why
   // Relu/Clip nodes that export drops because the quantizer of their output clamps equally. Export
   // checks the range again (zero point at qmin; max <= clip max).
-  std::vector<std::string> absorbable;          // their output values
-  std::vector<std::string> unmatched_excludes;  // patterns that matched no node
-  std::vector<std::string> unmatched_rules;     // rules without effect
-  std::vector<std::string> dynamic_layers;      // outputs of layers that quantize at run time
-  std::vector<ValueJoin> joins;                 // in execution order
-  std::vector<ConstantUse> constant_uses;       // of constants with a quantized form
-  std::vector<FloatNode> overruled;             // weights with an unsupported granularity
-  std::vector<std::string> weights_alone;       // outputs of layers that compute in floats
+  std::vector<std::string> absorbable;           // their output values
+  std::vector<std::string> unmatched_excludes;   // patterns that matched no node
+  std::vector<std::string> unmatched_rules;      // rules without effect
+  std::vector<std::string> dynamic_layers;       // outputs of layers that quantize at run time
+  std::vector<ValueJoin> joins;                  // in execution order
+  std::vector<ConstantUse> constant_uses;        // of constants with a quantized form
+  std::vector<FloatNode> overruled;              // weights with an unsupported granularity
+  std::vector<std::string> weights_only_layers;  // outputs of layers that compute in floats
   // Values without a quantizer because of an unknown range or by the recipe (kept_float.h).
   std::set<std::string> kept_float;
 };

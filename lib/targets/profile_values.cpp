@@ -64,7 +64,7 @@ Status ReadGridTypes(const ProfileSetting& at, const YamlNode& node, std::set<st
   for (const std::string& name : names) {
     const auto grid = ParseGridName(name);
     if (!grid || (grid->narrow_range && grid->kind == quant::GridKind::kInteger))
-      return at.Error(node, StrCat("'", ForMessage(name), "' is no type such as 'uint8'"));
+      return at.Error(node, StrCat("'", ForMessage(name), "' is not a type such as 'uint8'"));
     out->insert(name);
   }
   return OkStatus();
@@ -93,7 +93,7 @@ Status ReadFloatTypes(const ProfileSetting& at, const YamlNode& node, std::set<D
     const DType type = ParseDType(name);
     if (!graph::IsHalf(type) && type != DType::kDouble)
       return at.Error(node,
-                      StrCat("'", ForMessage(name), "' is none of float16, bfloat16, float64"));
+                      StrCat("'", ForMessage(name), "' is not one of float16, bfloat16, float64"));
     out->insert(type);
   }
   return OkStatus();

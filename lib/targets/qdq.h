@@ -14,7 +14,7 @@
 namespace roundel::target {
 
 struct QdqOptions {
-  // Drops Relu/Clip nodes if the quantizer behind them clamps equally (Profile::absorb_relu).
+  // Drops Relu/Clip nodes if the quantizer after them clamps equally (Profile::absorb_relu).
   bool absorb_relu = true;
   // Writes 16/4-bit and blocked Q/DQ in com.microsoft if the opset cannot be raised to 21.
   bool contrib_qdq = false;

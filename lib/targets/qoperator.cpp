@@ -70,7 +70,7 @@ class Rewriter {
   }
 
   // The QuantizeLinear that is the only reader of the output of `node`.
-  const Node* QuantizeBehind(const Node& node) const {
+  const Node* QuantizeAfter(const Node& node) const {
     if (node.outputs.size() != 1) return nullptr;
     const Node* q = g_.OnlyConsumer(node.output(0));
     const bool fits = q && IsQuantizeNode(*q) && q->input(0) == node.output(0);
@@ -82,7 +82,7 @@ class Rewriter {
 
   bool Rewrite(const Node& node) {
     if (!node.domain.empty() || IsQuantizeNode(node) || IsDequantizeNode(node)) return false;
-    const Node* q = QuantizeBehind(node);
+    const Node* q = QuantizeAfter(node);
     const auto x = q ? CodesOf(node.input(0)) : std::nullopt;
     if (!x) return false;
     const Codes y{q->output(0), q->input(1), q->input(2)};

@@ -16,7 +16,7 @@ Result<std::optional<Pattern>> CompileField(const std::string& text) {
 
 Status CheckRule(const GridRule& rule) {
   if (rule.op.empty() && rule.node.empty() && rule.tensor.empty())
-    return UsageError("says for nothing what it says: give op, node or tensor");
+    return UsageError("applies to nothing: give op, node or tensor");
   const bool says =
       rule.weights || rule.float_weights || rule.granularity || rule.activations || rule.mode;
   if (!says) return UsageError("changes nothing: give weights, granularity or activations");
@@ -41,7 +41,7 @@ Result<Pattern> Pattern::Compile(const std::string& text) {
     pattern.regex_ = std::regex(text.substr(3), flags);
     return pattern;
   } catch (const std::regex_error& error) {
-    return UsageError(StrCat("'", text, "' is no regular expression: ", error.what()));
+    return UsageError(StrCat("'", text, "' is not a regular expression: ", error.what()));
   }
 }
 

@@ -25,9 +25,9 @@ const std::unordered_set<std::string> kMoves = {
     "Split",   "Tile",      "Gather",  "Pad",       "Cast",   "Dropout",  "Trilu",   "Clip"};
 const std::unordered_set<std::string> kMovesOfAll = {"Concat", "Min", "Max"};
 // A value that reaches more exponentials than this is not followed.
-constexpr size_t kMostSinks = 1024;
+constexpr size_t kMaxSinks = 1024;
 // Scores are smaller than this.
-constexpr float kLeastMask = 1000;
+constexpr float kMinMask = 1000;
 
 std::optional<double> ScalarConstant(const Graph& graph, const std::string& value) {
   const Tensor* constant = graph.Constant(value);
@@ -91,7 +91,7 @@ void ScoreValues::Visit(const std::string& value) {
         place->second.added |= step->added || path.added;
       }
     }
-    if (sinks.size() > kMostSinks) return;
+    if (sinks.size() > kMaxSinks) return;
   }
   if (!sinks.empty()) sinks_.emplace(value, std::move(sinks));
 }
@@ -137,7 +137,7 @@ bool IsMaskConstant(const Tensor& constant) {
   if (!IsFloating(constant.dtype())) return false;
   const Tensor floats = constant.ToFloat();
   const auto values = floats.span<float>();
-  if (std::any_of(values.begin(), values.end(), [](float x) { return std::fabs(x) >= kLeastMask; }))
+  if (std::any_of(values.begin(), values.end(), [](float x) { return std::fabs(x) >= kMinMask; }))
     return true;
   const bool finite =
       std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });

@@ -30,7 +30,7 @@ class Tensor {
 
   // Zero-filled, 64-byte aligned.
   static Tensor Zeros(DType type, const Shape& shape);
-  // Not initialised, 64-byte aligned: for outputs that are written in full.
+  // Not initialized, 64-byte aligned: for outputs that are written in full.
   static Tensor Empty(DType type, const Shape& shape);
   template <typename T>
   static Tensor FromVector(const Shape& shape, const std::vector<T>& values) {

@@ -24,8 +24,8 @@ class Columns {
 
   int64_t size() const { return size_; }            // values of a column
   int64_t positions() const { return positions_; }  // of the whole batch, samples first
-  // rows[i, :] = the column of `group` at chosen[i]; rows is [chosen.size(), size()]. `input`: elements
-  // of a tensor of that shape, row-major.
+  // rows[i, :] = the column of `group` at chosen[i]; rows is [chosen.size(), size()]. `input`:
+  // elements of a tensor of that shape, row-major.
   void Read(const float* input, std::span<const int64_t> chosen, int64_t group, float* rows) const;
 
  private:

@@ -119,13 +119,13 @@ class Sweeper {
     auto outputs = lane.executor->Run((*batch)->inputs, lane.taps);
     std::unique_lock lock(mutex_);
     turn_changed_.wait(lock, [&] { return turn_ == number || !error_.ok(); });
-    if (error_.ok()) error_ = HandOut(index, **batch, outputs);
+    if (error_.ok()) error_ = PassOn(index, **batch, outputs);
     ++turn_;
     turn_changed_.notify_all();
     return error_.ok();
   }
 
-  Status HandOut(int index, const Batch& batch, const Result<std::vector<Tensor>>& outputs) {
+  Status PassOn(int index, const Batch& batch, const Result<std::vector<Tensor>>& outputs) {
     if (!outputs.ok())
       return hooks_.explain ? hooks_.explain(outputs.status(), batch) : outputs.status();
     if (hooks_.done) RETURN_IF_ERROR(hooks_.done(index, batch, *outputs));

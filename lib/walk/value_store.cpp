@@ -18,7 +18,7 @@
 namespace roundel::walk {
 namespace {
 
-constexpr float kLeastMagnitude = 0.01f, kLargestHalf = 65504.0f;
+constexpr float kMinMagnitude = 0.01f, kLargestHalf = 65504.0f;
 
 // NaN is treated as infinity.
 ROUNDEL_VECTORIZE float LargestMagnitude(const float* x, int64_t n) {
@@ -36,7 +36,7 @@ ROUNDEL_VECTORIZE float LargestMagnitude(const float* x, int64_t n) {
 bool CanHalve(const Tensor& value) {
   if (value.dtype() != DType::kFloat) return false;
   const float largest = LargestMagnitude(value.data<float>(), value.size());
-  return largest == 0 || (largest >= kLeastMagnitude && largest <= kLargestHalf);
+  return largest == 0 || (largest >= kMinMagnitude && largest <= kLargestHalf);
 }
 
 }  // namespace

@@ -85,9 +85,9 @@ TEST_CASE("bench says which size is missing, and what it cannot read") {
   CHECK(open.err == "error: input 'x' leaves axis 1 open: give --shape x=...\n");
   CHECK(Cli({"bench", model, "--shape", "x"}).err == "error: --shape: 'x' is not NAME=VALUE\n");
   CHECK(Cli({"bench", model, "--shape", "x=1,b"}).err ==
-        "error: --shape: '1,b' is no list of sizes\n");
+        "error: --shape: '1,b' is not a list of sizes\n");
   CHECK(Cli({"bench", model, "--shape", "x=1,99999999999,4"}).err ==
-        "error: an input of shape [1, 99999999999, 4] is too large to make up\n");
+        "error: an input of shape [1, 99999999999, 4] is too large to generate\n");
   CHECK(Cli({"bench", model, "--shape", "x=2,2,4", "--input", "i=missing.npy"}).code == 4);
 }
 

@@ -171,7 +171,7 @@ graph main (float32[N,2] x) => (float32[N,2] p, float32[N,2] q) {
 }
 )");
   CHECK(Error({"eval", two, bench.model, "--data", bench.data}, 3)
-            .find("do not belong together: outputs p, q against y") != std::string::npos);
+            .find("do not match: outputs p, q against y") != std::string::npos);
   CHECK(
       Error({"eval", bench.model, "--encodings", bench.folder / "no.json", "--data", bench.data}, 2)
           .find("no.json") != std::string::npos);

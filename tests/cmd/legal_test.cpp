@@ -50,13 +50,13 @@ class Net {
     return name;
   }
 
-  // A convolution, with a batch normalisation behind it, a bias, or nothing.
-  void Layer(bool normalised) {
-    const bool bias = !normalised && Pick(2) == 0;
+  // A convolution, with a batch normalization behind it, a bias, or nothing.
+  void Layer(bool normalized) {
+    const bool bias = !normalized && Pick(2) == 0;
     std::string call = "Conv(" + last_ + ", " + Random("[4,4,1,1]");
     if (bias) call += ", " + Random("[4]");
     last_ = Op(call + ")");
-    if (normalised)
+    if (normalized)
       last_ =
           Op("BatchNormalization(" + last_ + ", " + Constant("[4]", "{1, 2, 0.5, 1}") + ", " +
              Random("[4]") + ", " + Random("[4]") + ", " + Constant("[4]", "{1, 2, 1, 3}") + ")");
@@ -67,7 +67,7 @@ class Net {
     switch (kind) {
       case 0: return Layer(false);
       case 1: last_ = Op("Relu(" + last_ + ")"); return Layer(true);
-      case 2:  // a bound per channel, as equalisation leaves it
+      case 2:  // a bound per channel, as equalization leaves it
         last_ = Op("Min(" + Op("Relu(" + last_ + ")") + ", " +
                    Constant("[1,4,1,1]", "{1, 2, 3, 4}") + ")");
         return Layer(Pick(2) == 0);

@@ -161,7 +161,7 @@ TEST_CASE("a recipe file means paths from its own folder") {
   CHECK(effective.find("\n  path: points.npy\n") != std::string::npos);
 }
 
-TEST_CASE("quantize folds batch normalisation and reports what it did") {
+TEST_CASE("quantize folds batch normalization and reports what it did") {
   const TempFolder folder;
   const std::string model = WriteModel(folder, "model.onnx", kConvModel);
   Random random(7);

@@ -164,7 +164,7 @@ graph g (float32[2] s, float32[2,5] x, float32[5,3] z) => (float32[2] last, floa
              {{Floats({2}, 1), Floats({2, 5}, 2), Floats({5, 3}, 3)}}}});
 }
 
-TEST_CASE("Functions hold sub-graphs that read their values and attributes") {
+TEST_CASE("functions hold sub-graphs that read their values and attributes") {
   CheckAll({{"function",
              R"(opset 16, e 1
 function e.Step<alpha>(a, n) => (b) {
@@ -184,7 +184,7 @@ graph g (float32[3] x, int64[] n) => (float32[3] y) {
              {{Floats({3}, 1), Int(2)}, {Floats({3}, 2), Int(3)}}}});
 }
 
-TEST_CASE("Sequences: split, carried through a loop, joined") {
+TEST_CASE("sequences: split, carried through a loop, joined") {
   CheckAll({{"split",
              R"(opset 16
 graph g (float32[7,3] x, int64[] n) => (float32[?,3] y, int64[] count, float32[?,?] z) {
@@ -207,7 +207,7 @@ graph g (float32[7,3] x, int64[] n) => (float32[?,3] y, int64[] count, float32[?
              {{Floats({7, 3}, 1), Int(3)}, {Floats({7, 3}, 2), Int(0)}}}});
 }
 
-TEST_CASE("Quantizer pairs whose values a sub-graph reads stay where they are") {
+TEST_CASE("quantizer pairs whose values a sub-graph reads stay where they are") {
   CheckAll({{"pairs",
              R"(opset 16
 graph g (float32[2,8] x, bool[] c) => (float32[2,8] y) {

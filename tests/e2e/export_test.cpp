@@ -239,7 +239,7 @@ constexpr FloatCase kFloatCases[] = {
     {"float8e4m3fn", "mxfp8", 0.125f},        {"float16", "float16", 0x1p-10f},
     {"float8e4m3fn", "ternary", 0.125f},      {"float16", "binary", 0x1p-10f}};
 
-// The optimisations make integer operators of float8 pairs, which then do not take the type, drop a
+// The optimizations make integer operators of float8 pairs, which then do not take the type, drop a
 // Relu in front of one, and undo Casts: what the file says is what runs without them.
 
 void CheckFloatsAgainstOrt(const Case& test, const FloatCase& floats) {

@@ -20,7 +20,7 @@ namespace {
 
 const char* const kLevels[] = {"disabled", "basic", "extended", "all"};
 
-// A graph x -> y around one layer, with the ops that neighbours of such layers are.
+// A graph x -> y around one layer, with the ops that neighbors of such layers are.
 struct Form {
   std::string name, text;
   Shape input;
@@ -33,7 +33,7 @@ std::string Dims(const Shape& shape) {
   return Join(parts, ",");
 }
 
-// A convolution [C_out, C_in/group, k...] with a neighbour on either side.
+// A convolution [C_out, C_in/group, k...] with a neighbor on either side.
 Form ConvForm(const std::string& op, int rank, int group, const std::string& bias,
               const std::string& tail) {
   constexpr int64_t kChannels = 8;

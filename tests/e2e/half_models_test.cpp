@@ -98,13 +98,13 @@ void CheckWay(const graph::Model& model, const Net& net, const Way& way, const T
   CHECK(Distance(Run(written, x), Run(model, x)) < (way.bits == 8 ? 0.25 : 0.8));
   const e2e::ScratchFolder scratch("half-models");
   for (const bool optimize : {true, false}) {
-    INFO((optimize ? "optimised" : "as written"));
+    INFO((optimize ? "optimized" : "as written"));
     const Tensor theirs = RunInOrt(written, x, scratch, optimize);
     graph::Model simulated = graph::Clone(written);
     if (!optimize) simulated.SetMetadata(graph::kRoundsProductInputs, "false");
     const Tensor ours = Run(simulated, x);
     CHECK(theirs.dtype() == ours.dtype());
-    // Optimised, the runtime rounds inputs of products to 8 bits, as the simulation does; but from
+    // Optimized, the runtime rounds inputs of products to 8 bits, as the simulation does; but from
     // values that have been rounded to float16 on the way, so that some codes are one step apart.
     constexpr double kSteps = 0.03;
     CHECK(Distance(ours, theirs) < (optimize ? std::max(way.difference, kSteps) : way.difference));

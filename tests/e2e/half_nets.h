@@ -46,7 +46,7 @@ graph g (float32[N,3,17,15] x) => (float32[N,10] y) {
 })",
                              {2, 3, 17, 15}};
 
-// One layer of an encoder, its normalisation as an operator and its Gelu written out.
+// One layer of an encoder, its normalization as an operator and its Gelu written out.
 inline const Net kTransformer = {"transformer",
                                  R"(opset 17
 graph g (float32[N,7,32] x) => (float32[N,7,32] y) {

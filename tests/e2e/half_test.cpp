@@ -1,5 +1,5 @@
-// Models in float16, bfloat16 and float64 against ONNX Runtime: on the same float16 file, and for the others,
-// which its CPU kernels do not run, on the float32 model of the same weights.
+// Models in float16, bfloat16 and float64 against ONNX Runtime: on the same float16 file, and for
+// the others, which its CPU kernels do not run, on the float32 model of the same weights.
 
 #include <cmath>
 

@@ -41,7 +41,7 @@ void CheckOurs(const graph::Model& model, const std::vector<Tensor>& inputs,
 }
 
 // Our engine and ONNX Runtime on the same file and inputs; then our engine on what the runtime's
-// optimisations make of the file: QLinearConv and its like.
+// optimizations make of the file: QLinearConv and its like.
 void CheckSameBits(const graph::Model& model, const std::vector<Tensor>& inputs,
                    const e2e::ScratchFolder& scratch) {
   const std::string file = scratch.File("model.onnx");

@@ -24,7 +24,7 @@ double Sqnr(const Tensor& a, const Tensor& b) {
   return noise == 0 ? 200 : 10 * std::log10(signal / noise);
 }
 
-// Of every output, quantized in ONNX Runtime with all optimisations.
+// Of every output, quantized in ONNX Runtime with all optimizations.
 std::vector<double> InOrt(const char* text, const Shape& input, const char* target,
                           const std::string& format = "qdq") {
   const auto session = e2e::Calibrated(text, input, target);
@@ -53,7 +53,7 @@ struct Case {
 };
 
 const Case kCases[] = {
-    {"decomposed layer normalisation of values of very different size",
+    {"decomposed layer normalization of values of very different size",
      R"(opset 13
         graph g (float32[N,6,32] x) => (float32[N,6,32] y) {
           float32[6,1] size = {0.01, 0.05, 0.3, 1, 3, 9}

@@ -1,4 +1,4 @@
-// Masked attention after quantization in ONNX Runtime, optimised and not.
+// Masked attention after quantization in ONNX Runtime, optimized and not.
 
 #include <limits>
 
@@ -59,7 +59,7 @@ TEST_CASE("masked scores come out of ONNX Runtime as they do in float") {
   INFO((outputs.ok() ? "" : outputs.status().message()));
   REQUIRE(outputs.ok());
   for (size_t i = 0; i < jobs.size(); ++i) {
-    INFO(labels[i] << (jobs[i].optimize ? ", optimised" : ""));
+    INFO(labels[i] << (jobs[i].optimize ? ", optimized" : ""));
     CHECK(support::MaskError(judged, factors[i], outputs->at(i).at(0)) <
           (factors[i] == 1 ? 0.08 : 0.12));
   }

@@ -1,5 +1,5 @@
-// MatMulNBits against ONNX Runtime: codes of 2, 4 and 8 bits, levels of accuracy, blocks, zero points, and the
-// products that it replaces by MatMulNBits.
+// MatMulNBits against ONNX Runtime: codes of 2, 4 and 8 bits, levels of accuracy, blocks, zero
+// points, and the products that it replaces by MatMulNBits.
 
 #include "lib/base/random.h"
 #include "lib/base/text.h"

@@ -14,9 +14,9 @@ bool SkippedWithoutOrt();
 
 struct OrtJob {
   std::string model;     // file
-  bool optimize = true;  // graph optimisations: what users get by default
+  bool optimize = true;  // graph optimizations: what users get by default
   std::vector<std::pair<std::string, Tensor>> inputs;
-  std::string optimized = {};  // where to leave the model that the optimisations made; "": nowhere
+  std::string optimized = {};  // where to leave the model that the optimizations made; "": nowhere
   std::string level = {};      // "disabled", "basic", "extended", "all"; "": as `optimize` says
 };
 

@@ -15,9 +15,9 @@ ajv.addSchema(spdx, 'http://cyclonedx.org/schema/spdx.SNAPSHOT.schema.json');
 ajv.addSchema(read('jsf-0.82'), 'http://cyclonedx.org/schema/jsf-0.82.SNAPSHOT.schema.json');
 const validate = ajv.compile(read('bom-1.5'));
 const bom = JSON.parse(fs.readFileSync(process.argv[2], 'utf8'));
-// The schema does not look into expressions of licences.
+// The schema does not look into expressions of licenses.
 const words = bom.components.flatMap((c) => c.licenses).flatMap((l) => (l.expression || '').match(/[^ ()]+/g) || []);
 const unknown = words.filter((word) => !['AND', 'OR', 'WITH'].includes(word) && !spdx.enum.includes(word));
 if (!validate(bom)) console.log(ajv.errorsText(validate.errors));
-else if (unknown.length) console.log('unknown licences: ' + unknown);
+else if (unknown.length) console.log('unknown licenses: ' + unknown);
 else console.log('ok');

@@ -1,8 +1,8 @@
-// What tests/fuzz/graphs.js drives: one line of JSON in, {"text": file, "model": file, "inputs": [npy],
-// "outputs": folder}; one line of JSON out, {"plain": error or null, "fast": error or null}. Reads a
-// graph's text, writes it as ONNX for the other runtime, and runs it with the plain kernels and with
-// the fast ones, three times: first run, recorded run, planned memory on two threads. Outputs go to
-// <folder>/plain.0.npy, <folder>/fast.0.npy and so on.
+// The program that tests/fuzz/graphs.js drives. Input: one line of JSON, {"text": file, "model":
+// file, "inputs": [npy], "outputs": folder}. Output: one line of JSON, {"plain": error or null,
+// "fast": error or null}. Reads a graph's text, writes it as ONNX for the other runtime, and runs
+// it with the plain kernels and with the fast ones, three times: first run, recorded run, planned
+// memory on two threads. Outputs go to <folder>/plain.0.npy, <folder>/fast.0.npy and so on.
 
 #include <fstream>
 #include <iostream>
@@ -57,7 +57,7 @@ Status RunMode(const graph::Model& model, const Json& job, bool fast) {
 
 Json Answer(const Status& status) {
   if (status.ok()) return nullptr;
-  // Whatever a graph holds, it is the model that is wrong.
+  // For any graph, the error must be one of the model.
   return status.kind() == ErrorKind::kModel ? status.message() : "WRONG KIND: " + status.message();
 }
 

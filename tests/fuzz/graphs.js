@@ -1,9 +1,12 @@
-// node tests/fuzz/graphs.js [--seed S] [--count N] [--minutes M] [--ops A,B] [--mutate P] [--strict] [--keep DIR]
-// Small random graphs, right and slightly wrong, in three ways: roundel's plain kernels, its fast kernels
-// (fusion, layouts, planned memory), and ONNX Runtime. All must give the same values, or refuse.
-// Graph number S is the same on every machine. What disagrees is reduced to the first value that does,
-// printed with its text, and kept in DIR; the operators that were covered are listed at the end. Needs
-// build/dev/tests/graph_runner and tests/e2e/node_modules. Exit code 1 if anything disagreed.
+// node tests/fuzz/graphs.js [--seed S] [--count N] [--minutes M] [--ops A,B] [--mutate P]
+//                           [--strict] [--keep DIR]
+//
+// Runs small random graphs, valid and slightly invalid, in three ways: roundel's plain kernels, its
+// fast kernels (fusion, layouts, planned memory), and ONNX Runtime. All must give the same values,
+// or an error. Graph number S is the same on every machine. A disagreement is reduced to the first
+// value that shows it, printed with its text, and kept in DIR; the covered operators are listed at
+// the end. Requires build/dev/tests/graph_runner and tests/e2e/node_modules. Exit code 1 if
+// anything disagrees.
 'use strict';
 const fs = require('fs');
 const os = require('os');
@@ -28,7 +31,7 @@ const keep = argument('keep', path.join(os.tmpdir(), 'roundel-graph-failures'));
 const RUNNER = process.env.GRAPH_RUNNER || path.join(__dirname, '../../build/dev/tests/graph_runner');
 const TIMEOUT = 60000;
 
-// ---- the two runtimes, each in a process that is started again when it dies
+// ---- the two runtimes, each in a process that is restarted if it dies
 
 class Runner {
   start() {
@@ -112,26 +115,29 @@ function makeGraph(seed) {
 
 const runner = new Runner(), ort = new Ort();
 
-// What ONNX Runtime does not run though it is right, or has no kernel for: element types that an operator
-// got in a later version or that the runtime left out.
+// Valid models that ONNX Runtime does not run, or has no kernel for: element types that an operator
+// got in a later version or that the runtime omits.
 const THEY_CANNOT = /NOT_IMPLEMENTED|Could not find an implementation|not supported|not implemented|does not support|Type Error: Type/i;
 
-// Where roundel takes more than ONNX Runtime, on purpose: scalars for vectors of one, further ranks, numpy's
-// broadcasting in Einsum, negative padding that SAME comes to when the stride exceeds the window. Graphs that
-// were made wrong are allowed to find more of it; --strict shows that.
+// Cases in which roundel accepts more than ONNX Runtime, intentionally: scalars for vectors of one
+// element, further ranks, numpy's broadcasting in Einsum, negative padding that SAME gives if the
+// stride exceeds the window. Invalid graphs may show more of them; --strict reports those.
 const WE_ARE_LENIENT = /is not a graph input, initializer|Indices tensor must have rank|expected to have|padding values must be non-negative|Ellipsis represents incompatible/;
-// And where it takes less: axes that are given twice or out of range of what is empty, a window that exceeds
-// its padded input, operands that only one of the two may broadcast, what nobody reads.
-const WE_ARE_STRICT = new RegExp(['is given twice', 'is out of range for', 'exceeds the padded input', 'does not fit the normalised axes', 'does not fit x',
+// Cases in which roundel accepts less: axes that are given twice or out of range of an empty value,
+// a window that exceeds its padded input, operands that only one of the two may broadcast, unread
+// values.
+const WE_ARE_STRICT = new RegExp(['is given twice', 'is out of range for', 'exceeds the padded input', 'does not fit the normalized axes', 'does not fit x',
   'or the bias do not fit input', 'is empty$', 'batch index', 'is needed for x', 'time_axis \\d+, batch_axis -?\\d+', 'length -\\d+ of axis'].join('|'));
 
-// In graphs that were made wrong: shapes that ONNX Runtime folds from a declaration, without the operator that cannot have them.
+// In invalid graphs: shapes that ONNX Runtime folds from a declaration, without the invalid
+// operator.
 const FOLDED_AWAY = /do not broadcast/;
 
 // ONNX Runtime keeps a negative axis when it reduces several axes of an empty tensor.
 const reducesNothing = g => g.nodes.some(n => n.op.startsWith('Reduce')) && [...g.inputs, ...g.initializers].some(t => t.shape.includes(0));
 
-// The verdict on the graph with these outputs: {kind, detail}, kind 'agree' or what is wrong.
+// The verdict on the graph with these outputs: {kind, detail}, kind 'agree' or the kind of
+// disagreement.
 async function judge(g, outputs, mutated = false) {
   const text = toText(g, outputs), files = {text: path.join(scratch, 'g.txt'), model: path.join(scratch, 'g.onnx')};
   fs.writeFileSync(files.text, text);
@@ -168,20 +174,20 @@ function askOrt(g, model) {
   return ort.run({model, inputs: g.inputs.map(i => ({name: i.name, type: i.type, shape: i.shape, data: stored(i.type, i.data)}))});
 }
 
-// True if rounding the graph's own numbers a little differently changes its result about as much:
-// such a graph tells nothing.
+// True if a slightly different rounding of the graph's own numbers changes its result by about as
+// much: such a graph shows nothing.
 async function fragile(g, outputs, difference, before = undefined) {
   const original = before || (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
   const again = (await askOrt(g, path.join(scratch, 'g.onnx'))).outputs;
-  if (before && again && disagreement(again, before, g.float, 0)) return true;  // they waver
+  if (before && again && disagreement(again, before, g.float, 0)) return true;  // they vary
   const after = await shakenOutputs(g, outputs);
   if (!original || !after || !original[difference.index]) return false;
   const change = disagreement([after[difference.index]], [original[difference.index]], g.float, 0);
   return Boolean(change) && change.size * 100 >= difference.size;
 }
 
-// What ONNX Runtime makes of the graph with floats that are a little larger or smaller. The factors of
-// Resize stay exact, and all constants where it still refuses the graph.
+// The results of ONNX Runtime for the graph with slightly larger or smaller floats. The factors of
+// Resize stay exact, and all constants if it still rejects the graph.
 async function shakenOutputs(g, outputs) {
   const step = g.float === 'float16' ? 1e-3 : 1e-6;
   const shake = t => (isFloat(t.type) ? {...t, data: t.data.map((v, i) => v * (1 + (i % 2 ? 2 : -3) * step))} : t);
@@ -198,7 +204,7 @@ async function shakenOutputs(g, outputs) {
   return null;
 }
 
-// The first value of the graph that shows the same trouble, with the nodes that it needs.
+// The first value of the graph that shows the same disagreement, with the nodes that it needs.
 async function reduce({g, outputs, mutated}, kind) {
   for (const name of g.nodes.flatMap(n => n.outputs).filter(o => o)) {
     const verdict = await judge(g, [name], mutated);

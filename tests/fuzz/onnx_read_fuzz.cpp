@@ -11,7 +11,7 @@
 #include "lib/graph/check.h"
 #include "lib/io/onnx.h"
 
-// Everything is cut out of the file that can be. The model's serialised bytes, or the error.
+// Everything is cut out of the file that can be. The model's serialized bytes, or the error.
 static std::string ReadMapped(const uint8_t* data, size_t size, bool* ok) {
   using namespace roundel;
   const int memory = memfd_create("model", 0);

@@ -1,5 +1,5 @@
-// Child of graphs.js: runs one model after another in ONNX Runtime. A process of its own, because that
-// runtime may die of what it is given.
+// Child of graphs.js: runs one model after another in ONNX Runtime. A separate process, because the
+// runtime may crash.
 'use strict';
 const path = require('path');
 const ort = require(path.join(__dirname, '../e2e/node_modules/onnxruntime-node'));

@@ -17,22 +17,22 @@ RoundedOptions Learn(const std::string& objective) {
   return {.params = {{"objective", objective}, {"iterations", "400"}, {"batch", "128"}}};
 }
 
-TEST_CASE("learnt rounding goes down or up, and beats nearest") {
+TEST_CASE("learned rounding goes down or up, and beats nearest") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 8, 3);
   const auto nearest = Round(kManyLayers, "", &data);
   for (const char* objective : {"gram", "sampled"}) {
     INFO(objective);
-    const auto learnt = Round(kManyLayers, "adaround", &data, Learn(objective));
-    CHECK(OutputError(*learnt, &data) < 0.7 * OutputError(*nearest, &data));
+    const auto learned = Round(kManyLayers, "adaround", &data, Learn(objective));
+    CHECK(OutputError(*learned, &data) < 0.7 * OutputError(*nearest, &data));
     for (const char* w : {"w1", "w2", "w4", "w5", "w6"}) {
-      const quant::Encoding& e = learnt->Weight(w);
+      const quant::Encoding& e = learned->Weight(w);
       CHECK(e.params == nearest->Weight(w).params);
       if (std::string(objective) == "gram") continue;  // rounds the target, not the weight
-      const Tensor& weight = *learnt->before.graph->Constant(w);
+      const Tensor& weight = *learned->before.graph->Constant(w);
       for (int64_t i = 0; i < weight.size(); ++i) {
         const auto p = e.params[static_cast<size_t>(e.ParamIndex(weight.shape(), i))];
         const double level = weight.data<float>()[i] / static_cast<double>(p.scale);
-        CHECK(std::fabs(learnt->Code(w, i) - level) < 1.001);
+        CHECK(std::fabs(learned->Code(w, i) - level) < 1.001);
       }
     }
   }
@@ -53,10 +53,10 @@ TEST_CASE("an activation behind the layer counts when mini-batches are sampled")
   options.params["correct_bias"] = "false";
   options.params["iterations"] = "3000";
   options.params["learning_rate"] = "0.003";
-  const double learnt = OutputError(*Round(net, "adaround", &data, options), &data);
+  const double learned = OutputError(*Round(net, "adaround", &data, options), &data);
   RoundedOptions plain;
   plain.grid.bits = 3;
-  CHECK(learnt < OutputError(*Round(net, "", &data, plain), &data));
+  CHECK(learned < OutputError(*Round(net, "", &data, plain), &data));
 }
 
 TEST_CASE("the same seed gives the same codes on any number of threads") {

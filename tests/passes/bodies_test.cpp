@@ -99,7 +99,7 @@ graph g (float32[1,2] x) => (? y) {
         std::string::npos);
 }
 
-TEST_CASE("batch normalisations inside of bodies are folded, means of their inputs taken") {
+TEST_CASE("batch normalizations inside of bodies are folded, means of their inputs taken") {
   const char* const text = R"(opset 13
 graph g (float32[1,2,4,4] x) => (? y) {
   float32[] border = {0}
@@ -149,7 +149,8 @@ graph g (float32[1,2,4,4] x) => (? y) {
       p = Conv(x, u)
     }>(flag)
 })";
-  // c is x + b, and x reaches from -2 to 3: without its least value the bias is 2, for both channels.
+  // c is x + b, and x reaches from -2 to 3: without its least value the bias is 2, for both
+  // channels.
   std::vector<float> values(32, 3.0f);
   values[0] = values[16] = -2;
   const auto ran =

@@ -219,7 +219,8 @@ graph g (float32[1,1,300,200] x) => (float32 y) {
     CHECK(direct->Width("b") == Approx(300).epsilon(0.01));
     CHECK(direct->Record("b").starts_with("kept whole"));
   }
-  // What a layer makes a score map of keeps it as well, up to what finer steps for all the others are worth.
+  // What a layer makes a score map of keeps it as well, up to what finer steps for all the others
+  // are worth.
   CHECK(scores("percentile", "  y = Sigmoid(p)\n", false)->Width("a") > 250);
   // A mean over the image hardly feels it.
   const auto mean = scores("percentile", "  y = Flatten(p)\n", true);

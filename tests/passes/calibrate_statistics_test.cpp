@@ -280,10 +280,11 @@ TEST_CASE("statistics of something else are refused, unless told otherwise") {
   other.replace(other.find("0.125"), 5, "0.126");
   CHECK(
       error({{"stats_in", "f"}}, "p", other)
-          .starts_with("'f': these statistics are of another model, or of another state of it ("));
+          .starts_with(
+              "'f': these statistics are of another model, or of this model after other passes ("));
   CHECK(error({{"stats_in", "f"}}, "q") ==
         "'f': these statistics were made with another preprocessing than the data section "
-        "describes (stats_mismatch=accept uses them all the same)");
+        "describes (stats_mismatch=accept uses them anyway)");
   CHECK(Run(nullptr, &files, {{"stats_in", "f"}, {"stats_mismatch", "accept"}}, "q", other)
             ->status.ok());
   // Without a data section nothing is known to differ.
@@ -295,8 +296,8 @@ TEST_CASE("statistics of something else are refused, unless told otherwise") {
   VectorSource more(Batches(5, {2}));
   REQUIRE(Run(&more, &files, {{"stats_out", "q"}}, "q")->status.ok());
   CHECK(error({{"stats_in", "f,q"}}, "") ==
-        "'q' and 'f' were made with different preprocessing (stats_mismatch=accept uses them all "
-        "the same)");
+        "'q' and 'f' were made with different preprocessing (stats_mismatch=accept uses them "
+        "anyway)");
   files["bad"] = "{";
   CHECK(error({{"stats_in", "f,bad"}}, "p") == "'bad' is not JSON");
   std::string& edited = files["edited"] = files["f"];
@@ -321,7 +322,7 @@ TEST_CASE("auto tells which method it chose, and bad samples are named for every
   VectorSource source(bad);
   for (const std::string& method : Methods())
     CHECK(Run(&source, nullptr, {{"method", method}})->status.message() ==
-          "sample 's1': value 'x': NaN among the values");
+          "sample 's1': value 'x': it contains NaN");
 }
 
 }  // namespace roundel::passes

@@ -172,11 +172,11 @@ TEST_CASE("errors of the data name value and sample") {
   VectorSource batch({Rows(3, {0, 1, 2, 3, nan, 5})});
   auto c = Calibrate(kGemmRelu, &batch);
   CHECK(c->status.kind() == ErrorKind::kData);
-  CHECK(c->status.message() == "sample 'row2.npy': value 'x': NaN among the values");
+  CHECK(c->status.message() == "sample 'row2.npy': value 'x': it contains NaN");
   VectorSource single({Rows(1, {0, 1}), Rows(1, {INFINITY, 1})});
   c = Calibrate(kGemmRelu, &single);
   CHECK(c->status.message() ==
-        "sample 'row0.npy': value 'x': infinity among the values; to leave it float: --set "
+        "sample 'row0.npy': value 'x': it contains infinity; to leave it float: --set "
         "'exclude=[fc]'");
   CHECK(c->session.encodings.empty());
   VectorSource none({});
@@ -214,7 +214,7 @@ TEST_CASE("a weight that is not finite is a model error") {
   c->session.model.graph->SetInitializer("w", Tensor::FromVector<float>({2, 2}, {1, 2, NAN, 3}));
   Rerun(c.get());
   CHECK(c->status.kind() == ErrorKind::kModel);
-  CHECK(c->status.message() == "weight 'w': NaN among the values");
+  CHECK(c->status.message() == "weight 'w': it contains NaN");
 }
 
 TEST_CASE("frozen encodings stay, their group follows, biases use their scales") {

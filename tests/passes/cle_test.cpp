@@ -86,7 +86,7 @@ TEST_CASE("a dry run leaves the same records as a real one") {
   const auto dry = records(true), real = records(false);
   REQUIRE(dry.size() >= 2);
   CHECK(dry == real);
-  CHECK(Join(dry).find("equalised") != std::string::npos);
+  CHECK(Join(dry).find("equalized") != std::string::npos);
 }
 
 TEST_CASE("two Convs get the scales of the formula") {
@@ -113,10 +113,10 @@ graph g (float32[N,1,2,2] x) => (float32 y) {
   [two] y = Conv(r, v)
 }
 )");
-  CHECK(run.Reason("'one'", "equalised") == "with 'two' (Conv), scales 0.5 to 2");
+  CHECK(run.Reason("'one'", "equalized") == "with 'two' (Conv), scales 0.5 to 2");
   CHECK(run.session.output_moments.at("t").mean == std::vector<double>{5, 40});
   CHECK(run.session.output_moments.at("t").deviation == std::vector<double>{0.5, 4});
-  CHECK(run.Metric("equalised") == "1");
+  CHECK(run.Metric("equalized") == "1");
   CHECK(run.outcome != Outcome::kApproximate);
 }
 
@@ -144,7 +144,7 @@ struct Case {
   std::string inputs, body;
 };
 
-TEST_CASE("equalised models compute the same, and ranges of both sides agree") {
+TEST_CASE("equalized models compute the same, and ranges of both sides agree") {
   const std::string image = "float32[2,3,6,6] x";
   const std::string first = Conv("a", "[4,3,3,3]", "x", "<pads=[1,1,1,1]>");
   const auto second = [](const std::string& x) { return Conv("b", "[5,4,1,1]", x, "", "y"); };
@@ -219,7 +219,7 @@ TEST_CASE("equalised models compute the same, and ranges of both sides agree") {
     if (model.graph->FindInitializer("a_w")) Unbalance(&model, "a_w");
     const PassRun run = RunPass("cle", std::move(model));
     CHECK(run.outcome == Outcome::kChanged);
-    CHECK(run.Count("equalised") > 0);
+    CHECK(run.Count("equalized") > 0);
     CHECK(OutputDifference(run.before, run.after()) < 2e-6);
   }
 }
@@ -504,7 +504,7 @@ TEST_CASE("what cannot be scaled stays, with the reason") {
       y = Conv(t, w)
   )"));
   CHECK(even.outcome == Outcome::kUnchanged);
-  CHECK(even.Reason("Conv producing 't'") == "its channels are even already");
+  CHECK(even.Reason("Conv producing 't'") == "its channels are already equalized");
 }
 
 TEST_CASE("values that are graph outputs stay") {

@@ -1,5 +1,5 @@
 // calibrate's data_free. Oracles: the same model on data that is distributed as its batch
-// normalisations say, and the closed form for the mean of a clipped normal value.
+// normalizations say, and the closed form for the mean of a clipped normal value.
 
 #include <cmath>
 #include <set>
@@ -14,7 +14,7 @@ namespace roundel::passes {
 namespace {
 
 // On standard normal inputs, independent of one another, c has mean 0 and variance 1 in both
-// channels: what the normalisation expects.
+// channels: what the normalization expects.
 constexpr char kNet[] = R"(opset 13
   graph g (float32[N,2,4,4] x) => (float32[N,3] y) {
     float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}
@@ -141,7 +141,7 @@ TEST_CASE("a mean over positions keeps what is told of the channels, one over ch
   CHECK_FALSE(over_channels->session.encodings.contains("s"));
 }
 
-TEST_CASE("without data, ranges are those of data that looks as the normalisations say") {
+TEST_CASE("without data, ranges are those of data that looks as the normalizations say") {
   support::VectorSource data = support::RandomSource({64, 2, 4, 4}, 32, 5);
   for (const char* method : {"percentile", "mse"}) {
     const auto seen = Calibrated(kNet, &data, {{"method", method}, {"percentile", "99"}});
@@ -155,7 +155,7 @@ TEST_CASE("without data, ranges are those of data that looks as the normalisatio
     CHECK(told->session.encodings.at("a").params[0].scale == Approx(expected).epsilon(0.03));
     const auto& x = told->session.encodings.at("x").params[0];
     CHECK(x.scale == Approx(6.0 / 255).epsilon(0.02));
-    // Of the second layer's output no normalisation tells anything.
+    // Of the second layer's output no normalization tells anything.
     CHECK_FALSE(told->session.encodings.contains("y"));
     CHECK_FALSE(told->session.encodings.contains("d"));
     CHECK(told->session.encodings.contains("w2"));
@@ -186,7 +186,8 @@ TEST_CASE("a layer without ranges keeps its weights where the target has none wi
   CHECK(told->session.placement->kept_float.contains("d"));
   size_t said = 0;
   for (const std::string& warning : told->report.passes[1].warnings)
-    said += warning.starts_with("1 layer stays float for want of ranges, which 'qnn-htp' does not");
+    said += warning.starts_with(
+        "1 layer stays float because ranges are unknown, and 'qnn-htp' runs no");
   CHECK(said == 1);
 }
 
@@ -255,13 +256,13 @@ TEST_CASE("sums, slices and padded channels are followed to the next layer") {
   const std::vector<double>& mean = told->session.input_means->at("r").mean;
   REQUIRE(mean.size() == 4);
   const double high = 1e9, deviations[] = {1, std::sqrt(1.25), std::sqrt(5.0), 1};
-  const double centres[] = {0, 3, 4, 0};
+  const double centers[] = {0, 3, 4, 0};
   for (size_t c = 0; c < 4; ++c)
-    CHECK(mean[c] == Approx(ClippedMean(centres[c], deviations[c], 0, high)).margin(0.03));
+    CHECK(mean[c] == Approx(ClippedMean(centers[c], deviations[c], 0, high)).margin(0.03));
   CHECK(told->session.encodings.contains("r"));
 }
 
-TEST_CASE("a model without normalisations keeps float activations") {
+TEST_CASE("a model without normalizations keeps float activations") {
   const auto told =
       Calibrated(R"(opset 13
     graph g (float32[N,4] x) => (float32[N,2] y) {
@@ -281,7 +282,7 @@ TEST_CASE("a model without normalisations keeps float activations") {
   CHECK_FALSE(told->session.encodings.contains("y"));
 }
 
-// Told: n (if x is), r and m. Not told: d, s and y, behind layers without a normalisation.
+// Told: n (if x is), r and m. Not told: d, s and y, behind layers without a normalization.
 constexpr char kHalfTold[] = R"(opset 13
   graph g (float32[N,2,4,4] x) => (float32[N,2,4,4] y) {
     float32[2,2,1,1] w1 = {1, 0, 0.6, 0.8}

@@ -104,12 +104,12 @@ TEST_CASE("what stands in the way is recorded") {
     return run.Reason("first");
   };
   CHECK(reason(Pair("r = Relu(c)\n"), {}) ==
-        "neither folded batch normalisation nor data tell its values");
+        "its values are unknown: there is no folded batch normalization and no data");
   const PassOptions low{.statistics = {{"c", {{1, 1, 1}, {1, 1, 1}}}}};
   CHECK(reason(Pair("r = Relu(c)\n"), low) == "no channel has a bias worth moving");
   const PassOptions foreign{.statistics = {{"c", {{100}, {1}}}}};
   CHECK(reason(Pair("r = Relu(c)\n"), foreign) ==
-        "neither folded batch normalisation nor data tell its values");
+        "its values are unknown: there is no folded batch normalization and no data");
   CHECK(reason(Pair("[clip] r = Clip(c, z, m)\n", "float32[] z = {0}\nfloat32[] m = {350}\n"),
                Known()) == "'clip' (Clip) bounds it; cle replaces that by Min");
   CHECK(reason(Pair("[sig] r = Sigmoid(c)\n"), Known()) == "'sig' (Sigmoid) reads it");
@@ -118,7 +118,7 @@ TEST_CASE("what stands in the way is recorded") {
   CHECK(reason(Pair("t = Relu(c)\nr = Relu(c)\n"), Known()) == "'c' has several readers");
   CHECK(reason(Pair("r = Relu(c)\nt = Sigmoid(r)\n"), Known()) == "'r' has several readers");
   CHECK(reason(Pair("r = Relu(c)\n") + "", {.statistics = {{"y", {{1, 1}, {0, 0}}}}}) ==
-        "neither folded batch normalisation nor data tell its values");
+        "its values are unknown: there is no folded batch normalization and no data");
   CHECK(reason(Pair("r = Add(s, c)\n", "float32[1] s = {3}\n"), Known()) ==
         "Add producing 'r' reads it");
   CHECK(reason(Pair("m = MaxPool<kernel_shape=[1,1]>(c)\nr = Relu(m)\n"), Known()) ==

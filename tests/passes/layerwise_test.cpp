@@ -1,4 +1,5 @@
-// What all passes that round layer by layer share: taking a run up again, and weights of several layers.
+// What all passes that round layer by layer share: taking a run up again, and weights of several
+// layers.
 
 #include <algorithm>
 
@@ -310,7 +311,8 @@ TEST_CASE(
     "sums that do not fit into the default memory are replaced or the layer is rounded to "
     "nearest") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
-  // Too little for anything: what was not asked for gives way, with a warning that names the parameter.
+  // Too little for anything: what was not asked for gives way, with a warning that names the
+  // parameter.
   const Run none(&data, nullptr, -1, {.memory_bytes = 1000});
   REQUIRE(none.status.ok());
   CHECK(none.solved == 0);

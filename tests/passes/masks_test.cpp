@@ -71,8 +71,8 @@ TEST_CASE(
           const auto c = Calibrate(model, MaskBatch(64, masked, 5), "min_max");
           INFO(c->status.message());
           REQUIRE(c->status.ok());
-          // Scores in some 10 units, and as much again and 11 more for the mask: steps of up to 0.15.
-          // What is halved behind the mask needs one that reaches twice as far.
+          // Scores in some 10 units, and as much again and 11 more for the mask: steps of up to
+          // 0.15. What is halved behind the mask needs one that reaches twice as far.
           CHECK(SimulatedError(*c, judged, form.factor) < (form.factor == 1 ? 0.08 : 0.12));
         }
       }
@@ -117,7 +117,7 @@ TEST_CASE("infinity that others than exponentials see is bad data, and the way o
   CHECK(c->status.kind() == ErrorKind::kData);
   const std::string& said = c->status.message();
   INFO(said);
-  CHECK(said.find("value 's' of 'choose' (Where): infinity among the values") != std::string::npos);
+  CHECK(said.find("value 's' of 'choose' (Where): it contains infinity") != std::string::npos);
   CHECK(said.find("--set 'exclude=[choose,act]'") != std::string::npos);
 }
 

@@ -23,8 +23,8 @@ constexpr char kTiny[] = R"(opset 13
     y = Gemm(x, w, b)
   })";
 
-// The least mean squared error with any four codes of the grid, the best scale for them and the best
-// bias, straight from the data.
+// The least mean squared error with any four codes of the grid, the best scale for them and the
+// best bias, straight from the data.
 double BestByEnumeration(VectorSource* data, const Tensor& w, int low, int high) {
   std::vector<std::vector<double>> x;
   REQUIRE(data->Rewind().ok());

@@ -102,7 +102,7 @@ TEST_CASE("the proof on data sees a pass that changes what the model computes") 
 
 TEST_CASE("outputs that are NaN before a pass are the model's own fault") {
   Session session = MakeSession();
-  // Logarithms of what is normalised to both sides of 0.
+  // Logarithms of what is normalized to both sides of 0.
   std::string text = kConvBn;
   const size_t last = text.find("y = Batch");
   text.replace(last, 1, "n");

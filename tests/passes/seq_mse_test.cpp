@@ -21,8 +21,8 @@ constexpr char kLayer[] = R"(opset 13
     y = MatMul(x, w)
   })";
 
-// The scale among 20 for which the mean |error|^power is least, summed over outputs [out, end), each of
-// inputs [first, last).
+// The scale among 20 for which the mean |error|^power is least, summed over outputs [out, end),
+// each of inputs [first, last).
 struct Piece {
   int64_t out, end, first, last;
 };

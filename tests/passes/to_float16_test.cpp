@@ -233,7 +233,7 @@ graph g (float32[N,4] x) => (float32[N,4] y) {
   [turn] y = Mul(x, s)
 })");
   for (const char* node : {"cast", "angle", "sine"})
-    CHECK(c.Reason(node) == "angles made of positions");
+    CHECK(c.Reason(node) == "angles computed from positions");
   CHECK(c.Reason("turn").empty());
   CheckSame(c, Input({3, 4}));
 }

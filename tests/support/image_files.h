@@ -60,7 +60,7 @@ inline std::string EncodeJpeg(int width, int height, const std::vector<uint8_t>&
   return out;
 }
 
-// Smooth colours that differ from seed to seed: JPEG keeps them within a few levels.
+// Smooth colors that differ from seed to seed: JPEG keeps them within a few levels.
 inline std::vector<uint8_t> SmoothPixels(int width, int height, int seed) {
   std::vector<uint8_t> pixels;
   for (int y = 0; y < height; ++y)
@@ -71,7 +71,7 @@ inline std::vector<uint8_t> SmoothPixels(int width, int height, int seed) {
   return pixels;
 }
 
-// Every pixel of one colour.
+// Every pixel of one color.
 inline std::vector<uint8_t> FlatPixels(int width, int height, uint8_t red, uint8_t green,
                                        uint8_t blue) {
   std::vector<uint8_t> pixels;

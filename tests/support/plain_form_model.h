@@ -16,7 +16,7 @@ inline Tensor OnCoarseGrid(Tensor value) {
   return value;
 }
 
-// Convolution, batch normalisation and matrices, every value a float16 number.
+// Convolution, batch normalization and matrices, every value a float16 number.
 inline graph::Model PlainFormModel() {
   auto model = graph::Parse(R"(
     opset 17

@@ -1,6 +1,7 @@
 #pragma once
-// A float32 model in another floating type, as the usual converters make it: weights, inputs, outputs and
-// constants change, scales of Resize and sizes of Cast targets follow the specification's types.
+// A float32 model in another floating type, as the usual converters make it: weights, inputs,
+// outputs and constants change, scales of Resize and sizes of Cast targets follow the
+// specification's types.
 
 #include <set>
 #include <string>

@@ -107,27 +107,27 @@ def glyph(name, x, y, rng):
 
 # --- painting -----------------------------------------------------------------
 
-def paint(canvas, distance, colour, opacity=1.0):
-    """Lays `colour` over `canvas` where `distance` (in pixels) is negative."""
+def paint(canvas, distance, color, opacity=1.0):
+    """Lays `color` over `canvas` where `distance` (in pixels) is negative."""
     cover = opacity * np.clip(0.5 - distance * SUPER, 0.0, 1.0)
-    canvas += cover[..., None] * (colour - canvas)
+    canvas += cover[..., None] * (color - canvas)
 
 
-def paint_glyph(canvas, name, colour, rng):
+def paint_glyph(canvas, name, color, rng):
     """Draws one glyph under a random affine map."""
     radius = rng.uniform(6.0, 12.0)
     turn = rng.uniform(-0.75, 0.75)
     stretch = np.exp(rng.uniform(-0.3, 0.3))
     shear = rng.uniform(-0.35, 0.35)
-    centre = SIZE / 2 + rng.uniform(-4.5, 4.5, 2)
+    center = SIZE / 2 + rng.uniform(-4.5, 4.5, 2)
     rotate = np.array([[np.cos(turn), -np.sin(turn)],
                        [np.sin(turn), np.cos(turn)]])
     matrix = radius * rotate @ np.array([[stretch, shear], [0.0, 1 / stretch]])
     inverse = np.linalg.inv(matrix)
-    px, py = GRID_X - centre[0], GRID_Y - centre[1]
+    px, py = GRID_X - center[0], GRID_Y - center[1]
     distance = glyph(name, inverse[0, 0] * px + inverse[0, 1] * py,
                      inverse[1, 0] * px + inverse[1, 1] * py, rng)
-    paint(canvas, distance * radius, colour)
+    paint(canvas, distance * radius, color)
 
 
 def paint_line(canvas, rng):

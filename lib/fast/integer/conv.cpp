@@ -34,7 +34,7 @@ class IntegerConv : public FastKernel {
   }
 
  private:
-  bool PadsByHand(const Window& window) const {
+  bool PadsExplicitly(const Window& window) const {
     return HasPadding(window) && linear_.source->params[0].zero_point != 0;
   }
 
@@ -53,7 +53,7 @@ class IntegerConv : public FastKernel {
 
   bool Make(const Shape& x, const Shape& y, Window window, PreparedConv* out) {
     Shape source = x;
-    if (PadsByHand(window)) {
+    if (PadsExplicitly(window)) {
       source = TakePadding(x, &window);
       if (!DimsFit(source)) return false;
       out->padded = source;

@@ -40,7 +40,7 @@ inline __attribute__((always_inline)) double SumOfSquares(const float* x, int64_
 }
 
 struct Settings {
-  bool centred;
+  bool centered;
   float epsilon;
   const float *gamma, *beta;  // may be null
 };
@@ -49,7 +49,7 @@ ROUNDEL_VECTORIZE void NormalizeRows(const Settings& s, const float* from, int64
                                      float* to) {
   for (int64_t row = 0; row < rows; ++row, from += n, to += n) {
     const auto size = static_cast<double>(n);
-    const float mean = s.centred ? static_cast<float>(Sum(from, n) / size) : 0;
+    const float mean = s.centered ? static_cast<float>(Sum(from, n) / size) : 0;
     const double variance = SumOfSquares(from, n, mean) / size;
     const auto factor = static_cast<float>(1 / std::sqrt(variance + s.epsilon));
     if (s.gamma && s.beta)
@@ -63,8 +63,8 @@ ROUNDEL_VECTORIZE void NormalizeRows(const Settings& s, const float* from, int64
 
 class NormalizeKernel : public FastKernel {
  public:
-  NormalizeKernel(bool centred, float epsilon, Tensor gamma, Tensor beta)
-      : centred_(centred), epsilon_(epsilon), gamma_(std::move(gamma)), beta_(std::move(beta)) {}
+  NormalizeKernel(bool centered, float epsilon, Tensor gamma, Tensor beta)
+      : centered_(centered), epsilon_(epsilon), gamma_(std::move(gamma)), beta_(std::move(beta)) {}
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
@@ -79,7 +79,7 @@ class NormalizeKernel : public FastKernel {
                          : context.Output(shape, Layout::kPlain);
     if (!from || !to) return false;
     if (n == 0) return true;
-    const Settings settings{centred_, epsilon_, gamma_.defined() ? gamma_.data<float>() : nullptr,
+    const Settings settings{centered_, epsilon_, gamma_.defined() ? gamma_.data<float>() : nullptr,
                             beta_.defined() ? beta_.data<float>() : nullptr};
     ParallelFor(NumElements(shape) / n, 1 + (1 << 13) / n, [&](int64_t begin, int64_t end) {
       NormalizeRows(settings, from + begin * n, end - begin, n, to + begin * n);
@@ -88,7 +88,7 @@ class NormalizeKernel : public FastKernel {
   }
 
  private:
-  const bool centred_;
+  const bool centered_;
   const float epsilon_;
   const Tensor gamma_, beta_;
 };
@@ -102,7 +102,7 @@ bool IsVector(const Tensor* tensor) {
 std::unique_ptr<FastKernel> MakeNormalizeKernel(const KernelSpec& spec) {
   if (spec.norm) {
     const NormSpec& norm = *spec.norm;
-    return std::make_unique<NormalizeKernel>(norm.centred, norm.epsilon, norm.gamma, norm.beta);
+    return std::make_unique<NormalizeKernel>(norm.centered, norm.epsilon, norm.gamma, norm.beta);
   }
   if (!spec.post_ops.empty() || spec.main->Int("axis", -1) != -1 || spec.constants.size() < 2 ||
       !IsVector(spec.constants[1]))

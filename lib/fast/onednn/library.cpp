@@ -81,7 +81,7 @@ dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data) {
 dnnl::primitive_attr Attributes(const Epilogue& epilogue, size_t rank, Primitive::State* state) {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  onednn::AskForDeterminism(&attributes);
+  onednn::RequestDeterminism(&attributes);
   dnnl::post_ops ops;
   if (!epilogue.multiplier.empty())
     onednn::MultiplyChannels(epilogue.multiplier, rank, &ops, &attributes, state);
@@ -291,11 +291,11 @@ PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primi
       std::make_shared<PackedTensor::Contents>(PackedTensor::Contents{std::move(target)}));
 }
 
-bool WantsOrder(const Primitive& primitive, const TensorDesc& desc) {
+bool NeedsOrder(const Primitive& primitive, const TensorDesc& desc) {
   return primitive.state().weights == Translate(desc);
 }
 
-bool WantsOrder(const Primitive& primitive, const PackedTensor& packed) {
+bool NeedsOrder(const Primitive& primitive, const PackedTensor& packed) {
   return primitive.state().weights == packed.contents().memory.get_desc();
 }
 

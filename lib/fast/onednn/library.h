@@ -60,7 +60,7 @@ void AppendElementwise(dnnl::post_ops* ops, const PostOp& op);
 void MultiplyChannels(std::span<const float> multiplier, size_t rank, dnnl::post_ops* ops,
                       dnnl::primitive_attr* attributes, Primitive::State* state);
 // Requests results that do not depend on the number of threads, as far as the version supports it.
-void AskForDeterminism(dnnl::primitive_attr* attributes);
+void RequestDeterminism(dnnl::primitive_attr* attributes);
 
 dnnl::convolution_forward::primitive_desc Convolution(const Operands& operands,
                                                       const Window& window,

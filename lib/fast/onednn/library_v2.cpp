@@ -17,7 +17,7 @@ void MultiplyChannels(std::span<const float> multiplier, size_t /*rank*/, dnnl::
   attributes->set_output_scales(1 << 1, {multiplier.begin(), multiplier.end()});
 }
 
-void AskForDeterminism(dnnl::primitive_attr* /*attributes*/) {}
+void RequestDeterminism(dnnl::primitive_attr* /*attributes*/) {}
 
 dnnl::convolution_forward::primitive_desc Convolution(const Operands& o, const Window& w,
                                                       const dnnl::primitive_attr& attributes) {

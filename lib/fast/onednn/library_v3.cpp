@@ -31,7 +31,7 @@ void MultiplyChannels(std::span<const float> multiplier, size_t rank, dnnl::post
   state->arguments.Set(DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1, values);
 }
 
-void AskForDeterminism(dnnl::primitive_attr* attributes) {
+void RequestDeterminism(dnnl::primitive_attr* attributes) {
 #if DNNL_VERSION_MAJOR > 3 || DNNL_VERSION_MINOR >= 4
   attributes->set_deterministic(true);
 #else

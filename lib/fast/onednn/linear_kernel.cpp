@@ -13,12 +13,12 @@ PackedWeights::~PackedWeights() { CountMemory(-bytes_); }
 
 PackedTensor PackedWeights::Get(const TensorDesc& desc, const LinearWeights& weights,
                                 const Primitive& primitive) {
-  if (WantsOrder(primitive, desc)) {
+  if (NeedsOrder(primitive, desc)) {
     if (!plain_.defined()) plain_ = weights.Values();
     return PackedTensor::Borrow(desc, plain_.raw());
   }
   for (const PackedTensor& known : packed_)
-    if (WantsOrder(primitive, known)) return known;
+    if (NeedsOrder(primitive, known)) return known;
   const int64_t bytes = PackedBytes(primitive);
   if (!CheckMemory(bytes).ok()) return {};
   packed_.push_back(

@@ -118,8 +118,8 @@ Primitive MakeElementwise(const PostOp& op, int64_t n);
 
 // `values`, stored as `from` says, converted to the order of the weights of `primitive`.
 PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primitive& primitive);
-bool WantsOrder(const Primitive& primitive, const TensorDesc& desc);  // of the weights
-bool WantsOrder(const Primitive& primitive, const PackedTensor& packed);
+bool NeedsOrder(const Primitive& primitive, const TensorDesc& desc);  // of the weights
+bool NeedsOrder(const Primitive& primitive, const PackedTensor& packed);
 int64_t PackedBytes(const Primitive& primitive);
 
 }  // namespace roundel::engine

@@ -14,7 +14,7 @@ Status CheckImageSize(uint64_t width, uint64_t height, size_t file_bytes) {
   // Only sizes that would need much memory are rejected.
   constexpr uint64_t kPixelsPerByte = 8 * 1032, kSmall = 16'000'000;
   const uint64_t pixels = width * height;
-  if (width == 0 || height == 0) return DataError("corrupt image: no pixels in it");
+  if (width == 0 || height == 0) return DataError("corrupt image: it has no pixels");
   if (width > kMaxSide || height > kMaxSide || pixels > kMaxPixels)
     return DataError(StrCat("image of ", width, "x", height, " is too large (at most ", kMaxSide,
                             " a side and ", kMaxPixels / 1'000'000, " megapixels)"));

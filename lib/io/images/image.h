@@ -17,10 +17,10 @@ struct Image {
   std::vector<uint8_t> pixels;
 };
 
-// By signature, whatever the file is called; kData for anything that is not a whole image of at
-// most 65535 x 65535 and 178 million pixels. Always RGB: greyscale is spread, palettes are looked
+// By signature, for any file name; kData for anything that is not a whole image of at
+// most 65535 x 65535 and 178 million pixels. Always RGB: grayscale is spread, palettes are looked
 // up, alpha is dropped, 16-bit samples are rounded to 8, CMYK is taken as Adobe's (inverted). EXIF
-// orientation and colour profiles are ignored.
+// orientation and color profiles are ignored.
 Result<Image> DecodeImage(std::span<const std::byte> file);
 Result<Image> ReadImage(const std::string& path);
 

@@ -55,7 +55,7 @@ void ReadHeader(Decoder* decoder) {
 }
 
 // Requests 8-bit RGB for every format, without gamma or color management, and without alpha.
-void AskForRgb(Decoder* decoder) {
+void RequestRgb(Decoder* decoder) {
   const png_structp png = decoder->png;
   png_set_expand(png);  // palette, 1 to 4 bit gray, transparency
   png_set_scale_16(png);
@@ -83,7 +83,7 @@ Result<Image> DecodePng(std::span<const std::byte> file) {
   const png_uint_32 width = png_get_image_width(decoder.png, decoder.info);
   const png_uint_32 height = png_get_image_height(decoder.png, decoder.info);
   RETURN_IF_ERROR(CheckImageSize(width, height, file.size()));
-  if (!Run(&decoder, AskForRgb)) return Corrupt(decoder);
+  if (!Run(&decoder, RequestRgb)) return Corrupt(decoder);
   decoder.image.width = static_cast<int>(width);
   decoder.image.height = static_cast<int>(height);
   const size_t stride = static_cast<size_t>(decoder.image.width) * 3;

@@ -64,7 +64,7 @@ Status ReadOperands(OpContext& context, AttentionCall* call, Tensor* keys, Tenso
     if (context.input(i)->rank() != context.input(0)->rank())
       return ModelError("queries, keys and values of different ranks");
   if ((context.input(4) == nullptr) != (context.input(5) == nullptr))
-    return ModelError("past_key and past_value belong together");
+    return ModelError("past_key and past_value must be given together");
   ASSIGN_OR_RETURN(call->q, ViewHeads(*context.input(0), node.Int("q_num_heads", 0), "Q"));
   ASSIGN_OR_RETURN(const Heads k, ViewHeads(*context.input(1), kv_heads, "K"));
   ASSIGN_OR_RETURN(const Heads v, ViewHeads(*context.input(2), kv_heads, "V"));
@@ -112,8 +112,8 @@ Status Attention(OpContext& context) {
 // ---- TensorScatter: rows of `update` are written into a copy of the cache, per sample
 
 // The cache row that receives the first row of sample b.
-Result<std::vector<int64_t>> WritePlaces(const OpContext& context, int64_t batch, int64_t length,
-                                         int64_t capacity, bool circular) {
+Result<std::vector<int64_t>> WritePositions(const OpContext& context, int64_t batch, int64_t length,
+                                            int64_t capacity, bool circular) {
   std::vector<int64_t> places(static_cast<size_t>(batch), 0);
   if (context.input(2)) {
     ASSIGN_OR_RETURN(places, IntegerInput(context, 2));
@@ -145,7 +145,7 @@ Status TensorScatter(OpContext& context) {
                              ShapeString(past.shape()), " along axis ", axis));
   const int64_t length = update.dim(axis), capacity = past.dim(axis);
   ASSIGN_OR_RETURN(const std::vector<int64_t> places,
-                   WritePlaces(context, past.dim(0), length, capacity, mode == "circular"));
+                   WritePositions(context, past.dim(0), length, capacity, mode == "circular"));
   Tensor present = past;
   if (update.size() > 0) {
     auto* to = static_cast<char*>(present.mutable_raw());

@@ -108,7 +108,7 @@ Status MultiHeadAttention(OpContext& context) {
   if (context.input(8) || context.input(9))
     return ModelError("MultiHeadAttention with a shared cache buffer is not supported");
   if ((context.input(6) == nullptr) != (context.input(7) == nullptr))
-    return ModelError("past_key and past_value belong together");
+    return ModelError("past_key and past_value must be given together");
   ASSIGN_OR_RETURN(const Operands x, ReadOperands(context, context.node().Int("num_heads", 0)));
   const int64_t q_width = x.q.heads * x.q.width, v_width = x.v.heads * x.v.width;
   const Tensor* bias = context.input(3);

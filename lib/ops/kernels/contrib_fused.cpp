@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kContrib = "com.microsoft";
 
 // Sets output 0 to `result`.
-Status Give(OpContext& context, Result<Tensor> result) {
+Status SetResult(OpContext& context, Result<Tensor> result) {
   ASSIGN_OR_RETURN(Tensor y, std::move(result));
   context.SetOutput(0, std::move(y));
   return OkStatus();
@@ -34,20 +34,20 @@ Result<Tensor> Biased(const OpContext& context) {
 
 Status BiasGelu(OpContext& context) {
   ASSIGN_OR_RETURN(const Tensor x, Biased(context));
-  return Give(context, RunInnerOp("Gelu", {x}));
+  return SetResult(context, RunInnerOp("Gelu", {x}));
 }
 
 Status FastGelu(OpContext& context) {
   ASSIGN_OR_RETURN(const Tensor x, Biased(context));
-  return Give(context,
-              RunInnerOp("Gelu", {x}, WithAttributes({{"approximate", std::string("tanh")}})));
+  return SetResult(context,
+                   RunInnerOp("Gelu", {x}, WithAttributes({{"approximate", std::string("tanh")}})));
 }
 
 Status QuickGelu(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const float alpha = context.node().Float("alpha", 1.702f);
-  return Give(context,
-              RunInnerOp("Swish", {*context.input(0)}, WithAttributes({{"alpha", alpha}})));
+  return SetResult(context,
+                   RunInnerOp("Swish", {*context.input(0)}, WithAttributes({{"alpha", alpha}})));
 }
 
 // The left half times gelu of the right half.
@@ -59,7 +59,7 @@ Status BiasSplitGelu(OpContext& context) {
     return ModelError(StrCat("shape ", ShapeString(x.shape()), " does not split into halves"));
   ASSIGN_OR_RETURN(const std::vector<Tensor> parts, RunInner("Split", {x}, halves, 2));
   ASSIGN_OR_RETURN(const Tensor gate, RunInnerOp("Gelu", {parts[1]}));
-  return Give(context, RunInnerOp("Mul", {parts[0], gate}));
+  return SetResult(context, RunInnerOp("Mul", {parts[0], gate}));
 }
 
 // ---- the attribute `activation` of a fused operator
@@ -107,7 +107,7 @@ Result<Tensor> ConvAndMore(const OpContext& context, const Tensor& x, const Tens
 
 Status FusedConv(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
-  return Give(context, ConvAndMore(context, *context.input(0), InputOrNone(context, 3)));
+  return SetResult(context, ConvAndMore(context, *context.input(0), InputOrNone(context, 3)));
 }
 
 Status NhwcConv(OpContext& context) {
@@ -118,14 +118,14 @@ Status NhwcConv(OpContext& context) {
     ASSIGN_OR_RETURN(z, ToChannelsFirst(z));
   }
   ASSIGN_OR_RETURN(const Tensor y, ConvAndMore(context, x, z));
-  return Give(context, ToChannelsLast(y));
+  return SetResult(context, ToChannelsLast(y));
 }
 
 Status NhwcMaxPool(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   ASSIGN_OR_RETURN(const Tensor x, ToChannelsFirst(*context.input(0)));
   ASSIGN_OR_RETURN(const Tensor y, RunInnerOp("MaxPool", {x}, context.node()));
-  return Give(context, ToChannelsLast(y));
+  return SetResult(context, ToChannelsLast(y));
 }
 
 // ---- products
@@ -139,10 +139,10 @@ Status FusedGemm(OpContext& context) {
   std::vector<float> parameters;
   for (const char* name : {"activation_alpha", "activation_beta"})
     if (node.FindAttribute(name)) parameters.push_back(node.Float(name, 0));
-  return Give(context, Activate(node.String("activation", ""), y, parameters));
+  return SetResult(context, Activate(node.String("activation", ""), y, parameters));
 }
 
-// `batch`: the first axis is moved behind those between it and the last; then `transpose` swaps the
+// `batch`: the first axis is moved after those between it and the last; then `transpose` swaps the
 // last two axes.
 Result<Tensor> Rearranged(const Tensor& x, bool transpose, bool batch) {
   const int64_t rank = x.rank();
@@ -172,7 +172,7 @@ Result<Tensor> ScaledProduct(const OpContext& context) {
   return RunInnerOp("Mul", {y, Tensor::Scalar(alpha)});
 }
 
-Status FusedMatMul(OpContext& context) { return Give(context, ScaledProduct(context)); }
+Status FusedMatMul(OpContext& context) { return SetResult(context, ScaledProduct(context)); }
 
 Status FusedMatMulActivation(OpContext& context) {
   ASSIGN_OR_RETURN(const Tensor y, ScaledProduct(context));
@@ -180,7 +180,7 @@ Status FusedMatMulActivation(OpContext& context) {
   std::vector<float> parameters;
   for (const char* name : {"activation_alpha", "activation_beta"})
     if (node.FindAttribute(name)) parameters.push_back(node.Float(name, 0));
-  return Give(context, Activate(node.String("activation", ""), y, parameters));
+  return SetResult(context, Activate(node.String("activation", ""), y, parameters));
 }
 
 // ---- early names
@@ -188,7 +188,7 @@ Status FusedMatMulActivation(OpContext& context) {
 Status RunAs(OpContext& context, const char* type) {
   std::vector<Tensor> inputs;
   for (size_t i = 0; i < context.input_count(); ++i) inputs.push_back(InputOrNone(context, i));
-  return Give(context, RunInnerOp(type, inputs, context.node()));
+  return SetResult(context, RunInnerOp(type, inputs, context.node()));
 }
 
 Status GridSample(OpContext& context) { return RunAs(context, "GridSample"); }

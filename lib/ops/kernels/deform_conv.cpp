@@ -63,8 +63,8 @@ void SampleTaps(const DeformSpec& spec, int64_t n, int64_t c, const std::vector<
 }
 
 // All output channels at one output position of one sample.
-void ConvolvePlace(const DeformSpec& spec, int64_t n, const std::vector<int64_t>& out,
-                   int64_t place, std::vector<double>& samples, float* y) {
+void ConvolvePosition(const DeformSpec& spec, int64_t n, const std::vector<int64_t>& out,
+                      int64_t place, std::vector<double>& samples, float* y) {
   const Convolution& conv = spec.conv;
   const int64_t ins = conv.channels_in / conv.groups, outs = conv.channels_out / conv.groups;
   for (int64_t c = 0; c < conv.channels_in; ++c)
@@ -79,7 +79,7 @@ void ConvolvePlace(const DeformSpec& spec, int64_t n, const std::vector<int64_t>
 }
 
 // [batch, channels, positions...] of offsets or a mask.
-Status CheckPlaces(const DeformSpec& spec, const Tensor& x, int64_t channels, const char* what) {
+Status CheckPositions(const DeformSpec& spec, const Tensor& x, int64_t channels, const char* what) {
   Shape wanted = spec.conv.output_shape();
   wanted[1] = channels;
   if (x.shape() == wanted) return OkStatus();
@@ -102,8 +102,8 @@ Result<DeformSpec> ResolveDeform(const OpContext& context) {
     return ModelError(StrCat("x ", ShapeString(x.shape()), " with ", spec.offset_groups,
                              " groups of offsets, or the bias, does not fit"));
   const int64_t channels = spec.offset_groups * spec.taps;
-  RETURN_IF_ERROR(CheckPlaces(spec, *context.input(2), channels * (x.rank() - 2), "offset"));
-  if (context.input(4)) RETURN_IF_ERROR(CheckPlaces(spec, *context.input(4), channels, "mask"));
+  RETURN_IF_ERROR(CheckPositions(spec, *context.input(2), channels * (x.rank() - 2), "offset"));
+  if (context.input(4)) RETURN_IF_ERROR(CheckPositions(spec, *context.input(4), channels, "mask"));
   spec.x = x.data<float>();
   spec.w = w.data<float>();
   spec.offset = context.input(2)->data<float>();
@@ -126,7 +126,7 @@ Status DeformConv(OpContext& context) {
     for (int64_t unit = begin; unit < end; ++unit) {
       int64_t rest = unit % spec.places;
       for (size_t i = output.size(); i-- > 0; rest /= output[i]) out[i] = rest % output[i];
-      ConvolvePlace(spec, unit / spec.places, out, unit % spec.places, samples, to);
+      ConvolvePosition(spec, unit / spec.places, out, unit % spec.places, samples, to);
     }
   });
   return OkStatus();

@@ -20,7 +20,7 @@ namespace {
 Status Constant(OpContext& context) {
   std::optional<Tensor> value = graph::ConstantNodeValue(context.node());
   if (!value)
-    return ModelError("Constant without a value that is understood (sparse tensors are not)");
+    return ModelError("Constant without a supported value (sparse tensors are not supported)");
   context.SetOutput(0, std::move(*value));
   return OkStatus();
 }

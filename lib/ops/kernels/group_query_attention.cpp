@@ -47,7 +47,7 @@ Status CheckSupported(const OpContext& context) {
   for (size_t i = 12; i < context.input_count(); ++i)
     if (context.input(i)) return ModelError(StrCat("input ", i, " is not supported"));
   if ((context.input(kPastKey) == nullptr) != (context.input(kPastValue) == nullptr))
-    return ModelError("past_key and past_value belong together");
+    return ModelError("past_key and past_value must be given together");
   return OkStatus();
 }
 
@@ -79,7 +79,7 @@ Status ReadHeads(const OpContext& context, Spec* spec) {
   } else {
     if (!context.input(kKey) || !context.input(kValue) || context.input(kKey)->rank() != 3 ||
         context.input(kValue)->rank() != 3)
-      return ModelError("key and value belong together and have 3 dimensions");
+      return ModelError("key and value must be given together and have 3 dimensions");
     ASSIGN_OR_RETURN(spec->q, ViewHeads(*context.input(kQuery), spec->heads, "query"));
     ASSIGN_OR_RETURN(spec->k, ViewHeads(*context.input(kKey), spec->kv_heads, "key"));
     ASSIGN_OR_RETURN(spec->v, ViewHeads(*context.input(kValue), spec->kv_heads, "value"));

@@ -29,7 +29,7 @@ struct Ngrams {
 Status ReadMode(const graph::Node& node, Ngrams* ngrams) {
   const std::string mode = node.String("mode", "");
   if (mode != "TF" && mode != "IDF" && mode != "TFIDF")
-    return ModelError(StrCat("mode '", mode, "' is none of TF, IDF and TFIDF"));
+    return ModelError(StrCat("mode '", mode, "' is not TF, IDF or TFIDF"));
   ngrams->counts = mode != "IDF";
   ngrams->weighs = mode != "TF";
   return OkStatus();
@@ -55,7 +55,7 @@ Result<size_t> ReadPool(const graph::Node& node, Ngrams* ngrams) {
       if (!ngrams->pool
                .emplace(std::vector(tokens.begin() + at, tokens.begin() + at + length), number)
                .second)
-        return ModelError(StrCat("n-gram ", number, " of the pool is there twice"));
+        return ModelError(StrCat("n-gram ", number, " occurs twice in the pool"));
   }
   return number;
 }

@@ -191,7 +191,7 @@ Result<std::vector<float>> InnerParameter(const OpContext& context, size_t i, co
   while (shape.size() > inner.size() && shape[0] == 1) shape.erase(shape.begin());
   if (shape != inner)
     return ModelError(StrCat("input ", i, " of shape ", ShapeString(tensor->shape()),
-                             " does not fit the normalised axes ", ShapeString(inner)));
+                             " does not fit the normalized axes ", ShapeString(inner)));
   const auto values = tensor->span<float>();
   return std::vector<float>(values.begin(), values.end());
 }
@@ -270,7 +270,7 @@ Status RmsNormalization(OpContext& context) {
   return OkStatus();
 }
 
-// ---- LRN: y = x / (bias + alpha / size * sum of squares over `size` neighbouring channels)^beta
+// ---- LRN: y = x / (bias + alpha / size * sum of squares over `size` neighboring channels)^beta
 
 Status Lrn(OpContext& context) {
   RETURN_IF_ERROR(RequireRank(context, 0, 2));

@@ -250,7 +250,7 @@ Status MaxUnpool(OpContext& context) {
       flat += index * strides[axis];
     }
     if (!inside)
-      return ModelError(StrCat("index ", indices[k], " lies outside of ", ShapeString(shape)));
+      return ModelError(StrCat("index ", indices[k], " is outside of ", ShapeString(shape)));
     to[flat] = x.data<float>()[k];
   }
   return OkStatus();

@@ -47,8 +47,8 @@ int64_t PaddedIndex(double position, int64_t length, const SampleSettings& setti
   return static_cast<int64_t>(std::clamp(std::nearbyint(position), 0.0, last));
 }
 
-// Weighted neighbours of a position along one axis.
-struct Neighbours {
+// Weighted neighbors of a position along one axis.
+struct Neighbors {
   int64_t index[4];
   double weight[4];
   int count;
@@ -61,7 +61,7 @@ double Cubic(double d) {  // Keys' kernel with a = -0.75
   return d < 2 ? ((a * d - 5 * a) * d + 8 * a) * d - 4 * a : 0;
 }
 
-Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings) {
+Neighbors NeighborsOf(double x, int64_t length, const SampleSettings& settings) {
   // Positions far outside, and NaN, are treated like those just outside: arithmetic stays finite.
   const double far = 4.0 * static_cast<double>(length) + 16;
   if (settings.padding == "reflection" && std::isfinite(x)) {
@@ -76,7 +76,7 @@ Neighbours NeighboursOf(double x, int64_t length, const SampleSettings& settings
   if (settings.mode == "nearest")
     return {{PaddedIndex(std::nearbyint(x), length, settings)}, {1}, 1};
   const double floor = std::floor(x);
-  Neighbours result{{}, {}, cubic ? 4 : 2};
+  Neighbors result{{}, {}, cubic ? 4 : 2};
   for (int k = 0; k < result.count; ++k) {
     const double position = floor + k - (cubic ? 1 : 0);
     result.index[k] = PaddedIndex(position, length, settings);
@@ -98,9 +98,9 @@ Result<SampleSettings> ReadSampleSettings(const graph::Node& node) {
 }
 
 // Value of one plane at the point that `around` describes per axis.
-float Interpolate(const float* plane, const Shape& dims, const std::vector<Neighbours>& around) {
+float Interpolate(const float* plane, const Shape& dims, const std::vector<Neighbors>& around) {
   Shape counts;
-  for (const Neighbours& n : around) counts.push_back(n.count);
+  for (const Neighbors& n : around) counts.push_back(n.count);
   double sum = 0;
   for (Odometer at(counts); !at.done(); at.Next()) {
     double weight = 1;
@@ -135,10 +135,10 @@ Status GridSample(OpContext& context) {
   const float *from = x.data<float>(), *places = grid.data<float>();
   float* to = y->mutable_data<float>();
   ParallelFor(x.dim(0) * points, 64, [&](int64_t begin, int64_t end) {
-    std::vector<Neighbours> around(dims.size());
+    std::vector<Neighbors> around(dims.size());
     for (int64_t p = begin; p < end; ++p) {
       for (int64_t axis = 0; axis < axes; ++axis)
-        around[axis] = NeighboursOf(
+        around[axis] = NeighborsOf(
             Denormalized(places[p * axes + axes - 1 - axis], dims[axis], settings.align_corners),
             dims[axis], settings);
       const int64_t n = p / points, point = p % points;

@@ -191,7 +191,7 @@ Status SequenceMap(OpContext& context) {
                      RunBody(context, "body", inputs, declared.size()));
     for (size_t i = 0; i < made.size(); ++i) {
       if (!made[i].is_tensor())
-        return ModelError(StrCat("output ", i, " of the body is no tensor"));
+        return ModelError(StrCat("output ", i, " of the body is not a tensor"));
       ASSIGN_OR_RETURN(Tensor item, OwnCopy(made[i].tensor));
       bytes += item.byte_size();
       RETURN_IF_ERROR(CheckSequenceSize(static_cast<int64_t>(k), bytes));

@@ -37,7 +37,7 @@ Result<Tensor> TakeSlice(const Tensor& from, int64_t axis, int64_t index) {
 
 Status Stacker::Append(const Datum& slice) {
   if (!slice.is_tensor())
-    return ModelError("a sub-graph gives no tensor where one per iteration is collected");
+    return ModelError("a sub-graph result that is collected over iterations is not a tensor");
   const Tensor& t = slice.tensor;
   if (count_ == 0) {
     type_ = t.dtype();
@@ -56,7 +56,7 @@ Status Stacker::Append(const Datum& slice) {
   }
   const int64_t total = static_cast<int64_t>(bytes_.size()) + t.byte_size();
   if (total > kMaxTensorBytes)
-    return ModelError(StrCat("what the iterations give exceeds ", HumanBytes(kMaxTensorBytes)));
+    return ModelError(StrCat("the results of all iterations exceed ", HumanBytes(kMaxTensorBytes)));
   // Growing needs twice the memory until the old buffer is freed.
   if (static_cast<size_t>(total) > bytes_.capacity()) RETURN_IF_ERROR(CheckMemory(2 * total));
   bytes_.append(static_cast<const char*>(t.raw()), static_cast<size_t>(t.byte_size()));

@@ -54,7 +54,7 @@ Status DepthToSpace(OpContext& context) {
   const Shape& s = context.input(0)->shape();
   if (s[1] % (b * b) != 0)
     return ModelError(
-        StrCat("channels of ", ShapeString(s), " are no multiple of blocksize ", b, " squared"));
+        StrCat("channels of ", ShapeString(s), " are not a multiple of blocksize ", b, " squared"));
   const int64_t depth = s[1] / (b * b);
   const Shape result = {s[0], depth, s[2] * b, s[3] * b};
   if (context.node().String("mode", "DCR") == "CRD")
@@ -67,7 +67,7 @@ Status SpaceToDepth(OpContext& context) {
   const Shape& s = context.input(0)->shape();
   if (s[2] % b != 0 || s[3] % b != 0)
     return ModelError(
-        StrCat("height and width of ", ShapeString(s), " are no multiples of blocksize ", b));
+        StrCat("height and width of ", ShapeString(s), " are not multiples of blocksize ", b));
   const Shape split = {s[0], s[1], s[2] / b, b, s[3] / b, b};
   return Permute(context, split, {0, 3, 5, 1, 2, 4}, {s[0], s[1] * b * b, s[2] / b, s[3] / b});
 }

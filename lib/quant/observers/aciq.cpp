@@ -8,7 +8,7 @@
 //                      - sqrt(2/pi) alpha sigma e^(-alpha^2 / (2 sigma^2)) + alpha^2 / (3 * 4^M)
 //
 // The range is [mean - alpha, mean + alpha]. On symmetric grids, and for values of one sign (after
-// a Relu), the density is centred at zero; in the second case only half of it is observed, and the
+// a Relu), the density is centered at zero; in the second case only half of it is observed, and the
 // grid has twice the resolution: M + 1. Zeros are excluded there.
 //
 // b and sigma are the first and second absolute moments. The density whose expected error is closer

@@ -3,7 +3,7 @@
 
 namespace roundel::quant {
 
-// alpha / b with the least expected error for a Laplace density of scale b, centred in [-alpha,
+// alpha / b with the least expected error for a Laplace density of scale b, centered in [-alpha,
 // alpha], with 2^bits steps: the solution of t e^t = 3 * 4^bits.
 double LaplaceClip(double bits);
 // alpha / sigma for a Gauss density.

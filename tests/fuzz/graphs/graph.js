@@ -86,7 +86,7 @@ class Graph {
     this.inputs.push({...value, data: data || this.numbers(type, count(shape))});
     return this.add(value);
   }
-  // A value that the graph holds; `data` in row-major order.
+  // A constant of the graph; `data` in row-major order.
   constant(type, shape, data = undefined) {
     const value = {name: this.name('c'), type, shape, exact: true, constant: true};
     this.initializers.push({...value, data: data || this.numbers(type, count(shape))});
@@ -96,7 +96,7 @@ class Graph {
   int(value) { return this.constant('int64', [], [value]); }
   scalar(type, value) { return this.constant(type, [], [value]); }
 
-  // A value that fits, recent ones first; else a new input or constant of a shape that `make` gives.
+  // A value that fits, recent ones first; else a new input or constant with a shape from `make`.
   take(type, fits, make) {
     const r = this.random;
     const found = this.values.filter(v => v.type === type && v.shape && fits(v));
@@ -124,7 +124,7 @@ class Graph {
     const tail = shape.slice(r.chance(0.5) ? 0 : r.below(shape.length + 1));
     return tail.map(d => r.chance(0.25) ? 1 : d);
   }
-  // Another operand for `value`: itself, a value of a shape that fits, or a constant.
+  // Another operand for `value`: itself, a value of a compatible shape, or a constant.
   partner(value, exact = false) {
     const r = this.random;
     const found = this.values.filter(v => v.type === value.type && v.shape && (!exact || v.exact) &&
@@ -134,7 +134,7 @@ class Graph {
       : this.input(value.type, this.broadcastable(value.shape));
   }
 
-  // Adds a node. `outputs`: [type, shape or null, exact] of each; null for one left out.
+  // Adds a node. `outputs`: [type, shape or null, exact] of each; null for an omitted one.
   node(op, inputs, attributes, outputs, domain = '') {
     const made = outputs.map(o => o && {name: this.name('v'), type: o[0], shape: o[1], exact: Boolean(o[2])});
     const kept = Object.fromEntries(Object.entries(attributes).filter(([, v]) => v !== undefined));
@@ -145,7 +145,7 @@ class Graph {
   }
 }
 
-// The shape of two operands together; null if they do not fit.
+// The broadcast shape of two operands; null if they are incompatible.
 function broadcast(a, b) {
   const rank = Math.max(a.length, b.length), out = [];
   for (let i = 0; i < rank; i++) {
@@ -158,7 +158,8 @@ function broadcast(a, b) {
 
 const tensorText = t => `${t.type}[${t.shape.join(',')}] ${t.name} = {${t.data.join(', ')}}`;
 
-// Text of the part of `graph` that `outputs` need; inputs that nothing reads stay, so that feeds do.
+// Text of the part of `graph` that `outputs` need; unread inputs are kept, so that feeds are the
+// same.
 function toText(graph, outputs) {
   const needed = new Set(outputs), nodes = [];
   for (const node of [...graph.nodes].reverse()) {

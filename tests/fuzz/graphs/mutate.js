@@ -1,9 +1,9 @@
-// One thing made wrong, or unusual, in a graph that was right.
+// Makes one thing wrong, or unusual, in a valid graph.
 'use strict';
 
 const NUMBERS = [0, 1, 2, 3, 4, 5, 7, -1, -2, -3, 8, 16, 100];
 
-// What other numbers than 0 and 1 mean here is nobody's promise.
+// The meaning of numbers other than 0 and 1 is not specified here.
 const FLAGS = new Set(['keepdims', 'largest', 'sorted', 'interleaved', 'exclusive', 'reverse', 'fmod', 'upper', 'select_last_index', 'linear_before_reset']);
 
 const changes = [
@@ -69,7 +69,7 @@ const changes = [
   },
 ];
 
-// Changes the graph in place; what was changed.
+// Changes the graph in place; returns the change.
 function mutate(g) {
   for (let attempt = 0; attempt < 10; attempt++) {
     const what = g.random.pick(changes)(g, g.random);

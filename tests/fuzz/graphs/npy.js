@@ -2,7 +2,7 @@
 'use strict';
 const fs = require('fs');
 
-// What the runtime's binding takes: float16 as bits; bool as bytes.
+// The arrays that the runtime's binding takes: float16 as bits; bool as bytes.
 const STORED = {float16: Uint16Array, float32: Float32Array, float64: Float64Array, int64: BigInt64Array, int32: Int32Array, int16: Int16Array, int8: Int8Array,
   uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, uint64: BigUint64Array, bool: Uint8Array};
 const CODES = {float32: '<f4', float64: '<f8', float16: '<f2', int64: '<i8', int32: '<i4', int16: '<i2', int8: '|i1', uint8: '|u1', uint16: '<u2',
@@ -38,7 +38,7 @@ function writeNpy(file, {type, shape, data}) {
   fs.writeFileSync(file, Buffer.concat([lead, head, Buffer.from(values.buffer, values.byteOffset, values.byteLength)]));
 }
 
-// {type, shape, data}; data as the runtime's binding has it.
+// {type, shape, data}; data as in the runtime's binding.
 function readNpy(file) {
   const bytes = fs.readFileSync(file), start = 10 + bytes.readUInt16LE(8), header = bytes.toString('latin1', 10, start);
   const type = Object.keys(CODES).find(k => CODES[k] === /'descr': '([^']+)'/.exec(header)[1]);

@@ -1,5 +1,5 @@
-// Operators that work element by element, on types and constants; what moves elements is in
-// ops_shape.js, layers are in ops_layers.js. Each entry adds one node to a graph; `since`: opset.
+// Element-wise operators, on types and constants. Operators that move elements are in ops_shape.js,
+// layers in ops_layers.js. Each entry adds one node to a graph; `since`: opset.
 'use strict';
 const {broadcast, isFloat, real} = require('./graph.js');
 
@@ -10,7 +10,7 @@ const SMALL_INTS = ['int32', 'int64', 'int8', 'uint8'];
 
 const same = (g, op, x, attributes = {}, exact = false, domain = '', more = []) =>
   g.node(op, [x, ...more], attributes, [[x.type, x.shape, exact && x.exact]], domain);
-// `since` may be left out; `attributes` is a function of the generator.
+// `since` may be omitted; `attributes` is a function of the generator.
 function unary(op, {since = 1, attributes = () => ({}), exact = false, jumps = false, domain = ''} = {}) {
   ops[(domain ? domain + '.' : '') + op] = {since, add(g) {
     const x = jumps ? g.exact(0, 5) : g.any();
@@ -67,7 +67,7 @@ ops.Cast = {add(g) {
   const r = g.random, codes = {float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, bool: 9, float16: 10, float64: 11};
   const from = r.pick([g.float, g.float, 'int32', 'int64', 'uint8', 'bool']), to = r.pick(Object.keys(codes));
   const x = g.exact(0, 5, from);
-  // A negative number has no place in an unsigned type, what happens to it is nobody's promise.
+  // The result of converting a negative number to an unsigned type is not specified.
   if (to.startsWith('u') && !from.startsWith('u') && from !== 'bool') return false;
   return g.node('Cast', [x], {to: codes[to]}, [[to, x.shape, true]]);
 }};
@@ -83,7 +83,7 @@ function binary(op, {since = 7, types, exact = true, out = undefined, second = u
   }};
 }
 const floats = g => [g.float, g.float, g.float, 'int32', 'int64'];
-// No zero, and nothing that a division leaves inexact.
+// No zero, and no inexact divisions.
 const divisor = (g, x) => g.constant(x.type, g.broadcastable(x.shape), undefined);
 function nonZero(g, x) {
   const y = divisor(g, x), data = g.initializers[g.initializers.length - 1].data;

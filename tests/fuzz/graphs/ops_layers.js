@@ -1,5 +1,5 @@
-// Layers: convolutions, pools, products, normalisations, recurrent layers, attention, quantizers and
-// control flow.
+// Layers: convolutions, pools, products, normalizations, recurrent layers, attention, quantizers
+// and control flow.
 'use strict';
 const {broadcast, count, real} = require('./graph.js');
 
@@ -10,7 +10,8 @@ const times = (n, f) => Array.from({length: n}, (_, i) => f(i));
 
 // ---- windows
 
-// Attributes of a window over `sizes`; [attributes, sizes of the result], null where nothing is left.
+// Attributes of a window over `sizes`; [attributes, sizes of the result], null if the result is
+// empty.
 function windows(r, sizes, {dilated = true, ceil = false} = {}) {
   const kernel = sizes.map(() => r.between(1, 3)), strides = sizes.map(() => r.pick([1, 1, 2, 3]));
   const dilations = sizes.map(() => (dilated ? r.pick([1, 1, 1, 2]) : 1)), way = r.pick(['pads', 'pads', 'none', 'SAME_UPPER', 'SAME_LOWER', 'VALID']);
@@ -19,7 +20,8 @@ function windows(r, sizes, {dilated = true, ceil = false} = {}) {
   const out = sizes.map((d, i) => (way.startsWith('SAME') ? Math.ceil(d / strides[i])
     : Math.floor((d + begin[i] + end[i] - span[i]) / strides[i]) + 1));
   if (sizes.some((d, i) => d + begin[i] + end[i] < span[i]) || out.some(d => d <= 0)) return null;
-  // SAME with a stride above the window comes to negative padding in ONNX Runtime, to none in TensorFlow and here.
+  // SAME with a stride above the window gives negative padding in ONNX Runtime, none in TensorFlow
+  // and here.
   if (way.startsWith('SAME') && (dilations.some(d => d > 1) || strides.some((s, i) => s > kernel[i]))) return null;
   const attributes = {kernel_shape: kernel, strides: r.chance(0.7) ? strides : undefined, dilations: dilated ? dilations : undefined,
     pads: way === 'pads' ? [...begin, ...end] : undefined, auto_pad: ['pads', 'none'].includes(way) ? undefined : way, ceil_mode};
@@ -70,7 +72,7 @@ ops.Resize = {since: 13, add(g) {
   const coordinate_transformation_mode = r.pick(['half_pixel', 'asymmetric', 'align_corners', 'pytorch_half_pixel']);
   const attributes = {mode, coordinate_transformation_mode, nearest_mode: mode === 'nearest' ? r.pick(['floor', 'ceil', 'round_prefer_floor']) : undefined,
     antialias: g.opset >= 18 && mode !== 'nearest' && r.chance(0.2) ? 1 : undefined};
-  // Nearest on sizes that divide: which neighbour is nearest must not hang on the last bit.
+  // Nearest on sizes that divide: the nearest neighbor must not depend on the last bit.
   if (mode === 'nearest' || r.chance(0.4)) {
     const scale = r.pick([2, 3, 0.5]), out = x.shape.slice(2).map(d => Math.floor(d * scale));
     if (out.some(d => d < 1)) return false;
@@ -96,7 +98,7 @@ ops.RoiAlign = {since: 16, add(g) {
 
 ops.MatMul = {add(g) {
   const r = g.random, x = g.take(g.float, v => v.shape.length >= 2 && v.shape.length <= 4 && count(v.shape) > 0 && count(v.shape) < 5000, () => g.shape(r.between(2, 4)));
-  if (!count(x.shape)) return false;  // a sum of nothing is left as it was by ONNX Runtime 1.30
+  if (!count(x.shape)) return false;  // ONNX Runtime 1.30 does not write the sum of nothing
   const rank = x.shape.length, k = x.shape[rank - 1], n = r.between(1, 20), lead = r.chance(0.5) ? [] : x.shape.slice(0, rank - 2).map(d => (r.chance(0.3) ? 1 : d));
   const fits = g.values.filter(v => v.type === x.type && v.shape && v.shape.length === 2 && v.shape[0] === k);
   const y = fits.length && r.chance(0.4) ? r.pick(fits) : small(g, [...lead, k, n]);
@@ -111,7 +113,7 @@ ops.MatMulVector = {add(g) {
 }};
 ops.Gemm = {since: 11, add(g) {
   const r = g.random, a = g.ofRank(2, 2);
-  if (!count(a.shape)) return false;  // beta is forgotten by ONNX Runtime 1.30 then
+  if (!count(a.shape)) return false;  // ONNX Runtime 1.30 ignores beta then
   const transA = r.below(2), transB = r.below(2), [m, k] = transA ? [...a.shape].reverse() : a.shape, n = r.between(1, 20);
   const bias = r.pick([[], [small(g, [n])], [small(g, [m, n])], [small(g, [1])], [small(g, [])], [small(g, [m, 1])], [small(g, [1, n])]]);
   return g.node('Gemm', [a, small(g, transB ? [n, k] : [k, n]), ...bias], {transA, transB, ...(r.chance(0.4) ? {alpha: real(0.5), beta: real(2)} : {})},
@@ -125,7 +127,7 @@ ops.Einsum = {since: 12, add(g) {
   return g.node('Einsum', inputs.map(s => pick(...s)), {equation}, [[g.float, shape]]);
 }};
 
-// ---- normalisations
+// ---- normalizations
 
 ['Softmax', 'LogSoftmax', 'Hardmax'].forEach(op => {
   ops[op] = {since: 13, add(g) {
@@ -163,20 +165,20 @@ ops.LpNormalization = {add(g) {
   return g.node('LpNormalization', [x], {axis: r.between(-x.shape.length, x.shape.length - 1), p: r.between(1, 2)}, [[x.type, x.shape]]);
 }};
 ops.MeanVarianceNormalization = {since: 13, add(g) {
-  // Without variance the runtime divides zero, or what rounding left of it, by zero.
+  // Without variance the runtime divides zero, or a rounding error, by zero.
   const x = g.input(g.float === 'float16' ? 'float32' : g.float, [2, 3, 4, 5]);
   return g.node('MeanVarianceNormalization', [x], {}, [[x.type, x.shape]]);
 }};
-// As exporters write it.
+// In the form that exporters write.
 ops.WrittenLayerNorm = {since: 18, add(g) {
   const x = g.ofRank(2, 4);
   if (count(x.shape) === 0) return false;
   const rows = [...x.shape.slice(0, -1), 1], width = [x.shape[x.shape.length - 1]], axes = g.ints([-1]);
-  const mean = g.node('ReduceMean', [x, axes], {keepdims: 1}, [[x.type, rows]]), centred = g.node('Sub', [x, mean], {}, [[x.type, x.shape]]);
-  const square = g.random.chance(0.5) ? g.node('Mul', [centred, centred], {}, [[x.type, x.shape]]) : g.node('Pow', [centred, g.scalar(x.type, 2)], {}, [[x.type, x.shape]]);
+  const mean = g.node('ReduceMean', [x, axes], {keepdims: 1}, [[x.type, rows]]), centered = g.node('Sub', [x, mean], {}, [[x.type, x.shape]]);
+  const square = g.random.chance(0.5) ? g.node('Mul', [centered, centered], {}, [[x.type, x.shape]]) : g.node('Pow', [centered, g.scalar(x.type, 2)], {}, [[x.type, x.shape]]);
   const variance = g.node('ReduceMean', [square, axes], {keepdims: 1}, [[x.type, rows]]);
   const deviation = g.node('Sqrt', [g.node('Add', [variance, g.scalar(x.type, 0.125)], {}, [[x.type, rows]])], {}, [[x.type, rows]]);
-  const normal = g.node('Div', [centred, deviation], {}, [[x.type, x.shape]]);
+  const normal = g.node('Div', [centered, deviation], {}, [[x.type, x.shape]]);
   return g.node('Add', [g.node('Mul', [normal, small(g, width)], {}, [[x.type, x.shape]]), small(g, width)], {}, [[x.type, x.shape]]);
 }};
 ops.WrittenGelu = {add(g) {
@@ -223,7 +225,7 @@ ops.RotaryEmbedding = {since: 23, add(g) {
   const r = g.random, b = 2, h = 2, s = r.between(1, 4), d = r.pick([4, 8]);
   return g.node('RotaryEmbedding', [small(g, [b, h, s, d]), small(g, [b, s, d / 2]), small(g, [b, s, d / 2])], {interleaved: r.below(2)}, [[g.float, [b, h, s, d]]]);
 }};
-// Scores, mask, softmax and product, as exporters write attention.
+// Scores, mask, softmax and product, in the form of attention that exporters write.
 ops.WrittenAttention = {since: 13, add(g) {
   const r = g.random, [b, h, s, d] = [r.between(1, 2), r.between(1, 3), r.between(1, 6), r.pick([2, 4, 8])];
   const of = (...shape) => (r.chance(0.5) ? g.input(g.float, shape) : g.constant(g.float, shape)), step = (op, ins, shape, attrs = {}) => g.node(op, ins, attrs, [[g.float, shape]]);
@@ -233,7 +235,8 @@ ops.WrittenAttention = {since: 13, add(g) {
   return step('MatMul', [step('Softmax', [masked], [b, h, s, s], {axis: -1}), of(b, h, s, d)], [b, h, s, d]);
 }};
 
-// ---- quantizers: scales are powers of two, so that quotients are exact and no rounding is a tie by chance
+// ---- quantizers: scales are powers of two, so that quotients are exact and no value is a tie by
+// chance
 
 const zero = (g, type) => g.scalar(type, type === 'uint8' ? g.random.between(0, 200) : g.random.between(-50, 50));
 ops.QuantizeLinear = {since: 13, add(g) {
@@ -264,8 +267,8 @@ ops.QuantizerPair = {since: 13, add(g) {
   const s = g.scalar('float32', 0.125), z = zero(g, 'uint8'), q = g.node('QuantizeLinear', [x, s, z], {}, [['uint8', x.shape, true]]);
   return g.node('DequantizeLinear', [q, s, z], {}, [['float32', x.shape, true]]);
 }};
-// Layers on codes with signed weights, in groups, as quantizers write them: sums, their scale, a bias, an
-// activation; the codes from a range found at run time or from outside.
+// Layers on codes with signed weights, in groups, as quantizers write them: sums, their scale, a
+// bias, an activation function; the codes from a range found at run time or from an input.
 ops.ScaledSums = {since: 11, add(g) {
   const r = g.random, conv = r.chance(0.6), dynamic = r.chance(0.5) && g.float === 'float32';
   const x = dynamic ? g.input('float32', conv ? g.image(2) : g.shape(2)) : conv ? g.picture(r.between(1, 2), 'uint8') : g.exact(2, 3, 'uint8');

@@ -7,7 +7,7 @@ const TYPES = g => g.random.pick([g.float, g.float, g.float, 'int64', 'int32', '
 const axisOf = (r, rank) => r.between(-rank, rank - 1);
 const at = (axis, rank) => (axis < 0 ? axis + rank : axis);
 const replaced = (shape, axis, d) => shape.map((old, i) => (i === axis ? d : old));
-// One output that holds elements of `x`.
+// One output with elements of `x`.
 const moved = (g, op, inputs, attributes, shape) => g.node(op, inputs, attributes, [[inputs[0].type, shape, inputs[0].exact]]);
 
 ops.Reshape = {add(g) {
@@ -122,7 +122,7 @@ ops.ScatterElements = {since: 11, add(g) {
   if (count(x.shape) === 0) return false;
   const shape = x.shape.map((d, i) => r.between(1, i === a ? Math.min(d, 3) : d));
   const reduction = g.opset >= 18 ? r.pick(['none', 'add', 'mul', 'max', 'min']) : g.opset >= 16 ? r.pick(['none', 'add', 'mul']) : undefined;
-  // Without a reduction, places that are written twice hold what nobody promises.
+  // Without a reduction, the result for positions that are written twice is not specified.
   const along = r.shuffled([...Array(x.shape[a]).keys()]).slice(0, shape[a]);
   const inner = count(shape.slice(a + 1)), data = Array.from({length: count(shape)}, (_, i) => along[Math.floor(i / inner) % shape[a]]);
   return g.node('ScatterElements', [x, g.constant('int64', shape, data), g.constant(x.type, shape)], {axis, reduction},

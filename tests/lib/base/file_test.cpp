@@ -168,7 +168,7 @@ TEST_CASE("a mapped file that is cut while it is read ends the process with a li
           }) == code);
     CHECK(support::FileText(err) ==
           "error: '" + path +
-              "' cannot be read any more: it was cut while it was in use, or its disk fails\n");
+              "' can no longer be read: it was truncated while in use, or its disk fails\n");
   }
 }
 

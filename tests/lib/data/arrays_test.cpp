@@ -153,10 +153,10 @@ TEST_CASE("arrays: float images are laid out, but not normalized") {
              "f.npy holds float32; preset, scale, mean, std and channel_order apply to uint8");
 }
 
-TEST_CASE("arrays: greyscale images without a channel axis, and features") {
+TEST_CASE("arrays: grayscale images without a channel axis, and features") {
   const TempFolder folder;
-  const std::string grey = Save(folder, "g.npy", Counting<uint8_t>({3, 2, 2}));
-  const auto batch = LoadAll({{"path", grey}, {"preset", "zero_one"}}, {Input({-1, 1, 2, 2})});
+  const std::string gray = Save(folder, "g.npy", Counting<uint8_t>({3, 2, 2}));
+  const auto batch = LoadAll({{"path", gray}, {"preset", "zero_one"}}, {Input({-1, 1, 2, 2})});
   REQUIRE(batch.size() == 1);
   CHECK(batch[0].inputs[0].shape() == Shape{3, 1, 2, 2});
   CHECK(batch[0].inputs[0].data<float>()[11] == Approx(11 / 255.0));
@@ -226,7 +226,7 @@ TEST_CASE("arrays: a file is one sample where the first axis is no batch") {
   Save(folder, "d/0.npy", Counting<float>({5, 1, 3}));
   Save(folder, "d/1.npy", Counting<float>({2, 1, 3}));
   const std::vector<InputInfo> inputs = {Input({-1, 1, 3})};
-  const SampleRule walks = {.mixing = "node 'l' (LSTM)", .first_axis_is_walked = true};
+  const SampleRule walks = {.mixing = "node 'l' (LSTM)", .first_axis_is_sequence = true};
   DatasetFacts facts;
   for (const bool asked : {false, true}) {
     std::vector<Setting> settings = {{"path", folder / "d"}};
@@ -304,7 +304,7 @@ TEST_CASE("arrays: faults of shape, type and value") {
   CHECK(failed.status().message() == "nan.npy[2]: element 1 is NaN");
   CheckFails({{"path", Save(folder, "big.npy", Tensor::FromVector<int64_t>({1, 1}, {1 << 20}))}},
              {Input({-1, 1}, DType::kInt16)}, data,
-             "element 0 is 1048576, which is no exact int16");
+             "element 0 is 1048576, which is not an exact int16");
 }
 
 TEST_CASE("arrays: labels beside them, or under a key") {
@@ -346,7 +346,7 @@ TEST_CASE("arrays: a .npz feeds several inputs by name") {
   CHECK(batches[1].inputs[2] == Tensor::Scalar<int64_t>(16000));
   const auto data = ErrorKind::kData;
   CheckFails({{"path", path}}, {ids, mask}, data,
-             "no array 'm' for model input 'm' among mask, ids, rate; say input: m=KEY");
+             "no array 'm' for model input 'm' among mask, ids, rate; set input: m=KEY");
   CheckFails({{"path", path}, {"input", "q=mask"}}, {ids, mask}, ErrorKind::kUsage,
              "'input' names 'q=mask', but the model's inputs are ids, m");
   CheckFails({{"path", path}}, {rate}, data, "no array with a sample axis");

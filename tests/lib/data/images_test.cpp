@@ -86,7 +86,7 @@ TEST_CASE("images: presets, explicit values over presets, channel order, layout"
   near(values({{"mean", "127,0,1"}, {"std", "128,1,2"}}, nchw), {1, 0, 25});
   near(values({{"scale", "0.1"}}, nchw), {25.5f, 0, 5.1f});
   // BGR: the planes change places; explicit means come in the model's order, a preset's stay with
-  // their colours.
+  // their colors.
   near(values({{"channel_order", "bgr"}, {"mean", "1,2,3"}}, nchw), {50, -2, 252});
   near(values({{"channel_order", "bgr"}, {"preset", "imagenet"}}, nchw),
        {imagenet[2], imagenet[1], imagenet[0]});
@@ -121,17 +121,17 @@ TEST_CASE("images: element types other than float32") {
              "model input 'x' is float32");
 }
 
-TEST_CASE("images: greyscale models get luma, colour models grey images spread") {
+TEST_CASE("images: grayscale models get luma, color models gray images spread") {
   const TempFolder folder;
   folder.Write("a.png", EncodePng(1, 1, {250, 100, 10}));
-  const Tensor grey = LoadOne({{"path", folder.path()}}, Nchw(-1, 1, 1, 1));
-  CHECK(grey.data<float>()[0] == std::lround(0.299 * 250 + 0.587 * 100 + 0.114 * 10));
-  const TempFolder greys;
-  greys.Write("g.png", EncodePng(1, 1, {93}, {PNG_COLOR_TYPE_GRAY, 8, false, {}}));
-  CHECK(LoadOne({{"path", greys.path()}}, Nchw(-1, 3, 1, 1)) ==
+  const Tensor gray = LoadOne({{"path", folder.path()}}, Nchw(-1, 1, 1, 1));
+  CHECK(gray.data<float>()[0] == std::lround(0.299 * 250 + 0.587 * 100 + 0.114 * 10));
+  const TempFolder grays;
+  grays.Write("g.png", EncodePng(1, 1, {93}, {PNG_COLOR_TYPE_GRAY, 8, false, {}}));
+  CHECK(LoadOne({{"path", grays.path()}}, Nchw(-1, 3, 1, 1)) ==
         Tensor::FromVector<float>({1, 3, 1, 1}, {93, 93, 93}));
-  CHECK(LoadOne({{"path", greys.path()}}, Nchw(-1, 1, 1, 1)).data<float>()[0] == 93);
-  CheckFails({{"path", greys.path()}, {"preset", "imagenet"}}, {Nchw(-1, 1, 1, 1)},
+  CHECK(LoadOne({{"path", grays.path()}}, Nchw(-1, 1, 1, 1)).data<float>()[0] == 93);
+  CheckFails({{"path", grays.path()}, {"preset", "imagenet"}}, {Nchw(-1, 1, 1, 1)},
              ErrorKind::kUsage, "'mean' has 3 values, but the model's input has 1 channel");
 }
 

@@ -133,7 +133,7 @@ TEST_CASE("labels: from a file, whatever its order and separators") {
   };
   check("a.png 1\nc.png 2", "no label for 'sub/b b.png'");
   check("a.png one", "labels.txt:1: expected 'name label'");
-  check("a.png 1\n7\n", "labels.txt:2: expected 'name label', found a label alone");
+  check("a.png 1\n7\n", "labels.txt:2: expected 'name label', found only a label");
   check("a.png 1\na.png 2\n", "labels.txt:2: 'a.png' has two labels");
   check("a.png -1\nb b.png 1\nc.png 1", "labels.txt:1: label -1 is negative");
   check(good, "label 1 with labels_offset -2 is negative", {{"labels_offset", "-2"}});

@@ -19,7 +19,7 @@ std::string Varint(uint64_t value) {
   return out + static_cast<char>(value);
 }
 
-// A serialised TensorProto: dims = 1, data_type = 2, raw_data = 9 (onnx.proto).
+// A serialized TensorProto: dims = 1, data_type = 2, raw_data = 9 (onnx.proto).
 std::string TensorProto(const Tensor& tensor) {
   std::string out;
   for (int64_t dim : tensor.shape()) out += "\x08" + Varint(static_cast<uint64_t>(dim));

@@ -38,7 +38,7 @@ void RunRandomly(Arena* arena, const std::string& signature, uint64_t seed) {
   arena->End(true);
 }
 
-TEST_CASE("Blocks that live at the same time never overlap, recorded or planned") {
+TEST_CASE("blocks that live at the same time never overlap, recorded or planned") {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Arena arena;
     for (int run = 0; run < 3; ++run) RunRandomly(&arena, "s", seed);
@@ -50,7 +50,7 @@ TEST_CASE("Blocks that live at the same time never overlap, recorded or planned"
   }
 }
 
-TEST_CASE("Memory is used again") {
+TEST_CASE("memory is used again") {
   Arena arena;
   for (int run = 0; run < 2; ++run) {
     arena.Begin("chain");
@@ -66,7 +66,7 @@ TEST_CASE("Memory is used again") {
   CHECK(arena.planned_bytes() == 2 << 20);
 }
 
-TEST_CASE("A block lives as long as anybody refers to it") {
+TEST_CASE("a block lives as long as anybody refers to it") {
   Arena arena;
   arena.Begin("s");
   const int block = *arena.Allocate(100);
@@ -79,7 +79,7 @@ TEST_CASE("A block lives as long as anybody refers to it") {
   arena.End(true);
 }
 
-TEST_CASE("A run that breaks off leaves nothing behind") {
+TEST_CASE("a run that breaks off leaves nothing behind") {
   Arena arena;
   for (int run = 0; run < 3; ++run) {
     arena.Begin("s");
@@ -89,7 +89,7 @@ TEST_CASE("A run that breaks off leaves nothing behind") {
   CHECK(arena.planned_bytes() == 0);
 }
 
-TEST_CASE("A block larger than the machine is an error") {
+TEST_CASE("a block larger than the machine is an error") {
   Arena arena;
   arena.Begin("s");
   const auto block = arena.Allocate(int64_t{1} << 60);

@@ -1,5 +1,5 @@
-// Values and shapes that only a run can find wrong, and the limits of what a run may take: the answer is
-// an error that names node, operator and shapes, with the memory given back.
+// Values and shapes that only a run can find wrong, and the limits of what a run may take: the
+// answer is an error that names node, operator and shapes, with the memory given back.
 
 #include <set>
 
@@ -45,7 +45,7 @@ void CheckBad(const BadRun& bad) {
   }
 }
 
-TEST_CASE("Indices out of range are named with their node and shapes") {
+TEST_CASE("indices out of range are named with their node and shapes") {
   const Tensor two = Ints({1}, {2}), below = Ints({1}, {-3}), none = Ints({1}, {0});
   const Tensor far = Ints({1, 1}, {INT64_MAX}), least = Ints({1}, {INT64_MIN}),
                wide = Ints({1, 2}, {0, 3});
@@ -64,7 +64,7 @@ TEST_CASE("Indices out of range are named with their node and shapes") {
   CheckBad({"[n] y = Slice(x, j, j, j, i)", none, none, "step 0"});
 }
 
-TEST_CASE("Shapes that only the run knows do not fit") {
+TEST_CASE("shapes that only the run knows do not fit") {
   const Tensor none = Ints({1}, {0});
   CheckBad({"[n] y = Reshape(x, i)", Ints({2}, {4, -1}), none, "cannot reshape [2, 3] to [4, -1]"});
   CheckBad({"[n] y = Reshape(x, i)", Ints({2}, {-1, -1}), none, "cannot reshape"});
@@ -78,7 +78,7 @@ TEST_CASE("Shapes that only the run knows do not fit") {
   CheckBad({"[n] y, z = TopK(x, i)", Ints({1}, {4}), none, "4"});
 }
 
-TEST_CASE("Integer division: by zero an error, the least by minus one wraps around") {
+TEST_CASE("integer division: by zero an error, the least by minus one wraps around") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (int32[N] a, int32[N] b) => (int32 q, int32 r) {
   [quotient] q = Div(a, b)
@@ -98,7 +98,7 @@ graph g (int32[N] a, int32[N] b) => (int32 q, int32 r) {
   }
 }
 
-TEST_CASE("A constant zero point that is no code of its values is an error") {
+TEST_CASE("a constant zero point that is no code of its values is an error") {
   for (const bool fast : {true, false}) {
     const auto executor = Executor::Create(ParseModel(R"(opset 17
 graph g () => (float32 y) {
@@ -139,7 +139,7 @@ graph g (float32[N,250000] x) => (float32[?] y) {
   y = ReduceMax<keepdims=0>(b)
 })";
 
-TEST_CASE("A run that exceeds the memory limit says so and gives everything back") {
+TEST_CASE("a run that exceeds the memory limit says so and gives everything back") {
   const graph::Model model = ParseModel(kLarge);
   for (const bool fast : {true, false}) {
     const auto executor = MustCreate(model, {.fast_kernels = fast});
@@ -160,7 +160,7 @@ TEST_CASE("A run that exceeds the memory limit says so and gives everything back
   }
 }
 
-TEST_CASE("Weights are used as they lie in the model where no memory is left for a packed copy") {
+TEST_CASE("weights are used as they lie in the model where no memory is left for a packed copy") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (float32[N,500] x) => (float32 y, float32 z) {
   float32[500,600] w = random(1)
@@ -182,7 +182,7 @@ graph g (float32[N,500] x) => (float32 y, float32 z) {
   }
 }
 
-TEST_CASE("Memory that is in use is counted, and given back with its owner") {
+TEST_CASE("memory that is in use is counted, and given back with its owner") {
   const int64_t before = MemoryInUse();
   {
     const Tensor a = Tensor::Zeros(DType::kFloat, {250000});
@@ -196,7 +196,7 @@ TEST_CASE("Memory that is in use is counted, and given back with its owner") {
   CHECK(MemoryInUse() == before);
 }
 
-TEST_CASE("A loop may run as often as the limit says, and not once more") {
+TEST_CASE("a loop may run as often as the limit says, and not once more") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (int64[] trips) => (int64 y) {
   int64[] zero = {0}

@@ -82,24 +82,24 @@ TEST_CASE(
   const auto judge = [](const std::string& nodes, const std::string& input) {
     const graph::Model model = ParseModel("opset 13\ngraph g (float32[" + input +
                                           "] x) => (float32[A,B] y) {\n" + nodes + "\n}");
-    const auto judgement = JudgeSamples(model);
-    INFO((judgement.ok() ? "" : judgement.status().message()));
-    REQUIRE(judgement.ok());
-    return *judgement;
+    const auto judgment = JudgeSamples(model);
+    INFO((judgment.ok() ? "" : judgment.status().message()));
+    REQUIRE(judgment.ok());
+    return *judgment;
   };
   const std::string lstm = "float32[1,8,4] w = random(1)\nfloat32[1,8,2] r = random(2)\n";
   const auto time_first = judge(lstm + "[walk] t, y = LSTM<hidden_size=2>(x, w, r)", "T,1,4");
   CHECK_FALSE(time_first.independent);
-  CHECK(time_first.first_axis_is_walked);
+  CHECK(time_first.first_axis_is_sequence);
   CHECK(time_first.reason == "node 'walk' (LSTM)");
   const auto batch_first =
       judge(lstm + "a = Transpose<perm=[1,0,2]>(x)\nt, y = LSTM<hidden_size=2>(a, w, r)", "N,T,4");
-  CHECK_FALSE(batch_first.first_axis_is_walked);
-  CHECK(judge("int64[1] a = {0}\ny = CumSum(x, a)", "T,4").first_axis_is_walked);
-  CHECK(judge("int64[1] a = {0}\ny = Unsqueeze(x, a)", "T,4").first_axis_is_walked);
+  CHECK_FALSE(batch_first.first_axis_is_sequence);
+  CHECK(judge("int64[1] a = {0}\ny = CumSum(x, a)", "T,4").first_axis_is_sequence);
+  CHECK(judge("int64[1] a = {0}\ny = Unsqueeze(x, a)", "T,4").first_axis_is_sequence);
   const auto pinned = judge("int64[3] s = {1, 2, -1}\n[pin] y = Reshape(x, s)", "N,4");
   CHECK_FALSE(pinned.independent);
-  CHECK_FALSE(pinned.first_axis_is_walked);
+  CHECK_FALSE(pinned.first_axis_is_sequence);
   CHECK(pinned.reason == "node 'pin' (Reshape)");
   CHECK(judge("y = Relu(x)", "2,4").reason == "input 'x' has no open first axis");
   const auto dynamic =

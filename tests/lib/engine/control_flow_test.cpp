@@ -43,7 +43,7 @@ const Tensor kTrue = Tensor::Scalar<bool>(true), kFalse = Tensor::Scalar<bool>(f
 
 // ---- compilation
 
-TEST_CASE("An If whose condition is known becomes the branch it takes") {
+TEST_CASE("an If whose condition is known becomes the branch it takes") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (float32[4] x) => (float32 y, float32 z) {
   int64[] two = {2}
@@ -77,7 +77,7 @@ graph g (float32[4] x) => (float32 y, float32 z) {
   }
 }
 
-TEST_CASE("Constants from outside are constants inside, and only what is read is passed on") {
+TEST_CASE("constants from outside are constants inside, and only what is read is passed on") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (float32[2,3] x, float32[2,3] spare, bool[] c) => (float32 y) {
   float32[4,3] w = random(1)
@@ -98,7 +98,7 @@ graph g (float32[2,3] x, float32[2,3] spare, bool[] c) => (float32 y) {
   }
 }
 
-TEST_CASE("Fusion and removed identities see what sub-graphs read") {
+TEST_CASE("fusion and removed identities see what sub-graphs read") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (float32[1,4,8,8] x, bool[] c) => (float32 y) {
   float32[4,4,3,3] w = random(1)
@@ -117,7 +117,7 @@ graph g (float32[1,4,8,8] x, bool[] c) => (float32 y) {
     CheckFastEqualsPlain(model, {RandomTensor({1, 4, 8, 8}, 3), c});
 }
 
-TEST_CASE("Simulated and tapped values can be read by sub-graphs") {
+TEST_CASE("simulated and tapped values can be read by sub-graphs") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (float32[1,4,8,8] x, bool[] c) => (float32 y) {
   float32[4,4,3,3] w = random(1)
@@ -151,7 +151,7 @@ graph g (float32[1,4,8,8] x, bool[] c) => (float32 y) {
 
 // ---- runs
 
-TEST_CASE("A long loop gives the sum, run after run") {
+TEST_CASE("a long loop gives the sum, run after run") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (int64[] n, float32[2] x) => (float32 y, float32 all) {
   bool[] go = {1}
@@ -179,7 +179,7 @@ graph g (int64[] n, float32[2] x) => (float32 y, float32 all) {
   }
 }
 
-TEST_CASE("An empty optional passes through branches and loops") {
+TEST_CASE("an empty optional passes through branches and loops") {
   const graph::Model model = ParseModel(R"(opset 16
 graph g (? o, bool[] c, int64[] n) => (bool has, ? same) {
   bool[] go = {1}
@@ -211,7 +211,7 @@ graph g (? o, bool[] c, int64[] n) => (bool has, ? same) {
 
 // ---- errors
 
-TEST_CASE("Operators that cannot run are named inside of sub-graphs and functions") {
+TEST_CASE("operators that cannot run are named inside of sub-graphs and functions") {
   const graph::Model model = ParseModel(R"(opset 16, e 1
 function e.F(a, c) => (b) { opset 15
   b = If<then_branch=graph t () => (float32 r) { [deep] r = Odd(a) },
@@ -232,7 +232,7 @@ graph g (float32[2] x, bool[] c) => (float32 y) { y = e.F(x, c) }
              Catch::Contains("Odd (ai.onnx, opset 15), node 'F#1/deep'"));
 }
 
-TEST_CASE("A function that calls itself in a sub-graph is an error") {
+TEST_CASE("a function that calls itself in a sub-graph is an error") {
   const std::string text = R"(opset 16, e 1
 function e.F(a, c) => (b) { opset 16, e 1
   b = If<then_branch=graph t () => (float32 r) { r = e.F(a, c) },
@@ -243,7 +243,7 @@ graph g (float32[2] x, bool[] c) => (float32 y) { y = e.F(x, c) })";
   CHECK(UnsupportedNodes(ParseModel(text)).size() == 1);
 }
 
-TEST_CASE("Control flow that makes no sense is an error in one line") {
+TEST_CASE("control flow that makes no sense is an error in one line") {
   const Tensor x = RandomTensor({2}, 1), one = Tensor::Scalar<int64_t>(1);
   CheckFails("opset 16\ngraph g (bool[] c) => (float32 y) { [gate] y = If(c) }", {kTrue},
              "'gate' (If)");
@@ -295,7 +295,7 @@ TEST_CASE("Control flow that makes no sense is an error in one line") {
   CheckFails(scan("num_scan_inputs=2"), inputs, "lengths 2 and 3");
 }
 
-TEST_CASE("A loop whose state grows without end is an error, not an exhausted machine") {
+TEST_CASE("a loop whose state grows without end is an error, not an exhausted machine") {
   CheckFails(R"(opset 16
 graph g (int64[1] n) => (float32 y) {
   bool[] go = {1}
@@ -310,7 +310,7 @@ graph g (int64[1] n) => (float32 y) {
              {Tensor::FromVector<int64_t>({1}, {1})}, "exceeds the limit");
 }
 
-TEST_CASE("An interrupt ends an endless loop") {
+TEST_CASE("an interrupt ends an endless loop") {
   // In a process of its own: the request cannot be taken back.
   const pid_t child = fork();
   if (child == 0) {

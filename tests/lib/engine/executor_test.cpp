@@ -50,7 +50,7 @@ Status CreateError(const std::string& text, const ExecutorOptions& options = {})
   return executor.status();
 }
 
-TEST_CASE("A small network gives the plain kernels' results for every batch size in turn") {
+TEST_CASE("a small network gives the plain kernels' results for every batch size in turn") {
   const graph::Model model = ParseModel(kSmallNet);
   const auto fast = MustCreate(model);
   const auto plain = MustCreate(model, {.fast_kernels = false});
@@ -63,7 +63,7 @@ TEST_CASE("A small network gives the plain kernels' results for every batch size
   }
 }
 
-TEST_CASE("Results do not depend on the number of threads") {
+TEST_CASE("results do not depend on the number of threads") {
   const graph::Model model = ParseModel(kSmallNet);
   const int before = Threads();
   const std::vector<Tensor> x = {RandomTensor({4, 3, 33, 31}, 7)};
@@ -77,7 +77,7 @@ TEST_CASE("Results do not depend on the number of threads") {
   for (const Tensor& result : results) CHECK(result == results[0]);
 }
 
-TEST_CASE("Taps see every value once, in the order asked for") {
+TEST_CASE("taps see every value once, in the order asked for") {
   const graph::Model model = ParseModel(kSmallNet);
   const std::vector<std::string> values = {"x", "a", "b", "d", "f", "g", "y"};
   const Tensor x = RandomTensor({2, 3, 7, 9}, 8);
@@ -116,7 +116,7 @@ TEST_CASE("Taps see every value once, in the order asked for") {
   }
 }
 
-TEST_CASE("A tap that wants no more is not called, and the run goes on as without it") {
+TEST_CASE("a tap that wants no more is not called, and the run goes on as without it") {
   const graph::Model model = ParseModel(kSmallNet);
   const auto executor = MustCreate(model, {.tapped_values = {"b", "f"}});
   const Tensor x = RandomTensor({2, 3, 7, 9}, 8);
@@ -133,7 +133,7 @@ TEST_CASE("A tap that wants no more is not called, and the run goes on as withou
   CHECK(calls["f"] == 5);
 }
 
-TEST_CASE("What a tap returns ends the run") {
+TEST_CASE("what a tap returns ends the run") {
   const graph::Model model = ParseModel(kSmallNet);
   const auto executor = MustCreate(model, {.tapped_values = {"b", "f"}});
   const Tensor x = RandomTensor({2, 3, 7, 9}, 8);
@@ -151,7 +151,7 @@ TEST_CASE("What a tap returns ends the run") {
   MustRun(*executor, {x});
 }
 
-TEST_CASE("Values that were not announced, do not exist or are no floats cannot be tapped") {
+TEST_CASE("values that were not announced, do not exist or are no floats cannot be tapped") {
   const auto nothing = [](const TapView&) { return OkStatus(); };
   const Tensor x = RandomTensor({1, 3, 8, 8}, 1);
   CHECK_THAT(RunError(kSmallNet, {x}, {{"a", true, nothing}}).message(), Catch::Contains("'a'"));
@@ -166,7 +166,7 @@ TEST_CASE("Values that were not announced, do not exist or are no floats cannot 
   CHECK_THAT(shape.message(), Catch::Contains("int64"));
 }
 
-TEST_CASE("A tapped constant is seen in every run") {
+TEST_CASE("a tapped constant is seen in every run") {
   const auto executor = MustCreate(ParseModel(R"(opset 14
 graph g (float32[2] x) => (float32 y) {
   float32[2] k = {1, -2}
@@ -183,7 +183,7 @@ graph g (float32[2] x) => (float32 y) {
   CHECK(sum == 6);
 }
 
-TEST_CASE("Only what wanted outputs need is computed") {
+TEST_CASE("only what wanted outputs need is computed") {
   // 'bad' would fail: it is neither run nor in the way.
   const std::string text = R"(opset 14
 graph g (float32[2,3] x) => (float32 y, float32 z) {
@@ -197,7 +197,7 @@ graph g (float32[2,3] x) => (float32 y, float32 z) {
   CHECK_THAT(CreateError(text, {.outputs = {"w"}}).message(), Catch::Contains("'w'"));
 }
 
-TEST_CASE("Outputs may be inputs, constants, views and the same value twice") {
+TEST_CASE("outputs may be inputs, constants, views and the same value twice") {
   for (const bool fast : {true, false}) {
     const auto executor = MustCreate(ParseModel(R"(opset 14
 graph g (float32[2,3] x) => (float32 x, float32 k, float32 i, float32 r, float32 f) {
@@ -222,7 +222,7 @@ graph g (float32[2,3] x) => (float32 x, float32 k, float32 i, float32 r, float32
   }
 }
 
-TEST_CASE("Outputs outlive the executor and later runs") {
+TEST_CASE("outputs outlive the executor and later runs") {
   const graph::Model model = ParseModel(kSmallNet);
   auto executor = MustCreate(model);
   const Tensor x = RandomTensor({2, 3, 8, 8}, 1);
@@ -234,7 +234,7 @@ TEST_CASE("Outputs outlive the executor and later runs") {
   CHECK(std::equal(copy.begin(), copy.end(), first.data<float>()));
 }
 
-TEST_CASE("Constants are folded, Identity and Dropout vanish") {
+TEST_CASE("constants are folded, Identity and Dropout vanish") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[2,3] x) => (float32 y) {
   float32[3] k = {1, 2, 3}
@@ -252,7 +252,7 @@ graph g (float32[2,3] x) => (float32 y) {
   CheckFastEqualsPlain(model, {x});
 }
 
-TEST_CASE("Functions are unfolded, with their attributes and opset") {
+TEST_CASE("functions are unfolded, with their attributes and opset") {
   const graph::Model model = ParseModel(R"(opset 14, com.example 1
 function com.example.Scaled<alpha>(a) => (b) {
   opset 14
@@ -275,7 +275,7 @@ graph g (float32[2] x) => (float32 y) {
   CHECK(UnsupportedNodes(model).empty());
 }
 
-TEST_CASE("A function that calls itself is an error") {
+TEST_CASE("a function that calls itself is an error") {
   CHECK_THAT(CreateError(R"(opset 14, e 1
 function e.F(a) => (b) { opset 14, e 1
   b = e.F(a) }
@@ -284,7 +284,7 @@ graph g (float32[2] x) => (float32 y) { y = e.F(x) })")
              Catch::Contains("calls itself"));
 }
 
-TEST_CASE("Operators that cannot run are named, with domain, version and node") {
+TEST_CASE("operators that cannot run are named, with domain, version and node") {
   const std::string text = R"(opset 14, com.example 1
 graph g (float32[2] x) => (float32 y, float32 z) {
   [odd] y = com.example.Strange(x)
@@ -301,7 +301,7 @@ graph g (float32[2] x) => (float32 y, float32 z) {
   CHECK_THAT(CreateError(text, {.outputs = {"z"}}).message(), Catch::Contains("Stranger"));
 }
 
-TEST_CASE("Graphs that make no sense are errors") {
+TEST_CASE("graphs that make no sense are errors") {
   CHECK_THAT(
       CreateError("opset 14\ngraph g (float32 x) => (float32 y) { y = Add(x, z) }").message(),
       Catch::Contains("'z'") && Catch::Contains("nothing produces"));
@@ -317,13 +317,13 @@ TEST_CASE("Graphs that make no sense are errors") {
              Catch::Contains("'y'"));
 }
 
-TEST_CASE("Nodes out of order are sorted") {
+TEST_CASE("nodes out of order are sorted") {
   CheckFastEqualsPlain(ParseModel("opset 14\ngraph g (float32[3] x) => (float32 y) {\n"
                                   " y = Tanh(b)\n b = Abs(a)\n a = Neg(x)\n}"),
                        {RandomTensor({3}, 1)}, {}, 1e-5);
 }
 
-TEST_CASE("Inputs are checked against the model") {
+TEST_CASE("inputs are checked against the model") {
   const auto message = [](const std::vector<Tensor>& inputs) {
     const Status status = RunError(kSmallNet, inputs);
     CHECK(status.kind() == ErrorKind::kModel);
@@ -340,7 +340,7 @@ TEST_CASE("Inputs are checked against the model") {
 }
 
 // The numbers are exact in all of the types, and so is what the operators make of them.
-TEST_CASE("Outputs have the type that operators make, whatever is declared") {
+TEST_CASE("outputs have the type that operators make, whatever is declared") {
   for (const char* half : {"float16", "bfloat16"})
     for (const char* declared : {"float16", "bfloat16", "float32", "int32", "?"}) {
       INFO(half << " declared as " << declared);
@@ -361,7 +361,7 @@ TEST_CASE("Outputs have the type that operators make, whatever is declared") {
     }
 }
 
-TEST_CASE("Shapes that do not fit are reported with node, operator and shapes") {
+TEST_CASE("shapes that do not fit are reported with node, operator and shapes") {
   for (const bool fast : {true, false}) {
     const Status status = RunError(R"(opset 14
 graph g (float32 x) => (float32 y) {
@@ -377,7 +377,7 @@ graph g (float32 x) => (float32 y) {
   }
 }
 
-TEST_CASE("An absurdly large value is an error, not an exhausted machine") {
+TEST_CASE("an absurdly large value is an error, not an exhausted machine") {
   for (const bool fast : {true, false}) {
     const Status status = RunError(R"(opset 14
 graph g (int64[3] s) => (float32 y) {
@@ -397,7 +397,7 @@ graph g (float32[1] x) => (float32 y) {
   if (executor.ok()) CHECK_FALSE((*executor)->Run({RandomTensor({1}, 1)}).ok());
 }
 
-TEST_CASE("Shapes that depend on data") {
+TEST_CASE("shapes that depend on data") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[N,4] x) => (float32 y) {
   float32[4,3] w = random(1)
@@ -419,7 +419,7 @@ graph g (float32[N,4] x) => (float32 y) {
   }
 }
 
-TEST_CASE("An interrupt ends the run") {
+TEST_CASE("an interrupt ends the run") {
   // In a process of its own: the request cannot be taken back.
   const pid_t child = fork();
   if (child == 0) {

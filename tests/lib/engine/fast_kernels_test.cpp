@@ -1,4 +1,4 @@
-// Fast kernels that are loops of our own: element-wise nodes, normalisation, Concat, Transpose; and
+// Fast kernels that are loops of our own: element-wise nodes, normalization, Concat, Transpose; and
 // the change of layout.
 
 #include <algorithm>
@@ -19,7 +19,7 @@ graph g (float32[2,5,4,6] x) => (float32 y) {
                 body, "\n}");
 }
 
-TEST_CASE("Layouts hold the same elements in their own order") {
+TEST_CASE("layouts hold the same elements in their own order") {
   const Shape shape = {2, 19, 3, 7};
   const Tensor plain = RandomTensor(shape, 1);
   std::vector<float> last(static_cast<size_t>(plain.size())), back(last.size());
@@ -38,7 +38,7 @@ TEST_CASE("Layouts hold the same elements in their own order") {
   CHECK_FALSE(LayoutsCoincide({4, 2, 3, 1}));
 }
 
-TEST_CASE("Element-wise nodes run fast, alone and in chains") {
+TEST_CASE("element-wise nodes run fast, alone and in chains") {
   for (const char* node : {"Relu", "LeakyRelu<alpha=0.3>", "Sigmoid", "Tanh", "Elu<alpha=2.0>",
                            "HardSwish", "HardSigmoid", "Exp", "Abs", "Neg"})
     CheckOneFastStep(
@@ -96,7 +96,7 @@ graph g (float32[9] x, float32[] low) => (float32 y, float32 z) {
                        {RandomTensor({9}, 1, -3, 3), Tensor::Scalar(0.5f)});
 }
 
-TEST_CASE("A scalar of rank one raises the rank of what it meets") {
+TEST_CASE("a scalar of rank one raises the rank of what it meets") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[] x) => (float32 y) {
   float32[1] three = {3}
@@ -106,7 +106,7 @@ graph g (float32[] x) => (float32 y) {
   CHECK(MustRun(*MustCreate(model), {Tensor::Scalar(2.0f)})[0].shape() == Shape{1});
 }
 
-TEST_CASE("Two values of one shape, whatever their layouts") {
+TEST_CASE("two values of one shape, whatever their layouts") {
   for (const char* op : {"Add", "Sub", "Mul", "Div", "Min", "Max"})
     for (const char* operands : {"c, x", "x, c", "c, c", "c, d"}) {
       const std::string text = AfterConv(
@@ -118,7 +118,7 @@ TEST_CASE("Two values of one shape, whatever their layouts") {
     }
 }
 
-TEST_CASE("Broadcasting against channels-last values") {
+TEST_CASE("broadcasting against channels-last values") {
   const char* others[] = {"float32[2,5,1,1]", "float32[1,5,1,1]", "float32[5,1,1]",
                           "float32[4,6]",     "float32[6]",       "float32[2,1,4,6]",
                           "float32[1,5,4,6]", "float32[5,4,6]",   "float32[1]",
@@ -148,7 +148,7 @@ std::string WrittenNorm(const char* square, const char* quotient, const char* ax
       "\n  g = Mul(n, gamma)\n  y = Add(g, beta)\n}");
 }
 
-TEST_CASE("Layer normalisation, as one operator and written out") {
+TEST_CASE("layer normalization, as one operator and written out") {
   const Tensor x = RandomTensor({2, 3, 20}, 1, 4, 6);
   for (const char* square : {"Pow(d, two)", "Mul(d, d)"})
     for (const char* quotient : {"n = Div(d, r)", "q = Reciprocal(r)\n  n = Mul(d, q)",
@@ -169,7 +169,7 @@ graph g (float32[2,3,20] x) => (float32 y) {
                        {x}, {}, 1e-5);
 }
 
-TEST_CASE("RMS normalisation written out, with and without a scale") {
+TEST_CASE("RMS normalization written out, with and without a scale") {
   const Tensor x = RandomTensor({2, 3, 20}, 1, -6, 6);
   for (const char* scale :
        {"  y = Mul(gamma, n)\n", "  y = Identity(n)\n", "  y = Mul(n, wide)\n"}) {
@@ -184,7 +184,7 @@ TEST_CASE("RMS normalisation written out, with and without a scale") {
   }
 }
 
-TEST_CASE("Both operands broadcast") {
+TEST_CASE("both operands broadcast") {
   CheckFastEqualsPlain(ParseModel(R"(opset 14
 graph g (float32[3,1] a, float32[1,4] b) => (float32 y) {
   y = Add(a, b)
@@ -219,7 +219,7 @@ TEST_CASE("Concat along every axis") {
   }
 }
 
-TEST_CASE("Transposes to and from channels-last move nothing") {
+TEST_CASE("transposes to and from channels-last move nothing") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[2,4,6,5] x) => (float32 y, float32 z) {
   float32[3,5,1,1] w = random(3)

@@ -74,7 +74,7 @@ TEST_CASE("chains that lead from constants to a weight") {
   CHECK(Operand(shaped) == Tensor::FromVector<float>({3, 2}, {1, 2, 3, 4, 5, 6}));
 }
 
-TEST_CASE("weight normalisation and spectral normalisation") {
+TEST_CASE("weight normalization and spectral normalization") {
   // g * v / |v| of each row; |(3, 4)| = 5, |(6, 8)| = 10.
   const graph::Model rows = Folded("float32[1,2] x", R"(
     float32[2,2] v = {3, 4, 6, 8}

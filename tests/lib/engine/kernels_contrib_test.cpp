@@ -154,7 +154,7 @@ TEST_CASE("packed queries, keys and values are the same as separate ones", "[ker
   CheckSame(call({parts[0], keys_and_values}), separate);
 }
 
-// ---- convolutions and normalisations
+// ---- convolutions and normalizations
 
 // y [N, M, h, w] of x [N, C, H, W] and w [M, C, kh, kw], stride 1, without padding.
 std::vector<double> ConvByLoops(const Tensor& x, const Tensor& w) {
@@ -207,7 +207,7 @@ TEST_CASE("DeformConv without offsets is Conv, also in three dimensions", "[kern
   CheckSame(Run({"DeformConv", 22, {x, w, offsets}, attributes})[0], conv, 1e-5);
 }
 
-TEST_CASE("GroupNorm normalises groups of channels that come last", "[kernels]") {
+TEST_CASE("GroupNorm normalizes groups of channels that come last", "[kernels]") {
   Random random(7);
   const Tensor x = RandomTensor({2, 3, 2, 6}, random);
   const Tensor gamma = RandomTensor({6}, random), beta = RandomTensor({6}, random);

@@ -149,7 +149,7 @@ TEST_CASE("Resize: antialias, axes and aspect ratio as in the specification's ex
              Catch::Contains("scale"));
 }
 
-TEST_CASE("group normalisation scales per group in opset 18 and per channel from 21 on") {
+TEST_CASE("group normalization scales per group in opset 18 and per channel from 21 on") {
   const Tensor x = RandomFloats({2, 4, 3}, 1);
   const std::vector<float> per_channel = {2, 2, 3, 3}, per_group = {2, 3};
   Tensor expected = Tensor::Empty(DType::kFloat, x.shape());
@@ -177,7 +177,7 @@ TEST_CASE("group normalisation scales per group in opset 18 and per channel from
       Catch::Contains("[4] is needed"));
 }
 
-TEST_CASE("RMS normalisation divides by the root of the mean square") {
+TEST_CASE("RMS normalization divides by the root of the mean square") {
   // rms of {3, 4} is sqrt(12.5)
   const float r = std::sqrt(12.5f);
   CheckClose(Run({"RMSNormalization",

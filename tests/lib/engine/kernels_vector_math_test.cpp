@@ -1,4 +1,4 @@
-// The vectorisable functions against the C library's in double.
+// The vectorizable functions against the C library's in double.
 #include "lib/ops/kernels/vector_math.h"
 
 #include <algorithm>

@@ -57,7 +57,7 @@ TEST_CASE("Conv of awkward shapes runs fast and right") {
                        {RandomTensor(c.x, 11)});
 }
 
-TEST_CASE("What follows a Conv is fused into it") {
+TEST_CASE("what follows a Conv is fused into it") {
   const std::string channel = "  float32[12,1,1] k = random(6, 0.5, 2)\n";
   const std::string norm =
       "  float32[12] gamma = random(5)\n  float32[12] beta = random(6)\n"
@@ -96,7 +96,7 @@ TEST_CASE("What follows a Conv is fused into it") {
   }
 }
 
-TEST_CASE("A residual is added inside the convolution") {
+TEST_CASE("a residual is added inside the convolution") {
   for (const char* tail : {"  y = Add(t, r)\n", "  u = Add(r, t)\n  y = Relu(u)\n",
                            "  s = Relu(t)\n  y = Add(s, r)\n"})
     for (const char* attributes : {"", "group=2", "group=16"}) {
@@ -111,14 +111,14 @@ TEST_CASE("A residual is added inside the convolution") {
     }
 }
 
-TEST_CASE("A residual that broadcasts is added all the same") {
+TEST_CASE("a residual that broadcasts is added all the same") {
   const std::string text = ConvModel("Conv", "", {2, 4, 5, 5}, {6, 4, 1, 1}, 6, true, "",
                                      "  u = Add(t, r)\n  y = Relu(u)\n", ", float32[2,6,1,1] r");
   const graph::Model model = ParseModel(text);
   CheckFastEqualsPlain(model, {RandomTensor({2, 4, 5, 5}, 1), RandomTensor({2, 6, 1, 1}, 2)});
 }
 
-TEST_CASE("The convolution's own input can be its residual, also where it would die") {
+TEST_CASE("the convolution's own input can be its residual, also where it would die") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[2,8,6,6] x) => (float32 y) {
   float32[8,8,3,3] w = random(3)
@@ -137,7 +137,7 @@ graph g (float32[2,8,6,6] x) => (float32 y) {
   }
 }
 
-TEST_CASE("Values that must exist are not fused away") {
+TEST_CASE("values that must exist are not fused away") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[1,3,6,6] x) => (float32 y, float32 t) {
   float32[4,3,3,3] w = random(3)
@@ -182,7 +182,7 @@ TEST_CASE("ConvTranspose of awkward shapes runs fast and right") {
           {RandomTensor(c.x, 13)});
 }
 
-TEST_CASE("ConvTranspose: normalisation folds into grouped weights") {
+TEST_CASE("ConvTranspose: normalization folds into grouped weights") {
   const std::string norm =
       "  float32[10] gamma = random(5)\n  float32[10] beta = random(6)\n"
       "  float32[10] mean = random(7)\n  float32[10] var = random(8, 0.1, 2)\n";
@@ -201,7 +201,7 @@ TEST_CASE("ConvTranspose with an output shape gives the plain kernel's result") 
   }
 }
 
-TEST_CASE("A Conv whose weights are computed runs too") {
+TEST_CASE("a Conv whose weights are computed runs too") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[1,3,6,6] x, float32[4,3,3,3] w) => (float32 y) {
   v = Relu(w)
@@ -211,7 +211,7 @@ graph g (float32[1,3,6,6] x, float32[4,3,3,3] w) => (float32 y) {
   CheckFastEqualsPlain(model, {RandomTensor({1, 3, 6, 6}, 1), RandomTensor({4, 3, 3, 3}, 2)});
 }
 
-TEST_CASE("Empty batches go through") {
+TEST_CASE("empty batches go through") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[N,3,6,6] x) => (float32 y) {
   float32[4,3,3,3] w = random(3)

@@ -14,7 +14,7 @@ TEST_CASE("MatMul by constant weights runs fast and right") {
           {RandomTensor(x, 1)});
 }
 
-TEST_CASE("Bias, scale and activation are fused into MatMul") {
+TEST_CASE("bias, scale and activation are fused into MatMul") {
   CheckOneFastStep(R"(opset 14
 graph g (float32[2,5,7] x) => (float32 y) {
   float32[7,6] w = random(3)
@@ -28,7 +28,7 @@ graph g (float32[2,5,7] x) => (float32 y) {
                    {RandomTensor({2, 5, 7}, 1)});
 }
 
-TEST_CASE("A residual is added to MatMul") {
+TEST_CASE("a residual is added to MatMul") {
   CheckOneFastStep(R"(opset 14
 graph g (float32[2,5,7] x, float32[2,5,6] r) => (float32 y) {
   float32[7,6] w = random(3)
@@ -40,7 +40,7 @@ graph g (float32[2,5,7] x, float32[2,5,6] r) => (float32 y) {
                    {RandomTensor({2, 5, 7}, 1), RandomTensor({2, 5, 6}, 2)});
 }
 
-TEST_CASE("A constant of higher rank raises the rank of the result") {
+TEST_CASE("a constant of higher rank raises the rank of the result") {
   const graph::Model model = ParseModel(R"(opset 14
 graph g (float32[5,7] x) => (float32 y) {
   float32[7,6] w = random(3)
@@ -96,7 +96,7 @@ TEST_CASE("MatMul of two computed values broadcasts its leading axes") {
                      {RandomTensor(c.a, 1), RandomTensor(c.b, 2)});
 }
 
-TEST_CASE("A residual that repeats is added to MatMul: masks, rows, columns, single values") {
+TEST_CASE("a residual that repeats is added to MatMul: masks, rows, columns, single values") {
   const std::string text = R"(opset 14
 graph g (float32 a, float32 b, float32 mask) => (float32 y) {
   float32[] root = {4}
@@ -131,7 +131,7 @@ graph g (float32[7] a, float32[7,3] b, float32[3] c) => (float32 y, float32 z) {
                        {RandomTensor({7}, 1), RandomTensor({7, 3}, 2), RandomTensor({3}, 3)});
 }
 
-TEST_CASE("Matrices that do not fit together are named in the error") {
+TEST_CASE("matrices that do not fit together are named in the error") {
   for (const bool fast : {true, false}) {
     const graph::Model model = ParseModel(R"(opset 14
 graph g (float32 a, float32 b) => (float32 y) {

@@ -10,7 +10,7 @@ std::string OneNode(const Shape& x, const std::string& node, int opset = 14) {
                 "\n}");
 }
 
-TEST_CASE("Pools of awkward shapes run fast and right") {
+TEST_CASE("pools of awkward shapes run fast and right") {
   const char* windows[] = {"kernel_shape=[2,2], strides=[2,2]",
                            "kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]",
                            "kernel_shape=[3,2], strides=[1,2], pads=[0,1,2,0]",
@@ -24,7 +24,7 @@ TEST_CASE("Pools of awkward shapes run fast and right") {
     }
 }
 
-TEST_CASE("An average that counts its padding") {
+TEST_CASE("an average that counts its padding") {
   const Shape x = {1, 5, 8, 8};
   CheckOneFastStep(OneNode(x,
                            "y = AveragePool<kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2], "
@@ -38,14 +38,14 @@ TEST_CASE("An average that counts its padding") {
       {RandomTensor(x, 1)});
 }
 
-TEST_CASE("Pools in one and three dimensions") {
+TEST_CASE("pools in one and three dimensions") {
   CheckOneFastStep(OneNode({2, 5, 9}, "y = MaxPool<kernel_shape=[3], strides=[2]>(x)"),
                    {RandomTensor({2, 5, 9}, 1)});
   CheckOneFastStep(OneNode({1, 3, 5, 6, 7}, "y = AveragePool<kernel_shape=[2,2,2]>(x)"),
                    {RandomTensor({1, 3, 5, 6, 7}, 1)});
 }
 
-TEST_CASE("Dilated pools and pools with indices give the plain kernel's results") {
+TEST_CASE("dilated pools and pools with indices give the plain kernel's results") {
   const Shape x = {1, 4, 9, 9};
   CheckFastEqualsPlain(
       ParseModel(OneNode(x, "y = MaxPool<kernel_shape=[2,2], dilations=[3,2]>(x)")),
@@ -57,7 +57,7 @@ graph g (float32[1,4,9,9] x) => (float32 y, int64 i) {
                        {RandomTensor(x, 1)});
 }
 
-TEST_CASE("Means over all pixels") {
+TEST_CASE("means over all pixels") {
   const Shape x = {2, 7, 5, 6};
   for (const char* node :
        {"y = GlobalAveragePool(x)", "y = GlobalMaxPool(x)", "y = ReduceMean<axes=[2,3]>(x)",

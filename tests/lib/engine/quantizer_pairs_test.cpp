@@ -1,5 +1,5 @@
-// Models that are already quantized: with and without taking the pairs out, the results are the same
-// bits, since both go through the one rounding rule on the same floats.
+// Models that are already quantized: with and without taking the pairs out, the results are the
+// same bits, since both go through the one rounding rule on the same floats.
 
 #include "lib/engine/quantizer_pairs.h"
 #include "lib/engine/executor.h"
@@ -111,7 +111,8 @@ TEST_CASE("a pair behind a pair stays, and rounds again") {
     CHECK(Pairs(model, {"y"}, &left).size() == 1);
     CHECK(left == 3);
     const Tensor x = Tensor::FromVector<float>({1, 5}, {0.2f, 0.3f, 0.9f, 1.7f, 2.4f});
-    // Multiples of a half, then of 0.3: 0.3 -> 0.5 -> 0.6, 0.9 -> 1 -> 0.9, 1.7 -> 1.5, 2.4 -> 2.5 -> 2.4.
+    // Multiples of a half, then of 0.3: 0.3 -> 0.5 -> 0.6, 0.9 -> 1 -> 0.9, 1.7 -> 1.5, 2.4 -> 2.5
+    // -> 2.4.
     const Tensor expected =
         Tensor::FromVector<float>({1, 5}, {0, 2 * 0.3f, 3 * 0.3f, 5 * 0.3f, 8 * 0.3f});
     CHECK(RunOn(model, x, {}) == expected);

@@ -125,7 +125,7 @@ class GraphWriter {
   int constants_ = 0;
 };
 
-TEST_CASE("Random graphs compute what the plain kernels compute") {
+TEST_CASE("random graphs compute what the plain kernels compute") {
   for (uint64_t seed = 0; seed < 60; ++seed) {
     GraphWriter writer(seed);
     const graph::Model model = writer.Write(4 + static_cast<int>(seed % 25));
@@ -141,7 +141,7 @@ TEST_CASE("Random graphs compute what the plain kernels compute") {
   }
 }
 
-TEST_CASE("Taps on any values of random graphs change nothing and see what is computed") {
+TEST_CASE("taps on any values of random graphs change nothing and see what is computed") {
   for (uint64_t seed = 100; seed < 130; ++seed) {
     GraphWriter writer(seed);
     const graph::Model model = writer.Write(20);

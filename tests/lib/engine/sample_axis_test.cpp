@@ -1,5 +1,5 @@
-// Models that compute every sample by itself: the judgement of known forms, and that a batch gives
-// what its samples give one at a time, wherever the judgement says so.
+// Models that compute every sample by itself: the judgment of known forms, and that a batch gives
+// what its samples give one at a time, wherever the judgment says so.
 
 #include "lib/engine/sample_axis.h"
 
@@ -54,8 +54,8 @@ Tensor One(const Tensor& batch, int64_t sample) {
   return one;
 }
 
-// The single results one behind the other; false if the whole batch gives something else. Models that
-// do not fit the shapes, alone or as a batch, say nothing.
+// The single results one behind the other; false if the whole batch gives something else. Models
+// that do not fit the shapes, alone or as a batch, say nothing.
 bool BatchIsItsSamples(const graph::Model& model, int64_t samples, int64_t steps, uint64_t seed,
                        bool* ran) {
   const Tensor x = RandomTensor({samples, steps, 4}, seed), mask = RandomMask(samples, steps, seed);
@@ -90,10 +90,10 @@ bool BatchIsItsSamples(const graph::Model& model, int64_t samples, int64_t steps
 void CheckApart(const std::string& name, const std::string& nodes) {
   INFO(name);
   const graph::Model model = Model(nodes);
-  const auto judgement = JudgeSamples(model);
-  REQUIRE(judgement.ok());
-  INFO(judgement->reason);
-  CHECK(judgement->independent);
+  const auto judgment = JudgeSamples(model);
+  REQUIRE(judgment.ok());
+  INFO(judgment->reason);
+  CHECK(judgment->independent);
   for (const int64_t steps : {1, 3, 4}) {
     bool ran = false;
     CHECK(BatchIsItsSamples(model, 3, steps, 11, &ran));
@@ -189,8 +189,8 @@ TEST_CASE("heads among the samples are apart, and what is picked by a sample's o
 }
 
 bool Independent(const std::string& nodes) {
-  const auto judgement = JudgeSamples(Model(nodes));
-  return judgement.ok() && judgement->independent;
+  const auto judgment = JudgeSamples(Model(nodes));
+  return judgment.ok() && judgment->independent;
 }
 
 TEST_CASE("what depends on the number of samples, or lies along them, keeps them together") {
@@ -352,8 +352,8 @@ TEST_CASE("random graphs judged apart give as a batch what their samples give") 
   for (int seed = 0; seed < graphs; ++seed) {
     const std::string nodes = Graphs(static_cast<uint64_t>(seed)).Make();
     const graph::Model model = Model(nodes);
-    const auto judgement = JudgeSamples(model);
-    if (!judgement.ok() || !judgement->independent) continue;
+    const auto judgment = JudgeSamples(model);
+    if (!judgment.ok() || !judgment->independent) continue;
     ++judged;
     for (const int64_t steps : {2, 3}) {
       bool ran = false;

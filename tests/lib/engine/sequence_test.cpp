@@ -41,7 +41,7 @@ void CheckFails(const std::string& call, std::vector<Datum> inputs, const std::s
 const Tensor kA = Vector({1}), kB = Vector({2, 3}), kC = Vector({4, 5, 6});
 const Datum kTwo = Datum::Sequence({kA, kB});
 
-TEST_CASE("Sequences: insert, erase, at, length") {
+TEST_CASE("sequences: insert, erase, at, length") {
   using Items = std::vector<Tensor>;
   CHECK(MustGive("SequenceConstruct(a, b)", {kA, kB}) == Items{kA, kB});
   CHECK(MustGive("SequenceEmpty()", {}).empty());
@@ -64,7 +64,7 @@ TEST_CASE("Sequences: insert, erase, at, length") {
   CheckFails("OptionalGetElement(a)", {Datum()}, "optional is empty");
 }
 
-TEST_CASE("Sequences: split and join") {
+TEST_CASE("sequences: split and join") {
   using Items = std::vector<Tensor>;
   const Tensor x = Tensor::FromVector<float>({2, 3}, {1, 2, 3, 4, 5, 6});
   const Tensor left = Tensor::FromVector<float>({2, 2}, {1, 2, 4, 5});
@@ -89,7 +89,7 @@ TEST_CASE("Sequences: split and join") {
              "exceeds the limit");
 }
 
-TEST_CASE("Sequence operators answer hostile calls with a result or a model error") {
+TEST_CASE("sequence operators answer hostile calls with a result or a model error") {
   Random random(7);
   const auto tensor = [&]() -> Tensor {
     static const std::vector<Shape> kShapes = {{}, {0}, {1}, {2}, {2, 3}, {0, 3}, {2, 2}};

@@ -83,7 +83,7 @@ quant::EncodingTable Table() {
   return table;
 }
 
-TEST_CASE("Simulation equals the graph with quantizers written out, bit for bit") {
+TEST_CASE("simulation equals the graph with quantizers written out, bit for bit") {
   const quant::EncodingTable table = Table();
   const Tensor x = RandomTensor({2, 3, 6, 6}, 9);
   const auto simulated =
@@ -93,7 +93,7 @@ TEST_CASE("Simulation equals the graph with quantizers written out, bit for bit"
   CHECK(a == b);
 }
 
-TEST_CASE("Fast simulation differs by single steps of the grid at most") {
+TEST_CASE("fast simulation differs by single steps of the grid at most") {
   const quant::EncodingTable table = Table();
   const Tensor x = RandomTensor({2, 3, 6, 6}, 9);
   const auto fast = MustCreate(ParseModel(kFloatNet), {.simulate = &table});
@@ -115,7 +115,7 @@ TEST_CASE("Fast simulation differs by single steps of the grid at most") {
   CHECK(x == RandomTensor({2, 3, 6, 6}, 9));
 }
 
-TEST_CASE("Quantizers written out in the graph run as one step, bit for bit") {
+TEST_CASE("quantizers written out in the graph run as one step, bit for bit") {
   struct Case {
     const char *type, *zero_point;
   };
@@ -139,7 +139,7 @@ graph g (float32[2,3,6,6] x) => (float32 y) {
   }
 }
 
-TEST_CASE("Quantizers that are no such pair are left as they are") {
+TEST_CASE("quantizers that are no such pair are left as they are") {
   for (const char* nodes :
        {"q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, t, z)",
         "q = QuantizeLinear(x, s, z)\n y = DequantizeLinear(q, s)",
@@ -162,7 +162,7 @@ graph g (float32[2,3,6,6] x) => (float32 y) {
   }
 }
 
-TEST_CASE("A tap sees the quantized value") {
+TEST_CASE("a tap sees the quantized value") {
   const quant::EncodingTable table = Table();
   const auto executor =
       MustCreate(ParseModel(kFloatNet), {.tapped_values = {"x", "a"}, .simulate = &table});
@@ -183,7 +183,7 @@ TEST_CASE("A tap sees the quantized value") {
   CHECK(on_grid == all);
 }
 
-TEST_CASE("Codes that a pass has fixed are used as they are") {
+TEST_CASE("codes that a pass has fixed are used as they are") {
   quant::EncodingTable table;
   quant::Encoding e{.role = quant::Role::kWeight,
                     .grid = {.bits = 4, .is_signed = true, .symmetric = true},
@@ -200,7 +200,7 @@ graph g (float32[2] x) => (float32 y) {
         Tensor::FromVector<float>({2}, {3.5f, -3}));
 }
 
-TEST_CASE("Weights that are computed from constants are quantized where their encoding is") {
+TEST_CASE("weights that are computed from constants are quantized where their encoding is") {
   quant::EncodingTable table;
   table["wt"] = {
       .role = quant::Role::kWeight, .grid = {.bits = 8, .is_signed = true}, .params = {{1.0f, 0}}};
@@ -215,7 +215,7 @@ graph g (float32[1,2] x) => (float32 y) {
         Tensor::FromVector<float>({1, 2}, {2, 0}));
 }
 
-TEST_CASE("Activations can be quantized per channel") {
+TEST_CASE("activations can be quantized per channel") {
   quant::EncodingTable table;
   quant::Encoding e = Activation(0, 0);
   e.granularity = quant::Granularity::kChannel;
@@ -233,7 +233,7 @@ TEST_CASE("Activations can be quantized per channel") {
   CHECK(different <= 1);
 }
 
-TEST_CASE("Encodings that do not fit are errors that name the value") {
+TEST_CASE("encodings that do not fit are errors that name the value") {
   const auto create_error = [](const std::string& value, const quant::Encoding& e) {
     const quant::EncodingTable table = {{value, e}};
     const auto executor = Executor::Create(ParseModel(kFloatNet), {.simulate = &table});
@@ -255,7 +255,7 @@ TEST_CASE("Encodings that do not fit are errors that name the value") {
   CHECK_THAT(create_error("w", coded).message(), Catch::Contains("[2]"));
 }
 
-TEST_CASE("Values that are no floats cannot be quantized") {
+TEST_CASE("values that are no floats cannot be quantized") {
   const quant::EncodingTable table = {{"s", Activation(1, 0)}};
   const auto executor =
       MustCreate(ParseModel("opset 13\ngraph g (float32[2] x) => (int64 s) { s = Shape(x) }"),

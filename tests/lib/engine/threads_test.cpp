@@ -1,5 +1,5 @@
-// The same bytes for any number of threads: every small model that operators are tested with, and layers
-// large enough for their work to be cut into chunks.
+// The same bytes for any number of threads: every small model that operators are tested with, and
+// layers large enough for their work to be cut into chunks.
 
 #include "lib/base/parallel.h"
 #include "tests/lib/engine/engine_test_support.h"

@@ -1,4 +1,4 @@
-// What an optimiser fused and this program takes apart again computes the same: the fused kernels,
+// What an optimizer fused and this program takes apart again computes the same: the fused kernels,
 // which are compared with ONNX Runtime elsewhere, against those of the single operators.
 
 #include "lib/graph/unfuse.h"

@@ -81,7 +81,7 @@ TEST_CASE("channels on different axes are not the same channels") {
   CHECK(Groups("float32[8,4] g = ones\n[a] p = Conv(x, w)\n[m] y = MatMul(p, g)\n")[0] ==
         "a -> m*2 | 'm' (MatMul) reads another number of channels");
   CHECK(Groups("float32[4,4] g = ones\n[a] p = Conv(x, w)\n[m] y = MatMul(p, g)\n")[0] ==
-        "a -> m | its channels lie on different axes");
+        "a -> m | its channels are on different axes");
   CHECK(Groups("[a] p = Conv(x, w)\n[b] s = Conv(x, v)\nq = Add(p, s)\n" + kEnd) ==
         Lines{"a b -> z", kLast});
   CHECK(Groups("float32[1,3,1,1] u = ones\n[a] p = Conv(x, w)\n[b] s = Conv(x, u)\n"

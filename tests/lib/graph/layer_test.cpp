@@ -29,8 +29,9 @@ WeightedLayer Layer(const Model& model) {
 // Elements of a weight as (out channel, in channel, kernel) triples of `places`, by the operators'
 // specifications: Conv [M, C/g, k], ConvTranspose [C, M/g, k], Gemm [K, N] or [N, K], MatMul [K,
 // N].
-void CheckPlaces(const std::string& body, int64_t groups, int64_t out, int64_t in, int64_t kernel,
-                 const std::function<int64_t(int64_t o, int64_t i, int64_t k)>& place) {
+void CheckPositions(const std::string& body, int64_t groups, int64_t out, int64_t in,
+                    int64_t kernel,
+                    const std::function<int64_t(int64_t o, int64_t i, int64_t k)>& place) {
   INFO(body);
   const Model model = Read(body);
   const WeightedLayer layer = Layer(model);
@@ -47,20 +48,20 @@ void CheckPlaces(const std::string& body, int64_t groups, int64_t out, int64_t i
 }
 
 TEST_CASE("channels lie where the operators' specifications say") {
-  CheckPlaces("float32[6,4,2,3] w = zeros\ny = Conv(x, w)\n", 1, 6, 4, 6,
-              [](int64_t o, int64_t i, int64_t k) { return (o * 4 + i) * 6 + k; });
-  CheckPlaces("float32[6,2,3] w = zeros\ny = Conv<group=2>(x, w)\n", 2, 6, 4, 3,
-              [](int64_t o, int64_t i, int64_t k) { return (o * 2 + i % 2) * 3 + k; });
-  CheckPlaces("float32[4,6,2] w = zeros\ny = ConvTranspose(x, w)\n", 1, 6, 4, 2,
-              [](int64_t o, int64_t i, int64_t k) { return (i * 6 + o) * 2 + k; });
-  CheckPlaces("float32[4,3,2] w = zeros\ny = ConvTranspose<group=2>(x, w)\n", 2, 6, 4, 2,
-              [](int64_t o, int64_t i, int64_t k) { return (i * 3 + o % 3) * 2 + k; });
-  CheckPlaces("float32[4,6] w = zeros\ny = Gemm(x, w)\n", 1, 6, 4, 1,
-              [](int64_t o, int64_t i, int64_t) { return i * 6 + o; });
-  CheckPlaces("float32[6,4] w = zeros\ny = Gemm<transB=1>(x, w)\n", 1, 6, 4, 1,
-              [](int64_t o, int64_t i, int64_t) { return o * 4 + i; });
-  CheckPlaces("float32[4,6] w = zeros\ny = MatMul(x, w)\n", 1, 6, 4, 1,
-              [](int64_t o, int64_t i, int64_t) { return i * 6 + o; });
+  CheckPositions("float32[6,4,2,3] w = zeros\ny = Conv(x, w)\n", 1, 6, 4, 6,
+                 [](int64_t o, int64_t i, int64_t k) { return (o * 4 + i) * 6 + k; });
+  CheckPositions("float32[6,2,3] w = zeros\ny = Conv<group=2>(x, w)\n", 2, 6, 4, 3,
+                 [](int64_t o, int64_t i, int64_t k) { return (o * 2 + i % 2) * 3 + k; });
+  CheckPositions("float32[4,6,2] w = zeros\ny = ConvTranspose(x, w)\n", 1, 6, 4, 2,
+                 [](int64_t o, int64_t i, int64_t k) { return (i * 6 + o) * 2 + k; });
+  CheckPositions("float32[4,3,2] w = zeros\ny = ConvTranspose<group=2>(x, w)\n", 2, 6, 4, 2,
+                 [](int64_t o, int64_t i, int64_t k) { return (i * 3 + o % 3) * 2 + k; });
+  CheckPositions("float32[4,6] w = zeros\ny = Gemm(x, w)\n", 1, 6, 4, 1,
+                 [](int64_t o, int64_t i, int64_t) { return i * 6 + o; });
+  CheckPositions("float32[6,4] w = zeros\ny = Gemm<transB=1>(x, w)\n", 1, 6, 4, 1,
+                 [](int64_t o, int64_t i, int64_t) { return o * 4 + i; });
+  CheckPositions("float32[4,6] w = zeros\ny = MatMul(x, w)\n", 1, 6, 4, 1,
+                 [](int64_t o, int64_t i, int64_t) { return i * 6 + o; });
 }
 
 TEST_CASE("depthwise means one input and one output per group") {

@@ -165,7 +165,7 @@ TEST_CASE("Upsample becomes Resize") {
         "coordinate_transformation_mode=\"asymmetric\">(x, \"\", s)\n");
   CHECK(RaiseError(10, 11, kImage, "float32[4] s = {1,1,2,0.5}\ny = Resize(x, s)\n").message() ==
         "node Resize producing 'y' cannot be raised from opset 10 to 11: its scales are not "
-        "constant, or both enlarge and shrink, so that its rounding cannot be told");
+        "constant, or both enlarge and shrink, so that its rounding is unknown");
 }
 
 TEST_CASE("Resize loses placeholders and the mode that is gone") {
@@ -189,7 +189,7 @@ TEST_CASE("Resize loses placeholders and the mode that is gone") {
                  inputs + "y = Resize<coordinate_transformation_mode=\"tf_half_pixel_for_nn\">(x, "
                           "r, s)\n")
           .message(),
-      Catch::Contains("tf_half_pixel_for_nn exists no more for this rounding"));
+      Catch::Contains("tf_half_pixel_for_nn no longer exists for this rounding"));
 }
 
 TEST_CASE("small changes") {
@@ -220,8 +220,8 @@ TEST_CASE("what cannot be raised is an error that names the node, and nothing ch
     return status.message();
   };
   CHECK(message(8, 9, "[bn] y = BatchNormalization<spatial=0>(x, x, x, x, x)\n") ==
-        "node 'bn' (BatchNormalization) cannot be raised from opset 8 to 9: normalising every "
-        "position on its own (spatial=0) exists no more");
+        "node 'bn' (BatchNormalization) cannot be raised from opset 8 to 9: normalizing every "
+        "position separately (spatial=0) no longer exists");
   CHECK_THAT(message(9, 14, "y, a, b = BatchNormalization(x, x, x, x, x)\nz = Relu(a)\n"),
              Catch::Contains("from opset 13 to 14: its training outputs are read"));
   CHECK_THAT(message(9, 14, "y, a, b = BatchNormalization(x, x, x, x, x)\n"),
@@ -232,7 +232,7 @@ TEST_CASE("what cannot be raised is an error that names the node, and nothing ch
   CHECK_THAT(message(18, 21, "y = GroupNormalization<num_groups=2>(x, x, x)\n"),
              Catch::Contains("the number of its channels is not known"));
   CHECK(message(6, 9, "y = Relu(x)\n") ==
-        "opset 6 is too old to be raised (the oldest is 7); export the model anew");
+        "opset 6 is too old to be raised (the oldest is 7); export the model again");
   // The node before the one that fails would have changed.
   CHECK_THAT(message(8, 10, "s = Slice<starts=[0], ends=[1]>(x)\ny, i = TopK(s)\n"),
              Catch::Contains("TopK"));

@@ -292,7 +292,7 @@ TEST_CASE("an empty table gives empty sections") {
     CHECK(ParseEncodingsJson(*EncodingsJson({}, version), "file", graph)->empty());
 }
 
-TEST_CASE("a narrow grid is recognised where the version does not tell") {
+TEST_CASE("a narrow grid is recognized where the version does not tell") {
   const auto graph = MakeGraph();
   for (const char* version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
     INFO(version);

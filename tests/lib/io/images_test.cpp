@@ -47,7 +47,7 @@ int MaxDifference(const Pixels& a, const Pixels& b) {
 
 }  // namespace
 
-TEST_CASE("png: colour and grey at every depth, palette, alpha, interlacing") {
+TEST_CASE("png: color and gray at every depth, palette, alpha, interlacing") {
   const Pixels rgb = {1, 2, 3, 250, 128, 0, 9, 8, 7, 255, 255, 254};
   CheckPixels(EncodePng(2, 2, rgb), 2, 2, rgb);
   PngKind interlaced;
@@ -74,17 +74,17 @@ TEST_CASE("png: colour and grey at every depth, palette, alpha, interlacing") {
       {1, 2, 3, 9, 8, 7, 1, 2, 3});
 }
 
-TEST_CASE("jpeg: colour, grey and Adobe CMYK") {
+TEST_CASE("jpeg: color, gray and Adobe CMYK") {
   const Pixels smooth = support::SmoothPixels(40, 24, 1);
-  const auto colour = Decode(EncodeJpeg(40, 24, smooth, 98));
-  REQUIRE(colour.ok());
-  CHECK(colour->width == 40);
-  CHECK(colour->height == 24);
-  CHECK(MaxDifference(colour->pixels, smooth) <= 6);
+  const auto color = Decode(EncodeJpeg(40, 24, smooth, 98));
+  REQUIRE(color.ok());
+  CHECK(color->width == 40);
+  CHECK(color->height == 24);
+  CHECK(MaxDifference(color->pixels, smooth) <= 6);
 
-  const auto grey = Decode(EncodeJpeg(8, 8, Pixels(64, 90), 95, TJPF_GRAY));
-  REQUIRE(grey.ok());
-  CHECK(MaxDifference(grey->pixels, Pixels(192, 90)) <= 1);
+  const auto gray = Decode(EncodeJpeg(8, 8, Pixels(64, 90), 95, TJPF_GRAY));
+  REQUIRE(gray.ok());
+  CHECK(MaxDifference(gray->pixels, Pixels(192, 90)) <= 1);
 
   // Inverted inks: 255 = none. Cyan plate at 51 (80 % ink), black plate at 255: red = 51.
   Pixels inks;

@@ -144,7 +144,7 @@ TEST_CASE("npy: malformed files are data errors that say what is wrong") {
   check(Npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2,)}", ""), "structured");
   check(Npy("{'descr': '<f4', 'fortran_order': False}", ""), "lacks");
   check(Npy("{'descr': '<f4', 'descr': '<f4'}", ""), "twice");
-  check(Npy("{'descr': '<f4', 'colour': 3}", ""), "unknown key 'colour'");
+  check(Npy("{'descr': '<f4', 'color': 3}", ""), "unknown key 'color'");
   check(Npy("{'descr': '<f4', 'fortran_order': 0, 'shape': (2,)}", ""), "True or False");
   check(Npy(Dict("<f4", "(2,)") + " x", ""), "the end");
   check(Npy("import os", ""), "malformed");

@@ -93,8 +93,7 @@ TEST_CASE("external data that must not or cannot be read") {
   struct Case {
     std::string location, offset, length, message;
   };
-  const std::string outside =
-      "' lies outside of the model's folder: only files beside the model are read";
+  const std::string outside = "' is outside the model's folder: only files in it are read";
   const std::string absolute = outer / "secret.bin";
   const Case cases[] = {
       {"", "", "", "external data without a location"},
@@ -110,8 +109,7 @@ TEST_CASE("external data that must not or cannot be read") {
       {"folder", "", "", "external data file 'folder' is not a regular file"},
       {"pipe", "", "", "external data file 'pipe' is not a regular file"},
       {".", "", "",
-       "external data file '.' lies outside of the model's folder: only files beside the "
-       "model are read"},
+       "external data file '.' is outside the model's folder: only files in it are read"},
       {"weights.bin", "1", "",
        "external data file 'weights.bin' is too short: 8 bytes at offset 1 of 8"},
       {"weights.bin", "9223372036854775807", "",

@@ -198,7 +198,7 @@ TEST_CASE("sparse initializers read as dense values") {
   CHECK(written.graph().initializer(1).raw_data() == std::string(24, '\0'));
 }
 
-TEST_CASE("serialised tensors") {
+TEST_CASE("serialized tensors") {
   const support::TempFolder folder;
   onnx::TensorProto proto;
   proto.set_data_type(onnx::TensorProto::INT64);

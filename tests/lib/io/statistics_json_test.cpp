@@ -99,11 +99,11 @@ TEST_CASE("statistics written by hand are read; what is wrong in them is named")
   CHECK(ErrorOf("[1]") == "'s.json' is not an object");
   CHECK(ErrorOf("{}") == "'s.json' has no 'format'");
   CHECK(ErrorOf(Edited("roundel.statistics", "other")) ==
-        "'s.json' is no file of calibration statistics");
+        "'s.json' is not a file of calibration statistics");
   CHECK(ErrorOf(Edited("\"version\": 1", "\"version\": 2")) ==
         "'s.json' has version 2, this program reads version 1");
   CHECK(ErrorOf(Edited("\"samples\": 2", "\"samples\": -2")) ==
-        "'s.json' 'samples' holds what is not a count");
+        "'s.json' 'samples' holds a value that is not a count");
   CHECK(ErrorOf(Edited("\"values\": {\"x\"", "\"valves\": {\"x\"")) == "'s.json' has no 'values'");
   const std::string x = "'s.json' value 'x': ";
   CHECK(ErrorOf(Edited("\"count\": 6", "\"count\": 7")) ==
@@ -111,20 +111,21 @@ TEST_CASE("statistics written by hand are read; what is wrong in them is named")
   CHECK(ErrorOf(Edited("-1, \"max\": 2.5", "3, \"max\": 2.5")) == x + "min is above max");
   CHECK(ErrorOf(Edited("\"max\": 2.5,", "\"max\": 1e60,")) == x + "'max' is too large");
   CHECK(ErrorOf(Edited("\"max\": 2.5,", "\"max\": null,")) ==
-        x + "'max' holds what is not a number");
+        x + "'max' holds a value that is not a number");
   CHECK(ErrorOf(Edited("[97, [2]]", "[97]")) ==
         x + "a run of 'histogram' is not [first bucket, [counts]]");
   CHECK(ErrorOf(Edited("[97, [2]]", "[131071, [1, 1]]")) ==
         x + "'histogram' goes beyond the last bucket, or holds too much");
   CHECK(ErrorOf(Edited("[97, [2]]", "[97, [9007199254740992]]")) ==
         x + "'histogram' goes beyond the last bucket, or holds too much");
-  CHECK(ErrorOf(Edited("[97, [2]]", "[97, [1.5]]")) == x + "'histogram' holds what is not a count");
+  CHECK(ErrorOf(Edited("[97, [2]]", "[97, [1.5]]")) ==
+        x + "'histogram' holds a value that is not a count");
   CHECK(ErrorOf(Edited("[-1, 0]", "[-1]")) == x + "sample_min and sample_max differ in length");
   CHECK(ErrorOf(Edited("[1, 2.5]", "[1, -2]")) == x + "a sample's min is above its max");
   CHECK(ErrorOf(Edited("[1, 2], \"mean\"", "[1], \"mean\"")) ==
-        "'s.json' input mean 'x': 'shape' has less than two axes, or one of absurd length");
+        "'s.json' input mean 'x': 'shape' has less than two axes, or one that is too long");
   CHECK(ErrorOf(Edited("[0.5, 1]", "[0.5, \"1\"]")) ==
-        "'s.json' input mean 'x': 'mean' holds what is not a number");
+        "'s.json' input mean 'x': 'mean' holds a value that is not a number");
   std::string objects;
   for (int i = 0; i < 200'000; ++i) objects += "{\"a\":";
   CHECK(ErrorOf("{\"data\":" + objects + "1" + std::string(200'000, '}') +

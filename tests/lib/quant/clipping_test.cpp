@@ -93,7 +93,7 @@ TEST_CASE("aciq's closed forms are the minima of integrated errors, and the publ
   CHECK(GaussClip(4) == Approx(2.55).margin(0.01));
 }
 
-TEST_CASE("aciq recognises the family and the side") {
+TEST_CASE("aciq recognizes the family and the side") {
   const Grid four{.bits = 4}, four_symmetric{.bits = 4, .is_signed = true, .symmetric = true};
   const auto laplace = LaplaceValues(200000, 1, 0.5f);
   const auto gauss = NormalValues(200000, 2, 0, 0.5f);

@@ -171,7 +171,7 @@ TEST_CASE("32-bit codes saturate instead of wrapping") {
   CHECK(Dequantize(low, {1.0f, high}) == -4294967296.0f);
 }
 
-TEST_CASE("the vectorised form gives the same bits, in place or not") {
+TEST_CASE("the vectorized form gives the same bits, in place or not") {
   Random random(6);
   for (const int64_t n : {0, 1, 15, 17, 1000, 40000}) {
     std::vector<float> x(static_cast<size_t>(n));

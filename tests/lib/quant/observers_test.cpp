@@ -64,7 +64,8 @@ TEST_CASE("min_max gives what was seen, scale and zero point as ONNX Runtime com
   const Range range = RangeFor("min_max", {0.5f, -1.3f, 2.7f, 0}, kAsymmetric);
   CHECK(range.min == -1.3f);
   CHECK(range.max == 2.7f);
-  // numpy: scale = float32((2.7f - -1.3f) / 255), zero point = round(0 + 1.3f / scale) = round(82.875)
+  // numpy: scale = float32((2.7f - -1.3f) / 255), zero point = round(0 + 1.3f / scale) =
+  // round(82.875)
   const QParams p = ParamsFromRange(range.min, range.max, kAsymmetric);
   CHECK(p.scale == 0.01568627543747425f);
   CHECK(p.zero_point == 83);

@@ -139,12 +139,12 @@ TEST_CASE("NaN and infinity are data errors wherever they stand, and leave nothi
       values[place] = std::numeric_limits<float>::quiet_NaN();
       const Status nan = ValueStatistics(needs).Observe(values);
       CHECK(nan.kind() == ErrorKind::kData);
-      CHECK(nan.message() == "NaN among the values");
+      CHECK(nan.message() == "it contains NaN");
       for (const float bad : {infinity, -infinity}) {
         values[place] = bad;
         const Status infinite = ValueStatistics(needs).Observe(values);
         CHECK(infinite.kind() == ErrorKind::kData);
-        CHECK(infinite.message() == "infinity among the values");
+        CHECK(infinite.message() == "it contains infinity");
       }
       // The tables are shared by all values: the next one must not see what the last one left.
       values[place] = 2.0f;
@@ -229,7 +229,7 @@ TEST_CASE("runs over parts of the data merge to what one run over all gives") {
   CalibrationStatistics other = run(a, 1, 1);
   other.values.emplace("y", StatisticsOf(b));
   CHECK(merge({}, run(a, 1, 1), std::move(other)).status().message() ==
-        "part 2: has a value 'y' that the first has not");
+        "part 2: has a value 'y' that the first does not have");
   CalibrationStatistics none = run(a, 1, 1);
   none.values.clear();
   CHECK(merge({}, run(a, 1, 1), std::move(none)).status().message() ==

@@ -33,7 +33,7 @@ RecipeSpec Spec() {
         {.name = "mean", .default_value = std::vector<double>{}, .help = "per channel"}}},
   };
   spec.passes = {
-      {"bn_fold", "Folds batch normalisation", {}},
+      {"bn_fold", "Folds batch normalization", {}},
       {"calibrate",
        "Finds ranges",
        {{.name = "method", .default_value = std::string("min_max"), .help = "observer"},
@@ -136,7 +136,7 @@ TEST_CASE("unknown names are errors with line and the nearest name") {
   CHECK(Refused("passes:\n- zzzzzzzzz\n") ==
         "recipe.yaml:2: unknown pass 'zzzzzzzzz'; known: bn_fold, calibrate");
   CHECK(Refused("bits: 8\npasses: []\n") ==
-        "recipe.yaml:1: unknown key 'bits'; it belongs into section 'weights'");
+        "recipe.yaml:1: unknown key 'bits'; it belongs in section 'weights'");
   CHECK(Refused("calibrate: {}\npasses: []\n") ==
         "recipe.yaml:1: unknown key 'calibrate'; it is a pass: list it under 'passes:'");
   CHECK(Refused("sedd: 8\npasses: []\n") ==

@@ -82,10 +82,10 @@ std::vector<int32_t> LearnPlainly(const Problem& p, const GridSpec& spec, const 
         along += double{p.H[i % p.n * p.n + j]} * error[i / p.n * p.n + j];
       const bool moves = level(i, 0) != level(i, 1);
       double slope = moves ? -2 * along * scale(i) / power[i / p.n] : 0;
-      const double centred = 2 * h[i] - 1;
+      const double centered = 2 * h[i] - 1;
       if (share >= warm)
         slope -= options.lambda * 2 * beta *
-                 std::copysign(std::pow(std::fabs(centred), beta - 1), centred);
+                 std::copysign(std::pow(std::fabs(centered), beta - 1), centered);
       slope *= h_slope[i];
       first[i] = 0.9 * first[i] + 0.1 * slope;
       second[i] = 0.999 * second[i] + 0.001 * slope * slope;
@@ -100,7 +100,7 @@ std::vector<int32_t> LearnPlainly(const Problem& p, const GridSpec& spec, const 
   return codes;
 }
 
-TEST_CASE("what is learnt is what the published loop learns") {
+TEST_CASE("what is learned is what the published loop learns") {
   // The second shape begins with a matrix product for many rows; then rows go on alone.
   for (const auto& [m, n] : {std::pair<int64_t, int64_t>{5, 20}, {52, 150}}) {
     const Problem p = RandomProblem(8, m, n);
@@ -131,7 +131,7 @@ TEST_CASE("with independent inputs nearest is the best rounding, and it is found
   CHECK(s.error() <= RoundNearest({&p, 1}, spec, params).error() * 1.01);
 }
 
-TEST_CASE("the learnt rounding does not depend on the number of threads, and nothing is safe") {
+TEST_CASE("the learned rounding does not depend on the number of threads, and nothing is safe") {
   const Problem p = RandomProblem(7, 110, 130);
   const GridSpec spec = Symmetric(3);
   const Params params = SeqMseScales({&p, 1}, spec);

@@ -101,7 +101,7 @@ TEST_CASE("the quadratic form is the mean squared error of the outputs") {
   }
 }
 
-TEST_CASE("centred statistics are those of the best bias") {
+TEST_CASE("centered statistics are those of the best bias") {
   const Samples s(4, 24, 4, 2000);
   for (const bool asymmetric : {false, true}) {
     const Gram gram = s.Sums(asymmetric);

@@ -39,7 +39,7 @@ double Anchored(const Objective& objective, const std::vector<float>& weights, d
 
 }  // namespace
 
-TEST_CASE("the target minimises the output error plus the ridge") {
+TEST_CASE("the target minimizes the output error plus the ridge") {
   std::vector<float> w;
   const Gram gram = NoisyGram(1, 3, 12, 4000, &w);
   const Objective objective = MakeObjective(gram, w, true).value();
@@ -57,7 +57,7 @@ TEST_CASE("the target minimises the output error plus the ridge") {
     }
 }
 
-TEST_CASE("what the solvers minimise is the output error up to a constant") {
+TEST_CASE("what the solvers minimize is the output error up to a constant") {
   std::vector<float> w;
   const Gram gram = NoisyGram(2, 2, 10, 3000, &w);
   const Objective objective = MakeObjective(gram, w, true).value();
@@ -119,7 +119,7 @@ TEST_CASE("no data, dead inputs and singular statistics stay at the original wei
   CHECK(none.target == w);
   CHECK(none.H == std::vector<float>{1, 0, 0, 0, 1, 0, 0, 0, 1});
 
-  Gram constant(3, 2, true);  // never varies: nothing left once centred
+  Gram constant(3, 2, true);  // never varies: nothing left once centered
   for (int i = 0; i < 5; ++i)
     constant.Observe(std::vector<float>{1, 2, 0}, std::vector<float>{1, 2}, 1);
   CHECK(MakeProblem(constant, w).value().target == w);

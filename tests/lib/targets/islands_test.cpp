@@ -1,4 +1,4 @@
-// Which operators are integer ones: only those that join integer neighbours.
+// Which operators are integer ones: only those that join integer neighbors.
 
 #include <map>
 
@@ -41,7 +41,7 @@ std::string Reason(const Placement& placement, const std::string& node) {
 
 }  // namespace
 
-TEST_CASE("a decomposed layer normalisation is float between its layers") {
+TEST_CASE("a decomposed layer normalization is float between its layers") {
   const Placement placement = PlacementOf(R"(opset 13
 graph g (float32[N,6,8] x) => (float32[N,6,8] y) {
   float32[8,8] w = ones
@@ -63,8 +63,8 @@ graph g (float32[N,6,8] x) => (float32[N,6,8] y) {
 })");
   // h has float readers alone, and MatMul's integer kernel gives floats; b is a layer's input.
   CHECK(Quantized(placement) == "x b y");
-  CHECK(Reason(placement, "e") == "no integer neighbour in front: 'v' is float");
-  CHECK(Reason(placement, "b").starts_with("no integer neighbour in front"));
+  CHECK(Reason(placement, "e") == "no integer neighbor before it: 'v' is float");
+  CHECK(Reason(placement, "b").starts_with("no integer neighbor in front"));
 }
 
 TEST_CASE("a bias behind a product that gives floats is added in float") {
@@ -75,7 +75,8 @@ TEST_CASE("a bias behind a product that gives floats is added in float") {
       start + "  h = MatMul(x, w)\n  a = Add(b, h)\n  r = Relu(a)\n  y = MatMul(r, w)\n}";
   CHECK(Quantized(PlacementOf(plain)) == "x r y");
   CHECK(Reason(PlacementOf(plain), "a").starts_with("adds a bias"));
-  // A sum of two results is none, nor one of what others read as well, nor where kernels give codes.
+  // A sum of two results is none, nor one of what others read as well, nor where kernels give
+  // codes.
   const std::string two =
       start + "  h = MatMul(x, w)\n  k = MatMul(x, w)\n  a = Add(h, k)\n  y = MatMul(a, w)\n}";
   CHECK(Quantized(PlacementOf(two)) == "x h k a y");
@@ -100,8 +101,8 @@ graph g (float32[N,8] x) => (float32[N,8] y) {
 })";
   const Placement placement = PlacementOf(text);
   CHECK(Quantized(placement) == "x t y");
-  CHECK(Reason(placement, "p") == "no integer neighbour behind it");
-  CHECK(Reason(placement, "r") == "no integer neighbour behind it");
+  CHECK(Reason(placement, "p") == "no integer neighbor after it");
+  CHECK(Reason(placement, "r") == "no integer neighbor after it");
   // Everywhere but on ONNX Runtime's CPU a layer has a pair behind it all the same.
   CHECK(Quantized(PlacementOf(text, "generic")) == "x re im t y");
   CHECK(Quantized(PlacementOf(text, "openvino")) == "x re im t y");
@@ -145,8 +146,8 @@ graph g (float32[N,4,4] q, float32[N,4,4] k, float32[N,4,4] v, float32[N,1,4] ma
 })");
   // Scores with a mask are float; the weights of the values are a MatMul's input.
   CHECK(Quantized(placement) == "q k v p y");
-  CHECK(Reason(placement, "c") == "no integer neighbour in front: 'mask' is float");
-  CHECK(Reason(placement, "b") == "no integer neighbour behind it");
+  CHECK(Reason(placement, "c") == "no integer neighbor before it: 'mask' is float");
+  CHECK(Reason(placement, "b") == "no integer neighbor after it");
   // Without the mask they are an island.
   CHECK(Quantized(PlacementOf(R"(opset 13
 graph g (float32[N,4,4] q, float32[N,4,4] k, float32[N,4,4] v) => (float32[N,4,4] y) {
@@ -200,7 +201,7 @@ graph g (float32[1,4,8,8] x) => (float32[1,4,8,8] y, float32[1,4,8,8] z) {
   z = Conv(a, w)
 })");
   CHECK(Quantized(placement) == "x a z");
-  CHECK(Reason(placement, "r") == "no integer neighbour behind it");
+  CHECK(Reason(placement, "r") == "no integer neighbor after it");
 }
 
 TEST_CASE("a Clip per channel, written as Relu and Min, is a clamp like others") {
@@ -244,7 +245,7 @@ graph g (float32[4,8] past, float32[4,8] x, float32[4,8] q) => (float32[4,8] y) 
   y = MatMul(q, t)
 })");
   CHECK(Quantized(placement) == "x q t y");
-  CHECK(Reason(placement, "all") == "no integer neighbour in front: 'past' is float");
+  CHECK(Reason(placement, "all") == "no integer neighbor before it: 'past' is float");
 }
 
 TEST_CASE("a Concat in front of the output is float") {
@@ -270,7 +271,7 @@ graph g (float32[N,4] x) => (float32[N,4] y) {
                               {{.node = "sum", .activations = ParseGridName("uint8")}})) == "x s");
 }
 
-TEST_CASE("an excluded layer is no neighbour") {
+TEST_CASE("an excluded layer is no neighbor") {
   const std::string text = R"(opset 13
 graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   float32[4,4,1,1] w = ones

@@ -210,12 +210,12 @@ TEST_CASE("layers that were left float need no quantizers beside them") {
     INFO(meant);
     CHECK(Names(Faults(HalfPairs(meant), "ort-cpu"), "its output has no quantizer"));
   }
-  // Only its weight has codes, or nothing has: that its neighbours lack quantizers is on purpose.
+  // Only its weight has codes, or nothing has: that its neighbors lack quantizers is on purpose.
   for (const std::string left :
        {"Conv(cd, v, bias)", "Conv(cd, floats, bias)", "Conv(cd, floats)"}) {
     INFO(left);
     CHECK(Faults(HalfPairs("d = " + left), "ort-cpu").empty());
-    // What joins its floats has no integer neighbour on that side, and runs in float as well.
+    // What joins its floats has no integer neighbor on that side, and runs in float as well.
     CHECK(Faults(HalfPairs("p = " + left, "\n  d = Add(p, cd)"), "ort-cpu").empty());
   }
 }

@@ -59,7 +59,7 @@ weight u: int8 symmetric narrow, per channel of axis 1
   const auto stays_float = [](const std::string& op, const std::string& value) {
     return StrCat("float ", op, " producing '", value,
                   "': runs in float, where codes would be dequantized in every run; a rule {op: ",
-                  op, ", activations: float} stores its weights so\n");
+                  op, ", activations: float} quantizes its weights anyway\n");
   };
   CHECK(PlaceText(text, setup) == stays_float("LSTM", "a") + stays_float("GRU", "h"));
   setup.choice.mode = ActivationMode::kDynamic;
@@ -289,7 +289,7 @@ float Reshape producing 'r': its input is not quantized
 )");
 }
 
-TEST_CASE("batch normalisation left between Conv and Relu stays float, with the Relu") {
+TEST_CASE("batch normalization left between Conv and Relu stays float, with the Relu") {
   CHECK(PlaceText(R"(opset 13
 graph g (float32[1,4,8,8] x) => (float32[1,4,8,8] y) {
   float32[4,4,1,1] w = ones
@@ -542,7 +542,7 @@ TEST_CASE("float grids: no integer bias, no absorbed Relu; formats bring their b
   CHECK(PlaceText(kConvRelu, setup) == R"(activation x: float8e4m3fn, group 0
 activation y: float8e4m3fn, group 1, whole range
 weight w: float8e4m3fn, per channel of axis 0
-float b: its layer computes in floats
+float b: its layer computes in float
 )");
   setup.choice = DefaultChoice(setup.profile);
   setup.choice.weights = named("mxfp4");

@@ -317,8 +317,7 @@ TEST_CASE("tables that do not fit the model are refused") {
   CHECK(message("zz", Activation(1, 0)) == "encoding of 'zz': the model has no such value");
   CHECK(message("x", Activation(0, 0)) == "encoding of 'x': scale 0 is not a positive number");
   CHECK(message("x", Activation(NAN, 0)) == "encoding of 'x': scale nan is not a positive number");
-  CHECK(message("x", Activation(1, 256)) ==
-        "encoding of 'x': zero point 256 lies outside of uint8");
+  CHECK(message("x", Activation(1, 256)) == "encoding of 'x': zero point 256 is outside of uint8");
   CHECK(message("w", Channels(Role::kWeight, kInt8, {1, 2, 3})) ==
         "encoding of 'w': 3 scales for shape [2, 1, 1, 1] where 2 are needed");
   CHECK(message("w", Channels(Role::kWeight, kInt8, {1, 2}, 7)) ==

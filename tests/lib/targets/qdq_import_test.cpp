@@ -294,7 +294,7 @@ graph g (float32[2] x, float32[] dynamic) => (float32[2] y) {
   CHECK(reason("[q] a = QuantizeLinear(x, matrix) y = DequantizeLinear(a, matrix)") ==
         "'q' (QuantizeLinear): its scale has shape [2, 1]");
   CHECK(reason("[q] a = QuantizeLinear(x, s, z) y = DequantizeLinear(a, other, z)") ==
-        "'q' (QuantizeLinear): the DequantizeLinear behind it has other parameters");
+        "'q' (QuantizeLinear): the DequantizeLinear after it has other parameters");
   CHECK(reason("[q] a = QuantizeLinear(x, s, z) [r] b = Identity(a) y = Cast<to=1>(b)") ==
         "'q' (QuantizeLinear): its codes are used by 'r' (Identity)");
   CHECK(reason("[d] y = DequantizeLinear(i32, s, z32)") ==

@@ -24,7 +24,7 @@ double Decode(uint16_t bits, int exponent_bits, int mantissa_bits) {
                                : std::ldexp(1 + fraction, exponent - bias));
 }
 
-// All 65536 patterns, and around the middle of each pair of neighbours.
+// All 65536 patterns, and around the middle of each pair of neighbors.
 template <typename ToFloat, typename FromFloat>
 void CheckFormat(const ToFloat& to_float, const FromFloat& from_float, int exponent_bits,
                  int mantissa_bits) {
@@ -75,7 +75,7 @@ TEST_CASE("bfloat16, all patterns and all ties") {
 }
 
 TEST_CASE("runs of float16 convert as single values do") {
-  // Every pattern, and between neighbours their middle and what lies next to it.
+  // Every pattern, and between neighbors their middle and what lies next to it.
   std::vector<uint16_t> halves;
   std::vector<float> floats;
   for (int pattern = 0; pattern < 0x10000; ++pattern) {

@@ -1,4 +1,4 @@
-// The classifiers with labelled data: which flags of `roundel quantize` and `roundel eval` name it.
+// The classifiers with labeled data: the flags of `roundel quantize` and `roundel eval` for it.
 'use strict';
 const path = require('path');
 const b = require('./common.js');

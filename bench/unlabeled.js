@@ -1,6 +1,6 @@
-// Models without labels, judged by how near their outputs are to the float model's, or by
-// perplexity: which flags of `roundel quantize` and `roundel eval` name their data. `prepare` makes
-// data that is nowhere stored.
+// Models without labels, which are evaluated by the error of their outputs relative to the float
+// model, or by perplexity: the flags of `roundel quantize` and `roundel eval` for their data.
+// `prepare` makes data that is not stored.
 'use strict';
 const path = require('path');
 const b = require('./common.js');
@@ -16,10 +16,10 @@ const folder = name => path.join(b.argument('scratch', require('os').tmpdir()), 
 
 exports.folders = [images, audio, text];
 exports.models = {
-  // Photos without regard to faces: 4420 boxes and their scores each.
+  // Photos, with and without faces: 4420 boxes and their scores each.
   'ultraface_rfb320': photos(256, '--resize', '240x320', '--mean', '127', '--std', '128'),
   'deeplabv3_mnv2_257': photos(48, '--resize', '257x257', '--preset', 'tf'),
-  // 400 frames of speech, and of the same speech in noise.
+  // 400 frames of speech, and of the same speech with noise.
   'nsnet2': {
     calib: ['--calib', path.join(audio, 'nsnet2_clean.npy')],
     eval: ['--data', path.join(audio, 'nsnet2_noisy.npy')],

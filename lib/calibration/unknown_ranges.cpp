@@ -1,4 +1,4 @@
-#include "lib/calibration/untold_ranges.h"
+#include "lib/calibration/unknown_ranges.h"
 
 #include <algorithm>
 
@@ -13,19 +13,20 @@ using quant::Role;
 using target::QuantPoint;
 
 // Groups that need data, of which there is none.
-std::set<int> UntoldGroups(const target::Placement& placement, const KnownRanges& known) {
+std::set<int> UnknownGroups(const target::Placement& placement, const KnownRanges& known) {
   const auto frozen = [&](const QuantPoint& point) {
     const auto it = known.table.find(point.value);
     return it != known.table.end() && it->second.frozen;
   };
-  std::set<int> told, untold;
+  std::set<int> known_groups, unknown;
   for (const QuantPoint& point : placement.points)
     if (frozen(point) || (NeedsData(point) && known.seen.values.contains(point.value)))
-      told.insert(point.group);
+      known_groups.insert(point.group);
   for (const QuantPoint& point : placement.points)
-    if (NeedsData(point) && known.asked.contains(point.value) && !told.contains(point.group))
-      untold.insert(point.group);
-  return untold;
+    if (NeedsData(point) && known.asked.contains(point.value) &&
+        !known_groups.contains(point.group))
+      unknown.insert(point.group);
+  return unknown;
 }
 
 // Removes the points of `groups`, and those of biases, whose scale is that of their layer's input.
@@ -50,9 +51,9 @@ void WarnOfFloatLayers(const target::Placement& placement, Session* session) {
                                     });
   if (layers > 0)
     session->report->warnings.push_back(StrCat(
-        layers, layers == 1 ? " layer stays" : " layers stay", " float for want of ranges, which '",
-        session->target.name, "' does not run in integers: calibrate on data that reaches ",
-        layers == 1 ? "it" : "them"));
+        layers, layers == 1 ? " layer stays" : " layers stay",
+        " float because ranges are unknown, and '", session->target.name,
+        "' runs no float layers: calibrate on data that reaches ", layers == 1 ? "it" : "them"));
 }
 
 }  // namespace
@@ -61,23 +62,23 @@ bool NeedsData(const QuantPoint& point) {
   return point.role == Role::kActivation && !point.derived && !point.fixed_range;
 }
 
-Result<std::vector<std::string>> LeaveUntold(Session& session, const KnownRanges& known,
-                                             const std::string& why,
-                                             const std::function<Status()>& gather,
-                                             target::RangeDecisions* decisions,
-                                             target::Placement* placement) {
+Result<std::vector<std::string>> LeaveUnknownFloat(Session& session, const KnownRanges& known,
+                                                   const std::string& why,
+                                                   const std::function<Status()>& gather,
+                                                   target::RangeDecisions* decisions,
+                                                   target::Placement* placement) {
   std::vector<std::string> values;
   for (;;) {
-    const std::set<int> untold = UntoldGroups(*placement, known);
-    const size_t before = decisions->untold.size();
+    const std::set<int> unknown = UnknownGroups(*placement, known);
+    const size_t before = decisions->unknown_ranges.size();
     for (const QuantPoint& point : placement->points) {
-      if (!untold.contains(point.group) || !NeedsData(point)) continue;
-      if (!decisions->untold.insert(point.value).second) continue;
+      if (!unknown.contains(point.group) || !NeedsData(point)) continue;
+      if (!decisions->unknown_ranges.insert(point.value).second) continue;
       values.push_back(point.value);
       session.report->Add(point.value, "left float", why);
     }
-    if (decisions->untold.size() == before) {
-      Drop(untold, placement);
+    if (decisions->unknown_ranges.size() == before) {
+      Drop(unknown, placement);
       if (!values.empty()) WarnOfFloatLayers(*placement, &session);
       return values;
     }

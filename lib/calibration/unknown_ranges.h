@@ -30,10 +30,10 @@ struct KnownRanges {
 // gathers the statistics that a new placement needs. Adds to `decisions`, which hold earlier
 // decisions, and to the session's report, with `why`. Returns the values without a range, each
 // once. A group has a range if one of its values has.
-Result<std::vector<std::string>> LeaveUntold(Session& session, const KnownRanges& known,
-                                             const std::string& why,
-                                             const std::function<Status()>& gather,
-                                             target::RangeDecisions* decisions,
-                                             target::Placement* placement);
+Result<std::vector<std::string>> LeaveUnknownFloat(Session& session, const KnownRanges& known,
+                                                   const std::string& why,
+                                                   const std::function<Status()>& gather,
+                                                   target::RangeDecisions* decisions,
+                                                   target::Placement* placement);
 
 }  // namespace roundel::calibration
