@@ -97,7 +97,7 @@ TEST_CASE("a quantized model is refused, with the way out") {
     args.insert(args.end(), more.begin(), more.end());
     const CliResult refused = Cli(args);
     CHECK(refused.code == 3);
-    CHECK(refused.err.find("quantized already") != std::string::npos);
+    CHECK(refused.err.find("already quantized") != std::string::npos);
     CHECK(refused.err.find("--to float") != std::string::npos);
     CHECK_FALSE(std::filesystem::exists(again));
   }

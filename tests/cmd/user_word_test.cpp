@@ -106,7 +106,7 @@ TEST_CASE("what one source says of a grid must agree") {
             "grid 'int4 symmetric signed' and symmetric: false contradict each other"},
            {"grid: uint8, narrow_range: true", "narrow_range needs a signed symmetric grid"},
            {"grid: float8e4m3fn, bits: 8", "'bits' has no meaning with grid float8e4m3fn"},
-           {"grid: int99", "is no grid such as"}}) {
+           {"grid: int99", "is not a grid such as"}}) {
     INFO(keys);
     const std::string recipe = bench.Recipe("r.yaml", "weights: {" + keys + "}\n");
     const CliResult result = bench.Quantize({"--recipe", recipe});

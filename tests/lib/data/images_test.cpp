@@ -175,7 +175,7 @@ TEST_CASE("images: resize and crop rules") {
   const std::string& path = folder.path();
   const auto data = ErrorKind::kData, usage = ErrorKind::kUsage;
   CheckFails({{"path", path}}, {Nchw(1, 3, 224, 224)}, data,
-             "a.png: image is 20x40 (HxW), model input 'x' wants 224x224: set resize/crop");
+             "a.png: image is 20x40 (HxW), model input 'x' needs 224x224: set resize/crop");
   CheckFails({{"path", path}, {"crop", "30"}}, {Nchw(1, 3, 30, 30)}, data,
              "smaller than the crop of 30x30");
   CheckFails({{"path", path}, {"resize", "16384"}}, {Nchw(1, 3, -1, -1)}, data, "too large");

@@ -102,7 +102,7 @@ TEST_CASE("names: order of the list, columns, spaces, errors with their line") {
     CHECK(status.kind() == ErrorKind::kData);
     CHECK(status.message().find(part) != std::string::npos);
   };
-  check("a.png\nnone.png\n", "list.txt:2: 'none.png' is no file in");
+  check("a.png\nnone.png\n", "list.txt:2: 'none.png' is not a file in");
   check("a.png\nc.png\na.png\n", "list.txt:3: 'a.png' is listed twice");
   check("\n\n", "no names");
   CHECK(ReadNames(folder / "none.txt", folder.path()).status().kind() == ErrorKind::kData);
@@ -137,7 +137,7 @@ TEST_CASE("labels: from a file, whatever its order and separators") {
   check("a.png 1\na.png 2\n", "labels.txt:2: 'a.png' has two labels");
   check("a.png -1\nb b.png 1\nc.png 1", "labels.txt:1: label -1 is negative");
   check(good, "label 1 with labels_offset -2 is negative", {{"labels_offset", "-2"}});
-  check("", "no labels in it");
+  check("", "it has no labels");
   CheckFails({{"path", folder.path()}, {"labels", lists / "none"}}, kInput, ErrorKind::kData,
              "none");
 }

@@ -64,7 +64,7 @@ graph g (float32[N,6,8] x) => (float32[N,6,8] y) {
   // h has float readers alone, and MatMul's integer kernel gives floats; b is a layer's input.
   CHECK(Quantized(placement) == "x b y");
   CHECK(Reason(placement, "e") == "no integer neighbor before it: 'v' is float");
-  CHECK(Reason(placement, "b").starts_with("no integer neighbor in front"));
+  CHECK(Reason(placement, "b").starts_with("no integer neighbor before"));
 }
 
 TEST_CASE("a bias behind a product that gives floats is added in float") {

@@ -87,7 +87,7 @@ TEST_CASE("faults of a profile file are reported with their line") {
   for (const char* range : {"[1]", "[1, 0]", "[a, b]", "[0, nan]", "[0, inf]"})
     CHECK(fault(StrCat("name: x\nfixed_output_ranges: {Softmax: ", range, "}")) ==
           "p.yaml:2: the range of 'Softmax' is not [low, high]");
-  CHECK(fault("name: x\nweight_grids: [int8 symmetric narrow]").find("is no type such as") !=
+  CHECK(fault("name: x\nweight_grids: [int8 symmetric narrow]").find("is not a type such as") !=
         std::string::npos);
 }
 

@@ -64,7 +64,7 @@ TEST_CASE("rules that cannot be meant are refused") {
   const auto error = [](const GridRule& rule) { return RuleSet::Compile({rule}).status(); };
   CHECK(error({.weights = kInt4}).message().find("give op, node or tensor") != std::string::npos);
   CHECK(error({.op = "Conv"}).message().find("changes nothing") != std::string::npos);
-  CHECK(error({.op = "re:(", .weights = kInt4}).message().find("no regular expression") !=
+  CHECK(error({.op = "re:(", .weights = kInt4}).message().find("not a regular expression") !=
         std::string::npos);
   CHECK(error({.op = "Conv", .granularity = quant::Granularity::kBlock})
             .message()
