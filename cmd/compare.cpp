@@ -6,10 +6,12 @@
 #include <memory>
 #include <optional>
 
+#include "cmd/case_output.h"
 #include "cmd/command.h"
 #include "cmd/described.h"
 #include "cmd/loading.h"
 #include "cmd/options.h"
+#include "cmd/regression.h"
 #include "cmd/tensor_errors.h"
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
@@ -25,6 +27,9 @@ struct Options {
   std::string model, second, encodings;
   DataFlags data;
   int64_t limit = 20;
+  std::optional<double> min_sqnr;
+  RegressionOptions regression;
+  CaseFlags cases;
 };
 
 Result<ComparedModels> OpenNamed(const Options& options, const graph::Model& model,
@@ -100,7 +105,38 @@ void Print(const Options& options, const ComparedModels& sides, int64_t samples,
       << (facts.feeding.empty() ? "" : ", " + Printable(facts.feeding)) << "\n";
 }
 
-Status RunCompare(const Options& options, Console& console) {
+// A case for each tensor that was compared.
+void AddCases(const Options& options, const ComparedModels& sides,
+              std::vector<report::Case>* cases) {
+  if (!options.min_sqnr) return;
+  const std::string& model = options.second.empty() ? options.encodings : options.second;
+  for (const ValuePair& pair : sides.pairs) {
+    if (pair.error.count() == 0) continue;
+    const double sqnr = pair.error.Sqnr();
+    const bool good = sqnr >= *options.min_sqnr;
+    cases->push_back(
+        {.suite = model,
+         .name = pair.value,
+         .state = good ? report::Case::State::kPassed : report::Case::State::kFailed,
+         .message = StrFormat("tensor '%s' (%s) has an SQNR of %.2f dB, %s %.2f dB",
+                              Printable(pair.value).c_str(), pair.op_type.c_str(), sqnr,
+                              good ? "at least" : "less than", *options.min_sqnr),
+         .file = model,
+         .severity = *options.min_sqnr - sqnr});
+  }
+}
+
+// Of the cases, which are sorted, worst first.
+Status TensorStatus(const std::vector<report::Case>& cases) {
+  const auto failed = std::count_if(cases.begin(), cases.end(), [](const report::Case& c) {
+    return c.state == report::Case::State::kFailed;
+  });
+  if (failed == 0) return OkStatus();
+  return {ErrorKind::kGate, StrCat("quality gate: ", cases[0].message,
+                                   failed > 1 ? StrCat("; and ", failed - 1, " more") : "")};
+}
+
+Status RunCompare(const Options& options, std::vector<report::Case>* cases, Console& console) {
   if (options.second.empty() && options.encodings.empty())
     return UsageError("nothing to compare with: give QUANTIZED or --encodings");
   ASSIGN_OR_RETURN(LoadedModel loaded, LoadModel(options.model));
@@ -122,14 +158,39 @@ Status RunCompare(const Options& options, Console& console) {
         << "\n";
   else
     Print(options, sides, samples, facts, console.out);
-  return OkStatus();
+  AddCases(options, sides, cases);
+  return TensorStatus(*cases);
+}
+
+Status RunBaseline(const Options& options, std::vector<report::Case>* cases, Console& console) {
+  if (!options.second.empty() || !options.encodings.empty() || options.min_sqnr)
+    return UsageError("--baseline compares reports: give the new report, and no model");
+  RegressionOptions regression = options.regression;
+  regression.current = options.model;
+  return CompareReports(regression, cases, console);
+}
+
+Status RunWithCases(const Options& options, Console& console) {
+  const bool reports = !options.regression.baseline.empty();
+  if (options.cases.any() && !reports && !options.min_sqnr)
+    return UsageError("--junit and --github need a limit: give --min-sqnr or --baseline");
+  RETURN_IF_ERROR(CheckCaseFlags(
+      options.cases,
+      {options.model, options.second, options.encodings, options.regression.baseline}, console));
+  std::vector<report::Case> cases;
+  Status status =
+      reports ? RunBaseline(options, &cases, console) : RunCompare(options, &cases, console);
+  return WriteCases(options.cases, "roundel compare",
+                    options.second.empty() ? options.model : options.second, std::move(cases),
+                    std::move(status), console);
 }
 
 }  // namespace
 
 CommandRun SetupCompare(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  app.add_option("FLOAT", options->model, "Float ONNX model")->required();
+  app.add_option("FLOAT", options->model, "Float ONNX model; with --baseline the new report")
+      ->required();
   CLI::Option* second = app.add_option("QUANTIZED", options->second, "QDQ model made from FLOAT");
   app.add_option("--encodings", options->encodings,
                  "Compare FLOAT with the simulation of FLOAT under this encodings file")
@@ -138,11 +199,35 @@ CommandRun SetupCompare(CLI::App& app) {
   app.add_option("--limit", options->limit, "Number of tensors to print; 0 = all [20]")
       ->check(CLI::Range(int64_t{0}, int64_t{1000000}))
       ->option_text("N");
+  app.add_option_function<double>(
+         "--min-sqnr", [options](const double& value) { options->min_sqnr = value; },
+         "Exit with code 5 if the SQNR of a tensor is below this (dB)")
+      ->option_text("X")
+      ->group("CI");
+  app.add_option(
+         "--baseline", options->regression.baseline,
+         "Compare reports of two runs instead of models: this one, and the new one in place "
+         "of FLOAT. Reports of quantize, or outputs of eval --json")
+      ->option_text("REPORT.json")
+      ->group("CI");
+  app.add_option("--max-regress", options->regression.max_regress,
+                 "Exit with code 5 if a metric is worse than the baseline's by more than this: in "
+                 "points of top-1 and agreement, dB of SQNR, percent of others [0]")
+      ->check(CLI::Range(0.0, 1e6))
+      ->option_text("X")
+      ->group("CI");
+  app.add_option("--max-slower", options->regression.max_slower,
+                 "Exit with code 5 if the run took longer than the baseline's by more than this "
+                 "percentage [not compared]")
+      ->check(CLI::Range(0.0, 1e6))
+      ->option_text("X")
+      ->group("CI");
+  AddCaseFlags(app, &options->cases);
   options->data.AddTo(app, "--data");
   app.footer(
       "Example: roundel compare model.onnx model_int8.onnx --data images/ --preset imagenet \\\n"
       "             --count 16");
-  return [options](Console& console) { return RunCompare(*options, console); };
+  return [options](Console& console) { return RunWithCases(*options, console); };
 }
 
 }  // namespace roundel::cmd

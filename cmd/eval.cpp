@@ -1,33 +1,38 @@
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 
 #include <memory>
 #include <optional>
 
+#include "cmd/case_output.h"
 #include "cmd/command.h"
 #include "cmd/described.h"
+#include "cmd/eval_output.h"
+#include "cmd/gate_params.h"
 #include "cmd/loading.h"
+#include "cmd/metric_gates.h"
 #include "cmd/options.h"
 #include "lib/base/text.h"
 #include "lib/eval/evaluation.h"
-#include "lib/report/report.h"
 #include "lib/targets/float_types.h"
 
 namespace roundel::cmd {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct Options {
   std::string model, second, encodings;
   std::string metric = "auto";
   DataFlags data;
-  eval::Gate gate;
+  GateFlags gates;
+  MetricFlags command;
+  CaseFlags cases;
+
+  bool two() const { return !second.empty() || !encodings.empty(); }
 };
 
 struct Models {
   LoadedModel first_model;
   std::string second_name;                   // "" if there is only one
+  int64_t last_bytes = 0;                    // of the file of the second, or of the only one
   std::optional<graph::Model> second_model;  // from a separate file
   std::unique_ptr<engine::Executor> first, second;
 };
@@ -56,6 +61,7 @@ Result<Models> LoadModels(const Options& options) {
     }
     ASSIGN_OR_RETURN(models.second, engine::Executor::Create(second.model));
     models.second_model = std::move(second.model);
+    models.last_bytes = second.bytes;
     models.second_name = options.second;
   } else if (!options.encodings.empty()) {
     ASSIGN_OR_RETURN(const Described described,
@@ -64,119 +70,83 @@ Result<Models> LoadModels(const Options& options) {
                      engine::Executor::Create(described.model, {.simulate = &described.encodings}));
     models.second_name = StrCat(options.model, " with ", options.encodings);
   }
+  if (options.second.empty()) models.last_bytes = models.first_model.bytes;
   ASSIGN_OR_RETURN(models.first, engine::Executor::Create(model));
   return models;
 }
 
-Json ToJson(const Models& models, const eval::Evaluation& result, const data::DatasetFacts& facts) {
-  const auto model_json = [&](const std::string& path, const quant::TopCounts& counts) {
-    Json json = {{"model", path}};
-    if (!result.class_output.empty()) {
-      json["top1_percent"] = counts.Top1Percent();
-      json["top5_percent"] = counts.Top5Percent();
-    }
-    return json;
-  };
-  Json json = {{"schema", "roundel.eval/1"},
-               {"data", facts.description},
-               {"data_hash", facts.hash},
-               {"samples", result.samples},
-               {"skipped", result.skipped},
-               {"models", {model_json(models.first_model.path, result.first)}}};
-  if (models.second != nullptr)
-    json["models"].push_back(model_json(models.second_name, result.second));
-  if (result.language.tokens > 0) {
-    json["tokens"] = result.language.tokens;
-    json["models"][0]["perplexity"] = result.language.Perplexity();
-    if (models.second != nullptr) {
-      json["models"][1]["perplexity"] = result.language.SecondPerplexity();
-      json["kl_nats"] = result.language.MeanKl();
-    }
-  }
-  if (models.second == nullptr) return json;
-  json["outputs"] = Json::array();
-  for (const eval::OutputResult& output : result.outputs) {
-    Json entry = {{"name", output.name},
-                  {"sqnr_db", output.error.Sqnr()},
-                  {"cosine", output.error.Cosine()},
-                  {"max_error", output.error.MaxError()},
-                  {"not_finite", output.error.not_finite()},
-                  {"differing_shapes", output.differing_shapes}};
-    if (output.rows > 0) entry["top1_agreement_percent"] = output.AgreePercent();
-    json["outputs"].push_back(std::move(entry));
-  }
-  return json;
-}
+// What the flags ask for, apart from the models.
+struct Plan {
+  eval::GateLimits limits;
+  recipe::Params data{data::DataSpecs()};
+  bool runs_models = true;  // a metric command alone needs no data
+};
 
-void PrintLanguage(const Models& models, const eval::TokenSums& sums, std::ostream& out) {
-  if (sums.tokens == 0) return;
-  std::vector<std::vector<std::string>> rows = {{"model", "perplexity", "KL (nats)"}};
-  rows.push_back({models.first_model.path, StrFormat("%.4f", sums.Perplexity()), "-"});
-  if (models.second != nullptr)
-    rows.push_back({models.second_name, StrFormat("%.4f", sums.SecondPerplexity()),
-                    StrFormat("%.5f", sums.MeanKl())});
-  out << "\n" << sums.tokens << " predicted tokens\n" << report::TextTable(rows);
-}
-
-void Print(const Models& models, const eval::Evaluation& result, const data::DatasetFacts& facts,
-           std::ostream& out) {
-  out << result.samples << " samples";
-  if (result.skipped > 0) out << ", " << result.skipped << " skipped";
-  if (!facts.feeding.empty()) out << ", " << Printable(facts.feeding);
-  out << "\n";
-  if (!result.class_output.empty()) {
-    std::vector<std::vector<std::string>> rows = {{"model", "top-1 %", "top-5 %"}};
-    const auto add = [&rows](const std::string& name, const quant::TopCounts& counts) {
-      rows.push_back(
-          {name, StrFormat("%.2f", counts.Top1Percent()), StrFormat("%.2f", counts.Top5Percent())});
-    };
-    add(models.first_model.path, result.first);
-    if (models.second != nullptr) add(models.second_name, result.second);
-    out << "\n" << report::TextTable(rows);
-  }
-  PrintLanguage(models, result.language, out);
-  if (models.second == nullptr) return;
-  std::vector<std::vector<std::string>> rows = {
-      {"output", "SQNR dB", "cosine", "max error", "top-1 agreement %"}};
-  for (const eval::OutputResult& output : result.outputs)
-    rows.push_back({Printable(output.name), StrFormat("%.2f", output.error.Sqnr()),
-                    StrFormat("%.6f", output.error.Cosine()), StrCat(output.error.MaxError()),
-                    output.rows == 0 ? "-" : StrFormat("%.2f", output.AgreePercent())});
-  out << "\n" << report::TextTable(rows);
-  for (const eval::OutputResult& output : result.outputs) {
-    if (output.differing_shapes > 0)
-      out << Printable(output.name) << ": the shapes differ in " << output.differing_shapes
-          << " batches, which are left out\n";
-    if (output.error.not_finite() > 0)
-      out << Printable(output.name) << ": " << output.error.not_finite()
-          << " values are NaN or infinite and left out\n";
-  }
-}
-
-Status RunEval(const Options& options, Console& console) {
-  const bool gated = options.gate.min_sqnr > 0 || options.gate.max_drop < 100;
-  if (gated && options.second.empty() && options.encodings.empty())
+Result<Plan> PlanEval(const Options& options) {
+  Plan plan;
+  recipe::Params gates(GateParams());
+  RETURN_IF_ERROR(options.gates.Apply(&gates));
+  RETURN_IF_ERROR(options.data.Apply(&plan.data));
+  ASSIGN_OR_RETURN(plan.limits, LimitsOf(gates, plan.data.Int("seed")));
+  if (plan.limits.compares() && !options.two())
     return UsageError("a gate compares two models: give MODEL2 or --encodings");
-  ASSIGN_OR_RETURN(const Models models, LoadModels(options));
-  recipe::Params params(data::DataSpecs());
-  RETURN_IF_ERROR(options.data.Apply(&params));
-  data::DatasetFacts facts;
+  if (plan.limits.max_size && !options.encodings.empty())
+    return UsageError("--max-size is about a file: give the quantized model as MODEL2");
+  if (!options.command.command.empty() && !options.encodings.empty())
+    return UsageError("--metric-command runs files: give the quantized model as MODEL2");
+  RETURN_IF_ERROR(CheckMetricFlags(options.command, options.two()));
+  plan.runs_models = options.command.command.empty() || !plan.data.String("path").empty() ||
+                     plan.limits.measures();
+  return plan;
+}
+
+Status RunModels(const Options& options, const Plan& plan, const Models& models,
+                 Measured* measured) {
   std::vector<const graph::Model*> run = {&models.first_model.model};
   if (models.second_model) run.push_back(&*models.second_model);
-  ASSIGN_OR_RETURN(const auto data, OpenData(params, run, "--data PATH", &facts));
+  ASSIGN_OR_RETURN(const auto data, OpenData(plan.data, run, "--data PATH", &measured->facts));
   const eval::EvaluateOptions evaluate{.perplexity = options.metric == "perplexity"};
-  if (models.second == nullptr && !facts.has_labels && !evaluate.perplexity)
+  const bool alone = models.second == nullptr && options.command.command.empty();
+  if (alone && !measured->facts.has_labels && !evaluate.perplexity)
     return UsageError(
         "one model without labels has nothing to measure: give --labels, MODEL2 or --metric "
         "perplexity");
-  ASSIGN_OR_RETURN(const eval::Evaluation result,
+  ASSIGN_OR_RETURN(measured->result,
                    eval::Evaluate(*models.first, models.second.get(), *data, evaluate));
+  ASSIGN_OR_RETURN(measured->gates, eval::JudgeGates(plan.limits, measured->result));
+  return OkStatus();
+}
+
+Status RunEval(const Options& options, Measured* measured, Console& console) {
+  ASSIGN_OR_RETURN(const Plan plan, PlanEval(options));
+  ASSIGN_OR_RETURN(const Models models, LoadModels(options));
+  measured->first = models.first_model.path;
+  measured->second = models.second_name;
+  measured->seed = plan.limits.seed;
+  if (plan.runs_models) RETURN_IF_ERROR(RunModels(options, plan, models, measured));
+  if (plan.limits.max_size)
+    measured->gates.push_back(eval::JudgeSize(plan.limits, models.last_bytes));
+  ASSIGN_OR_RETURN(measured->command,
+                   MeasureMetric(options.command, options.model, options.second));
+  for (report::Gate& gate : JudgeMetric(options.command, measured->command, plan.limits.undecided))
+    measured->gates.push_back(std::move(gate));
   if (console.json)
-    console.out << ToJson(models, result, facts).dump(2, ' ', false, Json::error_handler_t::replace)
+    console.out << EvalJson(*measured).dump(2, ' ', false,
+                                            nlohmann::ordered_json::error_handler_t::replace)
                 << "\n";
   else
-    Print(models, result, facts, console.out);
-  return eval::CheckGate(options.gate, result);
+    PrintEval(*measured, console.out);
+  return eval::GateStatus(measured->gates);
+}
+
+Status RunWithCases(const Options& options, Console& console) {
+  RETURN_IF_ERROR(
+      CheckCaseFlags(options.cases, {options.model, options.second, options.encodings}, console));
+  Measured measured;
+  Status status = RunEval(options, &measured, console);
+  const std::string& model = options.second.empty() ? options.model : options.second;
+  return WriteCases(options.cases, "roundel eval", model,
+                    report::CasesOf(measured.gates, model, model), std::move(status), console);
 }
 
 }  // namespace
@@ -195,19 +165,14 @@ CommandRun SetupEval(CLI::App& app) {
                  "perplexity of the next token, for language models [auto]")
       ->check(CLI::IsMember({"auto", "perplexity"}))
       ->option_text("auto|perplexity");
-  app.add_option("--min-sqnr", options->gate.min_sqnr,
-                 "Exit with code 5 if the SQNR of an output is below this")
-      ->check(CLI::Range(0.0, 200.0))
-      ->option_text("dB");
-  app.add_option("--max-drop", options->gate.max_drop,
-                 "Exit with code 5 if top-1 accuracy drops by more than this, in percentage points")
-      ->check(CLI::Range(0.0, 100.0))
-      ->option_text("POINTS");
+  AddMetricFlags(app, &options->command);
+  options->gates.AddTo(app);
+  AddCaseFlags(app, &options->cases);
   options->data.AddTo(app, "--data");
   app.footer(
       "Example: roundel eval model.onnx model_int8.onnx --data images/ --labels folder \\\n"
       "             --preset imagenet --max-drop 1");
-  return [options](Console& console) { return RunEval(*options, console); };
+  return [options](Console& console) { return RunWithCases(*options, console); };
 }
 
 }  // namespace roundel::cmd

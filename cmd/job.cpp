@@ -15,6 +15,7 @@
 #include "cmd/outputs.h"
 #include "cmd/recipes.h"
 #include "lib/base/text.h"
+#include "lib/eval/gates.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/statistics_json.h"
 #include "lib/targets/narrow.h"
@@ -162,13 +163,14 @@ Status QuantizeModel(const Recipe& recipe, const std::string& store, Console& co
   RETURN_IF_ERROR(RecordPlacement(s));
   RETURN_IF_ERROR(ExportJob(s));
   RETURN_IF_ERROR(CheckJob(s));
-  const Status gate = MeasureJob(s, float_model);
-  if (!gate.ok() && gate.kind() != ErrorKind::kGate) return gate;
+  s.output_bytes = io::OnnxBytes(s.quantized, names.model, {.external_data = names.external_data});
+  s.report.Fact("output_bytes", s.output_bytes);
+  RETURN_IF_ERROR(MeasureJob(s, float_model));
   s.report.timing.emplace_back(
       "seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   s.report.timing.emplace_back("peak_rss_bytes", report::PeakRssBytes());
   RETURN_IF_ERROR(WriteFiles(s, names));
-  return gate;
+  return eval::GateStatus(s.report.gates);
 }
 
 // --stats-in and --stats-out.

@@ -1,5 +1,6 @@
 #include "cmd/job_checks.h"
 
+#include "cmd/gate_params.h"
 #include "cmd/loading.h"
 #include "cmd/recipes.h"
 #include "cmd/self_check.h"
@@ -22,13 +23,10 @@ Status CheckJob(JobState& s) {
   return OkStatus();
 }
 
-Status MeasureJob(JobState& s, const std::string& float_path) {
-  const Params params = WithSeed(s.recipe, "eval");
-  const Params& gate = s.recipe.Section("gate");
-  if (params.String("path").empty()) {
-    if (gate.IsDefault("min_sqnr") && gate.IsDefault("max_drop")) return OkStatus();
-    return UsageError("the recipe has a gate but no eval data: set eval.path");
-  }
+namespace {
+
+Status MeasureOnData(JobState& s, const Params& params, const std::string& float_path,
+                     const eval::GateLimits& limits) {
   ASSIGN_OR_RETURN(LoadedModel original, LoadModel(float_path));
   target::WidenTypes(&original.model);
   data::DatasetFacts facts;
@@ -37,16 +35,36 @@ Status MeasureJob(JobState& s, const std::string& float_path) {
   ASSIGN_OR_RETURN(const auto first, engine::Executor::Create(original.model));
   ASSIGN_OR_RETURN(const auto second,
                    engine::Executor::Create(target::InFloat32(s.quantized, s.session.types)));
-  ASSIGN_OR_RETURN(const eval::Evaluation result, eval::Evaluate(*first, second.get(), *data));
+  const eval::EvaluateOptions options{.perplexity = limits.max_perplexity_rise || limits.max_kl};
+  ASSIGN_OR_RETURN(const eval::Evaluation result,
+                   eval::Evaluate(*first, second.get(), *data, options));
   s.report.Fact("eval_data_hash", facts.hash);
   s.report.Fact("eval_samples", result.samples);
   if (!result.class_output.empty()) {
     s.report.Fact("eval_top1_float", result.first.Top1Percent());
     s.report.Fact("eval_top1_quantized", result.second.Top1Percent());
   }
-  for (const eval::OutputResult& output : result.outputs)
+  for (const eval::OutputResult& output : result.outputs) {
     s.report.Fact(StrCat("eval_sqnr_db ", output.name), output.error.Sqnr());
-  return eval::CheckGate({gate.Float("min_sqnr"), gate.Float("max_drop")}, result);
+    if (output.rows > 0)
+      s.report.Fact(StrCat("eval_agreement_percent ", output.name), output.AgreePercent());
+  }
+  ASSIGN_OR_RETURN(s.report.gates, eval::JudgeGates(limits, result));
+  return OkStatus();
+}
+
+}  // namespace
+
+Status MeasureJob(JobState& s, const std::string& float_path) {
+  const Params params = WithSeed(s.recipe, "eval");
+  ASSIGN_OR_RETURN(const eval::GateLimits limits,
+                   LimitsOf(s.recipe.Section("gate"), params.Int("seed")));
+  if (!params.String("path").empty())
+    RETURN_IF_ERROR(MeasureOnData(s, params, float_path, limits));
+  else if (limits.measures())
+    return UsageError("the recipe has a gate but no eval data: set eval.path");
+  if (limits.max_size) s.report.gates.push_back(eval::JudgeSize(limits, s.output_bytes));
+  return OkStatus();
 }
 
 }  // namespace roundel::cmd

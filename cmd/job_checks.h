@@ -10,8 +10,8 @@ namespace roundel::cmd {
 // The check section: the exported model against the simulation.
 Status CheckJob(JobState& s);
 
-// The eval section: the exported model against the float one at `float_path`. Errors: kGate if the
-// result misses the gate.
+// The eval section: the exported model against the float one at `float_path`. Adds the gates of the
+// recipe to the report.
 Status MeasureJob(JobState& s, const std::string& float_path);
 
 }  // namespace roundel::cmd

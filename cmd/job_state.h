@@ -24,6 +24,7 @@ struct JobState {
   std::vector<std::pair<std::string, std::string>> statistics = {};  // path and contents
   Session session = {};
   std::string model_hash = {};
+  int64_t output_bytes = 0;  // of `quantized`, with external data
   std::vector<std::string> encodings_versions = {};
   graph::Model original = {}, quantized = {};  // before the passes, and as it is written
 

@@ -3,8 +3,12 @@
 
 #include <memory>
 
+#include "cmd/case_output.h"
 #include "cmd/command.h"
 #include "cmd/loading.h"
+#include "cmd/outputs.h"
+#include "cmd/sarif.h"
+#include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/targets/lint.h"
 #include "lib/targets/quantized.h"
@@ -15,7 +19,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Options {
-  std::string model, target = "ort-cpu";
+  std::string model, target = "ort-cpu", sarif;
+  CaseFlags cases;
 };
 
 Json ToJson(const Options& options, const target::Profile& profile,
@@ -29,8 +34,11 @@ Json ToJson(const Options& options, const target::Profile& profile,
                {"biases", result.biases},
                {"violations", Json::array()}};
   for (const target::Violation& v : result.violations)
-    json["violations"].push_back(
-        {{"where", v.where}, {"what", v.what}, {"why", v.why}, {"advice", v.advice}});
+    json["violations"].push_back({{"rule", v.rule},
+                                  {"where", v.where},
+                                  {"what", v.what},
+                                  {"why", v.why},
+                                  {"advice", v.advice}});
   return json;
 }
 
@@ -46,11 +54,33 @@ void Print(const target::Profile& profile, const target::LintResult& result, boo
   if (quantized && result.violations.empty()) out << "no violations\n";
 }
 
-Status RunLint(const Options& options, Console& console) {
+// A case for each violation, in their order; one passed case if there is none.
+std::vector<report::Case> Cases(const Options& options, const target::LintResult& result) {
+  std::vector<report::Case> cases;
+  for (const target::Violation& v : result.violations) {
+    // The first ones make a runtime reject the model.
+    const bool refused = cases.size() < result.refused;
+    cases.push_back({.suite = options.model,
+                     .name = StrCat(v.rule, " ", v.where),
+                     .state = report::Case::State::kFailed,
+                     .message = StrCat(v.where, ": ", v.what, "; ", v.why, "; ", v.advice),
+                     .file = options.model,
+                     .severity = refused ? 1.0 : 0.0});
+  }
+  if (cases.empty())
+    cases.push_back({.suite = options.model, .name = StrCat("rules of ", options.target)});
+  return cases;
+}
+
+Status RunLint(const Options& options, std::vector<report::Case>* cases, Console& console) {
   ASSIGN_OR_RETURN(const target::Profile profile, target::LoadProfile(options.target));
   ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(options.model));
   ASSIGN_OR_RETURN(const target::LintResult result, target::Lint(loaded.model, profile));
   const bool quantized = !target::QuantizedOperator(loaded.model).empty();
+  if (!options.sarif.empty())
+    RETURN_IF_ERROR(
+        WriteFileAtomically(options.sarif, SarifText(result, options.model, profile.name)));
+  *cases = Cases(options, result);
   if (console.json)
     console.out << ToJson(options, profile, result, quantized)
                        .dump(2, ' ', false, Json::error_handler_t::replace)
@@ -70,10 +100,22 @@ CommandRun SetupLint(CLI::App& app) {
   app.add_option("--target", options->target,
                  "Runtime that will run the model: a target profile ('roundel targets') [ort-cpu]")
       ->option_text("NAME|FILE");
+  app.add_option("--sarif", options->sarif,
+                 "Write the violations as SARIF 2.1.0, for code scanning services, to this file")
+      ->option_text("FILE")
+      ->group("CI");
+  AddCaseFlags(app, &options->cases);
   app.footer(
       "Exit code 5 if there are violations.\n"
       "Example: roundel lint model_int8.onnx --target tensorrt");
-  return [options](Console& console) { return RunLint(*options, console); };
+  return [options](Console& console) -> Status {
+    RETURN_IF_ERROR(CheckCaseFlags(options->cases, {options->model, options->sarif}, console));
+    if (!options->sarif.empty()) RETURN_IF_ERROR(CheckOutputs({options->sarif}, {options->model}));
+    std::vector<report::Case> cases;
+    Status status = RunLint(*options, &cases, console);
+    return WriteCases(options->cases, "roundel lint", options->model, std::move(cases),
+                      std::move(status), console);
+  };
 }
 
 }  // namespace roundel::cmd

@@ -49,8 +49,10 @@ std::string FlagName(const std::string& param) {
   return flag;
 }
 
-void DataFlags::AddTo(CLI::App& app, const std::string& path_flags) {
-  for (const recipe::ParamSpec& spec : data::DataSpecs()) {
+DataFlags::DataFlags() : ParamFlags(data::DataSpecs(), "Data") {}
+
+void ParamFlags::AddTo(CLI::App& app, const std::string& path_flags) {
+  for (const recipe::ParamSpec& spec : specs_) {
     const std::string names = spec.name == "path" ? path_flags : FlagName(spec.name);
     if (std::holds_alternative<bool>(spec.default_value)) {
       const bool when_given = !std::get<bool>(spec.default_value);
@@ -58,20 +60,20 @@ void DataFlags::AddTo(CLI::App& app, const std::string& path_flags) {
       app.add_flag_callback(
              flag, [this, &spec, when_given] { texts_[spec.name] = when_given ? "true" : "false"; },
              HelpText(spec))
-          ->group("Data");
+          ->group(group_);
       continue;
     }
     app.add_option_function<std::string>(
            names, [this, &spec](const std::string& text) { texts_[spec.name] = text; },
            HelpText(spec))
         ->option_text(spec.name == "path" ? "PATH" : TypeName(spec))
-        ->group("Data");
+        ->group(group_);
   }
 }
 
-Status DataFlags::Apply(recipe::Params* params) const {
+Status ParamFlags::Apply(recipe::Params* params) const {
   for (const auto& [name, text] : texts_)
-    RETURN_IF_ERROR(params->SetFromText(data::DataSpecs(), name, text).At(FlagName(name)));
+    RETURN_IF_ERROR(params->SetFromText(specs_, name, text).At(FlagName(name)));
   return OkStatus();
 }
 

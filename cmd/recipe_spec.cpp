@@ -1,3 +1,4 @@
+#include "cmd/gate_params.h"
 #include "cmd/recipes.h"
 #include "cmd/self_check.h"
 #include "lib/base/text.h"
@@ -174,25 +175,6 @@ ParamSpecs ExportParams() {
   };
 }
 
-ParamSpecs GateParams() {
-  return {
-      {.name = "min_sqnr",
-       .default_value = 0.0,
-       .help =
-           "exit with code 5 if the SQNR of an output on the eval data is below this; 0 = no gate",
-       .min = 0,
-       .max = 200,
-       .unit = "dB"},
-      {.name = "max_drop",
-       .default_value = 100.0,
-       .help = "exit with code 5 if top-1 accuracy on the eval data drops by more than this; 100 = "
-               "no gate",
-       .min = 0,
-       .max = 100,
-       .unit = "percentage points"},
-  };
-}
-
 }  // namespace
 
 const recipe::RecipeSpec& FullRecipeSpec() {
@@ -211,7 +193,8 @@ const recipe::RecipeSpec& FullRecipeSpec() {
          "Last step: the quantized model is compared with the float model on some calibration "
          "samples",
          CheckParams()},
-        {"gate", "Minimum quality, measured on the eval data", GateParams()},
+        {"gate", "Limits on the result; all but that on the size are measured on the eval data",
+         GateParams()},
     };
     s.rules = RuleParams();
     for (const passes::PassInfo& pass : passes::AllPasses())

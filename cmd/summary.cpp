@@ -169,6 +169,9 @@ void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile
     out << "data       " << Text(report, "data") << "; " << Whole(report, "samples_skipped")
         << " skipped\n";
   out << CheckLine(report) << EvalLines(report);
+  for (const report::Gate& gate : report.gates)
+    out << "gate       " << Printable(gate.name, 200) << " " << report::VerdictText(gate) << ": "
+        << Printable(gate.message, 300) << "\n";
   const auto* seconds = Find(report.timing, "seconds");
   const auto* memory = Find(report.timing, "peak_rss_bytes");
   if (seconds != nullptr && memory != nullptr)

@@ -1,6 +1,7 @@
 #include "lib/eval/evaluation.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
@@ -88,8 +89,7 @@ class Evaluator {
     if (options_.sides) {
       options_.sides->Run(run);
     } else {
-      for (const int side : {0, 1})
-        if (side == 0 || results[0]->ok()) run(side);
+      RunInTurn(run, results[0]);
     }
     std::vector<std::vector<Tensor>> outputs;
     for (auto& result : results) {
@@ -99,6 +99,23 @@ class Evaluator {
     return outputs;
   }
 
+  template <typename Run>
+  void RunInTurn(const Run& run, const std::optional<Result<std::vector<Tensor>>>& first) {
+    using Clock = std::chrono::steady_clock;
+    const auto start = Clock::now();
+    run(0);
+    const auto middle = Clock::now();
+    if (first->ok()) run(1);
+    const double times[] = {std::chrono::duration<double>(middle - start).count(),
+                            std::chrono::duration<double>(Clock::now() - middle).count()};
+    Seconds& seconds = result_.seconds;
+    if (batches_++ == 1) seconds = {};
+    seconds.first += times[0];
+    seconds.second += times[1];
+    seconds.units.Add(times[1], times[0]);
+  }
+
+  // The parts of single samples, where the first axis counts these; else the batch is one part.
   static void AddError(const Tensor& a, const Tensor& b, int64_t samples, OutputResult* result) {
     if (!IsNumeric(a) || !IsNumeric(b)) return;
     if (a.shape() != b.shape()) {
@@ -106,9 +123,20 @@ class Evaluator {
       return;
     }
     const Tensor x = a.ToFloat(), y = b.ToFloat();
-    result->error.Add(x.span<float>(), y.span<float>());
     result->is_float = IsFloating(a.dtype());
-    if (!result->is_float) return AddEqual(x.span<float>(), y.span<float>(), result);
+    const bool by_sample = a.rank() > 0 && samples > 0 && a.dim(0) == samples;
+    const size_t parts = by_sample ? static_cast<size_t>(samples) : 1;
+    const size_t each = static_cast<size_t>(x.size()) / parts;
+    for (size_t part = 0; part < parts; ++part) {
+      const auto x_part = x.span<float>().subspan(part * each, each);
+      const auto y_part = y.span<float>().subspan(part * each, each);
+      quant::ErrorSums error;
+      error.Add(x_part, y_part);
+      result->error.Merge(error);
+      result->error_units.Add(error.error_power(), error.reference_power());
+      if (!result->is_float) AddEqual(x_part, y_part, result);
+    }
+    if (!result->is_float) return;
     const auto classes = static_cast<size_t>(ClassesOf(a, samples));
     if (classes == 0) return;
     for (size_t row = 0; row < static_cast<size_t>(samples); ++row) {
@@ -120,8 +148,11 @@ class Evaluator {
 
   // Indices and flags are compared for equality.
   static void AddEqual(std::span<const float> a, std::span<const float> b, OutputResult* result) {
+    int64_t equal = 0;
+    for (size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i];
     result->rows += static_cast<int64_t>(a.size());
-    for (size_t i = 0; i < a.size(); ++i) result->agreeing += a[i] == b[i];
+    result->agreeing += equal;
+    result->equal_units.Add(static_cast<double>(equal), static_cast<double>(a.size()));
   }
 
   Status AddLabels(const Batch& batch, const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
@@ -130,18 +161,34 @@ class Evaluator {
       if (classes == 0) continue;
       result_.class_output = first_.output_names()[i];
       RETURN_IF_ERROR(CheckLabels(batch, classes, result_.class_output));
-      result_.first.Add(a[i].ToFloat().span<float>(), classes, batch.labels);
-      if (!b.empty() && b[i].shape() == a[i].shape() && IsNumeric(b[i]))
-        result_.second.Add(b[i].ToFloat().span<float>(), classes, batch.labels);
+      const Tensor x = a[i].ToFloat();
+      result_.first.Add(x.span<float>(), classes, batch.labels);
+      if (b.empty() || b[i].shape() != a[i].shape() || !IsNumeric(b[i])) return OkStatus();
+      const Tensor y = b[i].ToFloat();
+      result_.second.Add(y.span<float>(), classes, batch.labels);
+      AddPairs(x.span<float>(), y.span<float>(), static_cast<size_t>(classes), batch.labels);
       return OkStatus();
     }
     return DataError(
         "there are labels, but no output of the model holds class scores [N, classes]");
   }
 
+  void AddPairs(std::span<const float> x, std::span<const float> y, size_t classes,
+                const std::vector<int64_t>& labels) {
+    PairedHits& pairs = result_.pairs;
+    for (size_t row = 0; row < labels.size(); ++row) {
+      const bool first = quant::RankOf(x.subspan(row * classes, classes), labels[row]) == 0;
+      const bool second = quant::RankOf(y.subspan(row * classes, classes), labels[row]) == 0;
+      ++pairs.rows;
+      pairs.lost += first && !second;
+      pairs.won += second && !first;
+    }
+  }
+
   engine::Executor& first_;
   engine::Executor* second_;
   const EvaluateOptions& options_;
+  int64_t batches_ = 0;
   std::vector<size_t> input_order_, output_order_;
 };
 
@@ -181,26 +228,6 @@ Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, D
   evaluator.result_.skipped = data.skipped();
   if (evaluator.result_.samples == 0) return DataError("the data has no readable sample");
   return std::move(evaluator.result_);
-}
-
-Status CheckGate(const Gate& gate, const Evaluation& evaluation) {
-  if (gate.min_sqnr > 0)
-    for (const OutputResult& output : evaluation.outputs)
-      // The negation also catches NaN: no finite value was computed.
-      if (!(output.error.Sqnr() >= gate.min_sqnr))
-        return {ErrorKind::kGate,
-                StrFormat("quality gate: output '%s' has an SQNR of %.2f dB, less than %.2f dB",
-                          output.name.c_str(), output.error.Sqnr(), gate.min_sqnr)};
-  if (gate.max_drop < 100) {
-    if (evaluation.class_output.empty() || evaluation.second.samples == 0)
-      return UsageError("the top-1 gate (max_drop) needs labels and a quantized model");
-    const double drop = evaluation.first.Top1Percent() - evaluation.second.Top1Percent();
-    if (!(drop <= gate.max_drop))
-      return {ErrorKind::kGate,
-              StrFormat("quality gate: top-1 drops by %.2f points, more than %.2f", drop,
-                        gate.max_drop)};
-  }
-  return OkStatus();
 }
 
 }  // namespace roundel::eval

@@ -8,6 +8,7 @@
 #include "lib/base/lanes.h"
 #include "lib/base/status.h"
 #include "lib/engine/executor.h"
+#include "lib/eval/unit_sums.h"
 #include "lib/quant/metrics.h"
 #include "lib/tensor/data_source.h"
 
@@ -20,6 +21,8 @@ struct OutputResult {
   // Rows of class scores, and those with the same top-1; of integers the elements, and equal ones.
   int64_t rows = 0, agreeing = 0;
   int64_t differing_shapes = 0;  // batches left out because the shapes differ
+  UnitSums error_units;          // by sample: error over reference, squares
+  UnitSums equal_units;          // of integers, by sample: equal elements over all
 
   double AgreePercent() const {  // rows > 0
     return 100.0 * static_cast<double>(agreeing) / static_cast<double>(rows);
@@ -32,10 +35,26 @@ struct TokenSums {
   int64_t tokens = 0;
   double cross_entropy = 0, second_cross_entropy = 0;
   double kl = 0;  // of the second model's distribution from the first's
+  UnitSums rise_units,
+      kl_units;  // by row: what the second adds to the cross entropy, KL; over tokens
 
   double Perplexity() const;
   double SecondPerplexity() const;
   double MeanKl() const;
+  double RisePercent() const;  // of the second perplexity over the first
+};
+
+// Rows that both models classified, and those that only one of them got right.
+struct PairedHits {
+  int64_t rows = 0, lost = 0,
+          won = 0;  // lost: right with the first only; won: with the second only
+};
+
+// Time spent in two models that ran one after the other; the first batch, which warms up, counts
+// only if it is alone.
+struct Seconds {
+  double first = 0, second = 0;
+  UnitSums units;  // by batch: second over first
 };
 
 struct EvaluateOptions {
@@ -50,19 +69,14 @@ struct Evaluation {
   quant::TopCounts first, second;
   std::vector<OutputResult> outputs;  // empty with one model
   TokenSums language;                 // options.perplexity
+  PairedHits pairs;                   // with two models and labels
+  Seconds seconds;                    // with two models, unless options.sides is set
 };
 
 // `second` may be null. Its inputs and outputs are matched with those of the first by name, or by
 // position if names differ and counts agree.
 Result<Evaluation> Evaluate(engine::Executor& first, engine::Executor* second, DataSource& data,
                             const EvaluateOptions& options = {});
-
-struct Gate {
-  double min_sqnr = 0;    // dB, of every output; 0 = off
-  double max_drop = 100;  // percentage points of top-1; 100 = off
-};
-// Errors: kGate, with the amount.
-Status CheckGate(const Gate& gate, const Evaluation& evaluation);
 
 // The index in `names` of each name of `wanted`. By position if a name is missing and counts agree.
 // Errors: kModel, with the first missing name, if counts differ.

@@ -35,6 +35,7 @@ double TokenSums::Perplexity() const {
 double TokenSums::SecondPerplexity() const {
   return tokens == 0 ? 0 : std::exp(second_cross_entropy / static_cast<double>(tokens));
 }
+double TokenSums::RisePercent() const { return 100 * (SecondPerplexity() / Perplexity() - 1); }
 double TokenSums::MeanKl() const { return tokens == 0 ? 0 : kl / static_cast<double>(tokens); }
 
 Status AddTokens(const Tensor& ids, const Tensor& first, const Tensor* second, TokenSums* sums) {
@@ -47,6 +48,7 @@ Status AddTokens(const Tensor& ids, const Tensor& first, const Tensor* second, T
   const Tensor a = first.ToFloat(), b = second ? second->ToFloat() : Tensor();
   const auto width = static_cast<size_t>(vocabulary);
   for (int64_t row = 0; row < rows; ++row) {
+    double entropy = 0, second_entropy = 0, kl = 0;
     for (int64_t i = 1; i < length; ++i) {
       const int64_t token = tokens[static_cast<size_t>(row * length + i)];
       if (token < 0 || token >= vocabulary)
@@ -54,14 +56,21 @@ Status AddTokens(const Tensor& ids, const Tensor& first, const Tensor* second, T
       const auto at = static_cast<size_t>((row * length + i - 1) * vocabulary);
       const auto x = a.span<float>().subspan(at, width);
       const double x_sum = LogSum(x);
-      sums->cross_entropy += x_sum - x[static_cast<size_t>(token)];
-      ++sums->tokens;
+      entropy += x_sum - x[static_cast<size_t>(token)];
       if (!second) continue;
       const auto y = b.span<float>().subspan(at, width);
       const double y_sum = LogSum(y);
-      sums->second_cross_entropy += y_sum - y[static_cast<size_t>(token)];
-      sums->kl += Divergence(x, x_sum, y, y_sum);
+      second_entropy += y_sum - y[static_cast<size_t>(token)];
+      kl += Divergence(x, x_sum, y, y_sum);
     }
+    if (length < 2) continue;
+    sums->tokens += length - 1;
+    sums->cross_entropy += entropy;
+    if (!second) continue;
+    sums->second_cross_entropy += second_entropy;
+    sums->kl += kl;
+    sums->rise_units.Add(second_entropy - entropy, static_cast<double>(length - 1));
+    sums->kl_units.Add(kl, static_cast<double>(length - 1));
   }
   return OkStatus();
 }

@@ -32,6 +32,9 @@ struct OnnxWriteOptions {
 // Atomic (base/file.h).
 Status WriteOnnx(const graph::Model& model, const std::string& path,
                  const OnnxWriteOptions& options = {});
+// The bytes that WriteOnnx would write to `path` and its external data.
+int64_t OnnxBytes(const graph::Model& model, const std::string& path,
+                  const OnnxWriteOptions& options = {});
 // Serialized bytes without external data; kModel above 2 GB.
 Result<std::string> SerializeOnnx(const graph::Model& model);
 

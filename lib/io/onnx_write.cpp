@@ -410,6 +410,19 @@ Status WriteOnnx(const graph::Model& model, const std::string& path,
   return group.Finish();
 }
 
+int64_t OnnxBytes(const graph::Model& model, const std::string& path,
+                  const OnnxWriteOptions& options) {
+  const Layout inside(model, {}, "");
+  if (!options.external_data && !inside.too_large()) return inside.size();
+  const std::vector<Place> places = PlaceExternally(*model.graph, inside);
+  int64_t bytes = 0;
+  for (size_t i = 0; i < places.size(); ++i)
+    if (places[i].offset >= 0)
+      bytes = places[i].offset + model.graph->initializers()[i].value.byte_size();
+  return bytes +
+         Layout(model, places, std::filesystem::path(path + ".data").filename().string()).size();
+}
+
 Result<std::string> SerializeOnnx(const graph::Model& model) {
   const Layout layout(model, {}, "");
   if (layout.too_large()) return ModelError(kTooLarge);

@@ -23,7 +23,9 @@ class ErrorSums {
   double Sqnr() const;
   // sum r o / sqrt(sum r^2 sum o^2); 1 if both are all zeros, 0 if only one is.
   double Cosine() const;
-  double MaxError() const { return max_error_; }  // max |r-o|
+  double reference_power() const { return reference_; }  // sum r^2
+  double error_power() const { return error_; }          // sum (r-o)^2
+  double MaxError() const { return max_error_; }         // max |r-o|
   double RootMeanSquareError() const;
 
  private:

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"
+#include "lib/report/gate_json.h"
 
 namespace roundel::report {
 namespace {
@@ -150,9 +151,13 @@ std::string ReportJson(const Report& report) {
         {{"node", node.subject}, {"op_type", node.action}, {"reason", node.reason}});
   Json timing = ToJson(report.timing);
   timing["passes"] = std::move(pass_times);
-  const Json json = {{"schema", "roundel.report/1"}, {"facts", ToJson(report.facts)},
-                     {"passes", std::move(passes)},  {"float_nodes", std::move(float_nodes)},
-                     {"warnings", report.warnings},  {"timing", std::move(timing)}};
+  const Json json = {{"schema", "roundel.report/1"},
+                     {"facts", ToJson(report.facts)},
+                     {"gates", GatesJson(report.gates)},
+                     {"passes", std::move(passes)},
+                     {"float_nodes", std::move(float_nodes)},
+                     {"warnings", report.warnings},
+                     {"timing", std::move(timing)}};
   // Names come from models and file systems: bytes that are not UTF-8 must not throw.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

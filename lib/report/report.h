@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "lib/report/gate.h"
+
 namespace roundel::report {
 
 // One action of a pass, or one that it declined, with the reason.
@@ -60,6 +62,7 @@ struct PassReport {
 struct Report {
   std::vector<std::pair<std::string, MetricValue>> facts;  // tool version, hashes, seed, sizes
   std::vector<PassReport> passes;
+  std::vector<Gate> gates;
   std::vector<Record> float_nodes;  // nodes that stay float: name, op type, why
   std::vector<std::string> warnings;
   std::vector<std::pair<std::string, MetricValue>>
@@ -72,7 +75,7 @@ struct Report {
 
 // A rectangular table for the console: first row is the header; numbers right-aligned.
 std::string TextTable(const std::vector<std::vector<std::string>>& rows);
-// One object by schemas/report-1.json, keys in a fixed order: schema, facts, passes, float_nodes, warnings, timing. Everything that
+// One object by schemas/report-1.json, keys in a fixed order: schema, facts, gates, passes, float_nodes, warnings, timing. Everything that
 // differs between two runs of the same recipe is under "timing". Non-finite numbers become null.
 std::string ReportJson(const Report& report);
 int64_t PeakRssBytes();  // of this process so far

@@ -34,7 +34,7 @@ class Linter {
     for (const std::string& line : kept) {
       if (IsNextToCodes(line)) continue;
       const size_t colon = std::min(line.size(), line.find(": "));
-      Add(line.substr(0, colon), line.substr(std::min(line.size(), colon + 2)),
+      Add("pair", line.substr(0, colon), line.substr(std::min(line.size(), colon + 2)),
           "the runtime cannot merge it into an integer kernel",
           "use constant scales and one quantizer per tensor");
     }
@@ -44,7 +44,7 @@ class Linter {
                                      : result_.biases);
     LintGrids(floats, profile_, &result_.violations);
     if (result_.activations > 0 && !profile_.modes.empty() && !profile_.modes.contains("static"))
-      Add("model", StrCat(result_.activations, " activations have grids"),
+      Add("mode", "model", StrCat(result_.activations, " activations have grids"),
           StrCat(profile_.name, " takes activations as ", ListText(profile_.modes)),
           "quantize weights only (activations: float)");
     else
@@ -53,9 +53,10 @@ class Linter {
   }
 
  private:
-  void Add(std::string where, std::string what, std::string why, std::string advice) {
+  void Add(const char* rule, std::string where, std::string what, std::string why,
+           std::string advice) {
     result_.violations.push_back(
-        {std::move(where), std::move(what), std::move(why), std::move(advice)});
+        {rule, std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 
   // Whether the line is about a quantizer next to an operator on codes.
@@ -74,9 +75,9 @@ class Linter {
     const std::string what = StrCat("opset ", opset);
     constexpr int64_t kQuantizeLinear = 10;
     if (opset < kQuantizeLinear)
-      Add("model", what, "QuantizeLinear came with opset 10", "export with a newer opset");
+      Add("opset", "model", what, "QuantizeLinear came with opset 10", "export with a newer opset");
     if (profile_.max_opset > 0 && opset > profile_.max_opset)
-      Add("model", what, StrCat(profile_.name, " reads opsets up to ", profile_.max_opset),
+      Add("opset", "model", what, StrCat(profile_.name, " reads opsets up to ", profile_.max_opset),
           "export with an older opset");
   }
 
@@ -86,7 +87,7 @@ class Linter {
     if (node.domain == graph::kBodyDomain) return;
     if (!KnowsOperator(profile_, node)) {
       const bool pair = IsQuantizeNode(node) || IsDequantizeNode(node);
-      Add(node.DisplayName(),
+      Add("operator", node.DisplayName(),
           StrCat("operator ", Printable(node.op_type), " of ", Printable(node.domain)),
           StrCat(profile_.name, " does not know it"),
           pair ? "write QuantizeLinear/DequantizeLinear of ONNX's own domain"
@@ -100,7 +101,7 @@ class Linter {
   void CheckFormat(const Node& node) {
     const Format* format = FormatOf(node);
     if (!format || profile_.formats.empty() || profile_.formats.contains(format->name)) return;
-    Add(node.DisplayName(), StrCat(node.op_type, ", format ", format->name),
+    Add("format", node.DisplayName(), StrCat(node.op_type, ", format ", format->name),
         StrCat(profile_.name, " reads ", ListText(profile_.formats)),
         StrCat("export with format ", *profile_.formats.begin()));
   }
@@ -112,6 +113,21 @@ class Linter {
 };
 
 }  // namespace
+
+const std::vector<LintRule>& LintRules() {
+  static const std::vector<LintRule> rules = {
+      {"opset", "The model's opset is one that the target reads"},
+      {"operator", "The target knows every operator"},
+      {"format", "Quantized layers have a form that the target reads"},
+      {"packed", "Packed weights have bits, blocks and shapes that the target's kernels take"},
+      {"codes", "Codes, scales and zero points have the types and shapes of their operators"},
+      {"pair", "Quantizers form pairs that the target merges into integer kernels"},
+      {"grid", "Grids are those that the target computes with"},
+      {"mode", "Activations have grids only if the target takes such"},
+      {"placement", "Quantizers stand where the target uses them"},
+  };
+  return rules;
+}
 
 Result<LintResult> Lint(const graph::Model& model, const Profile& profile,
                         const Placement* placed) {

@@ -11,11 +11,18 @@
 namespace roundel::target {
 
 struct Violation {
+  std::string rule;    // which kind of rule: one of LintRules()
   std::string where;   // node or tensor
   std::string what;    // the fact
   std::string why;     // the consequence on the target
   std::string advice;  // what to do
 };
+
+struct LintRule {
+  const char* id;
+  const char* text;  // what the rule asks for
+};
+const std::vector<LintRule>& LintRules();
 
 struct LintResult {
   std::vector<Violation> violations;  // check by check

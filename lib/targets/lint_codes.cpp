@@ -33,7 +33,7 @@ class CodesLinter {
  private:
   void Add(std::string what, std::string why, std::string advice = "write the node again") {
     violations_.push_back(
-        {node_.DisplayName(), std::move(what), std::move(why), std::move(advice)});
+        {"codes", node_.DisplayName(), std::move(what), std::move(why), std::move(advice)});
   }
 
   const Tensor* Constant(size_t input) const { return g_.Constant(node_.input(input)); }

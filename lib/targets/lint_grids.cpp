@@ -26,7 +26,8 @@ struct GridLint {
   std::vector<Violation>& violations;
 
   void Add(std::string where, std::string what, std::string why, std::string advice) {
-    violations.push_back({std::move(where), std::move(what), std::move(why), std::move(advice)});
+    violations.push_back(
+        {"grid", std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 };
 

@@ -37,7 +37,7 @@ class PackedLinter {
  private:
   void Add(std::string what, std::string why, std::string advice) {
     violations_.push_back(
-        {node_.DisplayName(), std::move(what), std::move(why), std::move(advice)});
+        {"packed", node_.DisplayName(), std::move(what), std::move(why), std::move(advice)});
   }
 
   // Without zero points the codes are those of a signed symmetric grid plus half of its size.

@@ -58,7 +58,8 @@ class PlacementLinter {
 
  private:
   void Add(std::string where, std::string what, std::string why, std::string advice) {
-    violations_.push_back({std::move(where), std::move(what), std::move(why), std::move(advice)});
+    violations_.push_back(
+        {"placement", std::move(where), std::move(what), std::move(why), std::move(advice)});
   }
 
   // The target's placement for this model. Whether parts of a Concat can share a range depends on

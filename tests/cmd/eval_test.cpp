@@ -335,3 +335,73 @@ graph main (int64[N,S] ids) => (float32[N,S,4] logits) {
   CHECK(json["kl_nats"].get<double>() ==
         Approx(0.25 * std::log(0.25 / 0.5) + 0.75 * std::log(0.25 * 6)));
 }
+
+TEST_CASE("gates are listed with value, interval and verdict") {
+  const TempFolder folder;
+  const std::string same = WriteModel(folder, "same.onnx", kSame);
+  const std::string shifted = WriteModel(folder, "shifted.onnx", kShifted);
+  const std::string data = WriteArray(folder, "points.npy", Points());
+  const std::string labels =
+      WriteArray(folder, "labels.npy", Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 0, 1, 0, 1}));
+  const Json json =
+      JsonOf({"eval",    same,         shifted, "--data",     data,  "--labels",
+              labels,    "--min-sqnr", "1",     "--max-drop", "60",  "--min-agreement",
+              "50",      "--min-top1", "30",    "--max-size", "1MB", "--max-time-ratio",
+              "1000000", "--batch",    "2"});
+  std::vector<std::string> names;
+  for (const Json& gate : json["gates"]) {
+    names.push_back(gate["name"]);
+    CHECK(gate["verdict"] == "passed");
+    CHECK(gate["accepted"] == true);
+  }
+  CHECK(names == std::vector<std::string>{"min_sqnr y", "max_drop", "min_top1", "min_agreement y",
+                                          "max_time_ratio", "max_size"});
+  // By hand: no row changes, so that Tango's limits are z^2 / (n + z^2).
+  const double z2 = 1.959963984540054 * 1.959963984540054;
+  CHECK(json["gates"][1]["high"].get<double>() == Approx(100 * z2 / (8 + z2)));
+  CHECK(json["top1_drop"]["lost"] == 0);
+  CHECK(json["top1_drop"]["mcnemar_p"] == 1.0);
+  CHECK(json["gates"][5]["value"] == std::filesystem::file_size(shifted));
+  CHECK_FALSE(json["gates"][5].contains("low"));
+}
+
+TEST_CASE("a gate whose interval holds the limit exits as --undecided says") {
+  const TempFolder folder;
+  const std::string same = WriteModel(folder, "same.onnx", kSame);
+  const std::string data = WriteArray(folder, "points.npy", Points());
+  const std::string labels =
+      WriteArray(folder, "labels.npy", Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 0, 1, 0, 1}));
+  // Eight samples cannot tell whether top-1 drops by 10 points, though none changes.
+  const std::vector<std::string> args = {"eval",     same,   same,         "--data", data,
+                                         "--labels", labels, "--max-drop", "10"};
+  const auto with = [&](const char* choice) {
+    std::vector<std::string> more = args;
+    more.insert(more.end(), {"--undecided", choice});
+    return Cli(more);
+  };
+  const CliResult measured = Cli(args);
+  CHECK(measured.code == 0);
+  CHECK(measured.out.find("undecided, counts as passed") != std::string::npos);
+  CHECK(with("pass").code == 0);
+  const CliResult failed = with("fail");
+  CHECK(failed.code == 5);
+  CHECK(failed.err.find("the samples cannot tell") != std::string::npos);
+  CHECK(with("perhaps").code == 2);
+}
+
+TEST_CASE("gates that need a file or another model say so") {
+  const Bench bench;
+  CHECK(Error({"eval", bench.model, bench.model, "--data", bench.data, "--max-size", "big"}, 2)
+            .find("'big' is no size") != std::string::npos);
+  bench.Quantize();
+  CHECK(Error({"eval", bench.model, "--encodings", bench.folder / "q.encodings.json", "--data",
+               bench.data, "--max-size", "1MB"},
+              2)
+            .find("--max-size is about a file") != std::string::npos);
+  CHECK(Error({"eval", bench.model, "--data", bench.data, "--labels", bench.labels,
+               "--max-time-ratio", "2"},
+              2)
+            .find("give MODEL2") != std::string::npos);
+  CHECK(Error({"eval", bench.model, bench.model, "--data", bench.data, "--max-kl", "1"}, 2)
+            .find("--metric perplexity") != std::string::npos);
+}

@@ -451,6 +451,27 @@ TEST_CASE("the eval section measures the result, and its gate exits with 5") {
   CHECK(gated.code == 5);
   CHECK(gated.err.find("quality gate: output 'y' has an SQNR of ") != std::string::npos);
   CHECK(fs::exists(bench.out));  // done, but not good enough
+  const Json failed = Json::parse(Contents(bench.folder / "out.report.json"))["gates"];
+  REQUIRE(failed.size() == 1);
+  CHECK(failed[0]["name"] == "min_sqnr y");
+  CHECK(failed[0]["verdict"] == "failed");
+  CHECK(report["gates"].empty());
+}
+
+TEST_CASE("the gate of the size needs no eval data, and knows the bytes before they are written") {
+  const Bench bench;
+  for (const char* external : {"false", "true"}) {
+    const CliResult result = Cli(bench.Args(
+        {"--set", "gate.max_size=100", "--set", std::string("export.external_data=") + external}));
+    CHECK(result.code == 5);
+    const Json gate = Json::parse(Contents(bench.folder / "out.report.json"))["gates"][0];
+    const std::string data = bench.out + ".data";
+    const auto bytes = fs::file_size(bench.out) + (fs::exists(data) ? fs::file_size(data) : 0);
+    CHECK(gate["value"] == bytes);
+    CHECK(gate["limit"] == 100);
+    CHECK(result.err.find("quality gate: the model has " + std::to_string(bytes)) !=
+          std::string::npos);
+  }
 }
 
 TEST_CASE("an interrupted run exits with 130 and leaves nothing behind") {

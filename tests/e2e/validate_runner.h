@@ -1,5 +1,5 @@
 #pragma once
-// Validates documents with JSON Schema's validator ajv, through tests/e2e/validate.js.
+// Validates documents with validators from npm, through tests/e2e/validate.js.
 
 #include <string>
 #include <vector>
@@ -12,6 +12,7 @@ bool SkippedWithoutPackage(const std::string& package);
 struct ValidateJob {
   std::string schema, document;  // texts
   bool closed = false;           // keys that the schema does not name are errors
+  std::string kind = "json";     // "junit", "sarif": by schemas of others, not by `schema`
 };
 // "ok" for each job, or what is wrong.
 std::vector<std::string> Validate(const std::vector<ValidateJob>& jobs);

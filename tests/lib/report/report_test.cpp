@@ -47,6 +47,7 @@ TEST_CASE("the report is one JSON object with a fixed order of keys") {
     "model_hash": "0123",
     "seed": 7
   },
+  "gates": [],
   "passes": [
     {
       "name": "bn_fold",
