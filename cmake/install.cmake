@@ -1,6 +1,7 @@
 # What `cmake --install` installs, by component:
 #   program      the program, manual pages, completion scripts, documentation, bill of materials
 #   license      its text, which Debian has already
+#   development  the library (cmake/library.cmake)
 #   bundle       the shared libraries that the program needs beyond the C library, for the tarball (cmake/package.cmake)
 # Recipes and target profiles are compiled into the program.
 include(GNUInstallDirs)

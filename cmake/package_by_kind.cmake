@@ -1,7 +1,7 @@
 # Read by cpack once per kind of package.
 if(CPACK_GENERATOR STREQUAL "DEB")
   set(CPACK_DEB_COMPONENT_INSTALL ON)
-  set(CPACK_COMPONENTS_ALL program)
+  set(CPACK_COMPONENTS_ALL program development)
   set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 else()
   # One archive of all components.

@@ -118,7 +118,9 @@ Status RecordPlacement(JobState& s) {
   return OkStatus();
 }
 
-Status WriteFiles(JobState& s, const OutputNames& names) {
+}  // namespace
+
+Result<std::vector<WrittenFile>> WriteJob(JobState& s, const OutputNames& names) {
   OutputSet files;
   const io::EncodingsOrigin origin =
       OriginOf(s.session, s.recipe, s.report, s.model_hash, RecipeHash(s.recipe));
@@ -128,11 +130,13 @@ Status WriteFiles(JobState& s, const OutputNames& names) {
   RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(s.recipe, names)));
   RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(s.report)));
   for (const auto& [path, contents] : s.statistics) RETURN_IF_ERROR(files.Stage(path, contents));
+  graph::Model float_model;
   std::vector<OutputSet::ModelFile> models = {{s.quantized, names.model}};
   if (!names.float_model.empty()) {
+    float_model = graph::Clone(s.session.model);
     RETURN_IF_ERROR(target::NarrowTypes(s.session.types, target::NarrowOptionsOf(s.session.target),
-                                        &s.session.model));
-    models.push_back({s.session.model, names.float_model});
+                                        &float_model));
+    models.push_back({float_model, names.float_model});
   }
   RETURN_IF_ERROR(files.Commit(models, {.external_data = names.external_data}));
   std::vector<WrittenFile> written;
@@ -141,18 +145,11 @@ Status WriteFiles(JobState& s, const OutputNames& names) {
     const auto bytes = fs::file_size(path, error);
     if (!error) written.push_back({path, static_cast<int64_t>(bytes)});
   }
-  PrintJobSummary(s.report, written, s.console);
-  return OkStatus();
+  return written;
 }
 
-// `store`: the folder in which solved layers are kept; "" for none.
-Status QuantizeModel(const Recipe& recipe, const std::string& store, Console& console) {
+Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs) {
   const auto start = std::chrono::steady_clock::now();
-  JobState s{.recipe = recipe, .console = console};
-  const OutputNames names = NamesFor(recipe);
-  RETURN_IF_ERROR(CheckNames(recipe, store, names));
-  ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, true));
-  RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
   const std::string float_model = inputs.loaded.path;
   const bool runnable = inputs.runnable;
   AddInputFacts(s, inputs);
@@ -163,13 +160,28 @@ Status QuantizeModel(const Recipe& recipe, const std::string& store, Console& co
   RETURN_IF_ERROR(RecordPlacement(s));
   RETURN_IF_ERROR(ExportJob(s));
   RETURN_IF_ERROR(CheckJob(s));
+  const OutputNames names = NamesFor(s.recipe);
   s.output_bytes = io::OnnxBytes(s.quantized, names.model, {.external_data = names.external_data});
   s.report.Fact("output_bytes", s.output_bytes);
   RETURN_IF_ERROR(MeasureJob(s, float_model));
   s.report.timing.emplace_back(
       "seconds", std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
   s.report.timing.emplace_back("peak_rss_bytes", report::PeakRssBytes());
-  RETURN_IF_ERROR(WriteFiles(s, names));
+  return OkStatus();
+}
+
+namespace {
+
+// `store`: the folder in which solved layers are kept; "" for none.
+Status QuantizeModel(const Recipe& recipe, const std::string& store, Console& console) {
+  JobState s{.recipe = recipe, .console = console};
+  const OutputNames names = NamesFor(recipe);
+  RETURN_IF_ERROR(CheckNames(recipe, store, names));
+  ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, true));
+  RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
+  RETURN_IF_ERROR(ComputeJob(s, store, std::move(inputs)));
+  ASSIGN_OR_RETURN(const std::vector<WrittenFile> written, WriteJob(s, names));
+  PrintJobSummary(s.report, written, console);
   return eval::GateStatus(s.report.gates);
 }
 
@@ -190,24 +202,27 @@ Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
   return UsageError("--stats-in and --stats-out need a recipe with the pass calibrate");
 }
 
-// The command line overrides the recipe.
-Status ApplyAssignments(const JobFlags& flags, Recipe* recipe) {
-  RETURN_IF_ERROR(FoldGridKeys(recipe).At(recipe->source));
+std::vector<std::string> AssignmentsOf(const JobFlags& flags) {
   std::vector<std::string> assignments = flags.shorthands;
   if (flags.keep_initializer_inputs) assignments.push_back("keep_initializer_inputs=true");
   if (flags.requantize) assignments.push_back("requantize=true");
   assignments.insert(assignments.end(), flags.overrides.begin(), flags.overrides.end());
+  return assignments;
+}
+
+}  // namespace
+
+Status ApplyAssignments(const std::vector<std::string>& assignments, Recipe* recipe) {
+  RETURN_IF_ERROR(FoldGridKeys(recipe).At(recipe->source));
   RETURN_IF_ERROR(OverrideGridKeys(assignments, recipe));
   for (const std::string& assignment : assignments)
     RETURN_IF_ERROR(recipe::ApplyOverride(FullRecipeSpec(), assignment, recipe));
   return FoldGridKeys(recipe).At("the command line");
 }
 
-}  // namespace
-
 Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
   RETURN_IF_ERROR(SetStatisticsFiles(flags, &recipe));
-  RETURN_IF_ERROR(ApplyAssignments(flags, &recipe));
+  RETURN_IF_ERROR(ApplyAssignments(AssignmentsOf(flags), &recipe));
   if (flags.print_recipe) {
     const std::string text = recipe::PrintRecipe(FullRecipeSpec(), recipe, true);
     if (console.json)

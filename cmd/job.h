@@ -14,6 +14,9 @@
 
 namespace roundel::cmd {
 
+struct JobState;
+struct OutputNames;
+
 struct JobFlags {
   bool dry_run = false, print_recipe = false;
   // these set the keys of the recipe of the same name
@@ -27,6 +30,9 @@ struct JobFlags {
   bool resume = false;
   std::string store;
 };
+
+// What --set says ("weights.bits=4") overrides the recipe.
+Status ApplyAssignments(const std::vector<std::string>& assignments, recipe::Recipe* recipe);
 
 // Applies the overrides, then prints the recipe, plans, or runs it.
 Status RunJob(recipe::Recipe recipe, const JobFlags& flags, Console& console);
@@ -46,7 +52,9 @@ struct JobInputs {
 };
 // Loads the model of a job. `runs`: the recipe will be run; then nodes that the engine does not
 // support are an error if a step runs the model.
-Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe, bool runs);
+// `loaded`: the model, if it is in memory already.
+Result<JobInputs> LoadJobInputs(const recipe::Recipe& recipe, bool runs,
+                                const LoadedModel* loaded = nullptr);
 
 // --dry-run: which tensors would get which grid and which nodes stay float, without data.
 Status PlanJob(const recipe::Recipe& recipe, Console& console);
@@ -60,6 +68,10 @@ struct WrittenFile {
   std::string path;
   int64_t bytes = 0;
 };
+// All of a job but writing. Gates that failed are in the report (eval::GateStatus).
+Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs);
+// Requires that ComputeJob has succeeded. May be called again.
+Result<std::vector<WrittenFile>> WriteJob(JobState& s, const OutputNames& names);
 void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile>& files,
                      Console& console);
 

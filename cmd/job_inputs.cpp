@@ -33,7 +33,7 @@ bool NeedsEngine(const Recipe& recipe, const target::GridChoice& grids) {
 
 }  // namespace
 
-Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
+Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs, const LoadedModel* loaded) {
   JobInputs inputs;
   const Params& top = recipe.Section("");
   ASSIGN_OR_RETURN(inputs.profile, target::LoadProfile(top.String("target")));
@@ -41,7 +41,12 @@ Result<JobInputs> LoadJobInputs(const Recipe& recipe, bool runs) {
       OverriddenFlag(recipe.Section("export"), "absorb_relu", inputs.profile.absorb_relu);
   RETURN_IF_ERROR(FormatOf(recipe, inputs.profile).status());
   ASSIGN_OR_RETURN(inputs.grids, GridChoiceOf(recipe, inputs.profile));
-  ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
+  if (loaded) {
+    inputs.loaded = {loaded->path, graph::Clone(loaded->model), loaded->hash, loaded->bytes,
+                     loaded->nodes};
+  } else {
+    ASSIGN_OR_RETURN(inputs.loaded, LoadModel(top.String("model")));
+  }
   if (!top.Bool("requantize")) RETURN_IF_ERROR(CheckFloat(inputs.loaded.model, inputs.loaded.path));
   const Status runnable = CheckRunnable(inputs.loaded.model, inputs.loaded.path);
   inputs.runnable = runnable.ok();

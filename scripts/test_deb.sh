@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # scripts/test_deb.sh [SUITE]: installs the packages of build/packages (scripts/package.sh) in clean folders of Debian
 # (bookworm) made by debootstrap, and runs the sample there: once the .deb, whose dependencies apt finds, and once the
-# tarball, in a folder without any of them. Both must write the same model. Needs root and debootstrap; the folder stays
+# tarball, in a folder without any of them. The library of libroundel-dev is built into its example. All must write the same
+# model. Needs root and debootstrap; the folder stays
 # for the next time (ROUNDEL_SUITES, /var/tmp/roundel-suites), DEBIAN_MIRROR names another mirror than Debian's own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -63,6 +64,16 @@ inside "$sample"
 written=$(sha256sum <"$root/test/int8.onnx")
 inside 'apt-get purge -y -qq roundel >/dev/null; ! test -e /usr/bin/roundel && ! test -e /usr/share/doc/roundel'
 
+echo "== The library on $suite"
+fresh
+inside '
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends /test/libroundel-dev_*.deb g++ cmake make >/dev/null
+  cmake -S /usr/share/doc/libroundel-dev/examples/library -B /test/example >/dev/null
+  cmake --build /test/example
+  /test/example/quantize_images /test/sample/model.onnx /test/sample/calib /test/int8.onnx'
+[ "$written" = "$(sha256sum <"$root/test/int8.onnx")" ] || { echo "error: the two models differ" >&2; exit 1; }
+
 echo "== The tarball on $suite, without any package"
 fresh
 inside '
@@ -72,4 +83,4 @@ inside '
   ! ldd /opt/elsewhere/roundel-*/bin/roundel | grep "not found"'
 inside "$sample"
 [ "$written" = "$(sha256sum <"$root/test/int8.onnx")" ] || { echo "error: the two models differ" >&2; exit 1; }
-echo "Both run the sample and write the same model."
+echo "All run the sample and write the same model."
