@@ -70,7 +70,7 @@ TEST_CASE("eval writes its gates as JUnit, also if it fails") {
   CHECK(Has(Contents(bench.junit), "name=\"roundel eval\""));
 }
 
-TEST_CASE("--junit and --github are refused before the work if they cannot be done") {
+TEST_CASE("the flags --junit and --github are refused before the work if they cannot be done") {
   const Bench bench;
   CHECK(Has(Error(bench.Eval({"--junit", bench.model}), 2), "is the same file as input"));
   CHECK(Has(Error(bench.Eval({"--junit", bench.folder / "no/x.xml"}), 2), "there is no folder"));
@@ -79,7 +79,7 @@ TEST_CASE("--junit and --github are refused before the work if they cannot be do
             "give --min-sqnr or --baseline"));
 }
 
-TEST_CASE("--github prints commands and adds to the summary of the step") {
+TEST_CASE("the flag --github prints commands and adds to the summary of the step") {
   const Bench bench;
   const std::string summary = bench.folder / "summary.md";
   setenv("GITHUB_STEP_SUMMARY", summary.c_str(), 1);
