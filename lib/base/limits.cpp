@@ -1,12 +1,10 @@
 #include "lib/base/limits.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
-#include <fstream>
 
 #include "lib/base/ending.h"
+#include "lib/base/machine.h"
 #include "lib/base/text.h"
 
 namespace roundel {
@@ -15,14 +13,7 @@ namespace {
 std::atomic<int64_t> memory_limit = 0, memory_in_use = 0, loop_limit = 0;
 
 int64_t MemoryOfMachine() {
-  static const int64_t bytes = [] {
-    int64_t available = static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-    // The limit of a container; "max" or no file if there is none.
-    int64_t granted = 0;
-    if (std::ifstream("/sys/fs/cgroup/memory.max") >> granted && granted > 0)
-      available = std::min(available, granted);
-    return available;
-  }();
+  static const int64_t bytes = UsableMemory();
   return bytes;
 }
 

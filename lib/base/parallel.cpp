@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
+#include "lib/base/machine.h"
+
 namespace roundel {
 
-void SetThreads(int threads) {
-  omp_set_num_threads(threads > 0 ? threads : std::max(1, omp_get_num_procs()));
-}
+void SetThreads(int threads) { omp_set_num_threads(threads > 0 ? threads : UsableThreads()); }
 int Threads() { return omp_get_max_threads(); }
 
 void ParallelFor(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
