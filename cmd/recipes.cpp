@@ -217,11 +217,20 @@ Result<Recipe> LoadRecipe(const std::string& name_or_file) {
   }
   ASSIGN_OR_RETURN(const std::string text, ReadTextFile(name_or_file));
   ASSIGN_OR_RETURN(Recipe recipe, recipe::ParseRecipe(text, name_or_file, spec));
-  const fs::path folder = fs::path(name_or_file).parent_path();
-  ForEachPath(&recipe, [&](const std::string& path) {
-    return fs::path(path).is_absolute() ? path : (folder / path).lexically_normal().string();
+  return TakenFrom(recipe, fs::path(name_or_file).parent_path().string());
+}
+
+Recipe TakenFrom(const Recipe& recipe, const std::string& folder) {
+  return WithPaths(recipe, [&](const std::string& path) {
+    return fs::path(path).is_absolute() ? path
+                                        : (fs::path(folder) / path).lexically_normal().string();
   });
-  return recipe;
+}
+
+Recipe WithPaths(const Recipe& recipe, const std::function<std::string(const std::string&)>& f) {
+  Recipe mapped = recipe;
+  ForEachPath(&mapped, f);
+  return mapped;
 }
 
 Recipe RelativeTo(const Recipe& recipe, const std::string& folder) {

@@ -2,6 +2,7 @@
 // The recipe format of this program: its sections, the built-in recipes, and the resolution of
 // relative paths in recipes.
 
+#include <functional>
 #include <map>
 #include <string>
 #include <utility>
@@ -30,6 +31,11 @@ Result<recipe::Recipe> LoadRecipe(const std::string& name_or_file);
 // The recipe with paths relative to `folder` instead of the working folder; paths with no common
 // part become absolute.
 recipe::Recipe RelativeTo(const recipe::Recipe& recipe, const std::string& folder);
+// The recipe with relative paths taken from `folder`: absolute ones if that is absolute.
+recipe::Recipe TakenFrom(const recipe::Recipe& recipe, const std::string& folder);
+// The recipe with `f` of every path in its place.
+recipe::Recipe WithPaths(const recipe::Recipe& recipe,
+                         const std::function<std::string(const std::string&)>& f);
 // The recipe without paths, for hashing: moved files do not change the hash.
 recipe::Recipe WithoutPaths(const recipe::Recipe& recipe);
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# install.sh build|tests|checks|package: installs the missing packages of packages.txt, as root or through sudo.
+# install.sh build|tests|checks|package|scheduler: installs the missing packages of packages.txt, as root or through sudo.
 # Does nothing, and needs no network, if all of them are installed.
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -33,6 +33,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lib/report", {"lib/base", "lib/tensor", "lib/quant"}},
     {"lib/eval", {"lib/base", "lib/tensor", "lib/quant", "lib/engine", "lib/report"}},
     {"lib/recipe", {"lib/base"}},
+    {"lib/batch", {"lib/base", "lib/recipe"}},
     {"lib/targets", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/recipe"}},
     {"lib/session",
      {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/targets", "lib/report"}},
@@ -51,7 +52,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"cmd",
      {"lib/base", "lib/tensor", "lib/quant", "lib/solver", "lib/graph", "lib/engine", "lib/eval",
       "lib/recipe", "lib/targets", "lib/report", "lib/session", "lib/calibration", "lib/layers",
-      "lib/io", "lib/data", "passes"}},
+      "lib/io", "lib/data", "lib/batch", "passes"}},
     {"api", {"lib/base", "lib/eval", "lib/recipe", "lib/report", "cmd"}},
 };
 
@@ -66,7 +67,7 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kSecrets = {
     {"yaml-cpp/", {"lib/recipe/"}},
     {"nlohmann/",
      {"lib/report/", "lib/io/encodings_", "lib/io/json_fields", "lib/io/scale_levels",
-      "lib/io/statistics_json.cpp", "cmd/"}},
+      "lib/io/statistics_json.cpp", "lib/batch/result.cpp", "lib/batch/content.cpp", "cmd/"}},
     {"CLI/", {"cmd/"}},
     {"png.h", {"lib/io/images/"}},
     {"turbojpeg.h", {"lib/io/images/"}},

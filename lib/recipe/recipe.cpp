@@ -2,6 +2,7 @@
 
 #include "lib/base/text.h"
 #include "lib/recipe/yaml.h"
+#include "lib/recipe/yaml_params.h"
 
 namespace roundel::recipe {
 namespace {
@@ -17,21 +18,6 @@ std::vector<std::string> Names(const std::vector<SectionSpec>& specs) {
   for (const SectionSpec& spec : specs)
     if (!spec.name.empty()) names.push_back(spec.name);
   return names;
-}
-
-std::vector<std::string> Names(const ParamSpecs& specs) {
-  std::vector<std::string> names;
-  for (const ParamSpec& spec : specs) names.push_back(spec.name);
-  return names;
-}
-
-std::string Quoted(const std::string& word) { return "'" + ForMessage(word) + "'"; }
-
-// "; did you mean 'x'?", or the place where the key is valid, or the valid keys.
-std::string Hint(const std::string& word, const std::vector<std::string>& known) {
-  const std::string nearest = NearestName(word, known);
-  if (!nearest.empty()) return StrCat("; did you mean '", nearest, "'?");
-  return known.empty() ? "; it has no keys" : StrCat("; known: ", Join(known));
 }
 
 class Reader {
@@ -54,7 +40,7 @@ class Reader {
 
  private:
   Status Error(int line, const std::string& message) const {
-    return UsageError(StrCat(recipe_.source, ":", line, ": ", message));
+    return YamlError(recipe_.source, line, message);
   }
 
   Status ReadTopLevel(const std::string& key, const YamlNode& node) {
@@ -64,12 +50,13 @@ class Reader {
     if (section != nullptr) {
       if (node.IsNull()) return OkStatus();  // "data:" with everything below it commented out
       if (node.IsScalar() && !section->shorthand.empty())
-        return ReadParam(section->shorthand, node, key, section->params, &recipe_.sections[key]);
-      return ReadParams(node, key, section->params, &recipe_.sections[key]);
+        return ReadParam(section->shorthand, node, In(key), section->params,
+                         &recipe_.sections[key]);
+      return ReadParams(node, In(key), section->params, &recipe_.sections[key]);
     }
     const SectionSpec* top = FindSection(spec_.sections, "");
     if (top != nullptr && FindParam(top->params, key) != nullptr)
-      return ReadParam(key, node, "the recipe", top->params, &recipe_.sections[""]);
+      return ReadParam(key, node, In("the recipe"), top->params, &recipe_.sections[""]);
     return Error(node.line, UnknownTopLevel(key, top));
   }
 
@@ -84,48 +71,11 @@ class Reader {
     known.push_back("passes");
     if (!spec_.rules.empty()) known.push_back("rules");
     if (top != nullptr)
-      for (const std::string& name : Names(top->params)) known.push_back(name);
+      for (const std::string& name : NamesOf(top->params)) known.push_back(name);
     return message + Hint(key, known);
   }
 
-  Status ReadParams(const YamlNode& node, const std::string& where, const ParamSpecs& specs,
-                    Params* params) {
-    if (!node.IsMap())
-      return Error(node.line,
-                   StrCat(Quoted(where), " must be a map (key: value), not ", node.KindName()));
-    for (const auto& [key, value] : node.entries)
-      RETURN_IF_ERROR(ReadParam(key, value, where, specs, params));
-    return OkStatus();
-  }
-
-  Status ReadParam(const std::string& key, const YamlNode& node, const std::string& where,
-                   const ParamSpecs& specs, Params* params) {
-    const ParamSpec* spec = FindParam(specs, key);
-    if (spec == nullptr)
-      return Error(node.line,
-                   StrCat("unknown key ", Quoted(key), " in ", where, Hint(key, Names(specs))));
-    const auto wrong = [&](const YamlNode& at) {
-      return Error(at.line, StrCat("in ", where, ": '", key, "' must be a ", ParamTypeText(*spec),
-                                   ", not ", at.KindName()));
-    };
-    std::vector<std::string> words;
-    if (node.IsScalar()) {
-      words.push_back(node.scalar);
-    } else if (node.IsList()) {
-      const bool is_list = std::holds_alternative<std::vector<double>>(spec->default_value) ||
-                           std::holds_alternative<std::vector<std::string>>(spec->default_value);
-      if (!is_list) return wrong(node);
-      for (const YamlNode& item : node.items) {
-        if (!item.IsScalar()) return wrong(item);
-        words.push_back(item.scalar);
-      }
-    } else {
-      return wrong(node);
-    }
-    Result<ParamValue> value = ParseParamValue(*spec, words);
-    if (!value.ok()) return Error(node.line, StrCat("in ", where, ": ", value.status().message()));
-    return params->SetValue(specs, key, std::move(value).value());
-  }
+  Place In(const std::string& where) const { return {recipe_.source, where}; }
 
   Status ReadPasses(const YamlNode& node) {
     if (!node.IsList())
@@ -146,7 +96,7 @@ class Reader {
                    StrCat("unknown pass ", Quoted(name), Hint(name, Names(spec_.passes))));
     Step step{.pass = name, .params = Params(pass->params), .line = item.line};
     if (single && !item.entries[0].value.IsNull())
-      RETURN_IF_ERROR(ReadParams(item.entries[0].value, name, pass->params, &step.params));
+      RETURN_IF_ERROR(ReadParams(item.entries[0].value, In(name), pass->params, &step.params));
     recipe_.steps.push_back(std::move(step));
     return OkStatus();
   }
@@ -158,7 +108,7 @@ class Reader {
                                      node.KindName()));
     for (const YamlNode& item : node.items) {
       Rule rule{.params = Params(spec_.rules), .line = item.line};
-      RETURN_IF_ERROR(ReadParams(item, "a rule", spec_.rules, &rule.params));
+      RETURN_IF_ERROR(ReadParams(item, In("a rule"), spec_.rules, &rule.params));
       recipe_.rules.push_back(std::move(rule));
     }
     return OkStatus();
@@ -188,7 +138,7 @@ Status UnknownTopLevelOverride(const RecipeSpec& spec, const SectionSpec& top,
   for (const SectionSpec& section : spec.sections)
     if (FindParam(section.params, key) != nullptr)
       return UsageError(StrCat(message, "; did you mean '", section.name, ".", key, "'?"));
-  return UsageError(message + Hint(key, Names(top.params)));
+  return UsageError(message + Hint(key, NamesOf(top.params)));
 }
 
 Status OverrideOne(const RecipeSpec& spec, const std::string& path, const std::string& text,

@@ -10,9 +10,9 @@ using namespace roundel::support;
 
 namespace {
 
-const std::vector<std::string> kCommands = {"quantize", "run",        "inspect", "eval",
-                                            "compare",  "export",     "passes",  "targets",
-                                            "recipes",  "completion", "man",     "schema"};
+const std::vector<std::string> kCommands = {
+    "quantize", "run",     "inspect",    "eval", "compare", "export", "passes",
+    "targets",  "recipes", "completion", "man",  "schema",  "batch",  "stats"};
 
 std::string ErrorOf(const std::vector<std::string>& args, int code) {
   const CliResult result = Cli(args);

@@ -81,3 +81,51 @@ TEST_CASE("files of parts are merged; the flags need a pass that reads them") {
   CHECK(wrong.code == 4);
   CHECK(wrong.err.find("these statistics are of another model") != std::string::npos);
 }
+
+TEST_CASE("stats merge writes what one run over all data writes") {
+  const Bench bench;
+  Tensor points = Points();
+  const float* x = points.data<float>();
+  const std::string first =
+      WriteArray(bench.folder, "first.npy", Tensor::FromVector<float>({5, 2}, {x, x + 10}));
+  const std::string second =
+      WriteArray(bench.folder, "second.npy", Tensor::FromVector<float>({3, 2}, {x + 10, x + 16}));
+  const auto stats = [&](const std::string& data, const std::string& name) {
+    const std::string path = bench.folder / name;
+    REQUIRE(bench.Quantize("x.onnx", {"--calib", data, "--stats-out", path}).code == 0);
+    return path;
+  };
+  const std::string a = stats(first, "a.json"), b = stats(second, "b.json");
+  const std::string whole = stats(bench.data, "whole.json"), out = bench.folder / "merged.json";
+  const CliResult merged = Cli({"stats", "merge", a, b, "-o", out});
+  INFO(merged.err);
+  REQUIRE(merged.code == 0);
+  CHECK(merged.out.find("8 samples of 2 files") != std::string::npos);
+  nlohmann::json one = nlohmann::json::parse(Contents(whole)),
+                 two = nlohmann::json::parse(Contents(out));
+  one.erase("data_hash");  // of the names of files
+  two.erase("data_hash");
+  for (auto& [name, mean] : one["input_means"].items()) mean.erase("shape");  // of a batch
+  for (auto& [name, mean] : two["input_means"].items()) mean.erase("shape");
+  CHECK(one == two);
+}
+
+TEST_CASE("stats merge refuses what does not belong together, and to replace its input") {
+  const Bench bench;
+  const std::string other =
+      WriteModel(bench.folder, "other.onnx", std::string(kGemmModel).replace(6, 2, "14"));
+  const std::string a = bench.folder / "a.json", b = bench.folder / "b.json";
+  REQUIRE(bench.Quantize("x.onnx", {"--calib", bench.data, "--stats-out", a}).code == 0);
+  REQUIRE(Cli({"quantize", other, "--calib", bench.data, "-o", bench.folder / "y.onnx",
+               "--stats-out", b})
+              .code == 0);
+  const std::string out = bench.folder / "out.json";
+  const CliResult mixed = Cli({"stats", "merge", a, b, "-o", out});
+  CHECK(mixed.code == 4);
+  CHECK(mixed.err.find("are of different models") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(out));
+  CHECK(Cli({"stats", "merge", a, b, "-o", out, "--accept-mismatch"}).code == 0);
+  CHECK(Cli({"stats", "merge", a, "-o", a}).code == 2);
+  CHECK(Cli({"stats", "split", a, "-o", out}).code == 2);
+  CHECK(Cli({"stats", "merge", bench.folder / "none.json", "-o", out}).code == 4);
+}

@@ -144,6 +144,13 @@ void AddRecipes(Seeds& seeds) {
             "1e-3]\n  strict: true\npasses:\n- bn_fold\n- calibrate: {method: percentile, "
             "percentile: 99.9}\n");
   seeds.Add("recipe_fuzz", "calibrate.method=percentile\npasses: []\n");
+  seeds.Add("batch_manifest_fuzz",
+            "defaults: {data: {path: calib/, count: 9}, set: {weights.bits: 4}}\n"
+            "models:\n  - a.onnx\n  - {id: '{folder}-b', model: b.onnx, tags: [x], timeout: 2h, "
+            "memory: 6G, gates: {max_drop: 1}, eval: val/}\n");
+  seeds.Add(
+      "batch_manifest_fuzz",
+      R"({"schema":"roundel.status/1","id":"a","hash":"0","kind":"ok","sizes":{},"gates":[]})");
   seeds.Add("recipe_fuzz", "# only names\npasses: [bn_fold, calibrate]\n");
 }
 

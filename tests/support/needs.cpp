@@ -11,7 +11,7 @@
 namespace roundel::support {
 namespace {
 
-const std::vector<std::string> kNeeds = {"e2e", "conformance", "vnni", "shells"};
+const std::vector<std::string> kNeeds = {"e2e", "conformance", "vnni", "shells", "scheduler"};
 
 std::vector<std::string> Words(const std::string& list) {
   std::vector<std::string> words;
