@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 scripts/install.sh package
 build=${1:-build/release}
 if [ ! -e "$build/roundel" ]; then
-  cmake --preset release >/dev/null
+  # Without a compiler cache: code does not depend on what is installed.
+  cmake --preset release -DCCACHE_PROGRAM= >/dev/null
   cmake --build --preset release
 fi
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
