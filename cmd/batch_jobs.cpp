@@ -37,7 +37,7 @@ class JobMaker {
   JobMaker(std::string source, std::string out)
       : source_(std::move(source)),
         out_(std::move(out)),
-        folder_(fs::absolute(fs::path(source_).parent_path()).lexically_normal().string()) {}
+        folder_(fs::absolute(FolderOf(source_)).lexically_normal().string()) {}
 
   const std::string& folder() const { return folder_; }
 

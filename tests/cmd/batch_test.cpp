@@ -50,6 +50,18 @@ TEST_CASE("a batch writes for every model what quantize writes, and once only") 
   CHECK(fs::last_write_time(zoo.out + "/a/a.onnx") == written);
 }
 
+TEST_CASE("a batch may be named from within its folder") {
+  const Zoo zoo;
+  zoo.Manifest("  - {id: a, model: gemm.onnx, recipe: ./r.yaml}\n  - '*.onnx'\n");
+  zoo.folder.Write("r.yaml", "passes: [calibrate]\n");
+  const ProcessResult result = RunProgram({kProgram, "batch", "zoo.yaml", "--out", "out"}, [&] {
+    if (chdir(zoo.folder.path().c_str()) != 0) _exit(99);
+  });
+  INFO(result.err);
+  CHECK(result.code == 0);
+  CHECK(fs::exists(zoo.out + "/gemm/gemm.onnx"));
+}
+
 TEST_CASE("a job runs again when model, data, recipe or settings change, and no other does") {
   const Zoo zoo;
   zoo.folder.Write("r.yaml", "passes: [calibrate]\n");
