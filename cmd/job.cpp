@@ -15,9 +15,12 @@
 #include "cmd/outputs.h"
 #include "cmd/recipes.h"
 #include "lib/base/text.h"
+#include "lib/engine/host_facts.h"
 #include "lib/eval/gates.h"
 #include "lib/graph/bodies.h"
 #include "lib/io/statistics_json.h"
+#include "lib/report/html.h"
+#include "lib/session/layer_facts.h"
 #include "lib/targets/narrow.h"
 #include "passes/runner.h"
 
@@ -42,6 +45,9 @@ void AddInputFacts(JobState& s, const JobInputs& inputs) {
   s.report.Fact("recipe_hash", RecipeHash(s.recipe));
   s.report.Fact("seed", s.recipe.Section("").Int("seed"));
   s.report.Fact("weight_bytes_before", inputs.weight_bytes);
+  s.report.Fact("isa", engine::FactsOfHost().onednn_isa);
+  s.report.Fact("output", fs::path(s.recipe.Section("").String("output")).filename().string());
+  s.report.recipe = recipe::PrintRecipe(FullRecipeSpec(), WithoutPaths(s.recipe));
 }
 
 Status OpenCalibrationData(JobState& s, const JobInputs& inputs) {
@@ -83,7 +89,8 @@ Status StartSession(JobState& s, const std::string& store_folder, JobInputs inpu
 
 Status RunPasses(JobState& s, bool verify) {
   const passes::RunnerOptions options = {
-      .verify_samples = verify ? s.recipe.Section("").Int("verify_samples") : 0};
+      .verify_samples = verify ? s.recipe.Section("").Int("verify_samples") : 0,
+      .float_model = &s.equivalent};
   RETURN_IF_ERROR(passes::RunSteps(s.recipe.steps, options, &s.session, &s.report));
   for (const report::PassReport& pass : s.report.passes)
     for (const std::string& warning : pass.warnings) s.Warn(pass.name + ": " + warning);
@@ -104,6 +111,9 @@ Status RecordPlacement(JobState& s) {
   if (!s.session.placement && converts) s.session.placement.emplace();
   if (!s.session.placement)
     return UsageError("no pass of the recipe assigns grids: add '- calibrate' to its passes");
+  s.report.layers = LayerFactsOf(s.session);
+  constexpr size_t kWorst = 10;
+  report::KeepWorstHistograms(&s.report, kWorst);
   for (const target::FloatNode& node : s.session.placement->float_nodes)
     s.report.float_nodes.push_back({node.node, node.op_type, node.reason});
   int64_t counts[3] = {};
@@ -128,7 +138,12 @@ Result<std::vector<WrittenFile>> WriteJob(JobState& s, const OutputNames& names)
                                        names.model, s.encodings_versions, &origin));
   s.session.model.SetMetadata(io::kFloatModelKey, origin.float_model);
   RETURN_IF_ERROR(files.Stage(names.recipe, EffectiveRecipe(s.recipe, names)));
-  RETURN_IF_ERROR(files.Stage(names.report, report::ReportJson(s.report)));
+  const std::string report = report::ReportJson(s.report);
+  RETURN_IF_ERROR(files.Stage(names.report, report));
+  if (!names.html.empty()) {
+    ASSIGN_OR_RETURN(const std::string page, report::HtmlPage(report, names.report));
+    RETURN_IF_ERROR(files.Stage(names.html, page));
+  }
   for (const auto& [path, contents] : s.statistics) RETURN_IF_ERROR(files.Stage(path, contents));
   graph::Model float_model;
   std::vector<OutputSet::ModelFile> models = {{s.quantized, names.model}};
@@ -173,9 +188,11 @@ Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs) {
 namespace {
 
 // `store`: the folder in which solved layers are kept; "" for none.
-Status QuantizeModel(const Recipe& recipe, const std::string& store, Console& console) {
+Status QuantizeModel(const Recipe& recipe, const std::string& store, const std::string& html,
+                     Console& console) {
   JobState s{.recipe = recipe, .console = console};
-  const OutputNames names = NamesFor(recipe);
+  OutputNames names = NamesFor(recipe);
+  names.html = html;
   RETURN_IF_ERROR(CheckNames(recipe, store, names));
   ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, true));
   RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
@@ -240,7 +257,7 @@ Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
   if (output.empty())
     return UsageError("no output file: give -o OUT.onnx (or 'output' in the recipe)");
   const std::string beside = flags.resume ? Beside(output, ".store") : "";
-  return QuantizeModel(recipe, flags.store.empty() ? beside : flags.store, console);
+  return QuantizeModel(recipe, flags.store.empty() ? beside : flags.store, flags.html, console);
 }
 
 }  // namespace roundel::cmd

@@ -29,6 +29,7 @@ struct JobFlags {
   // `resume` is set, the folder is next to the output.
   bool resume = false;
   std::string store;
+  std::string html;  // the report as a page; "" for none
 };
 
 // What --set says ("weights.bits=4") overrides the recipe.

@@ -2,6 +2,7 @@
 
 #include "cmd/gate_params.h"
 #include "cmd/loading.h"
+#include "cmd/network_check.h"
 #include "cmd/recipes.h"
 #include "cmd/self_check.h"
 #include "lib/base/log.h"
@@ -17,8 +18,11 @@ Status CheckJob(JobState& s) {
   const size_t before = s.report.warnings.size();
   ASSIGN_OR_RETURN(const std::string format, FormatOf(s.recipe, s.session.target));
   const graph::Model quantized = target::InFloat32(s.quantized, s.session.types);
-  RETURN_IF_ERROR(
-      SelfCheck(s.recipe.Section("check"), {s.original, s.session, quantized, format}, &s.report));
+  const CheckSubject subject = {s.original, s.session, quantized, format};
+  const Params& check = s.recipe.Section("check");
+  RETURN_IF_ERROR(SelfCheck(check, subject, &s.report));
+  if (s.equivalent)
+    RETURN_IF_ERROR(MeasureNetwork(subject, *s.equivalent, check.Int("samples"), &s.report));
   for (size_t i = before; i < s.report.warnings.size(); ++i) LogWarning(s.report.warnings[i]);
   return OkStatus();
 }

@@ -42,7 +42,8 @@ std::vector<std::string> OutputNames::All() const {
   std::vector<std::string> all = {model, recipe, report};
   all.insert(all.end(), encodings.begin(), encodings.end());
   all.insert(all.end(), statistics.begin(), statistics.end());
-  if (!float_model.empty()) all.push_back(float_model);
+  for (const std::string& asked : {float_model, html})
+    if (!asked.empty()) all.push_back(asked);
   if (external_data) all.push_back(model + ".data");
   if (external_data && !float_model.empty()) all.push_back(float_model + ".data");
   return all;
@@ -55,6 +56,7 @@ OutputNames NamesFor(const Recipe& recipe) {
           .float_model = section.Bool("float_model") ? Beside(model, ".float.onnx") : "",
           .recipe = Beside(model, ".recipe.yaml"),
           .report = Beside(model, ".report.json"),
+          .html = "",
           .encodings = EncodingsPaths(model, RequestedVersions(recipe)),
           .statistics = StatisticsFilesOf(recipe, "stats_out"),
           .external_data = section.Bool("external_data")};

@@ -10,7 +10,7 @@
 namespace roundel::cmd {
 
 struct OutputNames {
-  std::string model, float_model, recipe, report;
+  std::string model, float_model, recipe, report, html;
   std::vector<std::string> encodings, statistics;
   bool external_data = false;
 

@@ -109,6 +109,9 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
                  "Folder of saved solutions to use instead of OUT.store; several outputs can share "
                  "it (implies --resume)")
       ->option_text("DIR");
+  app.add_option("--html", flags->html,
+                 "Write the report as one HTML page, too ('roundel report' makes it later)")
+      ->option_text("FILE");
   app.add_flag("--keep-initializer-inputs", flags->keep_initializer_inputs,
                "Keep initializers that are also graph inputs as inputs, because callers feed them; "
                "they are not quantized");

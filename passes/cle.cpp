@@ -114,6 +114,14 @@ class Equalizer {
   std::vector<double>& scales(size_t group) { return scales_[group]; }
   const std::vector<Layer>& layers() const { return layers_; }
 
+  // The largest magnitude of every output channel, with or without the scales.
+  std::vector<double> OutputRanges(const Layer& layer, bool scaled) const {
+    std::vector<double> ranges(static_cast<size_t>(layer.layer.out_channels()), 0.0);
+    MergeOutputRange(layer, scaled ? ScalesOf(layer.input_group) : nullptr,
+                     scaled ? ScalesOf(layer.output_group) : nullptr, &ranges);
+    return ranges;
+  }
+
  private:
   struct Members {
     std::vector<int> producers, consumers;  // indices into layers_
@@ -131,9 +139,9 @@ class Equalizer {
   }
 
   // Merges the largest scaled magnitude of every output channel into `range`.
-  void MergeOutputRange(const Layer& layer, std::vector<double>* range) const {
+  static void MergeOutputRange(const Layer& layer, const std::vector<double>* in,
+                               const std::vector<double>* out, std::vector<double>* range) {
     const WeightedLayer& l = layer.layer;
-    const std::vector<double>*in = ScalesOf(layer.input_group), *out = ScalesOf(layer.output_group);
     std::vector<float> factors(static_cast<size_t>(l.in_channels()), 1.0f);
     for (size_t i = 0; in && i < factors.size(); ++i)
       factors[i] = static_cast<float>((*in)[i / static_cast<size_t>(layer.repeat)]);
@@ -170,9 +178,11 @@ class Equalizer {
   Ranges RangesOf(size_t g) const {
     const auto channels = static_cast<size_t>(groups_[g].channels);
     Ranges ranges{std::vector<double>(channels, 0.0), std::vector<double>(channels, 0.0)};
-    for (const int layer : members_[g].producers) {
-      MergeOutputRange(layers_[static_cast<size_t>(layer)], &ranges.produced);
-      ranges.feeds_itself |= layers_[static_cast<size_t>(layer)].input_group == static_cast<int>(g);
+    for (const int index : members_[g].producers) {
+      const Layer& layer = layers_[static_cast<size_t>(index)];
+      MergeOutputRange(layer, ScalesOf(layer.input_group), ScalesOf(layer.output_group),
+                       &ranges.produced);
+      ranges.feeds_itself |= layer.input_group == static_cast<int>(g);
     }
     for (const int layer : members_[g].consumers)
       MergeInputRange(layers_[static_cast<size_t>(layer)], &ranges.consumed);
@@ -521,6 +531,9 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   std::vector<std::string> reasons(equalizer.groups().size());
   DropUnfit(*session.model.graph, &equalizer, &reasons);
   ASSIGN_OR_RETURN(const Applied applied, Apply(&session, params, &equalizer, reasons));
+  for (const Layer& layer : equalizer.layers())
+    session.report->AddRanges(layer.layer.node->DisplayName(), equalizer.OutputRanges(layer, false),
+                              equalizer.OutputRanges(layer, true));
   session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));
   session.report->Metric("equalized", applied.groups);
   session.report->Metric("cleared_channels", silent);

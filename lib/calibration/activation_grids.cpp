@@ -7,6 +7,7 @@
 #include "lib/calibration/decide_range.h"
 #include "lib/calibration/gather_ranges.h"
 #include "lib/calibration/point_encoding.h"
+#include "lib/calibration/range_facts.h"
 
 namespace roundel::calibration {
 namespace {
@@ -65,10 +66,11 @@ Status MakeGrids(GridMaking& s) {
     if (s.scores.Covers(*open[i]))
       s.scores.Note(*open[i], decisions[i].unmasked, decisions[i].grid, ranges[i]);
   }
+  std::vector<QParams> chosen;
   for (size_t i = 0; i < open.size(); ++i) {
     const quant::Grid& grid = decisions[i].grid;
     const quant::Range range = MaskedRange(s, *open[i], decisions[i], ranges[i]);
-    const QParams params = ActivationParams(s, range, grid);
+    const QParams& params = chosen.emplace_back(ActivationParams(s, range, grid));
     for (const QuantPoint* point : *open[i])
       if (const auto [at, added] =
               s.table->try_emplace(point->value, MakeEncoding(*point, {params}));
@@ -76,6 +78,11 @@ Status MakeGrids(GridMaking& s) {
         at->second.grid = grid;
   }
   MakeMaskConstants(s);
+  s.session.report->ranges.resize(open.size());
+  ParallelFor(std::ssize(open), 1, [&](int64_t begin, int64_t end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i)
+      s.session.report->ranges[i] = RangeFactsOf(s, *open[i], decisions[i], chosen[i]);
+  });
   for (const auto& [number, group] : s.groups)
     if (const Encoding* frozen = FrozenMember(s, group))
       for (const QuantPoint* point : group)

@@ -43,7 +43,11 @@ border-radius:0 8px 8px 0;font-size:.9rem;overflow-wrap:anywhere}
 .box:focus-visible,summary:focus-visible,button:focus-visible{outline:2px solid var(--accent);outline-offset:1px}
 table{border-collapse:collapse;width:100%;font-size:.8125rem;line-height:1.4}
 th,td{padding:.35rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
-td:first-child{overflow-wrap:anywhere;min-width:11rem}
+td:first-child,.n1 td:nth-child(2){overflow-wrap:anywhere;min-width:11rem}
+.n1 td:first-child{min-width:0}
+.sort td{white-space:nowrap}
+.sort td:first-child,.sort.n1 td:nth-child(2),.sort td:last-child{white-space:normal}
+.sort.n1 td:nth-child(2){min-width:19rem}
 tbody tr:last-child td{border-bottom:0}
 tbody tr:hover td{background:var(--card)}
 th{position:sticky;top:0;z-index:1;background:var(--card);color:var(--soft);font-weight:600;white-space:nowrap;vertical-align:bottom}
@@ -54,7 +58,7 @@ th[aria-sort=descending] button::after{content:"↓";opacity:1}
 .n1 :is(th,td):nth-child(1),.n2 :is(th,td):nth-child(2),.n3 :is(th,td):nth-child(3),.n4 :is(th,td):nth-child(4),
 .n5 :is(th,td):nth-child(5),.n6 :is(th,td):nth-child(6),.n7 :is(th,td):nth-child(7),.n8 :is(th,td):nth-child(8),
 .n9 :is(th,td):nth-child(9),.n10 :is(th,td):nth-child(10),.n11 :is(th,td):nth-child(11),.n12 :is(th,td):nth-child(12),
-.n13 :is(th,td):nth-child(13),.n14 :is(th,td):nth-child(14){text-align:right;white-space:nowrap}
+.n13 :is(th,td):nth-child(13),.n14 :is(th,td):nth-child(14),.n15 :is(th,td):nth-child(15),.n16 :is(th,td):nth-child(16){text-align:right;white-space:nowrap}
 details{margin:.5rem 0;border:1px solid var(--line);border-radius:8px;overflow:hidden}
 details>*:not(summary){margin:0 .9rem .8rem}
 details .box{max-height:22rem}
@@ -67,6 +71,7 @@ pre,code{font:.8125rem/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sa
 pre{margin:.5rem 0;padding:.7rem .9rem;overflow:auto;max-height:30rem;background:var(--card);border:1px solid var(--line);border-radius:8px}
 .chart{overflow-x:auto}
 svg{display:block;width:100%;height:auto;font-size:11px;fill:var(--soft)}
+.wide{padding:.5rem .75rem}
 .wide svg{min-width:44rem}
 .grid{stroke:var(--line);fill:none}
 .line{stroke:var(--accent);stroke-width:1.5;fill:none}

@@ -103,6 +103,11 @@ std::string Folded(std::string_view summary, std::string_view contents) {
   return StrCat("<details><summary>", summary, "</summary>\n", contents, "</details>\n");
 }
 
+std::string Tile(std::string_view label, std::string_view value, std::string_view under) {
+  return StrCat("<dl class=\"tile\"><dt>", label, "</dt><dd class=\"value\">", value,
+                "</dd><dd class=\"under\">", under, "</dd></dl>\n");
+}
+
 std::string Table(const std::vector<Column>& columns, const std::vector<std::string>& rows,
                   bool sortable) {
   // One class for each kind of column, on the table rather than on every cell.

@@ -39,11 +39,14 @@ std::string Percent(double share);   // 0.00042 -> "0.042 %"
 
 // ---- parts of a page
 
-// "<section>" with a heading, folded by the reader if `id` is not shown in the navigation.
+// "<section>" with a heading and a note under it, which is HTML; "" without contents.
 std::string Section(std::string_view id, std::string_view title, std::string_view note,
                     std::string_view contents);
 // A line to unfold, and what is folded. `summary` is HTML.
 std::string Folded(std::string_view summary, std::string_view contents);
+
+// A figure with its name; `value` and `under` are HTML.
+std::string Tile(std::string_view label, std::string_view value, std::string_view under);
 
 struct Column {
   std::string title;

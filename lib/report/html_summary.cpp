@@ -10,12 +10,6 @@
 namespace roundel::report::html {
 namespace {
 
-// `value` and `under` are HTML.
-std::string Tile(std::string_view label, std::string_view value, std::string_view under) {
-  return StrCat("<dl class=\"tile\"><dt>", label, "</dt><dd class=\"value\">", value,
-                "</dd><dd class=\"under\">", under, "</dd></dl>\n");
-}
-
 std::string WeightTile(const Json& facts) {
   const int64_t before = Whole(At(facts, "weight_bytes_before"));
   const int64_t after = Whole(At(facts, "weight_bytes_after"));

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/text.h"
+#include "lib/report/details_json.h"
 #include "lib/report/gate_json.h"
 
 namespace roundel::report {
@@ -64,6 +65,8 @@ Json ToJson(const PassReport& pass) {
     for (const LayerOutcome& layer : pass.layers) layers.push_back(ToJson(layer));
     json["layers"] = std::move(layers);
   }
+  if (!pass.ranges.empty()) json["ranges"] = ListJson(pass.ranges);
+  if (!pass.channel_ranges.empty()) json["channel_ranges"] = ListJson(pass.channel_ranges);
   return json;
 }
 
@@ -151,13 +154,17 @@ std::string ReportJson(const Report& report) {
         {{"node", node.subject}, {"op_type", node.action}, {"reason", node.reason}});
   Json timing = ToJson(report.timing);
   timing["passes"] = std::move(pass_times);
-  const Json json = {{"schema", "roundel.report/1"},
-                     {"facts", ToJson(report.facts)},
-                     {"gates", GatesJson(report.gates)},
-                     {"passes", std::move(passes)},
-                     {"float_nodes", std::move(float_nodes)},
-                     {"warnings", report.warnings},
-                     {"timing", std::move(timing)}};
+  Json json = {{"schema", "roundel.report/1"},
+               {"facts", ToJson(report.facts)},
+               {"gates", GatesJson(report.gates)},
+               {"passes", std::move(passes)},
+               {"float_nodes", std::move(float_nodes)}};
+  if (!report.layers.empty()) json["layers"] = ListJson(report.layers);
+  if (!report.network.empty())
+    json["network"] = {{"samples", report.network_samples}, {"values", ListJson(report.network)}};
+  if (!report.recipe.empty()) json["recipe"] = report.recipe;
+  json["warnings"] = report.warnings;
+  json["timing"] = std::move(timing);
   // Names come from models and file systems: bytes that are not UTF-8 must not throw.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

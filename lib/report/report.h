@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "lib/report/details.h"
 #include "lib/report/gate.h"
 
 namespace roundel::report {
@@ -48,6 +49,8 @@ struct PassReport {
   int64_t resumed = 0;  // layers with solutions from an earlier run
   std::vector<Record> records;
   std::vector<LayerOutcome> layers;
+  std::vector<RangeFacts> ranges;                            // of the pass that assigns grids
+  std::vector<ChannelRanges> channel_ranges;                 // of the pass that scales channels
   std::vector<std::pair<std::string, MetricValue>> metrics;  // in the order they were added
   std::vector<std::string> warnings;
 
@@ -57,6 +60,13 @@ struct PassReport {
   void Metric(std::string name_, MetricValue value) {
     metrics.emplace_back(std::move(name_), std::move(value));
   }
+  // Largest magnitudes of all channels of a layer; nothing if they are the same.
+  void AddRanges(std::string node, const std::vector<double>& before,
+                 const std::vector<double>& after) {
+    if (before == after) return;
+    channel_ranges.push_back({std::move(node), static_cast<int64_t>(before.size()),
+                              FiveNumbers(before), FiveNumbers(after)});
+  }
 };
 
 struct Report {
@@ -64,6 +74,10 @@ struct Report {
   std::vector<PassReport> passes;
   std::vector<Gate> gates;
   std::vector<Record> float_nodes;  // nodes that stay float: name, op type, why
+  std::vector<LayerFacts> layers;
+  std::vector<ValueError> network;  // errors along the model, in execution order
+  int64_t network_samples = 0;      // that they were measured on
+  std::string recipe;               // with all settings, without paths
   std::vector<std::string> warnings;
   std::vector<std::pair<std::string, MetricValue>>
       timing;  // seconds, bytes of memory: differ per run

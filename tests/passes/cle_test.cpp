@@ -59,6 +59,30 @@ std::vector<double> Ranges(const Tensor& weight, int axis) {
   return ranges;
 }
 
+TEST_CASE("the report holds the channels' ranges before and after, as the weights have them") {
+  auto model =
+      graph::Parse(Model("float32[N,3,8,8] x", Conv("a", "[5,3,3,3]", "x") + "ra = Relu(a)\n" +
+                                                   Conv("b", "[4,5,1,1]", "ra", "", "y")));
+  REQUIRE(model.ok());
+  Unbalance(&*model, "a_w");
+  const PassRun run = RunPass("cle", std::move(*model));
+  REQUIRE(run.report.channel_ranges.size() == 2);
+  for (size_t i = 0; i < 2; ++i) {
+    const report::ChannelRanges& ranges = run.report.channel_ranges[i];
+    const std::string weight = i == 0 ? "a_w" : "b_w";
+    for (const bool after : {false, true}) {
+      std::vector<double> sorted =
+          Ranges(*(after ? run.after() : run.before).graph->FindInitializer(weight), 0);
+      std::sort(sorted.begin(), sorted.end());
+      const std::vector<double>& numbers = after ? ranges.after : ranges.before;
+      REQUIRE(numbers.size() == 5);
+      CHECK(numbers.front() == Approx(sorted.front()).epsilon(1e-5));
+      CHECK(numbers.back() == Approx(sorted.back()).epsilon(1e-5));
+      if (i == 0) CHECK(numbers[2] == Approx(sorted[2]).epsilon(1e-5));  // of five: the middle one
+    }
+  }
+}
+
 TEST_CASE("a dry run leaves the same records as a real one") {
   const std::string text =
       Model("float32[N,3,8,8] x", Conv("a", "[4,3,3,3]", "x") + "ra = Relu(a)\n" +

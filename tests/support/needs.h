@@ -12,6 +12,7 @@ namespace roundel::support {
 //   vnni         a processor with exact dot products of bytes
 //   shells       zsh, fish, groff and mandoc
 //   scheduler    Slurm's daemons, munge, mpirun, GNU parallel, snakemake
+//   browser      Chromium, and node to drive it
 bool IsRequired(const std::string& list, const std::string& need);
 // The first word of `list` that is not one of them, which would require nothing; "" if all are.
 std::string UnknownNeed(const std::string& list);
