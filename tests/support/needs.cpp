@@ -11,7 +11,8 @@
 namespace roundel::support {
 namespace {
 
-const std::vector<std::string> kNeeds = {"e2e", "conformance", "vnni", "shells", "scheduler", "browser"};
+const std::vector<std::string> kNeeds = {"e2e",    "conformance", "vnni",
+                                         "shells", "scheduler",   "browser"};
 
 std::vector<std::string> Words(const std::string& list) {
   std::vector<std::string> words;
