@@ -51,7 +51,7 @@ struct ModelState {
   std::map<std::string, OutputMoments> output_moments;  // by the layer's output value
   // By value; of layers with weights. Unset: not gathered yet (calibration::EnsureInputMeans).
   std::optional<std::map<std::string, quant::InputMean>> input_means;
-  std::set<std::string> corrected_biases;               // by the layer's output value
+  std::set<std::string> corrected_biases;  // by the layer's output value
 
   // An independent copy; tensors are shared until one side writes to them.
   ModelState Clone() const;

@@ -41,7 +41,7 @@ struct Job {
 
 }  // namespace
 
-TEST_CASE("--html writes the page that report makes later") {
+TEST_CASE("the flag --html writes the page that report makes later") {
   const Job job;
   job.Run({"--html", job.folder / "q.html"});
   REQUIRE(Cli({"report", job.folder / "q.report.json", "-o", job.folder / "later.html"}).code == 0);
