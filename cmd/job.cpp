@@ -88,9 +88,10 @@ Status StartSession(JobState& s, const std::string& store_folder, JobInputs inpu
 }
 
 Status RunPasses(JobState& s, bool verify) {
+  const bool network = OverriddenFlag(s.recipe.Section("check"), "network", s.wants_page);
   const passes::RunnerOptions options = {
       .verify_samples = verify ? s.recipe.Section("").Int("verify_samples") : 0,
-      .float_model = &s.equivalent};
+      .float_model = network ? &s.equivalent : nullptr};
   RETURN_IF_ERROR(passes::RunSteps(s.recipe.steps, options, &s.session, &s.report));
   for (const report::PassReport& pass : s.report.passes)
     for (const std::string& warning : pass.warnings) s.Warn(pass.name + ": " + warning);
@@ -191,6 +192,7 @@ namespace {
 Status QuantizeModel(const Recipe& recipe, const std::string& store, const std::string& html,
                      Console& console) {
   JobState s{.recipe = recipe, .console = console};
+  s.wants_page = !html.empty();
   OutputNames names = NamesFor(recipe);
   names.html = html;
   RETURN_IF_ERROR(CheckNames(recipe, store, names));

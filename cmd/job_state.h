@@ -28,6 +28,7 @@ struct JobState {
   std::vector<std::string> encodings_versions = {};
   graph::Model original = {}, quantized = {};   // before the passes, and as it is written
   std::optional<graph::Model> equivalent = {};  // float, as the passes before calibrate left it
+  bool wants_page = false;  // the report will become a page, so errors along the network pay
 
   // Logs the message and adds it to the report.
   void Warn(const std::string& message);

@@ -298,6 +298,11 @@ recipe::ParamSpecs CheckParams() {
        .min = 0,
        .max = 1e6,
        .unit = "samples"},
+      {.name = "network",
+       .default_value = std::string("auto"),
+       .help = "measure the error of every value on these samples, for the report's page; auto: "
+               "with --html",
+       .choices = {"auto", "true", "false"}},
       {.name = "min_sqnr",
        .default_value = 10.0,
        .help = "warn if the SQNR of an output is below this",
