@@ -24,6 +24,9 @@ function(roundel_precompile target sources libs)
     target_precompile_headers(${owner} PRIVATE ${roundel_headers})
   endif()
   target_precompile_headers(${target} REUSE_FROM ${owner})
+  # GCC 12 does not know any more that a precompiled header is the system's, and warns of what std::string does.
+  target_compile_options(${target} PRIVATE -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread -Wno-restrict
+    -Wno-maybe-uninitialized)
   foreach(source ${sources})
     file(STRINGS ${source} pragmas REGEX "pragma GCC|ROUNDEL_(FAST_LOOPS|VECTORIZE)" LIMIT_COUNT 1)
     if(pragmas)

@@ -48,6 +48,7 @@ CommandRun SetupBatch(CLI::App& app) {
                "Start no further job when one is not ok [all jobs are run]");
   app.add_flag("--dry-run", options->dry_run, "Print which jobs would be run, then stop");
   app.add_flag("--list", options->list, "Print the ids of all jobs, then stop");
+  AddCaseFlags(app, &options->cases);
   app.footer(
       "Finished models are skipped when the command is repeated, and "
       "several processes with the "

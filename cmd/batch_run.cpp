@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 
+#include "cmd/batch_cases.h"
 #include "cmd/batch_table.h"
 #include "cmd/batch_work.h"
 #include "lib/base/text.h"
@@ -12,6 +13,7 @@ namespace roundel::cmd {
 Status RunBatch(const BatchOptions& options, Console& console) {
   namespace fs = std::filesystem;
   const auto start = std::chrono::steady_clock::now();
+  RETURN_IF_ERROR(CheckCaseFlags(options.cases, {options.manifest}, console));
   std::error_code error;
   fs::create_directories(options.out, error);
   const std::string out = fs::canonical(options.out, error).string();
@@ -34,7 +36,11 @@ Status RunBatch(const BatchOptions& options, Console& console) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const std::vector<BatchRow> rows = work.Rows();
   PrintBatch(rows, seconds, console);
-  return run.ok() ? BatchStatus(rows) : run;
+  const Status written =
+      WriteCases(options.cases, "roundel batch", options.manifest, CasesOfJobs(rows), run, console);
+  if (!run.ok()) return run;
+  const Status jobs = BatchStatus(rows);
+  return jobs.ok() ? written : jobs;
 }
 
 }  // namespace roundel::cmd

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cmd/case_output.h"
 #include "cmd/command.h"
 #include "lib/base/status.h"
 
@@ -18,6 +19,7 @@ struct BatchOptions {
   std::string shard;               // "i/n"; "": the scheduler's, or the whole
   double claim_expiry = 90;        // seconds
   bool dry_run = false, list = false, stop_on_failure = false;
+  CaseFlags cases;
 };
 
 Status RunBatch(const BatchOptions& options, Console& console);

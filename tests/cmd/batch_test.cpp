@@ -110,7 +110,8 @@ TEST_CASE("every kind of failure costs one job and is told in plain words") {
       "  - {id: no-data, model: gemm.onnx, data: nothing/}\n"
       "  - {id: slow, model: endless.onnx, timeout: 1s}\n"
       "  - {id: gated, model: gemm.onnx, eval: points.npy, gates: {min_sqnr: 150}}\n");
-  const auto [code, batch] = zoo.RunJson({"--jobs", "3"});
+  const std::string junit = zoo.folder / "junit.xml";
+  const auto [code, batch] = zoo.RunJson({"--jobs", "3", "--junit", junit});
   const std::map<std::string, std::pair<std::string, int>> expected = {
       {"good", {"ok", 0}},      {"gone", {"model", 3}},     {"broken", {"model", 3}},
       {"no-data", {"data", 4}}, {"slow", {"timeout", 130}}, {"gated", {"gate", 5}}};
@@ -123,6 +124,16 @@ TEST_CASE("every kind of failure costs one job and is told in plain words") {
   }
   CHECK(JobOf(batch, "gone")["message"].get<std::string>().find("gone.onnx") != std::string::npos);
   CHECK(fs::exists(zoo.out + "/gated/gated.onnx"));
+  const std::string xml = FileText(junit);
+  const auto count = [&](const std::string& tag) {
+    size_t found = 0;
+    for (size_t at = xml.find(tag); at != std::string::npos; at = xml.find(tag, at + 1)) ++found;
+    return found;
+  };
+  CHECK(count("<testsuite ") == 6);
+  CHECK(count("<testcase ") == 7);  // the gate is one, too
+  CHECK(count("<failure ") == 1);
+  CHECK(count("<error ") == 4);
   CHECK(code == 1);  // a timeout is the lowest of 1, 3, 4 and 5
   zoo.Manifest("  - {id: gated, model: gemm.onnx, eval: points.npy, gates: {min_sqnr: 150}}\n");
   const ProcessResult gate = zoo.Run();
