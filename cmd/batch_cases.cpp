@@ -2,26 +2,13 @@
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
-#include <cmath>
-
 #include "lib/base/text.h"
+#include "lib/report/gate_json.h"
 
 namespace roundel::cmd {
 namespace {
 
-using Json = nlohmann::json;
 using State = report::Case::State;
-
-std::string Text(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-double Number(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<double>() : 0;
-}
 
 report::Case JobCase(const BatchRow& row) {
   report::Case job = {.suite = row.id, .name = "quantize"};
@@ -37,20 +24,6 @@ report::Case JobCase(const BatchRow& row) {
   return job;
 }
 
-report::Case GateCase(const BatchRow& row, const Json& gate) {
-  const std::string verdict = Text(gate, "verdict");
-  const double value = Number(gate, "value"), limit = Number(gate, "limit");
-  std::string message = Text(gate, "message");
-  if (message.empty()) message = StrCat(Text(gate, "metric"), " ", value, ", limit ", limit);
-  return {.suite = row.id,
-          .name = Text(gate, "name"),
-          .state = verdict == "passed"   ? State::kPassed
-                   : verdict == "failed" ? State::kFailed
-                                         : State::kSkipped,
-          .message = message,
-          .severity = std::abs(value - limit) / std::max(std::abs(limit), 1e-9)};
-}
-
 }  // namespace
 
 std::vector<report::Case> CasesOfJobs(const std::vector<BatchRow>& rows) {
@@ -58,10 +31,9 @@ std::vector<report::Case> CasesOfJobs(const std::vector<BatchRow>& rows) {
   for (const BatchRow& row : rows) {
     cases.push_back(JobCase(row));
     if (row.result == nullptr) continue;
-    const Json gates = Json::parse(row.result->gates, nullptr, false);
-    if (!gates.is_array()) continue;
-    for (const Json& gate : gates)
-      if (gate.is_object()) cases.push_back(GateCase(row, gate));
+    const auto json = nlohmann::ordered_json::parse(row.result->gates, nullptr, false);
+    for (report::Case& gate : report::CasesOf(report::GatesFromJson(json), row.id, ""))
+      cases.push_back(std::move(gate));
   }
   return cases;
 }

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "lib/base/input_file.h"
 #include "lib/base/text.h"
 #include "lib/batch/classify.h"
 #include "lib/report/report.h"
@@ -120,18 +121,16 @@ void PrintLeft(const std::vector<BatchRow>& rows, const std::vector<std::string>
 }
 
 Status BatchStatus(const std::vector<BatchRow>& rows) {
-  constexpr ErrorKind kKinds[] = {ErrorKind::kInternal, ErrorKind::kUsage, ErrorKind::kModel,
-                                  ErrorKind::kData,     ErrorKind::kGate,  ErrorKind::kInterrupted};
-  int worst = 0;
+  ErrorKind worst = ErrorKind::kOk;
   for (const BatchRow& row : rows) {
-    const int code = row.result == nullptr ? 0 : ExitCodeOf(*row.result);
-    if (code != 0 && (worst == 0 || code < worst)) worst = code;
+    const ErrorKind kind = row.result == nullptr ? ErrorKind::kOk : ErrorOf(*row.result);
+    if (kind == ErrorKind::kOk) continue;
+    if (worst == ErrorKind::kOk || ExitCode(kind) < ExitCode(worst)) worst = kind;
   }
-  if (worst == 0) return OkStatus();
-  const ErrorKind kind = worst > 5 ? ErrorKind::kInterrupted : kKinds[worst - 1];
+  if (worst == ErrorKind::kOk) return OkStatus();
   const int ok = Counts(rows)["ok"];
-  return {kind, StrCat(std::ssize(rows) - ok, " of ", rows.size(),
-                       " jobs are not ok: ", CountsText(rows))};
+  return {worst, StrCat(std::ssize(rows) - ok, " of ", rows.size(),
+                        " jobs are not ok: ", CountsText(rows))};
 }
 
 }  // namespace roundel::cmd

@@ -1,11 +1,11 @@
 #include "cmd/batch_work.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <numeric>
 #include <set>
 
+#include "lib/base/clock.h"
 #include "lib/base/file.h"
 #include "lib/base/log.h"
 #include "lib/base/machine.h"
@@ -20,9 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using batch::JobResult;
 
-constexpr const char* kKinds[] = {"ok", "gate",   "usage",   "model", "data",
-                                  "io", "memory", "timeout", "crash", "interrupted"};
-
 // Creates a folder if it is missing. Errors: it is a link, or no folder.
 Status MakeFolder(const std::string& path) {
   std::error_code error;
@@ -30,17 +27,6 @@ Status MakeFolder(const std::string& path) {
   if (fs::symlink_status(path, error).type() == fs::file_type::directory) return OkStatus();
   return UsageError(StrCat("'", path, "' cannot be used as a folder for results: ",
                            error ? error.message() : "it is a link or a file"));
-}
-
-double SteadySeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// "4:10", "1:02:03".
-std::string ClockText(double seconds) {
-  const auto s = static_cast<long long>(seconds + 0.5);
-  return s < 3600 ? StrFormat("%lld:%02lld", s / 60, s % 60)
-                  : StrFormat("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
 // Expected time of a job, in no unit.
@@ -54,7 +40,7 @@ bool Has(const std::vector<std::string>& words, const std::string& word) {
 
 Status CheckRetry(const std::vector<std::string>& kinds) {
   std::vector<std::string> known = {"failed"};
-  known.insert(known.end(), std::begin(kKinds), std::end(kKinds));
+  for (const batch::Kind& kind : batch::Kinds()) known.emplace_back(kind.name);
   for (const std::string& kind : kinds)
     if (!Has(known, kind))
       return UsageError(
@@ -113,19 +99,22 @@ Status BatchWork::Select() {
   }
   if (!shard.from.empty())
     LogInfo(StrCat("part ", shard.index, " of ", shard.count, " (", shard.from, ")"));
-  std::stable_sort(order.begin(), order.end(),
-                   [this](size_t a, size_t b) { return bytes_[a] > bytes_[b]; });
+  order = LongestFirst(std::move(order));
   for (size_t position = 0; position < order.size(); ++position)
     if (batch::InShard(shard, position)) selected_.push_back(order[position]);
   std::sort(selected_.begin(), selected_.end());
   return OkStatus();
 }
 
+std::vector<size_t> BatchWork::LongestFirst(std::vector<size_t> jobs) const {
+  std::stable_sort(jobs.begin(), jobs.end(),
+                   [this](size_t a, size_t b) { return bytes_[a] > bytes_[b]; });
+  return jobs;
+}
+
 // Long jobs first, so that none is left alone at the end.
 std::vector<size_t> BatchWork::Left() const {
-  std::vector<size_t> left = selected_;
-  std::stable_sort(left.begin(), left.end(),
-                   [this](size_t a, size_t b) { return bytes_[a] > bytes_[b]; });
+  std::vector<size_t> left = LongestFirst(selected_);
   std::erase_if(left, [this](size_t i) {
     const JobResult* result = log_.Find(jobs_[i].entry.id);
     return IsDone(i) && !WantsRetry(*result);

@@ -40,6 +40,7 @@ class BatchWork : public batch::PoolOwner {
 
  private:
   Status Select();
+  std::vector<size_t> LongestFirst(std::vector<size_t> jobs) const;
   bool IsDone(size_t index) const;
   bool WantsRetry(const batch::JobResult& result) const;
   batch::JobResult Blank(size_t index) const;

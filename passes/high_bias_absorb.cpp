@@ -39,6 +39,7 @@
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
 #include "lib/graph/weight_scaling.h"
+#include "lib/session/runnable_graph.h"
 #include "passes/pass.h"
 
 namespace roundel::passes {
@@ -183,20 +184,16 @@ std::vector<ChannelRange> FromStatistics(const OutputMoments& statistics) {
   return ranges;
 }
 
-// One pass over the data. No layer has been changed yet, so that the graph from before its bodies
-// were inlined computes the same values.
+// One pass over the data, before any layer is changed.
 Status Sweep(Session* session, const engine::ExecutorOptions& options,
              const std::vector<engine::Tap>& taps) {
-  const std::shared_ptr<Graph> flat = session->model.graph;
-  if (session->running_graph) session->model.graph = session->running_graph;
-  auto executor = engine::Executor::Create(session->model, options);
-  session->model.graph = flat;
-  if (!executor.ok()) return std::move(executor).status();
+  const RunnableGraph runnable(*session);
+  ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(session->model, options));
   RETURN_IF_ERROR(session->data->Rewind());
   for (;;) {
     ASSIGN_OR_RETURN(const std::optional<Batch> batch, session->data->Next());
     if (!batch) return OkStatus();
-    ASSIGN_OR_RETURN(const auto outputs, (*executor)->Run(batch->inputs, taps));
+    ASSIGN_OR_RETURN(const auto outputs, executor->Run(batch->inputs, taps));
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 
@@ -17,12 +18,6 @@ constexpr int kBarWidth = 24;
 
 double Seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
-}
-
-std::string Clock(double seconds) {
-  const auto s = static_cast<long long>(seconds + 0.5);
-  return s < 3600 ? StrFormat("%lld:%02lld", s / 60, s % 60)
-                  : StrFormat("%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
 }
 
 }  // namespace
@@ -64,7 +59,7 @@ void Progress::Print(bool last) {
     line += StrFormat(" %lld/%lld %s, %.1f/s", static_cast<long long>(done_),
                       static_cast<long long>(total_), unit_.c_str(), rate);
     if (rate > 0 && done_ < total_)
-      line += ", ETA " + Clock(static_cast<double>(total_ - done_) / rate);
+      line += ", ETA " + ClockText(static_cast<double>(total_ - done_) / rate);
   } else {
     line += StrFormat(" %lld %s, %.1f/s", static_cast<long long>(done_), unit_.c_str(), rate);
   }

@@ -7,13 +7,13 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 
+#include "lib/base/clock.h"
 #include "lib/base/text.h"
 
 namespace roundel::batch {
@@ -22,12 +22,6 @@ namespace {
 // Seconds between the signal to stop and the end. Slurm gives us 30 after its
 // own signal.
 constexpr double kGrace = 20, kGraceAfterTimeout = 5;
-
-double Clock() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 // In the child, where nothing may allocate. `parent`: that which started it.
 void PrepareChild(int log, pid_t parent) {
@@ -74,7 +68,7 @@ Result<std::unique_ptr<Child>> Child::Start(const std::vector<std::string>& args
   std::unique_ptr<Child> child(new Child);
   child->limits_ = limits;
   child->oom_kills_ = OomKills();
-  child->start_ = Clock();
+  child->start_ = SteadySeconds();
   const pid_t parent = getpid();
   child->pid_ = fork();
   if (child->pid_ == 0) {
@@ -99,7 +93,7 @@ Child::~Child() {
   if (fd_ >= 0) close(fd_);
 }
 
-double Child::Seconds() const { return Clock() - start_; }
+double Child::Seconds() const { return SteadySeconds() - start_; }
 
 // The group: what the job has started ends with it.
 void Child::Signal(int number) {
@@ -108,14 +102,15 @@ void Child::Signal(int number) {
 
 void Child::Stop() {
   if (stop_at_ > 0) return;
-  stop_at_ = Clock();
+  stop_at_ = SteadySeconds();
   end_.stopped = true;
   Signal(SIGTERM);
 }
 
 void Child::CheckLimits() {
   if (stop_at_ > 0) {
-    if (Clock() - stop_at_ > (end_.timed_out ? kGraceAfterTimeout : kGrace)) Signal(SIGKILL);
+    if (SteadySeconds() - stop_at_ > (end_.timed_out ? kGraceAfterTimeout : kGrace))
+      Signal(SIGKILL);
     return;
   }
   if (limits_.timeout > 0 && Seconds() > limits_.timeout) {

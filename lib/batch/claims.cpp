@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "lib/base/clock.h"
 #include "lib/base/text.h"
 
 namespace roundel::batch {
@@ -23,12 +24,6 @@ namespace fs = std::filesystem;
 
 double Seconds(const timespec& time) {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
-double SteadyTime() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return Seconds(now);
 }
 
 std::string FirstLine(const std::string& path) {
@@ -119,7 +114,7 @@ Status Claims::MakeProcessFile() {
   gethostname(host, sizeof host - 1);
   uint32_t number = 0;
   if (getrandom(&number, sizeof number, 0) != sizeof number)
-    number = static_cast<uint32_t>(SteadyTime() * 1e6);
+    number = static_cast<uint32_t>(SteadySeconds() * 1e6);
   std::string name = StrFormat("@%.100s-%d-%08x", host, static_cast<int>(getpid()), number);
   std::replace(name.begin(), name.end(), '/', '_');
   const std::string pid = StrCat(static_cast<int64_t>(getpid()));
@@ -127,7 +122,7 @@ Status Claims::MakeProcessFile() {
   ASSIGN_OR_RETURN(const bool made, Create(PathOf(name)));
   if (!made) return InternalError(StrCat("'", PathOf(name), "' exists already"));
   process_ = std::move(name);
-  renewed_ = SteadyTime();
+  renewed_ = SteadySeconds();
   return OkStatus();
 }
 
@@ -206,8 +201,8 @@ void Claims::GiveUp(const std::string& job) {
 
 Status Claims::Renew() {
   constexpr double kRenewals = 6;  // in the time of expiry
-  if (SteadyTime() - renewed_ < expiry_ / kRenewals) return OkStatus();
-  renewed_ = SteadyTime();
+  if (SteadySeconds() - renewed_ < expiry_ / kRenewals) return OkStatus();
+  renewed_ = SteadySeconds();
   if (utimensat(AT_FDCWD, PathOf(process_).c_str(), nullptr, 0) != 0)
     return FileError(PathOf(process_));
   for (const std::string& job : mine_) utimensat(AT_FDCWD, PathOf(job).c_str(), nullptr, 0);

@@ -2,7 +2,6 @@
 
 #include <csignal>
 #include <cstring>
-#include <map>
 
 #include "lib/base/input_file.h"
 #include "lib/base/text.h"
@@ -77,13 +76,20 @@ void Classify(const ChildEnd& end, const std::string& log, JobResult* result) {
   }
 }
 
-int ExitCodeOf(const JobResult& result) {
-  static const std::map<std::string, ErrorKind> kKinds = {
-      {"ok", ErrorKind::kOk},       {"gate", ErrorKind::kGate},
-      {"usage", ErrorKind::kUsage}, {"model", ErrorKind::kModel},
-      {"data", ErrorKind::kData},   {"interrupted", ErrorKind::kInterrupted}};
-  const auto kind = kKinds.find(result.kind);
-  return ExitCode(kind == kKinds.end() ? ErrorKind::kInternal : kind->second);
+std::span<const Kind> Kinds() {
+  static constexpr Kind kKinds[] = {
+      {"ok", ErrorKind::kOk},           {"gate", ErrorKind::kGate},
+      {"usage", ErrorKind::kUsage},     {"model", ErrorKind::kModel},
+      {"data", ErrorKind::kData},       {"io", ErrorKind::kInternal},
+      {"memory", ErrorKind::kInternal}, {"timeout", ErrorKind::kInternal},
+      {"crash", ErrorKind::kInternal},  {"interrupted", ErrorKind::kInterrupted}};
+  return kKinds;
+}
+
+ErrorKind ErrorOf(const JobResult& result) {
+  for (const Kind& kind : Kinds())
+    if (result.kind == kind.name) return kind.error;
+  return ErrorKind::kInternal;
 }
 
 }  // namespace roundel::batch

@@ -1,6 +1,7 @@
 #pragma once
 // What the end of a job's process means.
 
+#include <span>
 #include <string>
 
 #include "lib/batch/child.h"
@@ -14,7 +15,12 @@ void Classify(const ChildEnd& end, const std::string& log, JobResult* result);
 // The kind of a job that ended with this error line and exit code.
 std::string KindOf(int exit_code, const std::string& message);
 
-// The exit code of a batch with such a result: 0 for ok, 5 for a gate, that of the error otherwise.
-int ExitCodeOf(const JobResult& result);
+// All kinds, and the error of a batch with such a result.
+struct Kind {
+  const char* name;
+  ErrorKind error;
+};
+std::span<const Kind> Kinds();
+ErrorKind ErrorOf(const JobResult& result);
 
 }  // namespace roundel::batch

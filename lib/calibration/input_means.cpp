@@ -1,18 +1,15 @@
 #include "lib/calibration/input_means.h"
 
 #include "lib/calibration/observe.h"
+#include "lib/session/runnable_graph.h"
 
 namespace roundel::calibration {
 
 Status EnsureInputMeans(Session& session) {
   if (session.input_means || !session.data) return OkStatus();
-  // A graph with its bodies laid out does not run.
-  const auto flat = session.model.graph;
-  if (session.running_graph) session.model.graph = session.running_graph;
-  auto seen = Observe(session, {}, {.input_means = true});
-  session.model.graph = flat;
-  if (!seen.ok()) return std::move(seen).status();
-  AddInputMeans(seen->input_means, &session);
+  const RunnableGraph runnable(session);
+  ASSIGN_OR_RETURN(const auto seen, Observe(session, {}, {.input_means = true}));
+  AddInputMeans(seen.input_means, &session);
   return OkStatus();
 }
 

@@ -1,7 +1,6 @@
 #include "lib/calibration/range_facts.h"
 
 #include <cmath>
-#include <limits>
 
 #include "lib/calibration/unknown_ranges.h"
 #include "lib/quant/distribution.h"
@@ -53,13 +52,7 @@ report::RangeFacts RangeFactsOf(const GridMaking& s, const Group& group, const G
   for (const target::QuantPoint* point : group)
     if (facts.values.size() < kNamedValues) facts.values.push_back(point->value);
   const double scale = params.scale;
-  if (found.grid.kind == quant::GridKind::kFloat16) {
-    facts.high = 65504;
-    facts.low = -facts.high;
-  } else if (!found.grid.has_scale()) {  // bfloat16, which reaches as far as float32
-    facts.high = std::numeric_limits<float>::max();
-    facts.low = -facts.high;
-  } else if (found.grid.is_float()) {
+  if (found.grid.is_float()) {
     facts.high = scale * quant::LargestFloat(found.grid);
     facts.low = -facts.high;
   } else {

@@ -10,6 +10,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/vectorize.h"
+#include "lib/tensor/half.h"
 
 namespace roundel::quant {
 namespace {
@@ -104,7 +105,11 @@ DType FloatType(GridKind kind) {
   }
 }
 
-float LargestFloat(const Grid& grid) { return FormatOf(FloatType(grid.kind)).max; }
+float LargestFloat(const Grid& grid) {
+  if (grid.kind == GridKind::kFloat16) return kLargestHalf;
+  if (grid.kind == GridKind::kBfloat16) return kLargestBfloat16;
+  return FormatOf(FloatType(grid.kind)).max;
+}
 
 float FloatScale(double magnitude, const Grid& grid) {
   if (!grid.has_scale()) return 1;

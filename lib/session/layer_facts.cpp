@@ -5,6 +5,7 @@
 
 #include "lib/graph/bodies.h"
 #include "lib/graph/layer.h"
+#include "lib/quant/metrics.h"
 
 namespace roundel {
 namespace {
@@ -26,14 +27,10 @@ std::optional<double> Sqnr(const Tensor& weight, const Encoding& encoding) {
   const Tensor rounded = encoding.codes ? quant::DequantizeTensor(*encoding.codes, encoding)
                                         : quant::FakeQuantizeTensor(floats, encoding);
   if (rounded.size() != floats.size()) return std::nullopt;
-  double signal = 0, noise = 0;
-  for (int64_t i = 0; i < floats.size(); ++i) {
-    const double x = floats.data<float>()[i], y = rounded.data<float>()[i];
-    signal += x * x;
-    noise += (x - y) * (x - y);
-  }
-  if (!(signal > 0) || !(noise > 0)) return std::nullopt;
-  return 10 * std::log10(signal / noise);
+  quant::ErrorSums sums;
+  sums.Add(floats.span<float>(), rounded.span<float>());
+  const double sqnr = sums.Sqnr();
+  return std::isfinite(sqnr) ? std::optional(sqnr) : std::nullopt;
 }
 
 void AddWeight(const Tensor& weight, const Encoding* encoding, report::LayerFacts* facts) {

@@ -7,6 +7,7 @@
 
 #include "lib/graph/operators.h"
 #include "lib/graph/widen.h"
+#include "lib/tensor/half.h"
 
 namespace roundel::target {
 namespace {
@@ -27,9 +28,8 @@ int Digits(DType type) { return type == DType::kFloat16 ? 11 : type == DType::kB
 }  // namespace
 
 float LargestOf(DType type) {
-  constexpr float kLargestHalf = 65504, kLargestBfloat = 0x1.fep127f;
   return type == DType::kFloat16    ? kLargestHalf
-         : type == DType::kBfloat16 ? kLargestBfloat
+         : type == DType::kBfloat16 ? kLargestBfloat16
                                     : std::numeric_limits<float>::max();
 }
 

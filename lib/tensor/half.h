@@ -6,6 +6,8 @@
 
 namespace roundel {
 
+inline constexpr float kLargestHalf = 65504, kLargestBfloat16 = 0x1.fep127f;
+
 void FloatsToHalves(const float* from, int64_t n, uint16_t* to);
 void HalvesToFloats(const uint16_t* from, int64_t n, float* to);
 

@@ -14,11 +14,12 @@
 
 #include "lib/base/text.h"
 #include "lib/base/vectorize.h"
+#include "lib/tensor/half.h"
 
 namespace roundel::walk {
 namespace {
 
-constexpr float kMinMagnitude = 0.01f, kLargestHalf = 65504.0f;
+constexpr float kMinMagnitude = 0.01f;
 
 // NaN is treated as infinity.
 ROUNDEL_VECTORIZE float LargestMagnitude(const float* x, int64_t n) {

@@ -32,8 +32,6 @@ std::vector<std::string> CommandNames() {
   return names;
 }
 
-ProcessResult Shell(const std::string& command) { return RunProgram({"/bin/sh", "-c", command}); }
-
 bool Has(const std::string& program) { return Shell(StrCat("command -v ", program)).code == 0; }
 
 }  // namespace

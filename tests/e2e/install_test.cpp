@@ -15,15 +15,13 @@ using namespace roundel;
 using namespace roundel::e2e;
 using support::FileText;
 using support::ProcessResult;
-using support::RunProgram;
+using support::Shell;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kBuild = ROUNDEL_BINARY_DIR;
 const std::string kSource = ROUNDEL_SOURCE_DIR;
-
-ProcessResult Shell(const std::string& command) { return RunProgram({"/bin/sh", "-c", command}); }
 
 std::string Output(const std::string& command) {
   const ProcessResult result = Shell(command);

@@ -13,7 +13,7 @@ using namespace roundel;
 using namespace roundel::e2e;
 using support::FileText;
 using support::ProcessResult;
-using support::RunProgram;
+using support::Shell;
 namespace fs = std::filesystem;
 
 namespace {
@@ -21,8 +21,6 @@ namespace {
 const std::string kBuild = ROUNDEL_BINARY_DIR;
 const std::string kSource = ROUNDEL_SOURCE_DIR;
 const std::string kSample = kSource + "/testdata/sample";
-
-ProcessResult Shell(const std::string& command) { return RunProgram({"/bin/sh", "-c", command}); }
 
 void Succeed(const std::string& command) {
   const ProcessResult result = Shell(command);

@@ -81,4 +81,8 @@ inline ProcessResult RunProgram(const std::vector<std::string>& args,
   return result;
 }
 
+inline ProcessResult Shell(const std::string& command) {
+  return RunProgram({"/bin/sh", "-c", command});
+}
+
 }  // namespace roundel::support

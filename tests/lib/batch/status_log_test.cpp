@@ -6,6 +6,7 @@
 #include <limits>
 #include <set>
 
+#include "lib/base/input_file.h"
 #include "lib/batch/classify.h"
 #include "tests/support/catch.h"
 #include "tests/support/process.h"
@@ -183,5 +184,5 @@ TEST_CASE("kinds follow from how the process ended and what it said") {
                                                              {"timeout", 1},
                                                              {"crash", 1},
                                                              {"interrupted", 130}})
-    CHECK(ExitCodeOf({.kind = name}) == code);
+    CHECK(ExitCode(ErrorOf({.kind = name})) == code);
 }

@@ -1,5 +1,7 @@
 #include "lib/report/cases.h"
 
+#include "lib/report/gate_json.h"
+
 #include <cmath>
 
 #include "tests/support/catch.h"
@@ -32,6 +34,39 @@ std::vector<Case> Failing(size_t count, State state) {
 }
 
 }  // namespace
+
+TEST_CASE("gates read from a document give the cases of the gates that wrote it") {
+  const std::vector<Gate> gates = {
+      {.name = "a",
+       .metric = "sqnr_db",
+       .value = 3,
+       .limit = 10,
+       .at_least = true,
+       .verdict = Verdict::kFailed,
+       .accepted = false},
+      {.name = "b", .metric = "bytes", .value = 1, .limit = 2, .low = 0.5, .high = 1.5},
+      {.name = "c",
+       .metric = "kl_nats",
+       .value = 1,
+       .limit = 2,
+       .low = 0,
+       .high = 3,
+       .verdict = Verdict::kUndecided,
+       .accepted = false,
+       .note = "n"},
+      {.name = "d", .metric = "kl_nats", .value = 1, .limit = 2, .verdict = Verdict::kUndecided}};
+  const std::vector<Case> cases = CasesOf(gates, "job", ""),
+                          read = CasesOf(GatesFromJson(GatesJson(gates)), "job", "");
+  REQUIRE(read.size() == cases.size());
+  for (size_t i = 0; i < cases.size(); ++i) {
+    CHECK(read[i].name == cases[i].name);
+    CHECK(read[i].state == cases[i].state);
+    CHECK(read[i].severity == cases[i].severity);
+    CHECK(read[i].detail == cases[i].detail);
+  }
+  CHECK(read[2].state == Case::State::kFailed);  // undecided, and not accepted
+  CHECK(GatesFromJson(nlohmann::ordered_json("no list")).empty());
+}
 
 TEST_CASE("gates become cases: failed, skipped where the samples cannot tell, passed") {
   Gate failed{.name = "a", .value = 3, .limit = 1, .verdict = Verdict::kFailed, .accepted = false};
