@@ -210,8 +210,17 @@ const OperatorRow kContrib[] = {
 };
 // clang-format on
 
-// What the engine puts into its plans.
-const OperatorRow kOwn[] = {{"RoundBlocks", 0, {0}, kAxis}};
+// What the engine puts into its plans, fake quantizers, and gradients.
+const OperatorRow kOwn[] = {
+    {"ConvGradInput", kKeepsRank},
+    {"ConvGradWeight", kKeepsRank},
+    {"ConvTransposeGradInput", kKeepsRank},
+    {"ConvTransposeGradWeight", kKeepsRank},
+    {"FakeQuant", kKeepsRank},
+    {"FakeQuantGrad", kKeepsRank},
+    {"RoundBlocks", 0, {0}, kAxis},
+    {"SumTo"},
+};
 
 using Index = std::unordered_map<std::string, const OperatorRow*>;
 

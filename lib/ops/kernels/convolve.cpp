@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "lib/ops/kernels/common.h"
+#include "lib/ops/kernels/tap_rows.h"
 
 namespace roundel::engine {
 namespace {
@@ -13,29 +14,13 @@ namespace {
 // inside.
 void AccumulateTap(const Window& window, const std::vector<int64_t>& tap, float weight,
                    const float* x, double* sums) {
-  const size_t rank = window.input.size(), last = rank - 1;
-  std::vector<int64_t> offsets(rank);
-  std::vector<Interval> valid(rank);
-  Shape rows;  // extents of the outer axes
-  for (size_t i = 0; i < rank; ++i) {
-    offsets[i] = tap[i] * window.dilations[i] - window.pads_begin[i];
-    valid[i] = ValidOutputs(window.output[i], window.input[i], window.strides[i], offsets[i]);
-    if (i < last) rows.push_back(valid[i].end - valid[i].begin);
-  }
-  const int64_t stride = window.strides[last];
-  const int64_t begin = valid[last].begin, end = valid[last].end;
-  for (Odometer row(rows); !row.done(); row.Next()) {
-    int64_t out = 0, in = 0;
-    for (size_t i = 0; i < last; ++i) {
-      const int64_t o = valid[i].begin + row[i];
-      out = (out + o) * window.output[i + 1];
-      in = (in + o * window.strides[i] + offsets[i]) * window.input[i + 1];
-    }
-    double* to = sums + out;
-    const float* from = x + in + offsets[last];
-    for (int64_t o = begin; o < end; ++o)
-      to[o] += static_cast<double>(weight) * static_cast<double>(from[o * stride]);
-  }
+  ForEachTapRow(OfConvolution(window), tap,
+                [&](int64_t out, int64_t in, int64_t n, int64_t stride) {
+                  double* to = sums + out;
+                  const float* from = x + in;
+                  for (int64_t o = 0; o < n; ++o)
+                    to[o] += static_cast<double>(weight) * static_cast<double>(from[o * stride]);
+                });
 }
 
 }  // namespace
