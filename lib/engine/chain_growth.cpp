@@ -7,7 +7,11 @@
 namespace roundel::engine {
 namespace {
 
+// A product that reads operands as their transposes.
+bool IsFusedProduct(const graph::Node& node) { return node.Is("FusedMatMul", "com.microsoft"); }
+
 bool TakesPostOps(const graph::Node& node) {
+  if (IsFusedProduct(node)) return true;
   if (!node.domain.empty()) return false;
   for (const char* op : {"Conv", "ConvTranspose", "Gemm", "MatMul", "BatchNormalization", "Add",
                          "Mul", "Sub", "Div"})
@@ -84,7 +88,7 @@ bool GrowElementOps(Chaining& s, Chain* chain) {
 // their sums with it.
 bool GrowResidual(Chaining& s, Chain* chain) {
   const graph::Node& main = s.plan.nodes[chain->nodes[0]].node;
-  if (!IsLinear(main) && !IsIntegerProduct(main)) return false;
+  if (!IsLinear(main) && !IsFusedProduct(main) && !IsIntegerProduct(main)) return false;
   for (const PostOp& op : chain->spec.post_ops)
     if (op.kind == PostOpKind::kAdd) return false;
   const std::vector<Reader> readers = s.Readers(chain->output());
@@ -110,7 +114,6 @@ void GrowChain(Chaining& s, Chain* chain) {
   if (!OneOutput(main) ||
       (!element_wise && !TakesPostOps(main.node) && !IsIntegerProduct(main.node)))
     return;
-  if (IsLinear(main.node) && !chain->spec.weights.defined() && !main.node.Is("MatMul")) return;
   GrowLinear(s, chain);
   while (GrowSwish(s, chain) || GrowGelu(s, chain) || GrowElementOps(s, chain) ||
          GrowResidual(s, chain)) {

@@ -1,3 +1,4 @@
+#include <span>
 #include <string>
 
 #include "lib/fast/integer/kernels.h"
@@ -6,45 +7,66 @@
 
 namespace roundel::engine {
 
+namespace {
+
+using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
+struct Row {
+  const char* op_type;
+  Maker make;
+};
+constexpr Row kOnnx[] = {
+    {"Add", &MakeBinaryKernel},
+    {"AveragePool", &MakePoolKernel},
+    {"BatchNormalization", &MakeBatchNormKernel},
+    {"Concat", &MakeConcatKernel},
+    {"Conv", &MakeConvKernel},
+    {"ConvInteger", &MakeConvSums},
+    {"ConvTranspose", &MakeConvTransposeKernel},
+    {"Div", &MakeBinaryKernel},
+    {"DynamicQuantizeLinear", &MakeDynamicQuantize},
+    {"Gemm", &MakeMatMulKernel},
+    {"GlobalAveragePool", &MakePoolKernel},
+    {"GlobalMaxPool", &MakePoolKernel},
+    {"LayerNormalization", &MakeNormalizeKernel},
+    {"LogSoftmax", &MakeSoftmaxKernel},
+    {"MatMul", &MakeMatMulKernel},
+    {"MatMulInteger", &MakeProductSums},
+    {"Max", &MakeBinaryKernel},
+    {"MaxPool", &MakePoolKernel},
+    {"Min", &MakeBinaryKernel},
+    {"Mul", &MakeBinaryKernel},
+    {"ReduceMean", &MakePoolKernel},
+    {"Softmax", &MakeSoftmaxKernel},
+    {"Sub", &MakeBinaryKernel},
+    {"Transpose", &MakeTransposeKernel},
+};
+constexpr Row kContrib[] = {
+    {"FusedMatMul", &MakeMatMulKernel},
+    {"MatMulNBits", &MakeBlockProduct},
+};
+// Operators of our own: gradients.
+constexpr Row kOwn[] = {
+    {"ConvGradInput", &MakeConvToSource},
+    {"ConvGradWeight", &MakeConvToWeights},
+    {"ConvTransposeGradInput", &MakeConvToSource},
+    {"ConvTransposeGradWeight", &MakeConvToWeights},
+};
+
+std::unique_ptr<FastKernel> Make(std::span<const Row> rows, const KernelSpec& spec) {
+  for (const Row& row : rows)
+    if (spec.main->op_type == row.op_type) return row.make(spec);
+  return nullptr;
+}
+
+}  // namespace
+
 std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
   if (spec.norm) return MakeNormalizeKernel(spec);
   if (spec.element_input >= 0) return MakeElementKernel(spec);
-  if (spec.main->Is("MatMulNBits", "com.microsoft")) return MakeBlockProduct(spec);
-  if (!spec.main->domain.empty()) return nullptr;
-  using Maker = std::unique_ptr<FastKernel> (*)(const KernelSpec&);
-  struct Row {
-    const char* op_type;
-    Maker make;
-  };
-  static constexpr Row kRows[] = {
-      {"Add", &MakeBinaryKernel},
-      {"AveragePool", &MakePoolKernel},
-      {"BatchNormalization", &MakeBatchNormKernel},
-      {"Concat", &MakeConcatKernel},
-      {"Conv", &MakeConvKernel},
-      {"ConvInteger", &MakeConvSums},
-      {"ConvTranspose", &MakeConvTransposeKernel},
-      {"Div", &MakeBinaryKernel},
-      {"DynamicQuantizeLinear", &MakeDynamicQuantize},
-      {"Gemm", &MakeMatMulKernel},
-      {"GlobalAveragePool", &MakePoolKernel},
-      {"GlobalMaxPool", &MakePoolKernel},
-      {"LayerNormalization", &MakeNormalizeKernel},
-      {"LogSoftmax", &MakeSoftmaxKernel},
-      {"MatMul", &MakeMatMulKernel},
-      {"MatMulInteger", &MakeProductSums},
-      {"Max", &MakeBinaryKernel},
-      {"MaxPool", &MakePoolKernel},
-      {"Min", &MakeBinaryKernel},
-      {"Mul", &MakeBinaryKernel},
-      {"ReduceMean", &MakePoolKernel},
-      {"Softmax", &MakeSoftmaxKernel},
-      {"Sub", &MakeBinaryKernel},
-      {"Transpose", &MakeTransposeKernel},
-  };
-  for (const Row& row : kRows)
-    if (spec.main->op_type == row.op_type) return row.make(spec);
-  return nullptr;
+  const std::string& domain = spec.main->domain;
+  if (domain.empty()) return Make(kOnnx, spec);
+  if (domain == "roundel") return Make(kOwn, spec);
+  return domain == "com.microsoft" ? Make(kContrib, spec) : nullptr;
 }
 
 }  // namespace roundel::engine

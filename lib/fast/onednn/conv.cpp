@@ -1,4 +1,4 @@
-// Conv with constant weights, channels-last.
+// Conv, channels-last.
 
 #include "lib/fast/onednn/conv_shape.h"
 #include "lib/fast/onednn/kernels.h"
@@ -12,15 +12,16 @@ class ConvKernel : public FastKernel {
   explicit ConvKernel(const KernelSpec& spec)
       : node_(*spec.main),
         groups_(spec.main->Int("group", 1)),
-        weights_(spec.weights),
-        bias_(spec.bias),
+        weights_(spec),
         min_rank_(spec.min_rank),
         post_ops_(spec) {}
 
   bool Run(FastContext& context) override {
     const Value* x = context.input(0);
-    if (!x || !Fits(*x)) return false;
-    Prepared& prepared = cache_.Get(ShapeKey({&x->shape}), [&] { return Prepare(x->shape); });
+    const Shape* w = weights_.ShapeIn(context);
+    if (!x || !w || !Fits(*x, *w) || !weights_.BiasFits(context, (*w)[0])) return false;
+    Prepared& prepared =
+        cache_.Get(ShapeKey({&x->shape, w}), [&] { return Prepare(x->shape, *w); });
     return RunLinear(context, prepared.linear, post_ops_.residual(), prepared.result,
                      Layout::kChannelsLast);
   }
@@ -31,46 +32,41 @@ class ConvKernel : public FastKernel {
     PreparedLinear linear;  // without a primitive if the shapes are incompatible
   };
 
-  Prepared Prepare(const Shape& x) {
-    const auto conv = ResolveConv(node_, groups_, x, weights_.shape());
+  Prepared Prepare(const Shape& x, const Shape& w) {
+    const auto conv = ResolveConv(node_, groups_, x, w);
     if (!conv) return {};
     return {conv->result, post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
-              return Make(x, conv->result, conv->window, epilogue, out);
+              return Make(x, w, *conv, epilogue, out);
             })};
   }
 
-  bool Fits(const Value& x) const {
-    const int64_t rank = weights_.rank();
-    return x.dtype() == DType::kFloat && rank <= kMaxChannelsLastRank && min_rank_ <= rank;
+  bool Fits(const Value& x, const Shape& w) const {
+    const auto rank = static_cast<int64_t>(w.size());
+    return x.dtype() == DType::kFloat && kMinChannelsLastRank <= rank &&
+           rank <= kMaxChannelsLastRank && min_rank_ <= rank;
   }
 
-  bool Make(const Shape& x, const Shape& y, const Window& window, const Epilogue& epilogue,
+  bool Make(const Shape& x, const Shape& w, const ConvShape& conv, const Epilogue& epilogue,
             PreparedLinear* out) {
-    const Shape grouped = GroupedShape(weights_.shape(), groups_);
-    out->primitive = MakeConvolution(
-        {DescOf(x, Layout::kChannelsLast), AnyDesc(grouped), BiasDesc(bias_),
-         DescOf(y, Layout::kChannelsLast)},
-        {window.strides, window.dilations, window.pads_begin, ExactEndPads(window)}, epilogue);
-    if (!out->primitive) return false;
-    out->weights = packed_.Get(DescOf(grouped, Layout::kPlain), weights_, out->primitive);
-    out->bias = BiasData(bias_);
-    return out->weights.defined();
+    const Shape grouped = GroupedShape(w, groups_);
+    out->primitive =
+        MakeConvolution({DescOf(x, Layout::kChannelsLast), AnyDesc(grouped), weights_.BiasFor(w[0]),
+                         DescOf(conv.result, Layout::kChannelsLast)},
+                        GeometryOf(conv.window), epilogue);
+    return out->primitive && weights_.Fill(DescOf(grouped, Layout::kPlain), out);
   }
 
   const graph::Node node_;
   const int64_t groups_;
-  const LinearWeights weights_;
-  const Tensor bias_;
+  LayerWeights weights_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
-  PackedWeights packed_;
   PreparedCache<Prepared> cache_;
 };
 
 }  // namespace
 
 std::unique_ptr<FastKernel> MakeConvKernel(const KernelSpec& spec) {
-  if (!spec.weights.defined()) return nullptr;
   return std::make_unique<ConvKernel>(spec);
 }
 

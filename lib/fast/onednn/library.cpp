@@ -4,7 +4,22 @@
 #include <limits>
 
 namespace roundel::engine {
+
+static_assert(kMaxPrimitiveRank == DNNL_MAX_NDIMS);
+
 namespace onednn {
+namespace {
+
+dnnl::memory::data_type TypeOf(DType type) {
+  switch (type) {
+    case DType::kInt32: return dnnl::memory::data_type::s32;
+    case DType::kInt8: return dnnl::memory::data_type::s8;
+    case DType::kUint8: return dnnl::memory::data_type::u8;
+    default: return dnnl::memory::data_type::f32;
+  }
+}
+
+}  // namespace
 
 const dnnl::engine& Engine() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -39,81 +54,39 @@ dnnl::algorithm AlgorithmOf(PostOpKind kind) {
   return algorithm::undef;
 }
 
-}  // namespace onednn
-
-namespace {
-
-static_assert(kMaxPrimitiveRank == DNNL_MAX_NDIMS);
-
-dnnl::memory::data_type TypeOf(DType type) {
-  switch (type) {
-    case DType::kInt32: return dnnl::memory::data_type::s32;
-    case DType::kInt8: return dnnl::memory::data_type::s8;
-    case DType::kUint8: return dnnl::memory::data_type::u8;
-    default: return dnnl::memory::data_type::f32;
-  }
-}
-
 dnnl::memory::desc Translate(const TensorDesc& desc) {
   if (!desc.defined()) return {};
   if (desc.strides.empty()) return {desc.shape, TypeOf(desc.type), dnnl::memory::format_tag::any};
   return {desc.shape, TypeOf(desc.type), desc.strides};
 }
 
-onednn::Operands Translate(const LinearDesc& desc) {
+Operands Translate(const LinearDesc& desc) {
   return {Translate(desc.source), Translate(desc.weights), Translate(desc.bias),
           Translate(desc.destination)};
 }
 
-onednn::Window Translate(const ConvGeometry& geometry) {
-  onednn::Window window{.strides = geometry.strides,
-                        .gaps = geometry.dilations,
-                        .pads_begin = geometry.pads_begin,
-                        .pads_end = geometry.pads_end};
+Window Translate(const ConvGeometry& geometry) {
+  Window window{.strides = geometry.strides,
+                .gaps = geometry.dilations,
+                .pads_begin = geometry.pads_begin,
+                .pads_end = geometry.pads_end};
   for (int64_t& gap : window.gaps) --gap;
   return window;
 }
 
-dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data) {
-  return dnnl::memory(desc, onednn::Engine(), const_cast<void*>(data));
-}
-
-dnnl::primitive_attr Attributes(const Epilogue& epilogue, size_t rank, Primitive::State* state) {
+dnnl::primitive_attr CommonAttributes() {
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  onednn::RequestDeterminism(&attributes);
-  dnnl::post_ops ops;
-  if (!epilogue.multiplier.empty())
-    onednn::MultiplyChannels(epilogue.multiplier, rank, &ops, &attributes, state);
-  for (const PostOp& op : epilogue.post_ops) {
-    if (op.kind == PostOpKind::kAdd)
-      ops.append_sum(1.0f);
-    else
-      onednn::AppendElementwise(&ops, op);
-  }
-  attributes.set_post_ops(ops);
+  RequestDeterminism(&attributes);
   return attributes;
 }
 
-// make(state) returns true if it has filled the state. An empty primitive if the library throws.
-template <typename Make>
-Primitive Made(const Make& make) {
-  try {
-    const auto state = std::make_shared<Primitive::State>();
-    if (make(state.get())) return Primitive(state);
-  } catch (const std::exception&) {
-  }
-  return {};
-}
+}  // namespace onednn
 
-template <typename Made, typename Describe>
-Primitive MakeLinear(const LinearDesc& desc, const Epilogue& epilogue, const Describe& describe) {
-  return roundel::engine::Made([&](Primitive::State* state) {
-    state->bias = Translate(desc.bias);
-    return onednn::Take<Made>(
-        describe(Translate(desc), Attributes(epilogue, desc.destination.shape.size(), state)),
-        state);
-  });
+namespace {
+
+dnnl::memory Wrap(const dnnl::memory::desc& desc, const void* data) {
+  return dnnl::memory(desc, onednn::Engine(), const_cast<void*>(data));
 }
 
 }  // namespace
@@ -190,7 +163,7 @@ bool HasByteDotProducts() {
 }
 
 PackedTensor PackedTensor::Borrow(const TensorDesc& desc, const void* values) {
-  return PackedTensor(std::make_shared<Contents>(Contents{Wrap(Translate(desc), values)}));
+  return PackedTensor(std::make_shared<Contents>(Contents{Wrap(onednn::Translate(desc), values)}));
 }
 
 int64_t Primitive::scratch_bytes() const {
@@ -200,12 +173,12 @@ int64_t Primitive::scratch_bytes() const {
 bool Primitive::Run(const Operands& operands, void* scratch) const {
   BoundArguments& arguments = state_->arguments;
   try {
-    arguments.Set(DNNL_ARG_SRC, state_->source, operands.source);
-    arguments.Set(DNNL_ARG_DST, state_->destination, operands.destination);
+    arguments.Set(state_->source_argument, state_->source, operands.source);
+    arguments.Set(state_->destination_argument, state_->destination, operands.destination);
     if (operands.packed.defined())
-      arguments.Set(DNNL_ARG_WEIGHTS, operands.packed.contents().memory);
+      arguments.Set(state_->weights_argument, operands.packed.contents().memory);
     else if (operands.weights)
-      arguments.Set(DNNL_ARG_WEIGHTS, state_->weights, operands.weights);
+      arguments.Set(state_->weights_argument, state_->weights, operands.weights);
     if (operands.bias) arguments.Set(DNNL_ARG_BIAS, state_->bias, operands.bias);
     if (scratch) arguments.Set(DNNL_ARG_SCRATCHPAD, state_->scratchpad, scratch);
     return arguments.Execute(state_->primitive);
@@ -220,70 +193,8 @@ bool TakeScratch(FastContext& context, const Primitive& primitive, void** scratc
   return bytes == 0 || *scratch;
 }
 
-bool CanAppend(const PostOp& op) {
-  return op.kind == PostOpKind::kAdd || onednn::AlgorithmOf(op.kind) != dnnl::algorithm::undef;
-}
-
-Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,
-                          const Epilogue& epilogue) {
-  return MakeLinear<dnnl::convolution_forward>(
-      desc, epilogue,
-      [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
-        return onednn::Convolution(operands, Translate(geometry), attributes);
-      });
-}
-
-Primitive MakeDeconvolution(const LinearDesc& desc, const ConvGeometry& geometry,
-                            const Epilogue& epilogue) {
-  return MakeLinear<dnnl::deconvolution_forward>(
-      desc, epilogue,
-      [&](const onednn::Operands& operands, const dnnl::primitive_attr& attributes) {
-        return onednn::Deconvolution(operands, Translate(geometry), attributes);
-      });
-}
-
-Primitive MakeInnerProduct(const LinearDesc& desc, const Epilogue& epilogue) {
-  return MakeLinear<dnnl::inner_product_forward>(desc, epilogue, onednn::InnerProduct);
-}
-
-Primitive MakeMatrixProduct(const LinearDesc& desc, const Epilogue& epilogue) {
-  return MakeLinear<dnnl::matmul>(desc, epilogue, onednn::MatrixProduct);
-}
-
-Primitive MakePooling(PoolKind kind, const TensorDesc& source, const TensorDesc& destination,
-                      const Window& window) {
-  const auto algorithm = kind == PoolKind::kMax ? dnnl::algorithm::pooling_max
-                         : kind == PoolKind::kAverage
-                             ? dnnl::algorithm::pooling_avg_exclude_padding
-                             : dnnl::algorithm::pooling_avg_include_padding;
-  onednn::Window translated =
-      Translate(ConvGeometry{window.strides, window.dilations, window.pads_begin, window.pads_end});
-  translated.kernel = window.kernel;
-  return Made([&](Primitive::State* state) {
-    return onednn::Pooling(algorithm,
-                           {.source = Translate(source), .destination = Translate(destination)},
-                           translated, Attributes({}, 0, state), state);
-  });
-}
-
-Primitive MakeSoftmax(const Shape& shape, bool logarithm) {
-  return Made([&](Primitive::State* state) {
-    return onednn::Softmax(
-        logarithm ? dnnl::algorithm::softmax_log : dnnl::algorithm::softmax_accurate,
-        Translate(DescOf(shape, Layout::kPlain)), state);
-  });
-}
-
-Primitive MakeElementwise(const PostOp& op, int64_t n) {
-  return Made([&](Primitive::State* state) {
-    onednn::Fill<dnnl::eltwise_forward>(
-        onednn::Elementwise(op, Translate(DescOf({n}, Layout::kPlain))), state);
-    return true;
-  });
-}
-
 PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primitive& primitive) {
-  dnnl::memory source = Wrap(Translate(from), values);
+  dnnl::memory source = Wrap(onednn::Translate(from), values);
   dnnl::memory target(primitive.state().weights, onednn::Engine());
   dnnl::reorder(source, target).execute(onednn::Stream(), source, target);
   onednn::Stream().wait();
@@ -292,7 +203,7 @@ PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primi
 }
 
 bool NeedsOrder(const Primitive& primitive, const TensorDesc& desc) {
-  return primitive.state().weights == Translate(desc);
+  return primitive.state().weights == onednn::Translate(desc);
 }
 
 bool NeedsOrder(const Primitive& primitive, const PackedTensor& packed) {

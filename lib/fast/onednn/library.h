@@ -37,6 +37,9 @@ class BoundArguments {
 struct Primitive::State {
   dnnl::primitive primitive;
   dnnl::memory::desc source, weights, bias, destination, scratchpad;
+  // What oneDNN calls these operands; a gradient has others.
+  int source_argument = DNNL_ARG_SRC, weights_argument = DNNL_ARG_WEIGHTS,
+      destination_argument = DNNL_ARG_DST;
   BoundArguments arguments;
 };
 
@@ -54,6 +57,12 @@ struct Window {
   Dims strides, kernel, gaps, pads_begin, pads_end;  // gaps: dilations counted from 0
 };
 
+dnnl::memory::desc Translate(const TensorDesc& desc);
+Operands Translate(const LinearDesc& desc);
+Window Translate(const ConvGeometry& geometry);
+// Of every primitive: the caller's scratch memory, determinism.
+dnnl::primitive_attr CommonAttributes();
+
 void AppendElementwise(dnnl::post_ops* ops, const PostOp& op);
 // Makes the result (sum + bias) * multiplier[channel], before other post-ops; `rank`: of the
 // result.
@@ -65,6 +74,11 @@ void RequestDeterminism(dnnl::primitive_attr* attributes);
 dnnl::convolution_forward::primitive_desc Convolution(const Operands& operands,
                                                       const Window& window,
                                                       const dnnl::primitive_attr& attributes);
+// Of the source, and of the weights, of a convolution with these operands.
+dnnl::convolution_backward_data::primitive_desc ConvolutionToSource(const Operands& operands,
+                                                                    const Window& window);
+dnnl::convolution_backward_weights::primitive_desc ConvolutionToWeights(const Operands& operands,
+                                                                        const Window& window);
 dnnl::deconvolution_forward::primitive_desc Deconvolution(const Operands& operands,
                                                           const Window& window,
                                                           const dnnl::primitive_attr& attributes);
@@ -82,6 +96,17 @@ bool Softmax(dnnl::algorithm algorithm, const dnnl::memory::desc& desc, Primitiv
 
 // False for the reference implementations, which are slower than plain kernels.
 bool IsFast(const char* implementation);
+
+// make(state) returns true if it has filled the state. An empty primitive if the library throws.
+template <typename Make>
+Primitive MakeState(const Make& make) {
+  try {
+    const auto state = std::make_shared<Primitive::State>();
+    if (make(state.get())) return Primitive(state);
+  } catch (const std::exception&) {
+  }
+  return {};
+}
 
 template <typename Made, typename Description>
 void Fill(const Description& description, Primitive::State* state) {

@@ -27,6 +27,35 @@ dnnl::convolution_forward::primitive_desc Convolution(const Operands& o, const W
           Engine()};
 }
 
+namespace {
+
+// Gradients are chosen to suit a forward run.
+dnnl::convolution_forward::primitive_desc Forward(const Operands& o, const Window& w) {
+  return {{prop_kind::forward_training, dnnl::algorithm::convolution_direct, o.source, o.weights,
+           o.destination, w.strides, w.gaps, w.pads_begin, w.pads_end},
+          Engine()};
+}
+
+}  // namespace
+
+dnnl::convolution_backward_data::primitive_desc ConvolutionToSource(const Operands& o,
+                                                                    const Window& w) {
+  return {{dnnl::algorithm::convolution_direct, o.source, o.weights, o.destination, w.strides,
+           w.gaps, w.pads_begin, w.pads_end},
+          CommonAttributes(),
+          Engine(),
+          Forward(o, w)};
+}
+
+dnnl::convolution_backward_weights::primitive_desc ConvolutionToWeights(const Operands& o,
+                                                                        const Window& w) {
+  return {{dnnl::algorithm::convolution_direct, o.source, o.weights, o.destination, w.strides,
+           w.gaps, w.pads_begin, w.pads_end},
+          CommonAttributes(),
+          Engine(),
+          Forward(o, w)};
+}
+
 dnnl::deconvolution_forward::primitive_desc Deconvolution(const Operands& o, const Window& w,
                                                           const dnnl::primitive_attr& attributes) {
   return {{prop_kind::forward_inference, dnnl::algorithm::deconvolution_direct, o.source, o.weights,

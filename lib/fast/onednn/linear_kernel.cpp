@@ -34,7 +34,44 @@ TensorDesc BiasDesc(const Tensor& bias) {
 
 const void* BiasData(const Tensor& bias) { return bias.defined() ? bias.raw() : nullptr; }
 
-LinearPostOps::LinearPostOps(const KernelSpec& spec) : ops_(spec.post_ops) {
+LayerWeights::LayerWeights(const KernelSpec& spec)
+    : weights_(spec.weights),
+      bias_(spec.bias),
+      has_bias_input_(!weights_.defined() && !spec.main->input(2).empty()) {}
+
+const Shape* LayerWeights::ShapeIn(const FastContext& context) const {
+  if (weights_.defined()) return &weights_.shape();
+  const Value* weights = context.input(1);
+  return weights && weights->dtype() == DType::kFloat ? &weights->shape : nullptr;
+}
+
+bool LayerWeights::BiasFits(const FastContext& context, int64_t channels) const {
+  if (!has_bias_input_) return true;
+  const Value* bias = context.input(2);
+  return bias && bias->dtype() == DType::kFloat && bias->shape == Shape{channels};
+}
+
+TensorDesc LayerWeights::BiasFor(int64_t channels) const {
+  return has_bias_input_ ? DescOf({channels}, Layout::kPlain) : BiasDesc(bias_);
+}
+
+bool LayerWeights::Fill(const TensorDesc& plain, PreparedLinear* out) {
+  if (weights_.defined()) {
+    out->weights = packed_.Get(plain, weights_, out->primitive);
+    out->bias = BiasData(bias_);
+    return out->weights.defined();
+  }
+  out->bias_input = has_bias_input_ ? 2 : -1;
+  return PackEachRun(plain, out);
+}
+
+bool PackEachRun(const TensorDesc& plain, PreparedLinear* out) {
+  if (NeedsOrder(out->primitive, plain)) return true;
+  out->packing = MakePacking(plain, out->primitive);
+  return static_cast<bool>(out->packing);
+}
+
+LinearPostOps::LinearPostOps(std::vector<PostOp> ops) : ops_(std::move(ops)) {
   for (const PostOp& op : ops_)
     if (op.kind == PostOpKind::kAdd) residual_ = op.input;
 }
@@ -102,7 +139,28 @@ float* Destination(FastContext& context, bool sums, int residual, const Shape& s
   return to;
 }
 
+// The weights of this run, in the order that the primitive needs.
+bool TakeWeights(FastContext& context, const PreparedLinear& prepared, const void** weights) {
+  *weights = context.Data(1, Layout::kPlain);
+  return *weights && (!prepared.packing || Pack(context, prepared, weights));
+}
+
+bool TakeBias(FastContext& context, const PreparedLinear& prepared, const void** bias) {
+  *bias = context.Data(static_cast<size_t>(prepared.bias_input), Layout::kPlain);
+  return *bias != nullptr;
+}
+
 }  // namespace
+
+bool Pack(FastContext& context, const PreparedLinear& prepared, const void** weights) {
+  void* packed = context.Scratch(PackedBytes(prepared.primitive));
+  void* scratch = nullptr;
+  if (!packed || !TakeScratch(context, prepared.packing, &scratch) ||
+      !prepared.packing.Run({.source = *weights, .destination = packed}, scratch))
+    return false;
+  *weights = packed;
+  return true;
+}
 
 bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, const Shape& shape,
                Layout layout) {
@@ -119,15 +177,16 @@ bool RunLinear(FastContext& context, PreparedLinear& prepared, int residual, con
     }
   }
   const float* source = context.Data(0, layout);
-  const bool packed = prepared.weights.defined();
-  const float* weights = packed ? nullptr : context.Data(1, Layout::kPlain);
+  const void* weights = nullptr;
+  const void* bias = prepared.bias;
   void* scratch = nullptr;
-  if (!source || (!packed && !weights) || !TakeScratch(context, prepared.primitive, &scratch))
+  if (!source || (!prepared.weights.defined() && !TakeWeights(context, prepared, &weights)) ||
+      (prepared.bias_input >= 0 && !TakeBias(context, prepared, &bias)) ||
+      !TakeScratch(context, prepared.primitive, &scratch))
     return false;
   float* destination = Destination(context, prepared.sums, residual, shape, layout);
   if (!destination) return false;
-  const Primitive::Operands operands = {source, weights, prepared.weights, prepared.bias,
-                                        destination};
+  const Primitive::Operands operands = {source, weights, prepared.weights, bias, destination};
   if (!prepared.primitive.Run(operands, scratch)) {
     INVARIANT(!prepared.sums, "oneDNN failed after the residual was given up");
     return false;

@@ -101,6 +101,11 @@ struct ConvGeometry {
 // Weights [M, C, k...] or [groups, M / groups, C / groups, k...], for both.
 Primitive MakeConvolution(const LinearDesc& desc, const ConvGeometry& geometry,
                           const Epilogue& epilogue = {});
+// The gradient of a convolution with the operands `desc` (no bias): of its source, from the gradient
+// of its destination (Operands::source) and the weights; of its weights, from its source and the
+// gradient of its destination (Operands::weights).
+Primitive MakeConvolutionToSource(const LinearDesc& desc, const ConvGeometry& geometry);
+Primitive MakeConvolutionToWeights(const LinearDesc& desc, const ConvGeometry& geometry);
 Primitive MakeDeconvolution(const LinearDesc& desc, const ConvGeometry& geometry,
                             const Epilogue& epilogue = {});
 // [rows, K] x weights [columns, K]
@@ -121,5 +126,11 @@ PackedTensor PackWeights(const TensorDesc& from, const void* values, const Primi
 bool NeedsOrder(const Primitive& primitive, const TensorDesc& desc);  // of the weights
 bool NeedsOrder(const Primitive& primitive, const PackedTensor& packed);
 int64_t PackedBytes(const Primitive& primitive);
+// The same for weights that change from run to run, as a primitive of its own.
+Primitive MakePacking(const TensorDesc& from, const Primitive& primitive);
+// The result of `primitive`, in the order that it chooses, to the one that `to` describes.
+Primitive MakeUnpacking(const Primitive& primitive, const TensorDesc& to);
+bool HasOrder(const Primitive& primitive, const TensorDesc& desc);  // of its result
+int64_t ResultBytes(const Primitive& primitive);
 
 }  // namespace roundel::engine
