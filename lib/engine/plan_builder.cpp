@@ -31,7 +31,7 @@ Result<Plan> PlanBuilder::Build() {
   plan_.output_names = output_names_;
   for (const std::string& name : tapped_)
     if (!plan_.slot_of.contains(name)) plan_.tapped_inside.insert(name);
-  if (branches_ > 0) DropDeadNodes();
+  if (branches_ > 0 || unread_) DropDeadNodes();
   DropUnusedConstants();
   MakeKernels();
   FindDeaths();

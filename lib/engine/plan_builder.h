@@ -85,7 +85,8 @@ class PlanBuilder {
   std::unordered_map<std::string, int> uses_;         // by nodes that are needed
   std::set<std::string> inputs_, outputs_, tapped_;
   std::vector<std::string> output_names_;
-  int branches_ = 0;  // inlined so far
+  int branches_ = 0;     // inlined so far
+  bool unread_ = false;  // some results have lost a reader
   Plan plan_;
 };
 

@@ -8,6 +8,7 @@
 #include "lib/engine/plain_run.h"
 #include "lib/engine/plan_builder.h"
 #include "lib/engine/quantizer_pairs.h"
+#include "lib/engine/transposed_operands.h"
 
 namespace roundel::engine {
 
@@ -38,6 +39,7 @@ Status PlanBuilder::AddNode(const FlatNode& flat) {
     plan_.slot_of[node.node.outputs[0]] = node.inputs[0];
     return OkStatus();
   }
+  if (options_.fast_kernels && ReadTransposed(plan_, &node)) unread_ = true;
   for (const std::string& output : node.node.outputs)
     node.outputs.push_back(Wanted(output) ? NewSlot(output) : kNoSlot);
   plan_.nodes.push_back(std::move(node));
@@ -90,7 +92,8 @@ Result<bool> PlanBuilder::Fold(const PlanNode& source) {
   return true;
 }
 
-// Removes nodes that only branches read that an If does not take.
+// Removes nodes that nothing reads any more: only branches that an If does not take, or products that
+// read the source of a Transpose.
 void PlanBuilder::DropDeadNodes() {
   std::vector<char> used(plan_.slots.size(), 0), needed(plan_.nodes.size(), 0);
   for (int slot : plan_.output_slots) used[slot] = 1;

@@ -1,4 +1,4 @@
-// MatMul and Gemm: inner product for constant weights (packed once), else matmul.
+// MatMul, FusedMatMul and Gemm: inner product for constant weights (packed once), else matmul.
 
 #include <algorithm>
 
@@ -75,61 +75,95 @@ class InnerProductKernel : public FastKernel {
   PreparedCache<PreparedLinear> cache_;
 };
 
-// Two inputs of rank >= 2 whose leading axes broadcast.
-class MatMulKernel : public FastKernel {
+// A matrix operand [..., rows, columns]; of a transposed one, `stored` is [..., columns, rows].
+TensorDesc MatrixDesc(const Shape& stored, bool transposed) {
+  TensorDesc desc = DescOf(stored, Layout::kPlain);
+  const size_t rank = stored.size();
+  if (!transposed) return desc;
+  std::swap(desc.shape[rank - 2], desc.shape[rank - 1]);
+  std::swap(desc.strides[rank - 2], desc.strides[rank - 1]);
+  return desc;
+}
+
+// alpha * a' * b' + c: two inputs of rank >= 2, either or both transposed, whose leading axes
+// broadcast.
+class ProductKernel : public FastKernel {
  public:
-  explicit MatMulKernel(const KernelSpec& spec) : min_rank_(spec.min_rank), post_ops_(spec) {}
+  ProductKernel(const KernelSpec& spec, std::vector<PostOp> post_ops)
+      : transposed_a_(spec.main->Int("transA", 0) != 0),
+        transposed_b_(spec.main->Int("transB", 0) != 0),
+        max_rank_(spec.main->Is("Gemm") ? 2 : kMaxPrimitiveRank),
+        min_rank_(spec.min_rank),
+        post_ops_(std::move(post_ops)) {}
 
   bool Run(FastContext& context) override {
     const Value *a = context.input(0), *b = context.input(1);
     if (!a || !b || a->dtype() != DType::kFloat || b->dtype() != DType::kFloat) return false;
     const size_t rank = std::max(a->shape.size(), b->shape.size());
-    if (a->shape.size() < 2 || b->shape.size() < 2 || rank > kMaxPrimitiveRank ||
+    if (a->shape.size() < 2 || b->shape.size() < 2 || rank > max_rank_ ||
         min_rank_ > static_cast<int64_t>(rank))
       return false;
     Shape left = a->shape, right = b->shape;
     left.insert(left.begin(), rank - left.size(), 1);
     right.insert(right.begin(), rank - right.size(), 1);
-    Shape shape = left;
-    for (size_t i = 0; i + 2 < rank; ++i) {
-      if (left[i] != right[i] && left[i] != 1 && right[i] != 1) return false;
-      shape[i] = left[i] == 1 ? right[i] : left[i];
-    }
-    shape[rank - 1] = right[rank - 1];
-    if (left[rank - 1] != right[rank - 2] || !DimsFit(left) || !DimsFit(right) || !DimsFit(shape))
-      return false;
+    if (!DimsFit(left) || !DimsFit(right)) return false;
+    const TensorDesc rows = MatrixDesc(left, transposed_a_),
+                     columns = MatrixDesc(right, transposed_b_);
+    Shape shape;
+    if (!Multiply(rows.shape, columns.shape, &shape) || !DimsFit(shape)) return false;
     PreparedLinear& prepared = cache_.Get(ShapeKey({&left, &right}), [&] {
       return post_ops_.Prepare([&](const Epilogue& epilogue, PreparedLinear* out) {
-        return Make(left, right, shape, epilogue, out);
+        out->primitive =
+            MakeMatrixProduct({rows, columns, {}, DescOf(shape, Layout::kPlain)}, epilogue);
+        return static_cast<bool>(out->primitive);
       });
     });
     return RunLinear(context, prepared, post_ops_.residual(), shape, Layout::kPlain);
   }
 
  private:
-  static bool Make(const Shape& left, const Shape& right, const Shape& shape,
-                   const Epilogue& epilogue, PreparedLinear* out) {
-    out->primitive = MakeMatrixProduct({DescOf(left, Layout::kPlain),
-                                        DescOf(right, Layout::kPlain),
-                                        {},
-                                        DescOf(shape, Layout::kPlain)},
-                                       epilogue);
-    return static_cast<bool>(out->primitive);
+  // The shape of a product of operands of one rank; false if they do not fit.
+  static bool Multiply(const Shape& left, const Shape& right, Shape* shape) {
+    const size_t rank = left.size();
+    *shape = left;
+    for (size_t i = 0; i + 2 < rank; ++i) {
+      if (left[i] != right[i] && left[i] != 1 && right[i] != 1) return false;
+      (*shape)[i] = left[i] == 1 ? right[i] : left[i];
+    }
+    (*shape)[rank - 1] = right[rank - 1];
+    return left[rank - 1] == right[rank - 2];
   }
 
+  const bool transposed_a_, transposed_b_;
+  const size_t max_rank_;
   const int64_t min_rank_;
   const LinearPostOps post_ops_;
   PreparedCache<PreparedLinear> cache_;
 };
 
+// alpha and c are the first operations on the sums.
+std::unique_ptr<FastKernel> MakeProduct(const KernelSpec& spec) {
+  const graph::Node& node = *spec.main;
+  if (node.Int("transBatchA", 0) != 0 || node.Int("transBatchB", 0) != 0) return nullptr;
+  std::vector<PostOp> ops;
+  if (const float alpha = node.Float("alpha", 1); alpha != 1)
+    ops.push_back({.kind = PostOpKind::kLinear, .alpha = alpha});
+  const bool addend = node.Is("Gemm") && !node.input(2).empty();
+  if (addend && node.Float("beta", 1) != 1) return nullptr;
+  if (addend) ops.push_back({.kind = PostOpKind::kAdd, .input = 2});
+  for (const PostOp& op : spec.post_ops) {
+    if (addend && op.kind == PostOpKind::kAdd) return nullptr;  // one of them at most
+    ops.push_back(op);
+  }
+  return std::make_unique<ProductKernel>(spec, std::move(ops));
+}
+
 }  // namespace
 
 std::unique_ptr<FastKernel> MakeMatMulKernel(const KernelSpec& spec) {
-  const bool gemm = spec.main->Is("Gemm");
   if (spec.weights.defined() && spec.main->Int("transA", 0) == 0)
     return std::make_unique<InnerProductKernel>(spec);
-  if (gemm) return nullptr;
-  return std::make_unique<MatMulKernel>(spec);
+  return MakeProduct(spec);
 }
 
 }  // namespace roundel::engine
