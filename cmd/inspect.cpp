@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "cmd/command.h"
+#include "cmd/inspect_blocks.h"
 #include "cmd/loading.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
@@ -175,16 +177,38 @@ void Print(const LoadedModel& loaded, const Findings& findings, std::ostream& ou
 }  // namespace
 
 CommandRun SetupInspect(CLI::App& app) {
-  const auto path = std::make_shared<std::string>();
-  app.add_option("MODEL", *path, "ONNX model")->required();
-  return [path](Console& console) -> Status {
-    ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(*path));
+  struct Flags {
+    std::string path;
+    bool blocks = false;
+    int64_t max_layers = 0;
+  };
+  const auto flags = std::make_shared<Flags>();
+  app.add_option("MODEL", flags->path, "ONNX model")->required();
+  CLI::Option* blocks = app.add_flag("--blocks", flags->blocks,
+                                     "List the blocks of layers that are trained together");
+  app.add_option("--max-layers", flags->max_layers,
+                 "Layers of a block (default: a residual connection and what it spans, or a chain)")
+      ->option_text("N")
+      ->check(CLI::PositiveNumber)
+      ->needs(blocks);
+  return [flags](Console& console) -> Status {
+    ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(flags->path));
+    std::optional<BlockListing> listing;
+    if (flags->blocks) {
+      ASSIGN_OR_RETURN(listing, ListBlocks(loaded.model, flags->max_layers));
+    }
+    if (!console.json && listing) {
+      PrintBlocks(*listing, console.out);
+      return OkStatus();
+    }
     const Findings findings = Inspect(loaded.model);
-    if (console.json)
-      console.out << ToJson(loaded, findings).dump(2, ' ', false, Json::error_handler_t::replace)
-                  << "\n";
-    else
+    if (!console.json) {
       Print(loaded, findings, console.out);
+      return OkStatus();
+    }
+    Json json = ToJson(loaded, findings);
+    if (listing) json["blocks"] = BlocksToJson(*listing);
+    console.out << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
     return OkStatus();
   };
 }

@@ -25,6 +25,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"lib/quant", {"lib/base", "lib/tensor"}},
     {"lib/solver", {"lib/base", "lib/tensor", "lib/quant"}},
     {"lib/graph", {"lib/base", "lib/tensor"}},
+    {"lib/structure", {"lib/base", "lib/tensor", "lib/graph"}},
     {"lib/matmul", {"lib/base"}},
     {"lib/ops", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/matmul"}},
     {"lib/fast", {"lib/base", "lib/tensor", "lib/quant", "lib/graph", "lib/matmul", "lib/ops"}},
@@ -51,9 +52,9 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
       "lib/engine", "lib/walk", "lib/recipe", "lib/targets", "lib/report", "lib/session",
       "lib/calibration", "lib/layers"}},
     {"cmd",
-     {"lib/base", "lib/tensor", "lib/quant", "lib/solver", "lib/graph", "lib/engine", "lib/eval",
-      "lib/recipe", "lib/targets", "lib/report", "lib/session", "lib/calibration", "lib/layers",
-      "lib/io", "lib/data", "lib/batch", "passes"}},
+     {"lib/base", "lib/tensor", "lib/quant", "lib/solver", "lib/graph", "lib/structure",
+      "lib/engine", "lib/eval", "lib/recipe", "lib/targets", "lib/report", "lib/session",
+      "lib/calibration", "lib/layers", "lib/io", "lib/data", "lib/batch", "passes"}},
     {"api", {"lib/base", "lib/eval", "lib/recipe", "lib/report", "cmd"}},
 };
 
