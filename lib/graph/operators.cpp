@@ -210,7 +210,8 @@ const OperatorRow kContrib[] = {
 };
 // clang-format on
 
-// What the engine puts into its plans, fake quantizers, and gradients.
+// What the engine puts into its plans, fake quantizers, and those gradients that keep the rank of
+// their first input.
 const OperatorRow kOwn[] = {
     {"ConvGradInput", kKeepsRank},
     {"ConvGradWeight", kKeepsRank},
@@ -219,8 +220,9 @@ const OperatorRow kOwn[] = {
     {"FakeQuant", kKeepsRank},
     {"FakeQuantGrad", kKeepsRank},
     {"RoundBlocks", 0, {0}, kAxis},
-    {"SumTo"},
 };
+// Gradients are floats.
+const OperatorRow kOwnOther = {"", 0, {kFloat}};
 
 using Index = std::unordered_map<std::string, const OperatorRow*>;
 
@@ -241,7 +243,8 @@ const OperatorRow* FindOperator(const std::string& domain, const std::string& op
                                                    : nullptr;
   if (!index) return nullptr;
   const auto found = index->find(op_type);
-  return found == index->end() ? nullptr : found->second;
+  if (found != index->end()) return found->second;
+  return index == &own ? &kOwnOther : nullptr;
 }
 
 namespace {

@@ -61,7 +61,7 @@ struct OperatorRow {
 };
 
 // nullptr for operators without a row. Those of ONNX have no facts and the output type of their
-// first input; of other domains nothing is known.
+// first input, those of "roundel" give floats; of other domains nothing is known.
 const OperatorRow* FindOperator(const std::string& domain, const std::string& op_type);
 
 // Whether the node's operator has one of the facts.

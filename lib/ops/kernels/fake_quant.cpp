@@ -161,7 +161,7 @@ void GradientOfRow(const float* dy, const float* x, int64_t n, float scale, floa
     for (int64_t k = 0; k < lanes; ++k) {
       const float d = dy[i + k];
       const Slope slope = SlopeOf(x[i + k], scale, low, high);
-      dx[i + k] = d * slope.inside;
+      dx[i + k] = slope.inside != 0.0f ? d : 0.0f;
       scales[k] += static_cast<double>(d) * static_cast<double>(slope.scale);
       points[k] += static_cast<double>(d) * static_cast<double>(slope.inside - 1.0f);
     }
@@ -179,20 +179,11 @@ void GradientOfColumns(const float* dy, const float* x, int64_t n, const float* 
   for (int64_t i = 0; i < n; ++i) {
     const float z = std::nearbyint(points[i]);
     const Slope slope = SlopeOf(x[i], scales[i], codes.qmin - z, codes.qmax - z);
-    dx[i] = dy[i] * slope.inside;
+    dx[i] = slope.inside != 0.0f ? dy[i] : 0.0f;
     scale_sums[i] += static_cast<double>(dy[i]) * static_cast<double>(slope.scale);
     point_sums[i] += static_cast<double>(dy[i]) * static_cast<double>(slope.inside - 1.0f) *
                      static_cast<double>(scales[i]);
   }
-}
-
-// Output i from its sums.
-Status Store(OpContext& context, size_t i, const Shape& shape, const std::vector<double>& sums) {
-  if (!context.wants(i)) return OkStatus();
-  ASSIGN_OR_RETURN(Tensor * to, NewOutput(context, i, DType::kFloat, shape));
-  for (size_t k = 0; k < sums.size(); ++k)
-    to->mutable_data<float>()[k] = static_cast<float>(sums[k]);
-  return OkStatus();
 }
 
 Status FakeQuantGrad(OpContext& context) {
@@ -209,7 +200,8 @@ Status FakeQuantGrad(OpContext& context) {
   } else {
     unwanted = Tensor::Empty(DType::kFloat, x.shape());
   }
-  std::vector<double> scale_sums(static_cast<size_t>(scale.size())), point_sums(scale_sums.size());
+  ASSIGN_OR_RETURN(std::vector<double> scale_sums, NewSums(scale.shape()));
+  ASSIGN_OR_RETURN(std::vector<double> point_sums, NewSums(scale.shape()));
   const float *d = dy.data<float>(), *from = x.data<float>();
   const float *scales = scale.data<float>(), *points = point.data<float>();
   float* to = dx->mutable_data<float>();
@@ -225,8 +217,8 @@ Status FakeQuantGrad(OpContext& context) {
         GradientOfColumns(d + start, from + start, axes.inner, scales + s, points + s, codes,
                           to + start, &scale_sums[s], &point_sums[s]);
       });
-  RETURN_IF_ERROR(Store(context, 1, scale.shape(), scale_sums));
-  return Store(context, 2, point.shape(), point_sums);
+  RETURN_IF_ERROR(StoreSums(context, 1, scale.shape(), scale_sums));
+  return StoreSums(context, 2, point.shape(), point_sums);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "lib/ops/kernels/broadcast.h"
 #include "lib/ops/kernels/common.h"
+#include "lib/ops/kernels/gradient.h"
 #include "lib/ops/kernels/kernels.h"
 #include "lib/ops/kernels/spatial.h"
 #include "lib/ops/kernels/sums.h"
@@ -38,12 +39,9 @@ Status SumTo(OpContext& context) {
   if (plan.shape != dy.shape())
     return ModelError(StrCat("a value of shape ", ShapeString(x.shape()), " is never broadcast to ",
                              ShapeString(dy.shape())));
-  ASSIGN_OR_RETURN(Tensor * dx, NewOutput(context, 0, DType::kFloat, x.shape()));
-  std::vector<double> sums(static_cast<size_t>(x.size()), 0.0);
+  ASSIGN_OR_RETURN(std::vector<double> sums, NewSums(x.shape()));
   if (dy.size() > 0) AddRows(plan, dy.data<float>(), sums.data());
-  float* to = dx->mutable_data<float>();
-  for (int64_t i = 0; i < x.size(); ++i) to[i] = static_cast<float>(sums[i]);
-  return OkStatus();
+  return StoreSums(context, 0, x.shape(), sums);
 }
 
 }  // namespace

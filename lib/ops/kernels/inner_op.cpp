@@ -3,49 +3,21 @@
 #include "lib/ops/kernels/common.h"
 
 namespace roundel::engine {
-namespace {
 
-constexpr int64_t kInnerOpset = 25;
-
-class InnerContext : public OpContext {
- public:
-  InnerContext(const graph::Node& node, const std::vector<Tensor>& inputs, size_t outputs)
-      : results(outputs), node_(node), inputs_(inputs) {}
-
-  const graph::Node& node() const override { return node_; }
-  int64_t opset() const override { return kInnerOpset; }
-  size_t input_count() const override { return inputs_.size(); }
-  size_t output_count() const override { return results.size(); }
-  const Tensor* input(size_t i) const override {
-    return i < inputs_.size() && inputs_[i].defined() ? &inputs_[i] : nullptr;
-  }
-  bool wants(size_t i) const override { return i < results.size(); }
-  Result<Tensor*> Output(size_t i, DType type, const Shape& shape) override {
-    if (!wants(i)) return InternalError(StrCat("an inner operator has no output ", i));
-    results[i] = Tensor::Empty(type, shape);
-    return &results[i];
-  }
-  void SetOutput(size_t i, Tensor value) override {
-    if (wants(i)) results[i] = std::move(value);
-  }
-
-  std::vector<Tensor> results;
-
- private:
-  const graph::Node& node_;
-  const std::vector<Tensor>& inputs_;
-};
-
-}  // namespace
+Result<Tensor*> InnerContext::Output(size_t i, DType type, const Shape& shape) {
+  if (!wants(i)) return InternalError(StrCat("an inner operator has no output ", i));
+  results[i] = Tensor::Empty(type, shape);
+  return &results[i];
+}
 
 Result<std::vector<Tensor>> RunInner(const char* type, const std::vector<Tensor>& inputs,
-                                     const graph::Node& attributes, size_t outputs) {
-  const OpEntry* entry = FindOp("", type, kInnerOpset);
+                                     const graph::Node& attributes, size_t outputs, int64_t opset) {
+  const OpEntry* entry = FindOp("", type, opset);
   INVARIANT(entry != nullptr, type);
   graph::Node node = attributes;
   node.op_type = type;
   node.domain.clear();
-  InnerContext context(node, inputs, outputs);
+  InnerContext context(node, opset, inputs, outputs);
   RETURN_IF_ERROR(entry->kernel(context));
   for (const Tensor& result : context.results) INVARIANT(result.defined(), type);
   return std::move(context.results);

@@ -7,6 +7,7 @@
 
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/kernels.h"
+#include "lib/ops/kernels/softmax_lines.h"
 #include "lib/ops/kernels/sums.h"
 #include "lib/ops/kernels/vector_math.h"
 #include "lib/ops/kernels/via_float.h"
@@ -14,29 +15,11 @@
 namespace roundel::engine {
 namespace {
 
-// Lines of `length` elements with distance `step`; line (o, i) starts at o * length * step + i.
-struct Lines {
-  int64_t outer, length, step;
-};
-
-Result<Lines> LinesOf(const OpContext& context) {
-  RETURN_IF_ERROR(RequireRank(context, 0, 1));
-  RETURN_IF_ERROR(RequireFloat(context, {0}));
-  const Tensor& x = *context.input(0);
-  const bool one_axis = context.opset() >= 13;
-  ASSIGN_OR_RETURN(
-      const int64_t axis,
-      NormalAxis(context.node().Int("axis", one_axis || x.rank() == 1 ? -1 : 1), x.rank()));
-  const int64_t outer = Product(x.shape(), 0, axis);
-  if (!one_axis) return Lines{outer, Product(x.shape(), axis, x.rank()), 1};
-  return Lines{outer, x.dim(axis), Product(x.shape(), axis + 1, x.rank())};
-}
-
 // line(from, to, length) for every line, in parallel. Lines with distant elements are copied to a
 // contiguous buffer and back.
 template <typename F>
 Status ForEachLine(OpContext& context, const F& line) {
-  ASSIGN_OR_RETURN(const Lines lines, LinesOf(context));
+  ASSIGN_OR_RETURN(const Lines lines, LinesOf(context, context.opset()));
   const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, DType::kFloat, x.shape()));
   const float* from = x.data<float>();
