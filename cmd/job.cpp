@@ -173,6 +173,7 @@ Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs) {
   RETURN_IF_ERROR(OpenCalibrationData(s, inputs));
   RETURN_IF_ERROR(StartSession(s, store, std::move(inputs)));
   RETURN_IF_ERROR(RunPasses(s, runnable));
+  if (s.session.part) return OkStatus();
   RETURN_IF_ERROR(RecordPlacement(s));
   RETURN_IF_ERROR(ExportJob(s));
   RETURN_IF_ERROR(CheckJob(s));
@@ -221,6 +222,12 @@ Status SetStatisticsFiles(const JobFlags& flags, Recipe* recipe) {
   return UsageError("--stats-in and --stats-out need a recipe with the pass calibrate");
 }
 
+// The folder of solved layers; "" for none.
+std::string StoreOf(const JobFlags& flags, const std::string& output) {
+  if (!flags.store.empty()) return flags.store;
+  return flags.resume && !output.empty() ? Beside(output, ".store") : "";
+}
+
 std::vector<std::string> AssignmentsOf(const JobFlags& flags) {
   std::vector<std::string> assignments = flags.shorthands;
   if (flags.keep_initializer_inputs) assignments.push_back("keep_initializer_inputs=true");
@@ -256,10 +263,11 @@ Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
     return UsageError(recipe.source + ": no model: set 'model', or give --set model=FILE");
   if (flags.dry_run) return PlanJob(recipe, console);
   const std::string& output = recipe.Section("").String("output");
+  ASSIGN_OR_RETURN(const std::optional<LayerPart> part, PartOf(flags));
+  if (part) return RunPart(recipe, StoreOf(flags, output), *part, console);
   if (output.empty())
     return UsageError("no output file: give -o OUT.onnx (or 'output' in the recipe)");
-  const std::string beside = flags.resume ? Beside(output, ".store") : "";
-  return QuantizeModel(recipe, flags.store.empty() ? beside : flags.store, flags.html, console);
+  return QuantizeModel(recipe, StoreOf(flags, output), flags.html, console);
 }
 
 }  // namespace roundel::cmd

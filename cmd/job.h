@@ -1,6 +1,7 @@
 #pragma once
 // One quantization as a recipe describes it: the common part of `quantize` and `run`.
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "lib/base/status.h"
 #include "lib/recipe/recipe.h"
 #include "lib/report/report.h"
+#include "lib/session/session.h"
 #include "lib/targets/float_types.h"
 #include "lib/targets/profile.h"
 
@@ -29,6 +31,9 @@ struct JobFlags {
   // `resume` is set, the folder is next to the output.
   bool resume = false;
   std::string store;
+  // Work on a part of the layers only, and leave the results in the store.
+  std::string shard;  // "1/3"; "" with sums_only: the scheduler's part
+  bool sums_only = false;
   std::string html;  // the report as a page; "" for none
 };
 
@@ -73,6 +78,11 @@ struct WrittenFile {
 Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs);
 // Requires that ComputeJob has succeeded. May be called again.
 Result<std::vector<WrittenFile>> WriteJob(JobState& s, const OutputNames& names);
+// The part of the layers that the flags ask for; nullopt: a whole job. Errors: kUsage.
+Result<std::optional<LayerPart>> PartOf(const JobFlags& flags);
+// Runs the recipe up to the pass that rounds weights, of which only the part is done.
+Status RunPart(const recipe::Recipe& recipe, const std::string& store, const LayerPart& part,
+               Console& console);
 void PrintJobSummary(const report::Report& report, const std::vector<WrittenFile>& files,
                      Console& console);
 

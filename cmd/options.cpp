@@ -109,6 +109,13 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
                  "Folder of saved solutions to use instead of OUT.store; several outputs can share "
                  "it (implies --resume)")
       ->option_text("DIR");
+  app.add_option("--shard", flags->shard,
+                 "Solve part I of N of the layers only, counted from 0, and leave the solutions in "
+                 "the store for a later run (docs/batch.md)")
+      ->option_text("I/N");
+  app.add_flag("--sums-only", flags->sums_only,
+               "Gather the sums of layers in the store, without solving; part I of N with --shard "
+               "[of a Slurm array or MPI, its part; else all]");
   app.add_option("--html", flags->html,
                  "Write the report as one HTML page, too ('roundel report' makes it later)")
       ->option_text("FILE");

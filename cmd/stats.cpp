@@ -1,8 +1,10 @@
-// roundel stats merge: calibration statistics of parts of a data set become those of the whole.
+// roundel stats merge: calibration statistics of parts of a data set become those of the whole;
+// stores with the layers of several parts become one store.
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <filesystem>
 #include <memory>
 
 #include "cmd/command.h"
@@ -10,6 +12,7 @@
 #include "lib/base/file.h"
 #include "lib/base/text.h"
 #include "lib/io/statistics_json.h"
+#include "lib/layers/layer_parts.h"
 
 namespace roundel::cmd {
 namespace {
@@ -32,7 +35,14 @@ Status CheckSame(const CalibrationStatistics& first, const CalibrationStatistics
                           "; --accept-mismatch merges them all the same"));
 }
 
-Status Merge(const Options& options, Console& console) {
+void Print(Console& console, const nlohmann::ordered_json& json, const std::string& line) {
+  if (console.json)
+    console.out << json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+  else if (!console.quiet)
+    console.out << line << "\n";
+}
+
+Status MergeFiles(const Options& options, Console& console) {
   RETURN_IF_ERROR(CheckOutputs({options.output}, options.files));
   std::vector<CalibrationStatistics> parts;
   for (const std::string& path : options.files) {
@@ -44,16 +54,36 @@ Status Merge(const Options& options, Console& console) {
   ASSIGN_OR_RETURN(const CalibrationStatistics merged,
                    CalibrationStatistics::Merge(std::move(parts)));
   RETURN_IF_ERROR(WriteFileAtomically(options.output, io::StatisticsJson(merged)));
-  if (console.json)
-    console.out << nlohmann::ordered_json{{"output", options.output},
-                                          {"files", options.files.size()},
-                                          {"samples", merged.samples},
-                                          {"values", merged.values.size()}}
-                       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace)
-                << "\n";
-  else if (!console.quiet)
-    console.out << options.output << ": " << merged.values.size() << " values, " << merged.samples
-                << " samples of " << options.files.size() << " files\n";
+  Print(console,
+        {{"output", options.output},
+         {"files", options.files.size()},
+         {"samples", merged.samples},
+         {"values", merged.values.size()}},
+        StrCat(options.output, ": ", merged.values.size(), " values, ", merged.samples,
+               " samples of ", options.files.size(), " files"));
+  return OkStatus();
+}
+
+bool IsFolder(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::is_directory(path, ignored);
+}
+
+// Copies what the folders hold into one.
+Status MergeFolders(const Options& options, Console& console) {
+  for (const std::string& folder : options.files)
+    if (!IsFolder(folder))
+      return UsageError(StrCat("'", folder, "' is no folder; merge either files or stores"));
+  ASSIGN_OR_RETURN(const Store to, Store::Open(options.output, ROUNDEL_VERSION));
+  int64_t copied = 0;
+  for (const std::string& folder : options.files) {
+    ASSIGN_OR_RETURN(const Store from, Store::Open(folder, ROUNDEL_VERSION));
+    RETURN_IF_ERROR(layers::MergeStores(from, to, &copied));
+  }
+  RETURN_IF_ERROR(layers::CheckComplete(to));
+  Print(console,
+        {{"output", options.output}, {"stores", options.files.size()}, {"entries", copied}},
+        StrCat(options.output, ": ", copied, " entries of ", options.files.size(), " stores"));
   return OkStatus();
 }
 
@@ -65,9 +95,10 @@ CommandRun SetupStats(CLI::App& app) {
       ->required()
       ->check(CLI::IsMember({"merge"}))
       ->option_text("merge");
-  app.add_option("FILE", options->files, "Statistics files that --stats-out has written")
+  app.add_option("FILE", options->files,
+                 "Statistics files that --stats-out has written, or stores that --shard has filled")
       ->required();
-  app.add_option("-o,--output", options->output, "Statistics file to write")
+  app.add_option("-o,--output", options->output, "Statistics file to write, or store to fill")
       ->required()
       ->option_text("OUT");
   app.add_flag("--accept-mismatch", options->accept,
@@ -75,8 +106,12 @@ CommandRun SetupStats(CLI::App& app) {
   app.footer(
       "The result equals the statistics of one run over all data, bit for bit, except for the\n"
       "order of samples.\n"
-      "Example: roundel stats merge part0.json part1.json -o all.json");
-  return [options](Console& console) { return Merge(*options, console); };
+      "Examples: roundel stats merge part0.json part1.json -o all.json\n"
+      "          roundel stats merge store0 store1 -o store");
+  return [options](Console& console) {
+    return IsFolder(options->files[0]) ? MergeFolders(*options, console)
+                                       : MergeFiles(*options, console);
+  };
 }
 
 }  // namespace roundel::cmd

@@ -98,10 +98,15 @@ class GridMaker {
         return ModelError(StrCat("frozen encoding of '", value, "' has no scale"));
       table_[value] = e;
     }
-    ASSIGN_OR_RETURN(samples_,
-                     calibration::MakeActivationGrids(session_, params_, &placement, &table_));
+    // Sums over the float model's values depend on no range: the sweep is left to a later run.
+    const bool sums_only = session_.part && session_.part->sums_only;
+    if (!sums_only) {
+      ASSIGN_OR_RETURN(samples_,
+                       calibration::MakeActivationGrids(session_, params_, &placement, &table_));
+    }
     for (const QuantPoint& point : placement.points)
       if (point.role == Role::kWeight && point.group < 0) RETURN_IF_ERROR(MakeWeight(point));
+    if (sums_only) return std::move(table_);
     for (const QuantPoint& point : placement.points)
       if (point.role == Role::kBias) FitWeightToBias(point);
     for (const QuantPoint& point : placement.points)

@@ -166,11 +166,23 @@ Status CheckOrder(const std::vector<recipe::Step>& steps) {
   return OkStatus();
 }
 
+Status CheckDivisible(const std::vector<recipe::Step>& steps) {
+  const bool rounds = std::any_of(steps.begin(), steps.end(), [](const recipe::Step& step) {
+    const PassInfo* pass = FindPass(step.pass);
+    return pass && pass->rounds_weights;
+  });
+  if (rounds) return OkStatus();
+  return UsageError(
+      "--shard and --sums-only divide the layers of a pass that rounds weights, such as "
+      "optimal_rounding: this recipe has none");
+}
+
 }  // namespace
 
 Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& options,
                 Session* session, report::Report* report) {
   RETURN_IF_ERROR(CheckOrder(steps));
+  if (session->part) RETURN_IF_ERROR(CheckDivisible(steps));
   session->expects_input_means =
       std::any_of(steps.begin(), steps.end(), [](const recipe::Step& step) {
         const PassInfo* pass = FindPass(step.pass);
@@ -191,6 +203,7 @@ Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& opt
     session->report->peak_rss_bytes = report::PeakRssBytes();
     session->report = nullptr;
     if (!status.ok()) return std::move(status).At("pass " + step.pass);
+    if (session->part && pass->rounds_weights) return OkStatus();  // the rest needs all layers
   }
   return OkStatus();
 }

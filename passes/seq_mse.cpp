@@ -33,6 +33,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   layers::LayerwiseOptions options = ReadLayerwise("seq_mse", params);
   const std::string& inputs = params.String("inputs");
   options.statistics.reference_inputs = inputs == "symfp";
+  options.independent = "inputs=symfp";
   options.solve.problem = {.asymmetric = inputs == "asym", .ridge_min = 0, .ridge_max = 0};
   // The smallest ridge for which the float target is defined.
   if (inputs == "asym") options.solve.problem.ridge_min = 0.01, options.solve.problem.ridge_max = 1;

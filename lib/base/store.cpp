@@ -1,5 +1,6 @@
 #include "lib/base/store.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 
@@ -50,6 +51,20 @@ Result<std::optional<std::string>> Store::Get(const std::string& key) const {
     return InternalError(StrCat("'", PathOf(key), "' is damaged: delete it"));
   text.erase(0, header);
   return std::optional<std::string>(std::move(text));
+}
+
+Result<std::vector<std::string>> Store::Keys() const {
+  std::vector<std::string> keys;
+  std::error_code error;
+  auto entry = std::filesystem::directory_iterator(folder_, error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (entry->is_regular_file(error) && Has(name)) keys.push_back(name);
+  }
+  if (error)
+    return InternalError(StrCat("store '", folder_, "': cannot be listed: ", error.message()));
+  std::sort(keys.begin(), keys.end());
+  return keys;
 }
 
 Status Store::Put(const std::string& key, const std::string& contents) const {

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lib/base/status.h"
 
@@ -20,6 +21,8 @@ class Store {
   Result<std::optional<std::string>> Get(const std::string& key) const;
   // Atomic, even if the process is killed.
   Status Put(const std::string& key, const std::string& contents) const;
+  // The keys of all blobs of this version, sorted. Errors: kInternal if the folder is unreadable.
+  Result<std::vector<std::string>> Keys() const;
   const std::string& folder() const { return folder_; }
 
  private:

@@ -117,20 +117,28 @@ Result<LayerStore> LayerStore::Create(const Session& session, const Store* store
   made.reference_inputs_ = statistics.reference_inputs;
   made.memory_bytes_ = statistics.memory_bytes;
   if (!store) return made;
-  made.data_.Add(calibration::ModelHash(session.model));
-  made.data_.Add(session.data_hash);
-  RETURN_IF_ERROR(AddFirstBatch(session, &made.data_));
-  made.data_.AddNumber(static_cast<uint64_t>(samples));
-  made.data_.AddNumber(static_cast<uint64_t>(statistics.columns_per_input));
-  made.data_.Add(&statistics.held_out, sizeof statistics.held_out);
-  made.data_.AddNumber(statistics.reference_inputs);
-  made.data_.AddNumber(statistics.seed);
+  Hasher data, sums;
+  data.Add(session.data_hash);
+  RETURN_IF_ERROR(AddFirstBatch(session, &data));
+  sums.AddNumber(static_cast<uint64_t>(samples));
+  sums.AddNumber(static_cast<uint64_t>(statistics.columns_per_input));
+  sums.Add(&statistics.held_out, sizeof statistics.held_out);
+  sums.AddNumber(statistics.reference_inputs);
+  sums.AddNumber(statistics.seed);
+  made.origin_ = {calibration::ModelHash(session.model), data.Hex(), sums.Hex()};
+  made.data_.Add(made.origin_.all());
   made.chain_ = made.data_;
   made.chain_.Add(settings);
   // Weights that other passes have rounded.
   for (const auto& [value, encoding] : session.encodings)
     if (encoding.codes) AddEncoding(session, value, &made.chain_);
   return made;
+}
+
+std::string LayerStore::Origin::all() const {
+  Hasher hasher;
+  for (const std::string* part : {&model, &data, &settings}) hasher.Add(*part);
+  return hasher.Hex();
 }
 
 LayerStore::Keys LayerStore::NextLayer(const Session& session, const UnfoldedLayer& layer) {

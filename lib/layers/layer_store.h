@@ -23,6 +23,13 @@ class LayerStore {
   struct Keys {
     std::string statistics, solution;  // "": not stored
   };
+  // What all sums follow from, as hashes: equal if parts of one run belong together.
+  struct Origin {
+    std::string model, data, settings;
+    std::string all() const;  // identifies the three
+  };
+  const Origin& origin() const { return origin_; }
+
   // The keys of the next layer of the walk; its weight, input and bias have these encodings.
   Keys NextLayer(const Session& session, const UnfoldedLayer& layer);
 
@@ -39,6 +46,7 @@ class LayerStore {
   const Store* store_ = nullptr;
   bool reference_inputs_ = false;
   int64_t memory_bytes_ = 0;
+  Origin origin_;
   Hasher data_;   // inputs of all statistics
   Hasher chain_;  // and the layers so far
 };

@@ -19,6 +19,7 @@ struct SweepLayer {
   LayerStore::Keys keys;
   bool solved_before = false, statistics_before = false;  // the store has them
   std::optional<size_t> first;  // the layer at which shared weights are solved, if not at this one
+  bool elsewhere = false;       // another process works on it (LayerPart)
 };
 
 struct LayerSweep {

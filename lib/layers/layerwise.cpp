@@ -6,6 +6,7 @@
 #include "lib/base/text.h"
 #include "lib/layers/find_layers.h"
 #include "lib/layers/layer_bias.h"
+#include "lib/layers/layer_parts.h"
 #include "lib/layers/layer_sweep.h"
 #include "lib/layers/shared_layers.h"
 
@@ -29,6 +30,8 @@ Status OpenStore(LayerSweep& s) {
 }
 
 bool NeedsInputs(const LayerSweep& s, const SweepLayer& layer) {
+  if (layer.elsewhere) return false;
+  if (SumsOnly(s)) return !layer.statistics_before;
   return !layer.solved_before && (!layer.statistics_before || s.options.needs_inputs);
 }
 
@@ -37,8 +40,8 @@ bool FreeBias(const LayerSweep& s, const SweepLayer& layer) {
          BiasObstacle(s.session, layer.outline.layer).empty();
 }
 
-Result<SolvedLayer> SolveOn(LayerSweep& s, const SweepLayer& layer, LayerStatistics statistics,
-                            const walk::LayerInputs* inputs) {
+Result<SolvedLayer> SolveOn(LayerSweep& s, const SweepLayer& layer,
+                            const LayerStatistics& statistics, const walk::LayerInputs* inputs) {
   SolveOptions options = s.options.solve;
   options.free_bias = FreeBias(s, layer);
   options.rows_at_once = RowsAtOnce(layer.outline, s.statistics);
@@ -67,20 +70,23 @@ Result<SolvedLayer> SolveOn(LayerSweep& s, const SweepLayer& layer, LayerStatist
   return solved;
 }
 
+// From the store, or gathered and stored.
+Result<LayerStatistics> StatisticsOf(LayerSweep& s, const SweepLayer& layer,
+                                     const walk::LayerInputs* inputs) {
+  if (layer.statistics_before) return s.store.ReadStatistics(layer.keys.statistics);
+  ASSIGN_OR_RETURN(LayerStatistics statistics, GatherOf(s, layer, *inputs));
+  RETURN_IF_ERROR(s.store.Write(layer.keys.statistics, statistics));
+  return statistics;
+}
+
 Result<SolvedLayer> Solved(LayerSweep& s, const SweepLayer& layer,
                            const walk::LayerInputs* inputs) {
   if (layer.solved_before) {
     ++s.session.report->resumed;
     return s.store.ReadSolved(layer.keys.solution);
   }
-  LayerStatistics statistics;
-  if (layer.statistics_before) {
-    ASSIGN_OR_RETURN(statistics, s.store.ReadStatistics(layer.keys.statistics));
-  } else {
-    ASSIGN_OR_RETURN(statistics, GatherOf(s, layer, *inputs));
-    RETURN_IF_ERROR(s.store.Write(layer.keys.statistics, statistics));
-  }
-  ASSIGN_OR_RETURN(const SolvedLayer solved, SolveOn(s, layer, std::move(statistics), inputs));
+  ASSIGN_OR_RETURN(const LayerStatistics statistics, StatisticsOf(s, layer, inputs));
+  ASSIGN_OR_RETURN(const SolvedLayer solved, SolveOn(s, layer, statistics, inputs));
   RETURN_IF_ERROR(s.store.Write(layer.keys.solution, solved));
   return solved;
 }
@@ -117,6 +123,12 @@ void Apply(LayerSweep& s, const SweepLayer& layer, const SolvedLayer& solved) {
 
 Result<std::string> Visit(LayerSweep& s, SweepLayer& layer, const walk::LayerInputs* inputs) {
   const std::string name = layer.outline.layer.node->DisplayName();
+  if (layer.elsewhere) return name;
+  if (SumsOnly(s)) {
+    if (layer.statistics_before) return name;
+    const Status gathered = StatisticsOf(s, layer, inputs).status();
+    return gathered.ok() ? Result<std::string>(name) : Status(gathered).At("node " + name);
+  }
   Result<SolvedLayer> solved = Solved(s, layer, inputs);
   if (!solved.ok()) return Status(solved.status()).At("node " + name);
   Apply(s, layer, *solved);
@@ -163,12 +175,18 @@ Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
   for (const auto& [value, encoding] : s.session.encodings)
     if (encoding.role == quant::Role::kWeight) s.stream[value] = encoding;
   RETURN_IF_ERROR(OpenStore(s));
-  RETURN_IF_ERROR(GatherOfSharers(s));
+  RETURN_IF_ERROR(TakePart(s));
+  if (!SumsOnly(s)) RETURN_IF_ERROR(GatherOfSharers(s));
   walk::WalkOptions walk = WalkOptionsOf(s);
   for (const SweepLayer& layer : s.layers) walk.wanted.push_back(NeedsInputs(s, layer));
+  if (std::count(walk.wanted.begin(), walk.wanted.end(), true) > 0) RETURN_IF_ERROR(CheckParts(s));
+  // Inputs that all come from the float model need no second stream.
+  const quant::EncodingTable none;
   RETURN_IF_ERROR(walk::WalkLayers(
-      s.session.model, s.stream, s.nodes, *s.session.data, walk,
+      s.session.model, s.statistics.reference_inputs ? none : s.stream, s.nodes, *s.session.data,
+      walk,
       [&s](size_t i, const walk::LayerInputs* inputs) { return Visit(s, s.layers[i], inputs); }));
+  RETURN_IF_ERROR(RecordPart(s));
   return Finish(s);
 }
 

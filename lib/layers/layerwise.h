@@ -22,6 +22,8 @@ struct LayerwiseOptions {
   StatisticsOptions statistics;
   SolveOptions solve;
   bool needs_inputs = false;  // the solver reads LayerTask::inputs
+  // The assignment with which layers do not depend on earlier ones (reference_inputs).
+  std::string independent = "sequential=false";
 };
 
 // Solves every layer with a weight that has a grid but no codes. Other weights keep their grid and

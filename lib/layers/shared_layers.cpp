@@ -39,22 +39,30 @@ void AddStatistics(LayerStatistics more, LayerStatistics* sum) {
 }
 
 Status GatherOfSharers(LayerSweep& s) {
-  std::vector<const graph::Node*> nodes;
-  std::vector<const SweepLayer*> sharers;
-  for (size_t i = 0; i < s.layers.size(); ++i)
-    if (s.layers[i].first && !s.layers[*s.layers[i].first].solved_before) {
-      nodes.push_back(s.nodes[i]);
-      sharers.push_back(&s.layers[i]);
+  // Sums of the store are those of the float model only with `reference_inputs`.
+  const auto stored = [&s](const SweepLayer& layer) {
+    return s.statistics.reference_inputs && layer.statistics_before;
+  };
+  const auto is_sharer = [&s](const SweepLayer& layer) {
+    return layer.first && !layer.elsewhere && !s.layers[*layer.first].solved_before;
+  };
+  if (std::none_of(s.layers.begin(), s.layers.end(), is_sharer)) return OkStatus();
+  // All layers are stops: values are rounded there, as in the sweep that solves the layers.
+  walk::WalkOptions options = WalkOptionsOf(s);
+  for (const SweepLayer& layer : s.layers)
+    options.wanted.push_back(is_sharer(layer) && !stored(layer));
+  const auto visit = [&](size_t i, const walk::LayerInputs* inputs) -> Result<std::string> {
+    const SweepLayer& layer = s.layers[i];
+    if (is_sharer(layer)) {
+      ASSIGN_OR_RETURN(LayerStatistics sums, stored(layer)
+                                                 ? s.store.ReadStatistics(layer.keys.statistics)
+                                                 : GatherOf(s, layer, *inputs));
+      AddStatistics(std::move(sums), &s.of_sharers[*layer.first]);
     }
-  if (nodes.empty()) return OkStatus();
+    return s.nodes[i]->DisplayName();
+  };
   const quant::EncodingTable none;
-  return walk::WalkLayers(s.session.model, none, nodes, *s.session.data, WalkOptionsOf(s),
-                          [&](size_t i, const walk::LayerInputs* inputs) -> Result<std::string> {
-                            ASSIGN_OR_RETURN(LayerStatistics gathered,
-                                             GatherOf(s, *sharers[i], *inputs));
-                            AddStatistics(std::move(gathered), &s.of_sharers[*sharers[i]->first]);
-                            return nodes[i]->DisplayName();
-                          });
+  return walk::WalkLayers(s.session.model, none, s.nodes, *s.session.data, options, visit);
 }
 
 }  // namespace roundel::layers

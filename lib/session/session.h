@@ -57,14 +57,21 @@ struct ModelState {
   ModelState Clone() const;
 };
 
+// The part of the layers that this process works on, if several divide a pass that rounds weights.
+struct LayerPart {
+  int index = 0, count = 1;  // counted from 0
+  bool sums_only = false;    // without solving: a later run does that
+};
+
 // The resources of the run.
 struct RunContext {
   DataSource* data = nullptr;  // not owned; nullptr if the recipe needs none
   // Hashes of the data (quant::CalibrationStatistics); "" if unknown.
   std::string preprocessing_hash, data_hash;
   StatisticsFiles statistics_files;
-  const Store* store = nullptr;  // solutions of earlier runs, and for later ones; not owned
-  Random random{0};              // of the recipe's seed
+  const Store* store = nullptr;   // solutions of earlier runs, and for later ones; not owned
+  std::optional<LayerPart> part;  // only results for the store are wanted; requires `store`
+  Random random{0};               // of the recipe's seed
   // A later pass will ask for input_means: the sweep that measures ranges measures them, too, which
   // saves a sweep. The results are the same without.
   bool expects_input_means = true;
