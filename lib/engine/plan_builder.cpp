@@ -172,6 +172,11 @@ bool OnlyFirst(const std::vector<int>& outputs) {
   return !outputs.empty() && outputs[0] != kNoSlot;
 }
 
+// Most fast kernels have one result.
+bool MakesAllResults(const graph::Node& node) {
+  return node.domain == "roundel" || node.Is("DynamicQuantizeLinear");
+}
+
 void AddFloatKernel(const KernelSpec& spec, Unit* unit) {
   if (auto kernel = MakeFastKernel(spec)) unit->fast.push_back(std::move(kernel));
 }
@@ -184,8 +189,7 @@ void PlanBuilder::MakeKernels() {
   if (!options_.fast_kernels) return;
   for (size_t i = 0; i < plan_.steps.size(); ++i) {
     Step& step = plan_.steps[i];
-    // Most fast kernels have one result.
-    if (!OnlyFirst(step.whole.outputs) && !specs[i].main->Is("DynamicQuantizeLinear")) continue;
+    if (!OnlyFirst(step.whole.outputs) && !MakesAllResults(*specs[i].main)) continue;
     if (auto integer = MakeIntegerKernel(specs[i])) {
       for (int slot : step.whole.inputs)
         if (slot != kNoSlot && plan_.slots[slot].encoding) plan_.slots[slot].as_codes = true;

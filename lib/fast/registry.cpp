@@ -4,6 +4,7 @@
 #include "lib/fast/integer/kernels.h"
 #include "lib/fast/loops/kernels.h"
 #include "lib/fast/onednn/kernels.h"
+#include "lib/graph/operators.h"
 
 namespace roundel::engine {
 
@@ -44,18 +45,28 @@ constexpr Row kContrib[] = {
     {"FusedMatMul", &MakeMatMulKernel},
     {"MatMulNBits", &MakeBlockProduct},
 };
-// Operators of our own: gradients.
+// Operators of our own: fake quantizers and gradients. Those of functions of one number follow below.
 constexpr Row kOwn[] = {
-    {"ConvGradInput", &MakeConvToSource},
-    {"ConvGradWeight", &MakeConvToWeights},
-    {"ConvTransposeGradInput", &MakeConvToSource},
-    {"ConvTransposeGradWeight", &MakeConvToWeights},
+    {"AveragePoolGrad", &MakePoolGradient},        {"ChannelSum", &MakeChannelSums},
+    {"ConvGradInput", &MakeConvToSource},          {"ConvGradWeight", &MakeConvToWeights},
+    {"ConvTransposeGradInput", &MakeConvToSource}, {"ConvTransposeGradWeight", &MakeConvToWeights},
+    {"FakeQuant", &MakeMemoryOrderKernel},         {"FakeQuantGrad", &MakeMemoryOrderKernel},
+    {"GlobalAveragePoolGrad", &MakeMeanGradient},  {"MaxPoolGrad", &MakePoolGradient},
+    {"ReduceMeanGrad", &MakeMeanGradient},         {"SumTo", &MakeChannelSums},
 };
 
 std::unique_ptr<FastKernel> Make(std::span<const Row> rows, const KernelSpec& spec) {
   for (const Row& row : rows)
     if (spec.main->op_type == row.op_type) return row.make(spec);
   return nullptr;
+}
+
+std::unique_ptr<FastKernel> MakeOwn(const KernelSpec& spec) {
+  const std::string& type = spec.main->op_type;
+  const bool gradient = type.ends_with("Grad");
+  if (gradient && graph::Has(type.substr(0, type.size() - 4), graph::Fact::kPointwise))
+    return MakeMemoryOrderKernel(spec);
+  return Make(kOwn, spec);
 }
 
 }  // namespace
@@ -65,7 +76,7 @@ std::unique_ptr<FastKernel> MakeFastKernel(const KernelSpec& spec) {
   if (spec.element_input >= 0) return MakeElementKernel(spec);
   const std::string& domain = spec.main->domain;
   if (domain.empty()) return Make(kOnnx, spec);
-  if (domain == "roundel") return Make(kOwn, spec);
+  if (domain == "roundel") return MakeOwn(spec);
   return domain == "com.microsoft" ? Make(kContrib, spec) : nullptr;
 }
 

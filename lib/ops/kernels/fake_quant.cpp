@@ -81,7 +81,10 @@ Result<ScaleAxes> ResolveScale(const graph::Node& node, const Tensor& x, const T
   Shape expected = x.shape();
   expected[axis] = axes.blocks;
   if (block > 0 ? scale.shape() != expected : scale.size() != axes.dim) return DoesNotFit(x, scale);
-  return axes;
+  if (block > 0 || axes.inner != 1) return axes;
+  // The scales are a row for all rows before the last axis.
+  return ScaleAxes{
+      .dim = axes.outer, .inner = axes.dim, .block = axes.outer, .blocks = 1, .by_column = true};
 }
 
 // The codes, counted from the zero point.

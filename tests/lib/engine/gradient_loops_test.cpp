@@ -1,0 +1,126 @@
+// Loops of gradients on channels-last values, against the plain kernels.
+
+#include "tests/lib/engine/engine_test_support.h"
+#include "tests/support/catch.h"
+
+namespace roundel::engine {
+namespace {
+
+// `nodes` from c and d, channels-last as a Conv leaves them, to y: all steps are fast.
+void CheckAfterConv(const std::string& nodes, const std::string& inputs, std::vector<Tensor> values,
+                    const std::string& results = "float32 y", double tolerance = 2e-6) {
+  const std::string text = StrCat(
+      "opset 14, roundel 1\ngraph g (float32[2,5,4,6] x", inputs.empty() ? "" : ", ", inputs,
+      ") => (", results, ") {\n  float32[5,5,1,1] w = random(3)\n",
+      "  float32[5,5,1,1] v = random(4)\n  c = Conv(x, w)\n  d = Conv(x, v)\n", nodes, "\n}");
+  INFO(text);
+  values.insert(values.begin(), RandomTensor({2, 5, 4, 6}, 1));
+  const graph::Model model = ParseModel(text);
+  const Coverage coverage = FastCoverage(model, values);
+  CHECK(coverage.fast == coverage.steps);
+  CheckFastEqualsPlain(model, values, {}, tolerance);
+}
+
+const std::string kOne = "float32[] s, float32[] z", kChannels = "float32[5] s, float32[5] z";
+
+TEST_CASE("fake quantizers of channels-last values") {
+  const Tensor scale = RandomTensor({5}, 5, 0.1, 0.2), point = RandomTensor({5}, 6, 3, 9);
+  for (const char* body : {"  y = roundel.FakeQuant<qmin=0, qmax=15ATTR>(c, s, z)",
+                           "  y, ds, dz = roundel.FakeQuantGrad<qmin=0, qmax=15ATTR>(d, c, s, z)",
+                           "  _, ds, y = roundel.FakeQuantGrad<qmin=0, qmax=15ATTR>(d, c, s, z)"}) {
+    std::string text = body;
+    const bool gradient = text.find("Grad") != std::string::npos;
+    const std::string results = gradient ? "float32 y, float32 ds" : "float32 y";
+    const auto with = [&](const std::string& attribute) {
+      std::string changed = text;
+      return changed.replace(changed.find("ATTR"), 4, attribute);
+    };
+    CheckAfterConv(with(""), kOne, {Tensor::Scalar(0.1f), Tensor::Scalar(6.0f)}, results);
+    for (const char* axis : {", axis=1", ", axis=-3"})
+      CheckAfterConv(with(axis), kChannels, {scale, point}, results);
+  }
+}
+
+TEST_CASE("fake quantizers by the last axis, and by blocks of channels") {
+  for (const char* attributes : {"axis=3", "axis=2", "axis=0", "axis=1, block_size=2"}) {
+    const std::string name = attributes;
+    const Shape shape = name == "axis=3"   ? Shape{6}
+                        : name == "axis=2" ? Shape{4}
+                        : name == "axis=0" ? Shape{2}
+                                           : Shape{2, 3, 4, 6};
+    CheckFastEqualsPlain(
+        ParseModel(StrCat(
+            "opset 14, roundel 1\ngraph g (float32[2,5,4,6] x, float32[2,5,4,6] g, "
+            "float32 s, float32 z) => (float32 y, float32 dx, float32 ds) {\n"
+            "  float32[5,5,1,1] w = random(3)\n  c = Conv(x, w)\n  y = roundel.FakeQuant<",
+            attributes, ", qmin=0, qmax=7>(c, s, z)\n", "  dx, ds, _ = roundel.FakeQuantGrad<",
+            attributes, ", qmin=0, qmax=7>(g, c, s, z)\n}")),
+        {RandomTensor({2, 5, 4, 6}, 1), RandomTensor({2, 5, 4, 6}, 2),
+         RandomTensor(shape, 5, 0.1, 0.2), RandomTensor(shape, 6, 2, 5)});
+  }
+}
+
+TEST_CASE("gradients of functions of one number on channels-last values") {
+  for (const char* op : {"Relu", "LeakyRelu", "Sigmoid", "HardSwish", "HardSigmoid", "Elu", "Gelu"})
+    CheckAfterConv(StrCat("  y = roundel.", op, "Grad(c, d)"), "", {});
+  CheckAfterConv(
+      "  float32[] low = {-0.2}\n  float32[] high = {0.3}\n"
+      "  y = roundel.ClipGrad(c, d, low, high)",
+      "", {});
+  // A plain gradient, and a plain result.
+  const Tensor g = RandomTensor({2, 5, 4, 6}, 9);
+  CheckAfterConv("  y = roundel.ReluGrad(g, d)", "float32[2,5,4,6] g", {g});
+  CheckAfterConv("  y = roundel.ReluGrad(c, g)", "float32[2,5,4,6] g", {g});
+}
+
+TEST_CASE("gradients of pooling channels-last values") {
+  struct Pool {
+    const char* attributes;
+    Shape result;
+  };
+  const Pool pools[] = {{"kernel_shape=[2,2], strides=[2,2]", {2, 5, 2, 3}},
+                        {"kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1]", {2, 5, 2, 3}},
+                        {"kernel_shape=[3,2]", {2, 5, 2, 5}},
+                        {"kernel_shape=[2,3], strides=[3,2], ceil_mode=1", {2, 5, 2, 3}},
+                        {"kernel_shape=[2,2], dilations=[2,3]", {2, 5, 2, 3}},
+                        {"kernel_shape=[1,1], strides=[2,2]", {2, 5, 2, 3}}};
+  for (const Pool& pool : pools)
+    for (const char* op : {"MaxPool", "AveragePool"})
+      for (const char* more : {"", ", count_include_pad=1"}) {
+        if (*more && op[0] == 'M') continue;
+        CheckAfterConv(StrCat("  y = roundel.", op, "Grad<", pool.attributes, more, ">(g, c)"),
+                       "float32 g", {RandomTensor(pool.result, 9)});
+      }
+  // The first of equal values takes all.
+  CheckAfterConv(
+      "  e = HardSigmoid<alpha=0.0, beta=0.5>(c)\n"
+      "  y = roundel.MaxPoolGrad<kernel_shape=[3,3], strides=[1,2]>(g, e)",
+      "float32 g", {RandomTensor({2, 5, 2, 2}, 9)});
+  CheckAfterConv("  y = roundel.GlobalAveragePoolGrad(g, c)", "float32 g",
+                 {RandomTensor({2, 5, 1, 1}, 9)});
+  for (const char* axes : {"[2,3]", "[-1,2]"})
+    for (const int keep : {0, 1}) {
+      const Shape shape = keep ? Shape{2, 5, 1, 1} : Shape{2, 5};
+      CheckAfterConv(StrCat("  y = roundel.ReduceMeanGrad<forward_opset=14, axes=", axes,
+                            ", keepdims=", keep, ">(g, c)"),
+                     "float32 g", {RandomTensor(shape, 9)});
+    }
+}
+
+TEST_CASE("sums over the pixels of channels-last values") {
+  for (const char* shape : {"5,1,1", "1,5,1,1", "2,5,1,1"})
+    CheckAfterConv(
+        StrCat("  float32[", shape, "] like = random(1)\n", "  y = roundel.SumTo(c, like)"), "",
+        {});
+  CheckAfterConv("  y = roundel.ChannelSum(c)", "", {});
+  for (const char* shape : {"2,1,4,6", "6", "2,5,4,6", "1,5,4,6"})
+    CheckFastEqualsPlain(
+        ParseModel(StrCat("opset 14, roundel 1\ngraph g (float32[2,5,4,6] x) => (float32 y) {\n"
+                          "  float32[5,5,1,1] w = random(3)\n  float32[",
+                          shape,
+                          "] like = random(1)\n  c = Conv(x, w)\n  y = roundel.SumTo(c, like)\n}")),
+        {RandomTensor({2, 5, 4, 6}, 1)});
+}
+
+}  // namespace
+}  // namespace roundel::engine
