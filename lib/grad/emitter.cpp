@@ -40,17 +40,24 @@ std::string Emitter::Op(const std::string& type, std::vector<std::string> inputs
 }
 
 std::vector<std::string> Emitter::Own(const std::string& type, std::vector<std::string> inputs,
-                                      const std::vector<bool>& results) {
+                                      const std::vector<bool>& results, Attributes attributes) {
   Node* made = NewNode(type, "roundel", std::move(inputs));
-  made->attributes = node_->attributes;
-  if (node_->domain.empty()) made->SetAttribute("forward_opset", opset());
-  for (size_t i = 0; i < results.size(); ++i)
-    made->outputs.push_back(results[i] ? Fresh(StrCat("grad/", node_->output(0), "/", type,
-                                                      i > 0 ? StrCat(".", i) : ""))
-                                       : "");
-  for (const std::string& output : made->outputs)
-    if (made->name.empty()) made->name = output;
+  for (auto& [name, value] : attributes) made->SetAttribute(name, std::move(value));
+  for (size_t i = 0; i < results.size(); ++i) {
+    const std::string base = StrCat("grad/", node_->output(0), "/", type);
+    made->outputs.push_back(results[i] ? Fresh(i > 0 ? StrCat(base, ".", i) : base) : "");
+    if (made->name.empty()) made->name = made->outputs[i];
+  }
   return made->outputs;
+}
+
+std::vector<std::string> Emitter::Own(const std::string& type, std::vector<std::string> inputs,
+                                      const std::vector<bool>& results) {
+  Attributes attributes;
+  for (const graph::Attribute& attribute : node_->attributes)
+    attributes.emplace_back(attribute.name, attribute.value);
+  if (node_->domain.empty()) attributes.emplace_back("forward_opset", opset());
+  return Own(type, std::move(inputs), results, std::move(attributes));
 }
 
 std::string Emitter::Own(const std::string& type, std::vector<std::string> inputs) {

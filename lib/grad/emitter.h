@@ -43,6 +43,9 @@ class Emitter {
   // The same with several results, of which those that are not wanted are left out ("").
   std::vector<std::string> Own(const std::string& type, std::vector<std::string> inputs,
                                const std::vector<bool>& results);
+  // The same with other attributes.
+  std::vector<std::string> Own(const std::string& type, std::vector<std::string> inputs,
+                               const std::vector<bool>& results, Attributes attributes);
   // A constant: one number of no axes, or a tensor.
   std::string Constant(float value);
   std::string Constant(const std::string& base, Tensor value);

@@ -79,6 +79,8 @@ std::string WhyNotBatchNormalization(const graph::Model& model, const graph::Nod
   if (node.Int("training_mode", 0) != 0 || (opset < 14 && node.outputs.size() > 1) ||
       (opset < 7 && node.Int("is_test", 0) == 0))
     return "BatchNormalization computes statistics of the batch (training mode)";
+  if (opset < 9 && node.Int("spatial", 1) == 0)
+    return "BatchNormalization with a mean for each element has no gradient rule";
   return "";
 }
 

@@ -1,11 +1,13 @@
 // Matrix products: dA = dY B^T, dB = A^T dY, summed over the axes along which an operand was broadcast.
 
+#include "lib/base/text.h"
 #include "lib/grad/rules.h"
 
 namespace roundel::grad {
 namespace {
 
 constexpr const char* kContrib = "com.microsoft";
+constexpr int64_t kMaxIdentity = 1 << 14;  // 1 GiB
 
 // a' b' with transposition of the last two axes.
 std::string Product(Emitter& emit, const std::string& a, bool trans_a, const std::string& b,
@@ -88,6 +90,29 @@ Status Gemm(Emitter& emit) {
   return OkStatus();
 }
 
+// y = a W + bias with W in blocks of codes, which the same operator gives as the product of the
+// identity: constant, so that it is computed once.
+Status BlockProduct(Emitter& emit) {
+  const graph::Node& node = emit.node();
+  if (emit.wants(0)) {
+    const int64_t k = node.Int("K", 0);
+    if (k < 1 || k > kMaxIdentity) return ModelError(StrCat("K is ", k));
+    Tensor identity = Tensor::Zeros(DType::kFloat, {k, k});
+    for (int64_t i = 0; i < k; ++i) identity.mutable_data<float>()[i * (k + 1)] = 1;
+    Emitter::Attributes attributes;
+    for (const graph::Attribute& attribute : node.attributes)
+      if (attribute.name != "accuracy_level")
+        attributes.emplace_back(attribute.name, attribute.value);
+    std::vector<std::string> inputs = node.inputs;
+    inputs[0] = emit.Constant("identity", std::move(identity));
+    if (inputs.size() > 5) inputs.resize(5);
+    const std::string w = emit.Op(node.op_type, inputs, attributes, node.domain);
+    emit.Add(0, Product(emit, emit.dy(), false, w, true));
+  }
+  if (emit.wants(5)) emit.Add(5, emit.SumTo(emit.dy(), emit.input(5)));
+  return OkStatus();
+}
+
 std::string WhyNotFused(const graph::Model&, const graph::Node& node) {
   return node.Int("transBatchA", 0) != 0 || node.Int("transBatchB", 0) != 0
              ? "FusedMatMul with transposed batches has no gradient rule"
@@ -101,6 +126,7 @@ std::vector<RuleRow> ProductRules() {
       {"FusedMatMul", kContrib, kFirstTwo, &FusedMatMul, &WhyNotFused},
       {"Gemm", "", kFirstThree, &Gemm},
       {"MatMul", "", kFirstTwo, &MatMul},
+      {"MatMulNBits", kContrib, Inputs{33}, &BlockProduct},
   };
 }
 

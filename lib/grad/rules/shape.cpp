@@ -114,8 +114,8 @@ std::vector<RuleRow> ShapeRules() {
   };
   for (const char* op : {"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
     rows.push_back({op, "", kFirst, &Reshape});
-  for (const char* op : {"DepthToSpace", "Gather", "GatherElements", "GatherND", "Pad", "Slice",
-                         "SpaceToDepth", "Tile", "Trilu"})
+  for (const char* op : {"DepthToSpace", "Gather", "GatherElements", "GatherND", "Pad", "Resize",
+                         "Slice", "SpaceToDepth", "Tile", "Trilu", "Upsample"})
     rows.push_back({op, "", kFirst, &Move});
   // Sizes and conditions: gradients need not pass.
   for (const char* op : {"And",

@@ -6,6 +6,7 @@
 
 #include "lib/ops/kernels/attention_core.h"
 #include "lib/ops/kernels/attention_mask.h"
+#include "lib/ops/kernels/attention_setup.h"
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/kernels.h"
 #include "lib/ops/kernels/via_float.h"
@@ -57,7 +58,7 @@ Result<Visibility> ReadVisibility(const OpContext& context, const Heads& q, int6
   return seen;
 }
 
-Status ReadOperands(OpContext& context, AttentionCall* call, Tensor* keys, Tensor* values) {
+Status ReadOperands(OpContext& context, AttentionSetup* setup) {
   const graph::Node& node = context.node();
   const int64_t kv_heads = node.Int("kv_num_heads", 0);
   for (size_t i = 1; i < 3; ++i)
@@ -65,12 +66,15 @@ Status ReadOperands(OpContext& context, AttentionCall* call, Tensor* keys, Tenso
       return ModelError("queries, keys and values of different ranks");
   if ((context.input(4) == nullptr) != (context.input(5) == nullptr))
     return ModelError("past_key and past_value must be given together");
-  ASSIGN_OR_RETURN(call->q, ViewHeads(*context.input(0), node.Int("q_num_heads", 0), "Q"));
-  ASSIGN_OR_RETURN(const Heads k, ViewHeads(*context.input(1), kv_heads, "K"));
-  ASSIGN_OR_RETURN(const Heads v, ViewHeads(*context.input(2), kv_heads, "V"));
-  ASSIGN_OR_RETURN(call->k, JoinCache(context, 1, context.input(4), k, keys));
-  ASSIGN_OR_RETURN(call->v, JoinCache(context, 2, context.input(5), v, values));
-  return CheckHeads(*call);
+  ASSIGN_OR_RETURN(setup->q, ViewHeads(*context.input(0), node.Int("q_num_heads", 0), "Q"));
+  ASSIGN_OR_RETURN(setup->k, ViewHeads(*context.input(1), kv_heads, "K"));
+  ASSIGN_OR_RETURN(setup->v, ViewHeads(*context.input(2), kv_heads, "V"));
+  AttentionCall& call = setup->call;
+  call.q = setup->q;
+  ASSIGN_OR_RETURN(call.k, JoinCache(context, 1, context.input(4), setup->k, setup->NewStore()));
+  ASSIGN_OR_RETURN(call.v, JoinCache(context, 2, context.input(5), setup->v, setup->NewStore()));
+  setup->past.assign(static_cast<size_t>(call.q.batch), call.k.length - setup->k.length);
+  return CheckHeads(call);
 }
 
 Status KeepScores(OpContext& context, AttentionCall* call) {
@@ -85,12 +89,13 @@ Status KeepScores(OpContext& context, AttentionCall* call) {
   return OkStatus();
 }
 
-Status Attention(OpContext& context) {
+}  // namespace
+
+Status SetUpAttention(OpContext& context, AttentionSetup* setup) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 4, 5}));
-  AttentionCall call;
-  Tensor keys, values;
-  RETURN_IF_ERROR(ReadOperands(context, &call, &keys, &values));
+  RETURN_IF_ERROR(ReadOperands(context, setup));
+  AttentionCall& call = setup->call;
   const int64_t total = call.k.length;
   ASSIGN_OR_RETURN(const Visibility seen, ReadVisibility(context, call.q, total));
   std::optional<ScoreBias> bias;
@@ -99,13 +104,21 @@ Status Attention(OpContext& context) {
   }
   call.scale = AttentionScale(context.node(), call.q.width);
   call.softcap = context.node().Float("softcap", 0);
-  call.mask = [&](int64_t b, int64_t head, int64_t i, float* scores) {
+  call.mask = [=](int64_t b, int64_t head, int64_t i, float* scores) {
     if (bias) bias->AddTo(b, head, i, scores, total);
     seen.Apply(b, i, scores, total);
   };
-  RETURN_IF_ERROR(PrepareOutput(context, context.input(0)->rank() == 4, &call));
-  RETURN_IF_ERROR(KeepScores(context, &call));
-  Attend(call);
+  return OkStatus();
+}
+
+namespace {
+
+Status Attention(OpContext& context) {
+  AttentionSetup setup;
+  RETURN_IF_ERROR(SetUpAttention(context, &setup));
+  RETURN_IF_ERROR(PrepareOutput(context, context.input(0)->rank() == 4, &setup.call));
+  RETURN_IF_ERROR(KeepScores(context, &setup.call));
+  Attend(setup.call);
   return OkStatus();
 }
 

@@ -7,6 +7,7 @@
 
 #include "lib/ops/kernels/attention_core.h"
 #include "lib/ops/kernels/attention_mask.h"
+#include "lib/ops/kernels/attention_setup.h"
 #include "lib/ops/kernels/codes_math.h"
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/kernels.h"
@@ -72,65 +73,74 @@ bool IsPacked(const Tensor& x, int64_t heads, int64_t parts) {
   return x.rank() == 5 && x.dim(2) == heads && x.dim(3) == parts;
 }
 
-struct Operands {
-  Heads q, k, v;
-  bool bias_on_keys = true;  // false for keys from a cache, which include it
-};
-
-Result<Operands> ReadOperands(const OpContext& context, int64_t heads) {
+Status ReadOperands(const OpContext& context, int64_t heads, AttentionSetup* setup) {
   const Tensor &query = *context.input(0), *key = context.input(1), *value = context.input(2);
-  Operands operands;
   if (IsPacked(query, heads, 3) && !key && !value) {
-    for (int64_t i = 0; i < 3; ++i)
-      (i == 0 ? operands.q : i == 1 ? operands.k : operands.v) = ViewPacked(query, 3, i);
-    return operands;
+    setup->q = ViewPacked(query, 3, 0);
+    setup->k = ViewPacked(query, 3, 1);
+    setup->v = ViewPacked(query, 3, 2);
+    setup->k_input = setup->v_input = 0;
+    return OkStatus();
   }
   if (query.rank() != 3 || !key)
     return ModelError(StrCat("query of shape ", ShapeString(query.shape()), " for ", heads,
                              " heads", key ? "" : " without a key"));
-  ASSIGN_OR_RETURN(operands.q, ViewHeads(query, heads, "query"));
+  ASSIGN_OR_RETURN(setup->q, ViewHeads(query, heads, "query"));
   if (IsPacked(*key, heads, 2) && !value) {
-    operands.k = ViewPacked(*key, 2, 0);
-    operands.v = ViewPacked(*key, 2, 1);
-    return operands;
+    setup->k = ViewPacked(*key, 2, 0);
+    setup->v = ViewPacked(*key, 2, 1);
+    setup->v_input = 1;
+    return OkStatus();
   }
   if (!value || value->rank() != key->rank()) return ModelError("key and value do not fit");
-  ASSIGN_OR_RETURN(operands.k, ViewHeads(*key, heads, "key"));
-  ASSIGN_OR_RETURN(operands.v, ViewHeads(*value, heads, "value"));
-  operands.bias_on_keys = key->rank() == 3;
-  return operands;
+  ASSIGN_OR_RETURN(setup->k, ViewHeads(*key, heads, "key"));
+  ASSIGN_OR_RETURN(setup->v, ViewHeads(*value, heads, "value"));
+  setup->bias_on_keys = key->rank() == 3;  // keys from a cache include it
+  return OkStatus();
 }
 
+}  // namespace
+
 // Inputs: query, key, value, bias, key_padding_mask, attention_bias, past_key, past_value.
-Status MultiHeadAttention(OpContext& context) {
+Status SetUpMultiHeadAttention(OpContext& context, AttentionSetup* setup) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1, 2, 3, 5, 6, 7}));
   if (context.input(8) || context.input(9))
     return ModelError("MultiHeadAttention with a shared cache buffer is not supported");
   if ((context.input(6) == nullptr) != (context.input(7) == nullptr))
     return ModelError("past_key and past_value must be given together");
-  ASSIGN_OR_RETURN(const Operands x, ReadOperands(context, context.node().Int("num_heads", 0)));
-  const int64_t q_width = x.q.heads * x.q.width, v_width = x.v.heads * x.v.width;
+  RETURN_IF_ERROR(ReadOperands(context, context.node().Int("num_heads", 0), setup));
+  const Heads &q = setup->q, &k = setup->k, &v = setup->v;
+  const int64_t q_width = q.heads * q.width, v_width = v.heads * v.width;
   const Tensor* bias = context.input(3);
   if (bias && bias->shape() != Shape{2 * q_width + v_width})
     return ModelError(StrCat("bias of shape ", ShapeString(bias->shape()), " for widths ", q_width,
                              " and ", v_width));
+  if (bias) setup->bias_input = 3;
   const float* add = bias ? bias->data<float>() : nullptr;
-  const float* add_k = add && x.bias_on_keys ? add + q_width : nullptr;
-  AttentionCall call;
-  call.q = x.q;
-  call.k = x.k;
-  call.v = x.v;
+  const float* add_k = add && setup->bias_on_keys ? add + q_width : nullptr;
+  AttentionCall& call = setup->call;
+  call.q = q;
+  call.k = k;
+  call.v = v;
   RETURN_IF_ERROR(CheckHeads(call));
-  Tensor stores[5];
-  call.q = AddBias(x.q, add, &stores[0]);
-  const Heads k = AddBias(x.k, add_k, &stores[1]);
-  const Heads v = AddBias(x.v, add_k ? add_k + q_width : nullptr, &stores[2]);
-  ASSIGN_OR_RETURN(call.k, JoinCache(context, 1, context.input(6), k, &stores[3]));
-  ASSIGN_OR_RETURN(call.v, JoinCache(context, 2, context.input(7), v, &stores[4]));
+  call.q = AddBias(q, add, setup->NewStore());
+  const Heads biased_k = AddBias(k, add_k, setup->NewStore());
+  const Heads biased_v = AddBias(v, add_k ? add_k + q_width : nullptr, setup->NewStore());
+  ASSIGN_OR_RETURN(call.k, JoinCache(context, 1, context.input(6), biased_k, setup->NewStore()));
+  ASSIGN_OR_RETURN(call.v, JoinCache(context, 2, context.input(7), biased_v, setup->NewStore()));
   RETURN_IF_ERROR(CheckHeads(call));
   call.scale = AttentionScale(context.node(), call.q.width);
-  RETURN_IF_ERROR(SetMask(context, {4, 5}, call.k.length - k.length, &call));
+  setup->past.assign(static_cast<size_t>(q.batch), call.k.length - k.length);
+  return SetMask(context, {4, 5}, call.k.length - k.length, &call);
+}
+
+namespace {
+
+Status MultiHeadAttention(OpContext& context) {
+  AttentionSetup setup;
+  RETURN_IF_ERROR(SetUpMultiHeadAttention(context, &setup));
+  AttentionCall& call = setup.call;
   RETURN_IF_ERROR(PrepareOutput(context, false, &call));
   if (context.wants(3)) {
     ASSIGN_OR_RETURN(Tensor * scores,
@@ -163,15 +173,10 @@ struct Projection {
   }
 };
 
-// Splits the columns of the weights, input 1, into those of q, k and v.
-Result<Projection> CutColumns(const OpContext& context, int64_t heads) {
-  const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
-  if (x.rank() != 3 || w.rank() != 2)
-    return ModelError(
-        StrCat("input ", ShapeString(x.shape()), " and weights ", ShapeString(w.shape())));
-  const int64_t columns = w.dim(1);
+// Splits `columns` into those of q, k and v.
+Result<Projection> CutColumns(const graph::Node& node, int64_t columns, int64_t heads) {
   const std::vector<int64_t> widths =
-      context.node().Ints("qkv_hidden_sizes", {columns / 3, columns / 3, columns / 3});
+      node.Ints("qkv_hidden_sizes", {columns / 3, columns / 3, columns / 3});
   Projection result;
   bool fits = heads >= 1 && widths.size() == 3 && widths[0] == widths[1];
   int64_t rest = columns;
@@ -180,15 +185,23 @@ Result<Projection> CutColumns(const OpContext& context, int64_t heads) {
     rest -= fits ? widths[i] : 0;
     result.widths[i] = widths[i];
   }
-  if (!fits || rest != 0 || (bias && bias->shape() != Shape{columns}))
-    return ModelError(StrCat("weights ", ShapeString(w.shape()), " and their bias do not fit ",
-                             heads, " heads of sizes [", Join(widths), "]"));
-  return result;
+  if (fits && rest == 0) return result;
+  return ModelError(
+      StrCat(columns, " columns do not fit ", heads, " heads of sizes [", Join(widths), "]"));
+}
+
+// The same for the columns of the weights, input 1.
+Result<Projection> CutWeights(const OpContext& context, int64_t heads) {
+  const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
+  if (x.rank() != 3 || w.rank() != 2 || (bias && bias->shape() != Shape{w.dim(1)}))
+    return ModelError(StrCat("input ", ShapeString(x.shape()), ", weights ", ShapeString(w.shape()),
+                             " and their bias do not fit"));
+  return CutColumns(context.node(), w.dim(1), heads);
 }
 
 Result<Projection> Project(const OpContext& context, int64_t heads) {
   const Tensor &x = *context.input(0), &w = *context.input(1), *bias = context.input(2);
-  ASSIGN_OR_RETURN(Projection result, CutColumns(context, heads));
+  ASSIGN_OR_RETURN(Projection result, CutWeights(context, heads));
   const int64_t columns = w.dim(1);
   ASSIGN_OR_RETURN(const BatchedProduct product, ResolveProduct(x.shape(), w.shape()));
   result.values = Tensor::Empty(DType::kFloat, product.shape);
@@ -229,19 +242,27 @@ Status JoinPast(OpContext& context, const Tensor* past, AttentionCall* call, Ten
 }
 
 // `past`: index of the optional past input.
-Status AttendProjected(OpContext& context, const Projection& projected, int64_t heads,
-                       MaskInputs masks, size_t past) {
-  AttentionCall call;
-  call.q = projected.Part(0, heads);
-  call.k = projected.Part(1, heads);
-  call.v = projected.Part(2, heads);
-  Tensor present;
-  RETURN_IF_ERROR(JoinPast(context, context.input(past), &call, &present));
+Status SetUpProjected(OpContext& context, const Projection& projected, int64_t heads,
+                      MaskInputs masks, size_t past, AttentionSetup* setup) {
+  AttentionCall& call = setup->call;
+  setup->q = call.q = projected.Part(0, heads);
+  setup->k = call.k = projected.Part(1, heads);
+  setup->v = call.v = projected.Part(2, heads);
+  setup->k_input = setup->v_input = 0;
+  RETURN_IF_ERROR(JoinPast(context, context.input(past), &call, setup->NewStore()));
   RETURN_IF_ERROR(CheckHeads(call));
   call.scale = AttentionScale(context.node(), call.q.width);
-  RETURN_IF_ERROR(SetMask(context, masks, call.k.length - call.q.length, &call));
-  RETURN_IF_ERROR(PrepareOutput(context, false, &call));
-  Attend(call);
+  const int64_t before = call.k.length - call.q.length;
+  setup->past.assign(static_cast<size_t>(call.q.batch), before);
+  return SetMask(context, masks, before, &call);
+}
+
+Status AttendProjected(OpContext& context, const Projection& projected, int64_t heads,
+                       MaskInputs masks, size_t past) {
+  AttentionSetup setup;
+  RETURN_IF_ERROR(SetUpProjected(context, projected, heads, masks, past, &setup));
+  RETURN_IF_ERROR(PrepareOutput(context, false, &setup.call));
+  Attend(setup.call);
   return OkStatus();
 }
 
@@ -266,7 +287,7 @@ Status QAttention(OpContext& context) {
       context.node().Int("past_present_share_buffer", 0) != 0)
     return ModelError("QAttention with do_rotary or a shared cache buffer is not supported");
   const int64_t heads = context.node().Int("num_heads", 0);
-  ASSIGN_OR_RETURN(Projection projected, CutColumns(context, heads));
+  ASSIGN_OR_RETURN(Projection projected, CutWeights(context, heads));
   ASSIGN_OR_RETURN(const float x_scale, FloatScalar(context, 3));
   ASSIGN_OR_RETURN(const ExactProduct product, MultiplyCodes(context, 0, 6, 1, 7));
   ASSIGN_OR_RETURN(projected.values, ScaledSums(product, x_scale, *context.input(4),
@@ -276,6 +297,17 @@ Status QAttention(OpContext& context) {
 }
 
 }  // namespace
+
+Status SetUpProjectedAttention(OpContext& context, AttentionSetup* setup) {
+  RETURN_IF_ERROR(RequireRank(context, 0, 3));
+  RETURN_IF_ERROR(RequireFloat(context, {0, 2, 3}));
+  const int64_t heads = context.node().Int("num_heads", 0);
+  const Tensor& values = *context.input(0);
+  if (values.rank() != 3) return ModelError("projected values have 3 dimensions");
+  ASSIGN_OR_RETURN(Projection projected, CutColumns(context.node(), values.dim(2), heads));
+  projected.values = values;
+  return SetUpProjected(context, projected, heads, {1, 3}, 2, setup);
+}
 
 std::vector<OpEntry> ContribAttentionRows() {
   return {

@@ -7,6 +7,7 @@
 
 #include "lib/ops/kernels/attention_core.h"
 #include "lib/ops/kernels/attention_mask.h"
+#include "lib/ops/kernels/attention_setup.h"
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/kernels.h"
 #include "lib/ops/kernels/rotary.h"
@@ -149,16 +150,17 @@ Heads Rotated(const Heads& x, const Rotation& rotation, const float* cos, const 
   return ViewWhole(*store);
 }
 
-Status Rotate(const OpContext& context, Spec* spec, Tensor* q, Tensor* k) {
+Status Rotate(const OpContext& context, Spec* spec, AttentionSetup* setup) {
   const Tensor *cos = context.input(kCos), *sin = context.input(kSin);
   if (!cos || !sin || cos->rank() != 2 || cos->shape() != sin->shape() ||
       cos->dim(1) > spec->q.width / 2 || spec->q.width != spec->k.width)
     return ModelError("do_rotary without tables cos_cache and sin_cache that fit");
-  ASSIGN_OR_RETURN(const std::vector<int64_t> rows, Positions(context, *spec, cos->dim(0)));
-  const Rotation rotation{2 * cos->dim(1), context.node().Int("rotary_interleaved", 0) != 0};
-  const float *c = cos->data<float>(), *s = sin->data<float>();
-  spec->q = Rotated(spec->q, rotation, c, s, rows, q);
-  spec->k = Rotated(spec->k, rotation, c, s, rows, k);
+  ASSIGN_OR_RETURN(setup->angles, Positions(context, *spec, cos->dim(0)));
+  setup->rotation = {2 * cos->dim(1), context.node().Int("rotary_interleaved", 0) != 0};
+  setup->cos = cos->data<float>();
+  setup->sin = sin->data<float>();
+  for (Heads* x : {&spec->q, &spec->k})
+    *x = Rotated(*x, setup->rotation, setup->cos, setup->sin, setup->angles, setup->NewStore());
   return OkStatus();
 }
 
@@ -198,11 +200,12 @@ Status SetMask(const OpContext& context, const Spec& spec, AttentionCall* call) 
   }
   const int64_t keys = call->k.length;
   const int64_t window = context.node().Int("local_window_size", -1);
-  call->mask = [bias, &spec, keys, window](int64_t b, int64_t head, int64_t i, float* scores) {
+  call->mask = [bias, past = spec.past, ends = spec.total, keys, window](int64_t b, int64_t head,
+                                                                         int64_t i, float* scores) {
     constexpr float kLeftOut = -std::numeric_limits<float>::infinity();
     if (bias) bias->AddTo(b, head, i, scores, keys);
-    const int64_t position = spec.past[b] + i;
-    const int64_t end = std::min({position + 1, spec.total[b], keys});
+    const int64_t position = past[b] + i;
+    const int64_t end = std::min({position + 1, ends[b], keys});
     int64_t begin = 0;
     if (window > 0 && window <= position) begin = std::min(position - window + 1, end);
     std::fill(scores, scores + begin, kLeftOut);
@@ -234,35 +237,46 @@ Status KeepScores(OpContext& context, AttentionCall* call) {
   return OkStatus();
 }
 
-Status GroupQueryAttention(OpContext& context) {
+}  // namespace
+
+Status SetUpGroupQueryAttention(OpContext& context, AttentionSetup* setup) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   RETURN_IF_ERROR(RequireFloat(
       context, {kQuery, kKey, kValue, kPastKey, kPastValue, kCos, kSin, kBias, kSinks}));
   RETURN_IF_ERROR(CheckSupported(context));
   Spec spec;
   RETURN_IF_ERROR(ReadHeads(context, &spec));
-  AttentionCall call;
-  call.q = spec.q;
-  call.k = spec.k;
-  call.v = spec.v;
+  AttentionCall& call = setup->call;
+  setup->q = call.q = spec.q;
+  setup->k = call.k = spec.k;
+  setup->v = call.v = spec.v;
+  if (!context.input(kKey)) setup->k_input = setup->v_input = kQuery;
   RETURN_IF_ERROR(CheckHeads(call));
   RETURN_IF_ERROR(ReadLengths(context, &spec));
-  Tensor stores[5];
-  if (context.node().Int("do_rotary", 0) != 0)
-    RETURN_IF_ERROR(Rotate(context, &spec, &stores[0], &stores[1]));
+  setup->past = spec.past;
+  if (context.node().Int("do_rotary", 0) != 0) RETURN_IF_ERROR(Rotate(context, &spec, setup));
   call.q = spec.q;
-  ASSIGN_OR_RETURN(call.k, UpdateCache(context, spec, kPastKey, 1, spec.k, &stores[2]));
-  ASSIGN_OR_RETURN(call.v, UpdateCache(context, spec, kPastValue, 2, spec.v, &stores[3]));
+  ASSIGN_OR_RETURN(call.k, UpdateCache(context, spec, kPastKey, 1, spec.k, setup->NewStore()));
+  ASSIGN_OR_RETURN(call.v, UpdateCache(context, spec, kPastValue, 2, spec.v, setup->NewStore()));
   call.scale = AttentionScale(context.node(), call.q.width);
   call.softcap = context.node().Float("softcap", 0);
   RETURN_IF_ERROR(SetMask(context, spec, &call));
-  RETURN_IF_ERROR(SetSinks(context, spec, &stores[4], &call));
+  return SetSinks(context, spec, setup->NewStore(), &call);
+}
+
+namespace {
+
+Status GroupQueryAttention(OpContext& context) {
+  AttentionSetup setup;
+  RETURN_IF_ERROR(SetUpGroupQueryAttention(context, &setup));
+  AttentionCall& call = setup.call;
   RETURN_IF_ERROR(PrepareOutput(context, false, &call));
   RETURN_IF_ERROR(KeepScores(context, &call));
   Attend(call);
   // ONNX Runtime writes 0 for masked keys.
   if (call.scores && call.stage == AttentionCall::kMasked)
-    std::replace(call.scores, call.scores + call.q.batch * spec.heads * spec.length * call.k.length,
+    std::replace(call.scores,
+                 call.scores + call.q.batch * call.q.heads * call.q.length * call.k.length,
                  -std::numeric_limits<float>::infinity(), 0.0f);
   return OkStatus();
 }

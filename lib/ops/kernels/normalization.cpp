@@ -14,17 +14,6 @@
 namespace roundel::engine {
 namespace {
 
-struct Moments {
-  double mean, variance;  // population variance
-};
-
-Moments MomentsOf(const float* x, int64_t n) {
-  if (n == 0) return {0, 0};
-  const double mean = SumOf(x, n) / static_cast<double>(n);
-  const double squares = SumOf(x, n, [mean](double v) { return (v - mean) * (v - mean); });
-  return {mean, squares / static_cast<double>(n)};
-}
-
 // y = x * factor + shift
 void Affine(const float* x, float* y, int64_t n, double factor, double shift) {
   for (int64_t i = 0; i < n; ++i)

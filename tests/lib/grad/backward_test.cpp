@@ -2,9 +2,14 @@
 // real kind.
 
 #include <algorithm>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "lib/grad/rules.h"
 #include "tests/lib/grad/grad_check.h"
 
 namespace roundel::grad {
@@ -105,6 +110,20 @@ TEST_CASE("reasons why a node has no gradient") {
   CHECK_THAT(WhyNot("y = BatchNormalization<training_mode=1>(x, x, x, x, x)", 14),
              Catch::Contains("training mode"));
   CHECK_THAT(WhyNot("y = Cast<to=10>(x)"), Catch::Contains("float16"));
+}
+
+TEST_CASE("docs/gradients.md lists every operator with a rule") {
+  std::ifstream file(ROUNDEL_SOURCE_DIR "/docs/gradients.md");
+  std::stringstream text;
+  text << file.rdbuf();
+  const std::regex word("[A-Za-z0-9]+");
+  const std::string docs = text.str();
+  const std::set<std::string> words(std::sregex_token_iterator(docs.begin(), docs.end(), word), {});
+  for (const RuleRow& row : RuleTable()) {
+    if (!row.rule || std::string(row.domain) == "roundel") continue;
+    INFO(row.op_type);
+    CHECK(words.contains(row.op_type));
+  }
 }
 
 TEST_CASE("paths end at sizes, indices and conditions") {
