@@ -47,12 +47,30 @@ constexpr Row kContrib[] = {
 };
 // Operators of our own: fake quantizers and gradients. Those of functions of one number follow below.
 constexpr Row kOwn[] = {
-    {"AveragePoolGrad", &MakePoolGradient},        {"ChannelSum", &MakeChannelSums},
-    {"ConvGradInput", &MakeConvToSource},          {"ConvGradWeight", &MakeConvToWeights},
-    {"ConvTransposeGradInput", &MakeConvToSource}, {"ConvTransposeGradWeight", &MakeConvToWeights},
-    {"FakeQuant", &MakeMemoryOrderKernel},         {"FakeQuantGrad", &MakeMemoryOrderKernel},
-    {"GlobalAveragePoolGrad", &MakeMeanGradient},  {"MaxPoolGrad", &MakePoolGradient},
-    {"ReduceMeanGrad", &MakeMeanGradient},         {"SumTo", &MakeChannelSums},
+    {"AveragePoolGrad", &MakePoolGradient},
+    {"ChannelSum", &MakeChannelSums},
+    {"ClipGrad", &MakeMaskGradient},
+    {"ConcatGrad", &MakeConcatGradient},
+    {"ConvGradInput", &MakeConvToSource},
+    {"ConvGradWeight", &MakeConvToWeights},
+    {"ConvTransposeGradInput", &MakeConvToSource},
+    {"ConvTransposeGradWeight", &MakeConvToWeights},
+    {"DepthToSpaceGrad", &MakeMoveGradient},
+    {"FakeQuant", &MakeMemoryOrderKernel},
+    {"FakeQuantGrad", &MakeMemoryOrderKernel},
+    {"GatherElementsGrad", &MakeMoveGradient},
+    {"GatherGrad", &MakeMoveGradient},
+    {"GatherNDGrad", &MakeMoveGradient},
+    {"GlobalAveragePoolGrad", &MakeMeanGradient},
+    {"MaxPoolGrad", &MakePoolGradient},
+    {"PadGrad", &MakeMoveGradient},
+    {"ReduceMeanGrad", &MakeMeanGradient},
+    {"ReluGrad", &MakeMaskGradient},
+    {"SliceGrad", &MakeMoveGradient},
+    {"SpaceToDepthGrad", &MakeMoveGradient},
+    {"SumTo", &MakeChannelSums},
+    {"TileGrad", &MakeMoveGradient},
+    {"TriluGrad", &MakeMoveGradient},
 };
 
 std::unique_ptr<FastKernel> Make(std::span<const Row> rows, const KernelSpec& spec) {
@@ -62,11 +80,12 @@ std::unique_ptr<FastKernel> Make(std::span<const Row> rows, const KernelSpec& sp
 }
 
 std::unique_ptr<FastKernel> MakeOwn(const KernelSpec& spec) {
+  if (auto kernel = Make(kOwn, spec)) return kernel;
   const std::string& type = spec.main->op_type;
   const bool gradient = type.ends_with("Grad");
-  if (gradient && graph::Has(type.substr(0, type.size() - 4), graph::Fact::kPointwise))
-    return MakeMemoryOrderKernel(spec);
-  return Make(kOwn, spec);
+  return gradient && graph::Has(type.substr(0, type.size() - 4), graph::Fact::kPointwise)
+             ? MakeMemoryOrderKernel(spec)
+             : nullptr;
 }
 
 }  // namespace

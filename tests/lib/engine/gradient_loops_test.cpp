@@ -21,6 +21,13 @@ void CheckAfterConv(const std::string& nodes, const std::string& inputs, std::ve
   CheckFastEqualsPlain(model, values, {}, tolerance);
 }
 
+// Bit for bit, for values that are no numbers.
+void CheckSameBits(const graph::Model& model, const std::vector<Tensor>& inputs) {
+  const std::vector<Tensor> fast = MustRun(*MustCreate(model), inputs);
+  const std::vector<Tensor> plain = MustRun(*MustCreate(model, {.fast_kernels = false}), inputs);
+  for (size_t i = 0; i < fast.size(); ++i) CHECK(fast[i] == plain[i]);
+}
+
 const std::string kOne = "float32[] s, float32[] z", kChannels = "float32[5] s, float32[5] z";
 
 TEST_CASE("fake quantizers of channels-last values") {
@@ -71,6 +78,17 @@ TEST_CASE("gradients of functions of one number on channels-last values") {
   const Tensor g = RandomTensor({2, 5, 4, 6}, 9);
   CheckAfterConv("  y = roundel.ReluGrad(g, d)", "float32[2,5,4,6] g", {g});
   CheckAfterConv("  y = roundel.ReluGrad(c, g)", "float32[2,5,4,6] g", {g});
+  // In place, and not.
+  CheckAfterConv("  y = roundel.ReluGrad(c, d)\n  z = Relu(c)", "", {}, "float32 y, float32 z");
+  CheckAfterConv("  y = roundel.ClipGrad<min=-0.1, max=0.2>(g, g)", "float32[2,5,4,6] g", {g});
+  const Tensor ends = Tensor::FromVector<float>({7}, {-1, -0.0f, 0, 1e-45f, 1, INFINITY, NAN});
+  const graph::Model relu = ParseModel(R"(opset 14, roundel 1
+graph g (float32 d, float32 v) => (float32 y, float32 z) {
+  float32[] zero = {0}
+  y = roundel.ReluGrad(d, v)
+  z = roundel.ClipGrad(d, v, zero)
+})");
+  CheckSameBits(relu, {ends, ends});
 }
 
 TEST_CASE("gradients of pooling channels-last values") {
@@ -107,8 +125,59 @@ TEST_CASE("gradients of pooling channels-last values") {
     }
 }
 
+TEST_CASE("gradients of moved elements") {
+  struct Move {
+    const char* constants;
+    const char* node;  // from g, the gradient, and c, the source
+    Shape result;
+  };
+  const Move moves[] = {
+      {"int64[2] s = {1, 3}\n  int64[2] e = {9, -9}\n  int64[2] a = {1, 3}\n  int64[2] t = {2, -2}",
+       "SliceGrad(g, c, s, e, a, t)",
+       {2, 2, 4, 2}},
+      {"int64[8] p = {0, 1, 2, 0, 1, 0, 0, 3}", "PadGrad(g, c, p)", {3, 6, 6, 9}},
+      {"int64[8] p = {0, 0, 2, 1, 0, 0, 1, 3}\n  float32[] fill = {7}",
+       "PadGrad<mode=\"reflect\">(g, c, p, fill)",
+       {2, 5, 7, 10}},
+      {"int64[4] r = {1, 2, 1, 3}", "TileGrad(g, c, r)", {2, 10, 4, 18}},
+      {"int64[3] i = {4, 0, 4}", "GatherGrad<axis=1>(g, c, i)", {2, 3, 4, 6}},
+      {"int64[2,2] i = {4, 0, 4, 1}", "GatherGrad<axis=3>(g, c, i)", {2, 5, 4, 2, 2}},
+      {"", "SpaceToDepthGrad<blocksize=2>(g, c)", {2, 20, 2, 3}},
+      {"int64[8] p = {0, 0, -1, 0, 0, -2, 0, -1}", "PadGrad(g, c, p)", {2, 3, 3, 5}}};
+  for (const Move& move : moves)
+    for (const bool last : {false, true}) {
+      // The gradient as it is fed, or as a Conv leaves it.
+      const std::string eye = StrCat("  float32[", move.result[1], ",1,1,1] e1 = random(7)\n",
+                                     "  g = Conv<group=", move.result[1], ">(f, e1)\n");
+      const bool conv = last && move.result.size() == 4;
+      CheckAfterConv(StrCat("  ", move.constants, "\n", conv ? eye : "  g = Relu(f)\n",
+                            "  y = roundel.", move.node),
+                     "float32 f", {RandomTensor(move.result, 9)});
+    }
+  // Positions that are computed.
+  CheckFastEqualsPlain(
+      ParseModel(R"(opset 14, roundel 1
+graph g (float32[2,3] g, float32[4,3] x, int64[2] i) => (float32 y) {
+  y = roundel.GatherGrad(g, x, i)
+})"),
+      {RandomTensor({2, 3}, 1), RandomTensor({4, 3}, 2), Tensor::FromVector<int64_t>({2}, {3, 3})});
+}
+
+TEST_CASE("the gradient of Concat along every axis") {
+  for (int axis = -4; axis < 4; ++axis)
+    for (const char* dy : {"d", "x"}) {
+      Shape left = {2, 5, 4, 6}, right = left;
+      const auto place = static_cast<size_t>((axis + 4) % 4);
+      left[place] = 1;
+      --right[place];
+      CheckAfterConv(StrCat("  y, z = roundel.ConcatGrad<axis=", axis, ">(", dy, ", a, b)"),
+                     "float32 a, float32 b", {RandomTensor(left, 5), RandomTensor(right, 6)},
+                     "float32 y, float32 z");
+    }
+}
+
 TEST_CASE("sums over the pixels of channels-last values") {
-  for (const char* shape : {"5,1,1", "1,5,1,1", "2,5,1,1"})
+  for (const char* shape : {"2,5,4,6", "5,1,1", "1,5,1,1", "2,5,1,1"})
     CheckAfterConv(
         StrCat("  float32[", shape, "] like = random(1)\n", "  y = roundel.SumTo(c, like)"), "",
         {});
