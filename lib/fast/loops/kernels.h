@@ -17,6 +17,8 @@ std::unique_ptr<FastKernel> MakeNormalizeKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeElementKernel(const KernelSpec& spec);
 // Gradients of Slice, Pad, Tile, Gather and others by constant positions.
 std::unique_ptr<FastKernel> MakeMoveGradient(const KernelSpec& spec);
+// Gradients of LayerNormalization and RMSNormalization.
+std::unique_ptr<FastKernel> MakeNormGradient(const KernelSpec& spec);
 // Gradients of Relu and Clip.
 std::unique_ptr<FastKernel> MakeMaskGradient(const KernelSpec& spec);
 // Of operators whose results depend on single elements of their inputs.

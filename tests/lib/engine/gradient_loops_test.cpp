@@ -163,6 +163,29 @@ graph g (float32[2,3] g, float32[4,3] x, int64[2] i) => (float32 y) {
       {RandomTensor({2, 3}, 1), RandomTensor({4, 3}, 2), Tensor::FromVector<int64_t>({2}, {3, 3})});
 }
 
+TEST_CASE("gradients of norms over rows") {
+  struct Norm {
+    const char* node;
+    Shape x, gamma;
+  };
+  const Norm norms[] = {
+      {"y, dg, db = roundel.LayerNormGrad(g, x, gamma, gamma)", {2, 3, 37}, {37}},
+      {"y, dg, db = roundel.LayerNormGrad<axis=1, epsilon=0.1>(g, x, gamma, gamma)",
+       {2, 3, 7},
+       {3, 7}},
+      {"y, dg, db = roundel.LayerNormGrad(g, x, gamma, gamma)", {4, 1}, {1}},
+      {"_, dg, y = roundel.LayerNormGrad(g, x, gamma, gamma)", {5, 16}, {16}},
+      {"y, dg = roundel.RmsNormGrad(g, x, gamma)", {2, 3, 64}, {64}},
+      {"y, dg = roundel.LayerNormGrad(g, x, gamma)", {3, 50}, {50}}};
+  for (const Norm& norm : norms)
+    CheckOneFastStep(
+        StrCat("opset 17, roundel 1\ngraph g (float32 g, float32 x, float32 gamma) => "
+               "(float32 y, float32 dg) {\n  ",
+               norm.node, "\n}"),
+        {RandomTensor(norm.x, 1), RandomTensor(norm.x, 2, 3, 5), RandomTensor(norm.gamma, 3)},
+        2e-5);
+}
+
 TEST_CASE("the gradient of Concat along every axis") {
   for (int axis = -4; axis < 4; ++axis)
     for (const char* dy : {"d", "x"}) {
