@@ -15,7 +15,7 @@ std::unique_ptr<FastKernel> MakeConcatGradient(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeConcatKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeNormalizeKernel(const KernelSpec& spec);
 std::unique_ptr<FastKernel> MakeElementKernel(const KernelSpec& spec);
-// Gradients of Slice, Pad, Tile, Gather and others by constant positions.
+// Gradients of Slice, Pad, Tile, Gather and others by positions.
 std::unique_ptr<FastKernel> MakeMoveGradient(const KernelSpec& spec);
 // Gradients of LayerNormalization and RMSNormalization.
 std::unique_ptr<FastKernel> MakeNormGradient(const KernelSpec& spec);

@@ -27,15 +27,11 @@ Tensor Positions(const Shape& shape, Layout layout) {
   return positions;
 }
 
-// dY, X (its shape), further inputs of the forward node, which are constant -> dX
+// dY, X (its shape), further inputs of the forward node -> dX
 class MoveGradient : public FastKernel {
  public:
-  explicit MoveGradient(const KernelSpec& spec) : node_(*spec.main) {
-    for (size_t i = 2; i < spec.constants.size(); ++i)
-      constants_.push_back(spec.constants[i] ? *spec.constants[i] : Tensor());
-    const bool pads = node_.op_type == "PadGrad";  // with zeros, here
-    if (pads && constants_.size() > 1) constants_[1] = Tensor();
-    if (pads) node_.RemoveAttribute("value");
+  explicit MoveGradient(const graph::Node& node) : node_(node) {
+    if (node_.op_type == "PadGrad") node_.RemoveAttribute("value");  // pads with zeros here
   }
 
   bool Run(FastContext& context) override {
@@ -46,29 +42,54 @@ class MoveGradient : public FastKernel {
     const int64_t n = NumElements(moved);
     if (n == 0 || NumElements(shape) == 0 || std::max(n, NumElements(shape)) >= INT32_MAX)
       return false;
-    if (shape != shape_ || moved != moved_ || layout != layout_) {
+    if (!TakeParameters(context)) return false;
+    if (!sources_.defined() || shape != shape_ || moved != moved_ || layout != layout_) {
       sources_ = Sources(shape, moved, layout);
       shape_ = shape;
       moved_ = moved;
       layout_ = layout;
     }
-    const Tensor& sources = sources_;
-    const float* from = sources.defined() ? context.Data(0, layout) : nullptr;
+    const float* from = sources_.defined() ? context.Data(0, layout) : nullptr;
     float* to = from ? context.Output(shape, layout) : nullptr;
     if (!to) return false;
     std::fill_n(to, NumElements(shape), 0.0f);
-    const int32_t* source = sources.data<int32_t>();
+    const int32_t* source = sources_.data<int32_t>();
     for (int64_t i = 0; i < n; ++i)
       if (source[i] >= 0) to[source[i]] += from[i];
     return true;
   }
 
  private:
+  // Sets parameters_, without sources_ if they have changed; false if there are too many of them,
+  // such as indices of tokens, which change in each run.
+  bool TakeParameters(const FastContext& context) {
+    constexpr int64_t kMost = 256;
+    std::vector<Tensor> given;
+    for (size_t i = 2; i < context.input_count(); ++i) {
+      const Value* value = context.input(i);
+      const bool fill = i == 3 && node_.op_type == "PadGrad";
+      given.push_back(value && !fill ? value->data : Tensor());
+      const Tensor& taken = given.back();
+      if (taken.defined() &&
+          (taken.size() > kMost || taken.dtype() == DType::kString || value->codes_of))
+        return false;
+    }
+    if (given == parameters_) return true;
+    parameters_.clear();
+    for (const Tensor& t : given) {  // of the kernel's own: values live for one run
+      parameters_.push_back(t.defined() ? Tensor::Empty(t.dtype(), t.shape()) : Tensor());
+      if (t.defined() && t.size() > 0)
+        std::memcpy(parameters_.back().mutable_raw(), t.raw(), static_cast<size_t>(t.byte_size()));
+    }
+    sources_ = Tensor();
+    return true;
+  }
+
   // By position in dY: the position in dX; -1 for what the operator has added. Undefined if the
   // shapes do not fit.
   Tensor Sources(const Shape& x, const Shape& dy, Layout layout) const {
     std::vector<Tensor> inputs = {Positions(x, layout)};
-    inputs.insert(inputs.end(), constants_.begin(), constants_.end());
+    inputs.insert(inputs.end(), parameters_.begin(), parameters_.end());
     const auto made = RunInner(ForwardType(node_).c_str(), inputs, node_, 1, ForwardOpset(node_));
     if (!made.ok() || (*made)[0].shape() != dy || (*made)[0].dtype() != DType::kInt64) return {};
     Tensor sources = Tensor::Empty(DType::kInt32, dy);
@@ -81,8 +102,9 @@ class MoveGradient : public FastKernel {
   }
 
   graph::Node node_;
-  std::vector<Tensor> constants_;  // from the third input on
-  Shape shape_, moved_;            // of the last run, to which sources_ belongs
+  // Of the last run, to which sources_ belongs; parameters: the inputs from the third on.
+  std::vector<Tensor> parameters_;
+  Shape shape_, moved_;
   Layout layout_ = Layout::kPlain;
   Tensor sources_;
 };
@@ -143,10 +165,7 @@ class ConcatGradient : public FastKernel {
 }  // namespace
 
 std::unique_ptr<FastKernel> MakeMoveGradient(const KernelSpec& spec) {
-  const std::vector<std::string>& names = spec.main->inputs;
-  for (size_t i = 2; i < names.size(); ++i)
-    if (!names[i].empty() && !spec.constants[i]) return nullptr;
-  return std::make_unique<MoveGradient>(spec);
+  return std::make_unique<MoveGradient>(*spec.main);
 }
 
 std::unique_ptr<FastKernel> MakeConcatGradient(const KernelSpec& spec) {
