@@ -88,10 +88,8 @@ Status StartSession(JobState& s, const std::string& store_folder, JobInputs inpu
 }
 
 Status RunPasses(JobState& s, bool verify) {
-  const bool network = OverriddenFlag(s.recipe.Section("check"), "network", s.wants_page);
   const passes::RunnerOptions options = {
-      .verify_samples = verify ? s.recipe.Section("").Int("verify_samples") : 0,
-      .float_model = network ? &s.equivalent : nullptr};
+      .verify_samples = verify ? s.recipe.Section("").Int("verify_samples") : 0};
   RETURN_IF_ERROR(passes::RunSteps(s.recipe.steps, options, &s.session, &s.report));
   for (const report::PassReport& pass : s.report.passes)
     for (const std::string& warning : pass.warnings) s.Warn(pass.name + ": " + warning);

@@ -21,8 +21,9 @@ Status CheckJob(JobState& s) {
   const CheckSubject subject = {s.original, s.session, quantized, format};
   const Params& check = s.recipe.Section("check");
   RETURN_IF_ERROR(SelfCheck(check, subject, &s.report));
-  if (s.equivalent)
-    RETURN_IF_ERROR(MeasureNetwork(subject, *s.equivalent, check.Int("samples"), &s.report));
+  if (s.session.float_model && OverriddenFlag(check, "network", s.wants_page))
+    RETURN_IF_ERROR(
+        MeasureNetwork(subject, *s.session.float_model, check.Int("samples"), &s.report));
   for (size_t i = before; i < s.report.warnings.size(); ++i) LogWarning(s.report.warnings[i]);
   return OkStatus();
 }

@@ -26,8 +26,7 @@ struct JobState {
   std::string model_hash = {};
   int64_t output_bytes = 0;  // of `quantized`, with external data
   std::vector<std::string> encodings_versions = {};
-  graph::Model original = {}, quantized = {};   // before the passes, and as it is written
-  std::optional<graph::Model> equivalent = {};  // float, as the passes before calibrate left it
+  graph::Model original = {}, quantized = {};  // before the passes, and as it is written
   bool wants_page = false;  // the report will become a page, so errors along the network pay
 
   // Logs the message and adds it to the report.

@@ -192,8 +192,8 @@ Status RunSteps(const std::vector<recipe::Step>& steps, const RunnerOptions& opt
     const PassInfo* pass = FindPass(step.pass);
     INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
     LogDebug(StrCat("pass ", step.pass));
-    if (options.float_model && !*options.float_model && !pass->float_equivalent)
-      *options.float_model = graph::Clone(session->model);  // tensors are shared
+    if (!session->float_model && !pass->float_equivalent)  // tensors are shared
+      session->float_model = std::make_shared<graph::Model>(graph::Clone(session->model));
     const auto start = std::chrono::steady_clock::now();
     report->passes.push_back({.name = step.pass});
     session->report = &report->passes.back();

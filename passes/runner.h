@@ -15,8 +15,6 @@ struct RunnerOptions {
   int64_t verify_samples = 2;
   // Largest difference allowed, relative to the output's range.
   double verify_tolerance = 1e-4;
-  // Receives the float model as the first pass that is not float-equivalent finds it. May be null.
-  std::optional<graph::Model>* float_model = nullptr;
 };
 
 // Runs one pass. Checks that its requirements are met, that its change is structurally valid, and

@@ -4,6 +4,7 @@ namespace roundel {
 
 ModelState ModelState::Clone() const {
   return {.model = graph::Clone(model),
+          .float_model = float_model,
           .types = types,
           .encodings = encodings,
           .target = target,

@@ -42,6 +42,9 @@ struct ModelState {
   // The executable graph, while model.graph is flat (graph/bodies.h); nullptr: model.graph is
   // executable.
   std::shared_ptr<graph::Graph> running_graph;
+  // The float model that the quantized one approximates: as the first pass that is not
+  // float-equivalent found it. nullptr before that. Later passes change biases of `model`.
+  std::shared_ptr<const graph::Model> float_model;
   target::FloatTypes types;  // types of its values in the file
   quant::EncodingTable encodings;
   target::Profile target;

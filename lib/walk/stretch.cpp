@@ -62,6 +62,28 @@ Stretches::Part Stretches::Between(size_t begin, size_t end) const {
   return part;
 }
 
+std::vector<size_t> NodesBetween(const graph::Graph& graph, const std::vector<std::string>& inputs,
+                                 const std::vector<std::string>& outputs) {
+  const std::set<std::string> given(inputs.begin(), inputs.end());
+  std::set<std::string> wanted(outputs.begin(), outputs.end());
+  const auto want = [&](const std::string& value) {
+    if (!given.contains(value)) wanted.insert(value);
+  };
+  std::vector<size_t> nodes;
+  for (size_t i = graph.nodes().size(); i-- > 0;) {
+    const graph::Node& node = *graph.nodes()[i];
+    if (std::none_of(node.outputs.begin(), node.outputs.end(), [&](const std::string& value) {
+          return wanted.contains(value) && !given.contains(value);
+        }))
+      continue;
+    nodes.push_back(i);
+    for (const std::string& value : node.inputs) want(value);
+    for (const std::string& value : graph::OuterReads(node)) want(value);
+  }
+  std::reverse(nodes.begin(), nodes.end());
+  return nodes;
+}
+
 graph::Model PartModel(const graph::Model& model, const Stretches::Part& part,
                        const std::vector<DType>& types) {
   graph::Model made;

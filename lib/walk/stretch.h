@@ -37,6 +37,10 @@ class Stretches {
   std::unordered_map<std::string, size_t> last_read_;  // by value
 };
 
+// Positions of the nodes that compute `outputs` from `inputs` and constants, ascending.
+std::vector<size_t> NodesBetween(const graph::Graph& graph, const std::vector<std::string>& inputs,
+                                 const std::vector<std::string>& outputs);
+
 // The stretch as a separate model, with its constants. `types`: the types of its inputs, in their
 // order.
 graph::Model PartModel(const graph::Model& model, const Stretches::Part& part,

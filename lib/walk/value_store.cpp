@@ -44,19 +44,38 @@ bool CanHalve(const Tensor& value) {
 
 StoredValue::~StoredValue() { store_->Forget(*this); }
 
+Status StoredValue::ReadFile(int64_t begin, int64_t bytes, void* to) const {
+  for (int64_t done = 0; done < bytes;) {
+    const ssize_t got =
+        ::pread(store_->fd_, static_cast<char*>(to) + done, static_cast<size_t>(bytes - done),
+                static_cast<off_t>(offset_ + begin + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return InternalError("the temporary file of activations cannot be read back");
+    done += got;
+  }
+  return OkStatus();
+}
+
 Result<Tensor> StoredValue::Load() const {
   Tensor held = value_;
   if (!held.defined()) {
     held = Tensor::Empty(held_, shape_);
-    char* to = static_cast<char*>(held.mutable_raw());
-    for (int64_t done = 0; done < bytes_;) {
-      const ssize_t got = ::pread(store_->fd_, to + done, static_cast<size_t>(bytes_ - done),
-                                  static_cast<off_t>(offset_ + done));
-      if (got < 0 && errno == EINTR) continue;
-      if (got <= 0) return InternalError("the temporary file of activations cannot be read back");
-      done += got;
-    }
+    RETURN_IF_ERROR(ReadFile(0, bytes_, held.mutable_raw()));
   }
+  return held_ == type_ ? held : held.ToFloat();
+}
+
+Result<Tensor> StoredValue::LoadRows(int64_t begin, int64_t end) const {
+  INVARIANT(!shape_.empty() && 0 <= begin && begin <= end && end <= shape_[0], "rows of a value");
+  Shape shape = shape_;
+  shape[0] = end - begin;
+  Tensor held = Tensor::Empty(held_, shape);
+  const int64_t row = shape_[0] == 0 ? 0 : bytes_ / shape_[0];
+  if (value_.defined())
+    std::memcpy(held.mutable_raw(), static_cast<const char*>(value_.raw()) + begin * row,
+                static_cast<size_t>((end - begin) * row));
+  else
+    RETURN_IF_ERROR(ReadFile(begin * row, (end - begin) * row, held.mutable_raw()));
   return held_ == type_ ? held : held.ToFloat();
 }
 

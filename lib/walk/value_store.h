@@ -23,10 +23,17 @@ class StoredValue {
 
   // The stored tensor, with floats rounded to 11 bits if that was allowed.
   Result<Tensor> Load() const;
+  // Elements [begin, end) of axis 0. Requires: a tensor of numbers with axis 0, and 0 <= begin <=
+  // end <= its size.
+  Result<Tensor> LoadRows(int64_t begin, int64_t end) const;
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return type_; }
 
  private:
   friend class ValueStore;
   explicit StoredValue(ValueStore* store) : store_(store) {}
+
+  Status ReadFile(int64_t begin, int64_t bytes, void* to) const;
 
   ValueStore* store_;
   DType type_ = DType::kFloat;  // of the original tensor
