@@ -219,6 +219,7 @@ const OperatorRow kOwn[] = {
     {"ConvTransposeGradWeight", kKeepsRank},
     {"FakeQuant", kKeepsRank},
     {"FakeQuantGrad", kKeepsRank},
+    {"RandomMask", kKeepsRank, {OfType(DType::kBool)}},
     {"RoundBlocks", 0, {0}, kAxis},
 };
 // Gradients are floats.

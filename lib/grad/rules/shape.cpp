@@ -142,7 +142,7 @@ std::vector<RuleRow> ShapeRules() {
                          "Size",
                          "Xor"})
     rows.push_back({op, "", kNone});
-  rows.push_back({"FillLike", "roundel", kNone});
+  for (const char* op : {"FillLike", "RandomMask"}) rows.push_back({op, "roundel", kNone});
   return rows;
 }
 

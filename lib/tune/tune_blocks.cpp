@@ -1,0 +1,195 @@
+#include "lib/tune/tune_blocks.h"
+
+#include <cmath>
+
+#include "lib/base/clock.h"
+#include "lib/base/parallel.h"
+#include "lib/base/progress.h"
+#include "lib/base/text.h"
+#include "lib/grad/backward.h"
+#include "lib/tune/block_parts.h"
+#include "lib/tune/ranges.h"
+#include "lib/tune/tuning.h"
+
+namespace roundel::tune {
+namespace {
+
+using walk::Stretches;
+
+void UpdateStream(Tuning& s) {
+  for (const auto& [value, encoding] : s.session.encodings)
+    if (encoding.role == quant::Role::kWeight ||
+        (s.options.activations && encoding.role == quant::Role::kActivation))
+      s.stream[value] = encoding;
+}
+
+// When a block is stopped: estimates are rough, so that it may take half as long again. 0: never.
+double Deadline(const Tuning& s, size_t index) {
+  if (s.options.minutes <= 0) return 0;
+  return SteadySeconds() + 1.5 * static_cast<double>(s.iterations) * s.seconds[index] + 1;
+}
+
+Result<Trained> Learn(Tuning& s, size_t index, const Stretches::Part& part,
+                      const walk::Streams& streams, const std::vector<FormPtr>& forms) {
+  Workbench bench;
+  RETURN_IF_ERROR(Prepare(s, index, part, streams, forms, &bench));
+  ASSIGN_OR_RETURN(std::optional<Trained> stored, s.store.Read(index, bench.model->learned()));
+  if (stored) {
+    ++s.session.report->resumed;
+    return std::move(*stored);
+  }
+  TrainSettings settings = s.options.train;
+  settings.iterations = s.iterations;
+  settings.batch = bench.batch;
+  const double deadline = Deadline(s, index);
+  ASSIGN_OR_RETURN(const Trained trained,
+                   Train(*bench.runner, *bench.model, bench.samples->units(), settings,
+                         Random(SeedOf(s.session) + index),
+                         [deadline] { return deadline > 0 && SteadySeconds() > deadline; }));
+  RETURN_IF_ERROR(s.store.Write(index, trained));
+  return trained;
+}
+
+void Apply(Tuning& s, size_t index, const std::vector<FormPtr>& forms, const Trained& trained) {
+  size_t first = 0;
+  for (const FormPtr& form : forms) {
+    const size_t count = form->learned().size();
+    const std::string why =
+        form->Keep(std::span(trained.learned).subspan(first, count), s.options.pass, &s.session);
+    if (!why.empty()) s.session.report->Add(form->value(), "kept", why);
+    first += count;
+  }
+  UpdateStream(s);
+  const bool better = trained.best > 0;
+  s.session.report->Add(
+      s.blocks[index].name, better ? "learned" : "kept",
+      StrFormat("loss %.4g -> %.4g on held-out samples, best after %lld of %lld iterations",
+                trained.loss_before, trained.loss_after, static_cast<long long>(trained.best),
+                static_cast<long long>(trained.iterations)));
+  ++(better ? s.learned : s.kept);
+  s.diverged += trained.diverged;
+  s.before += trained.loss_before;
+  s.after += trained.loss_after;
+}
+
+// Returns the text of the block in the progress display.
+Result<std::string> Visit(Tuning& s, size_t index, const Stretches::Part& part,
+                          const walk::Streams& streams) {
+  const std::string& name = s.blocks[index].name;
+  ASSIGN_OR_RETURN(const std::vector<FormPtr> forms, FormsOf(s, index, s.session.report));
+  if (forms.empty()) return name;
+  Result<Trained> trained = Learn(s, index, part, streams, forms);
+  if (!trained.ok()) return Status(trained.status()).At("block " + name);
+  Apply(s, index, forms, *trained);
+  return StrFormat("%s: loss %.3g -> %.3g", name.c_str(), trained->loss_before,
+                   trained->loss_after);
+}
+
+// Adds the errors of the model's outputs that block `index` computes, relative to their power.
+Status AddOutputErrors(const Tuning& s, size_t index, const walk::Streams& streams, double* sum) {
+  const structure::Block& block = s.blocks[index];
+  for (size_t t = 0; t < block.targets; ++t) {
+    const std::string& value = block.outputs[t];
+    if (!s.session.model.graph->IsOutput(value)) continue;
+    double error = 0, power = 0;
+    for (size_t b = 0; b < streams.batch_sizes().size(); ++b) {
+      ASSIGN_OR_RETURN(const Tensor reference, streams.reference(value)[b]->Load());
+      ASSIGN_OR_RETURN(const Tensor quantized, streams.quantized(value)[b]->Load());
+      for (int64_t i = 0; i < reference.size(); ++i) {
+        const double r = reference.data<float>()[i];
+        error += std::pow(quantized.data<float>()[i] - r, 2);
+        power += r * r;
+      }
+    }
+    *sum += power > 0 ? error / power : error;
+  }
+  return OkStatus();
+}
+
+// Runs the blocks in order. `visit`: before a block's values in the quantized model are computed.
+// Returns the error of the model's outputs.
+Result<double> Walk(Tuning& s, const std::function<Status(size_t index, const Stretches::Part& part,
+                                                          const walk::Streams& streams)>& visit) {
+  walk::Streams streams(s.session.model, s.session.float_model.get(), s.stream,
+                        s.options.memory_bytes, SpillFolder(s));
+  RETURN_IF_ERROR(streams.ReadData(*s.session.data, s.options.samples,
+                                   [](const std::string&) { return true; }));
+  RETURN_IF_ERROR(streams.Run(Prelude(*s.session.model.graph, s.blocks), walk::Which::kBoth));
+  double error = 0;
+  for (size_t i = 0; i < s.blocks.size(); ++i) {
+    const Stretches::Part part = PartOf(s.blocks, i);
+    RETURN_IF_ERROR(streams.Run(part, walk::Which::kReference));
+    RETURN_IF_ERROR(visit(i, part, streams));
+    RETURN_IF_ERROR(streams.Run(part, walk::Which::kQuantized));
+    RETURN_IF_ERROR(AddOutputErrors(s, i, streams, &error));
+    streams.Keep([&](const std::string& value) { return ReadAfter(s.blocks, i, value); });
+  }
+  return error;
+}
+
+// Learns all blocks. What each gains on its own targets need not help the network: if the outputs are
+// worse than at the start, that is restored.
+Status LearnAll(Tuning& s) {
+  ASSIGN_OR_RETURN(const double before, Walk(s, [](size_t, const Stretches::Part&,
+                                                   const walk::Streams&) { return OkStatus(); }));
+  const ModelState start = s.session.ModelState::Clone();
+  Progress progress(s.options.pass, std::ssize(s.blocks), "blocks");
+  ASSIGN_OR_RETURN(
+      const double after,
+      Walk(s, [&](size_t i, const Stretches::Part& part, const walk::Streams& streams) -> Status {
+        ASSIGN_OR_RETURN(const std::string said, Visit(s, i, part, streams));
+        progress.Advance(1, said);
+        return OkStatus();
+      }));
+  s.session.report->Metric("output_error_before", before);
+  s.session.report->Metric("output_error_after", after);
+  if (!(after > before)) return OkStatus();
+  static_cast<ModelState&>(s.session) = start.Clone();
+  s.session.report->warnings.push_back(StrFormat(
+      "the error of the model's outputs rose from %.3g to %.3g although blocks came closer "
+      "to the float model, so that the start was restored: give more samples or iterations",
+      before, after));
+  s.learned = 0;
+  return OkStatus();
+}
+
+Outcome Finish(Tuning& s) {
+  report::PassReport& report = *s.session.report;
+  const int64_t overflowing = s.learned > 0 ? RefreshBiases(s.options.pass, &s.session) : 0;
+  if (overflowing > 0)
+    report.warnings.push_back(
+        StrCat(overflowing, " biases do not fit 32 bits in the new scales and stay float"));
+  const int64_t visited = s.learned + s.kept;
+  report.Metric("blocks", std::ssize(s.blocks));
+  report.Metric("iterations", s.iterations);
+  report.Metric("learned", s.learned);
+  report.Metric("kept", s.kept);
+  report.Metric("declined", s.declined);
+  if (visited > 0) {
+    report.Metric("loss_before", s.before / static_cast<double>(visited));
+    report.Metric("loss_after", s.after / static_cast<double>(visited));
+  }
+  if (s.diverged > 0)
+    report.warnings.push_back(StrCat("the loss of ", s.diverged,
+                                     " blocks stopped being a number; they have the best point "
+                                     "before that: lower the rates"));
+  return s.learned > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+}
+
+}  // namespace
+
+Result<Outcome> TuneBlocks(Session& session, const TuneOptions& options, const MakeForms& forms) {
+  Tuning s{.session = session, .options = options, .make_forms = forms, .lanes = Lanes(Threads())};
+  structure::BlockOptions blocks = options.blocks;
+  blocks.why_no_gradient = [&](const graph::Node& node) {
+    return grad::WhyNoGradient(session.model, node);
+  };
+  s.blocks = structure::FindBlocks(session.model, blocks);
+  UpdateStream(s);
+  ASSIGN_OR_RETURN(s.store, BlockStore::Create(session, options.samples, options.settings));
+  RETURN_IF_ERROR(EstimateTime(s));
+  RETURN_IF_ERROR(LearnAll(s));
+  return Finish(s);
+}
+
+}  // namespace roundel::tune

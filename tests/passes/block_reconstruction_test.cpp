@@ -1,0 +1,162 @@
+// Oracles: the start, which a result must not be worse than on the samples that judge it; rounding
+// to nearest on data that no pass has seen; the float model itself where rounding changes nothing.
+
+#include "lib/base/parallel.h"
+#include "tests/support/layerwise.h"
+
+namespace roundel::passes {
+namespace {
+
+using support::CorrelatedSource;
+using support::kManyLayers;
+using support::OutputError;
+using support::Round;
+using support::RoundedOptions;
+using support::VectorSource;
+
+// Residual blocks, a depthwise layer and a head.
+constexpr char kResidual[] = R"(opset 13
+  graph g (float32[N,6,8,8] x) => (float32[N,4] y) {
+    float32[8,6,3,3] w0 = random(1)
+    float32[8] b0 = random(2)
+    float32[16,8,1,1] w1 = random(3)
+    float32[16,1,3,3] w2 = random(4)
+    float32[8,16,1,1] w3 = random(5)
+    float32[8] b3 = random(6)
+    float32[8,8,3,3] w4 = random(7)
+    float32[8,4] w5 = random(8)
+    float32[4] b5 = random(9)
+    c0 = Conv<pads=[1,1,1,1]>(x, w0, b0)
+    r0 = Relu(c0)
+    c1 = Conv(r0, w1)
+    r1 = Relu(c1)
+    c2 = Conv<group=16, pads=[1,1,1,1]>(r1, w2)
+    r2 = Relu(c2)
+    c3 = Conv(r2, w3, b3)
+    a3 = Add(c3, r0)
+    c4 = Conv<pads=[1,1,1,1]>(a3, w4)
+    r4 = Relu(c4)
+    a4 = Add(r4, a3)
+    m = GlobalAveragePool(a4)
+    f = Flatten(m)
+    y = Gemm(f, w5, b5)
+  })";
+
+RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
+  RoundedOptions options{.params = std::move(params)};
+  options.params.emplace("iterations", "60");
+  options.params.emplace("batch", "16");
+  options.grid.bits = bits;
+  return options;
+}
+
+double Metric(const report::Report& report, const std::string& name) {
+  for (const auto& [key, value] : report.passes.back().metrics)
+    if (key == name)
+      return std::holds_alternative<double>(value) ? std::get<double>(value)
+                                                   : static_cast<double>(std::get<int64_t>(value));
+  FAIL("no metric " << name);
+  return 0;
+}
+
+TEST_CASE("blocks end closer to the float model than with rounding to nearest") {
+  int ran = 0;
+  const std::vector<std::pair<std::string, Shape>> nets = {{kResidual, {16, 6, 8, 8}},
+                                                           {kManyLayers, {16, 4, 6, 6}}};
+  for (const auto& [text, shape] : nets) {
+    VectorSource data = CorrelatedSource(shape, 8, 3);
+    VectorSource others = CorrelatedSource(shape, 4, 99);
+    for (const int bits : {3, 4}) {
+      const double nearest = OutputError(*Round(text, "", &data, Options(bits, {})), &others);
+      for (const char* rounding : {"soft", "straight"}) {
+        const auto r =
+            Round(text, "block_reconstruction", &data, Options(bits, {{"rounding", rounding}}));
+        INFO(rounding << " " << bits);
+        CHECK(Metric(r->report, "loss_after") <= Metric(r->report, "loss_before"));
+        CHECK(Metric(r->report, "learned") > 0);
+        CHECK(OutputError(*r, &others) < nearest);
+        ++ran;
+      }
+    }
+  }
+  CHECK(ran == 8);
+}
+
+TEST_CASE("weights that lie on their grid do not move") {
+  constexpr char kExact[] = R"(opset 13
+    graph g (float32[N,3] x) => (float32[N,2] y) {
+      float32[3,4] w1 = {7, 1, -3, 2, 0, 7, 1, -7, -2, 3, 7, 1}
+      float32[4,2] w2 = {7, -1, 2, 7, -3, 0, 1, 4}
+      h = MatMul(x, w1)
+      r = Relu(h)
+      y = MatMul(r, w2)
+    })";
+  // Small integers, which half precision holds, and so do all sums.
+  std::vector<Batch> batches(4);
+  Random random(5);
+  for (Batch& batch : batches) {
+    batch.inputs = {Tensor::Zeros(DType::kFloat, {16, 3})};
+    for (int64_t i = 0; i < 48; ++i)
+      batch.inputs[0].mutable_data<float>()[i] = static_cast<float>(random.Below(7)) - 3;
+    batch.size = 16;
+    batch.sample_names.assign(16, "sample");
+  }
+  VectorSource data(std::move(batches));
+  for (const char* rounding : {"soft", "straight"}) {
+    const auto r =
+        Round(kExact, "block_reconstruction", &data, Options(4, {{"rounding", rounding}}));
+    CHECK(Metric(r->report, "loss_before") == 0);
+    CHECK(Metric(r->report, "loss_after") == 0);
+    CHECK(Metric(r->report, "learned") == 0);
+    CHECK(OutputError(*r, &data) == 0);
+  }
+}
+
+TEST_CASE("learned codes and scales are the same for any number of threads") {
+  VectorSource data = CorrelatedSource({16, 6, 8, 8}, 6, 3);
+  std::vector<std::unique_ptr<support::Rounded>> runs;
+  for (const int threads : {1, 2, 4}) {
+    SetThreads(threads);
+    runs.push_back(Round(kResidual, "block_reconstruction", &data, Options(3, {})));
+  }
+  SetThreads(0);
+  for (size_t i = 1; i < runs.size(); ++i)
+    for (const char* weight : {"w0", "w1", "w2", "w3", "w4", "w5"}) {
+      CHECK(*runs[i]->Weight(weight).codes == *runs[0]->Weight(weight).codes);
+      CHECK(runs[i]->Weight(weight).params == runs[0]->Weight(weight).params);
+    }
+  for (size_t i = 1; i < runs.size(); ++i)
+    CHECK(*runs[i]->session.model.graph->Constant("b0") ==
+          *runs[0]->session.model.graph->Constant("b0"));
+}
+
+TEST_CASE("a start by optimal_rounding is only replaced by a better network") {
+  VectorSource data = CorrelatedSource({16, 6, 8, 8}, 8, 3);
+  const auto start =
+      Round(kResidual, "optimal_rounding", &data, RoundedOptions{.grid = Options(3, {}).grid});
+  Session& session = start->session;
+  report::Report report;
+  const PassInfo* info = FindPass("block_reconstruction");
+  recipe::Step step{info->name, recipe::Params(info->params), 0};
+  REQUIRE(step.params.SetFromText(info->params, "iterations", "60").ok());
+  REQUIRE(step.params.SetFromText(info->params, "batch", "16").ok());
+  const double before = OutputError(*start, &data);
+  REQUIRE(RunSteps({step}, {}, &session, &report).ok());
+  CHECK(Metric(report, "loss_after") <= Metric(report, "loss_before"));
+  CHECK(OutputError(*start, &data) <= before * 1.001);  // stored values are rounded
+}
+
+TEST_CASE("a time that is too short for one iteration is an error that says what to do") {
+  VectorSource data = CorrelatedSource({16, 6, 8, 8}, 2, 3);
+  auto r = Round(kResidual, "", &data, Options(4, {}));
+  const PassInfo* info = FindPass("block_reconstruction");
+  recipe::Step step{info->name, recipe::Params(info->params), 0};
+  REQUIRE(step.params.SetFromText(info->params, "time", "1e-9").ok());
+  report::Report report;
+  const Status status = RunSteps({step}, {}, &r->session, &report);
+  CHECK(status.kind() == ErrorKind::kUsage);
+  CHECK(status.message().find("give more time, or a smaller batch") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace roundel::passes
