@@ -11,6 +11,7 @@
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/gradient.h"
 #include "lib/ops/kernels/kernels.h"
+#include "lib/ops/kernels/slice_view.h"
 #include "lib/ops/kernels/strided_copy.h"
 
 namespace roundel::engine {
@@ -24,10 +25,10 @@ struct Mover {
 
 const Mover& MoverOf(const std::string& forward) {
   static const std::vector<Mover> movers = {
-      {"DepthToSpace", {0}}, {"Gather", {0}}, {"GatherElements", {0}},
-      {"GatherND", {0}},     {"Pad", {0}, 2}, {"ScatterElements", {0, 2}},
-      {"ScatterND", {0, 2}}, {"Slice", {0}},  {"SpaceToDepth", {0}},
-      {"Tile", {0}},         {"Trilu", {0}},
+      {"DepthToSpace", {0}}, {"Gather", {0}},       {"GatherElements", {0}},
+      {"GatherND", {0}},     {"Pad", {0}, 2},       {"ScatterElements", {0, 2}},
+      {"ScatterND", {0, 2}}, {"SpaceToDepth", {0}}, {"Tile", {0}},
+      {"Trilu", {0}},
   };
   for (const Mover& mover : movers)
     if (forward == mover.forward) return mover;
@@ -74,6 +75,21 @@ Status MovesGrad(OpContext& context) {
     for (int64_t i = 0; i < dx->size(); ++i) to[i] = static_cast<float>(sums[starts[k] + i]);
   }
   return OkStatus();
+}
+
+// SliceGrad(dY, X, the other inputs of Slice): dY in place of the slice, else zeros.
+Status SliceGrad(OpContext& context) {
+  RETURN_IF_ERROR(RequireInputs(context, 2));
+  RETURN_IF_ERROR(RequireFloat(context, {0}));
+  std::vector<Tensor> inputs;
+  for (size_t i = 1; i < context.input_count(); ++i) inputs.push_back(InputOrNone(context, i));
+  const InnerContext forward(context.node(), ForwardOpset(context.node()), inputs, 1);
+  Shape shape;
+  ASSIGN_OR_RETURN(const View view, ResolveSlice(forward, &shape));
+  RETURN_IF_ERROR(RequireShape(context, 0, shape));
+  ASSIGN_OR_RETURN(Tensor * dx, NewOutput(context, 0, DType::kFloat, inputs[0].shape()));
+  std::fill_n(dx->mutable_data<float>(), dx->size(), 0.0f);
+  return CopyStrided(shape, *context.input(0), WholeView(shape), dx, view);
 }
 
 // ConcatGrad(dY, X1, ..., Xn) -> dX1, ..., dXn: the parts of dY.
@@ -135,10 +151,11 @@ std::vector<OpEntry> GradientMovesRows() {
       {"FillLike", "roundel", 1, kLatest, &FillLike},
       {"FlattenRows", "roundel", 1, kLatest, &FlattenRows},
       {"ReshapeLike", "roundel", 1, kLatest, &ReshapeLike},
+      {"SliceGrad", "roundel", 1, kLatest, &SliceGrad},
   };
-  for (const char* op : {"DepthToSpaceGrad", "GatherElementsGrad", "GatherGrad", "GatherNDGrad",
-                         "PadGrad", "ScatterElementsGrad", "ScatterNDGrad", "SliceGrad",
-                         "SpaceToDepthGrad", "TileGrad", "TriluGrad"})
+  for (const char* op :
+       {"DepthToSpaceGrad", "GatherElementsGrad", "GatherGrad", "GatherNDGrad", "PadGrad",
+        "ScatterElementsGrad", "ScatterNDGrad", "SpaceToDepthGrad", "TileGrad", "TriluGrad"})
     rows.push_back({op, "roundel", 1, kLatest, &MovesGrad});
   return rows;
 }

@@ -7,7 +7,9 @@
 #pragma GCC optimize("O3", "no-trapping-math")
 
 #include <cmath>
+#include <limits>
 
+#include "lib/base/vectorize.h"
 #include "lib/ops/kernels/common.h"
 #include "lib/ops/kernels/gradient.h"
 #include "lib/ops/kernels/kernels.h"
@@ -32,6 +34,30 @@ Status MapSlope(OpContext& context, const Slope& slope) {
       const float product = d[i] * s;
       to[i] = s == 0.0f ? 0.0f : product;
     }
+  });
+  return OkStatus();
+}
+
+// dX[i] = dY[i] where low <= V[i] <= high, else 0.
+ROUNDEL_VECTORIZE
+void PassInside(const float* dy, const float* v, int64_t n, float low, float high, float* dx) {
+  for (int64_t i = 0; i < n; ++i) {
+    const bool inside = (v[i] >= low) & (v[i] <= high);
+    dx[i] = inside ? dy[i] : 0.0f;
+  }
+}
+
+// The gradient of functions that are constant outside of the bounds, and have derivative 1 inside.
+Status Bounded(OpContext& context, float low, float high) {
+  RETURN_IF_ERROR(RequireInputs(context, 2));
+  RETURN_IF_ERROR(RequireFloat(context, {0, 1}));
+  const Tensor &dy = *context.input(0), &v = *context.input(1);
+  RETURN_IF_ERROR(RequireShape(context, 0, v.shape()));
+  ASSIGN_OR_RETURN(Tensor * dx, NewOutput(context, 0, DType::kFloat, v.shape()));
+  const float *d = dy.data<float>(), *from = v.data<float>();
+  float* to = dx->mutable_data<float>();
+  ParallelFor(v.size(), kGrain, [&](int64_t begin, int64_t end) {
+    PassInside(d + begin, from + begin, end - begin, low, high, to + begin);
   });
   return OkStatus();
 }
@@ -69,7 +95,6 @@ constexpr auto kSoftplus = [](float x) { return LogisticFloat(x); };
 // Functions of the result.
 constexpr auto kExp = [](float y) { return y; };
 constexpr auto kReciprocal = [](float y) { return -y * y; };
-constexpr auto kRelu = [](float y) { return y > 0 ? 1.0f : 0.0f; };
 constexpr auto kSigmoid = [](float y) { return y * (1 - y); };
 constexpr auto kSqrt = [](float y) { return 0.5f / y; };
 constexpr auto kTanh = [](float y) { return 1 - y * y; };
@@ -135,6 +160,10 @@ Status Selu(OpContext& context) {
   });
 }
 
+Status Relu(OpContext& context) {
+  return Bounded(context, std::numeric_limits<float>::denorm_min(), INFINITY);
+}
+
 // Also QuickGelu, whose default differs.
 Status Swish(OpContext& context) {
   const bool quick = context.node().op_type == "QuickGeluGrad";
@@ -158,9 +187,7 @@ Status Clip(OpContext& context) {
     if (!context.input(k + 2)) continue;
     ASSIGN_OR_RETURN(bounds[k], FloatScalar(context, k + 2));
   }
-  return MapSlope(context, [low = bounds[0], high = bounds[1]](float x) {
-    return x >= low && x <= high ? 1.0f : 0.0f;
-  });
+  return Bounded(context, bounds[0], bounds[1]);
 }
 
 }  // namespace
@@ -190,7 +217,7 @@ std::vector<OpEntry> GradientUnaryRows() {
       {"MishGrad", &MapDouble<kMish>},
       {"QuickGeluGrad", &Swish},
       {"ReciprocalGrad", &Map<kReciprocal>},
-      {"ReluGrad", &Map<kRelu>},
+      {"ReluGrad", &Relu},
       {"SeluGrad", &Selu},
       {"SigmoidGrad", &Map<kSigmoid>},
       {"SinGrad", &MapDouble<kSin>},

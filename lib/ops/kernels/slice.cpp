@@ -7,6 +7,7 @@
 #include "lib/ops/kernels/broadcast.h"
 #include "lib/ops/kernels/concat.h"
 #include "lib/ops/kernels/kernels.h"
+#include "lib/ops/kernels/slice_view.h"
 #include "lib/ops/kernels/strided_copy.h"
 
 namespace roundel::engine {
@@ -52,13 +53,15 @@ int64_t ClampIndex(int64_t index, int64_t dim, int64_t low, int64_t high) {
   return std::clamp(index, low, high);
 }
 
-Status Slice(OpContext& context) {
+}  // namespace
+
+Result<View> ResolveSlice(const OpContext& context, Shape* shape) {
   RETURN_IF_ERROR(RequireInputs(context, 1));
   const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(const SliceSpec spec, ReadSlice(context));
   ASSIGN_OR_RETURN(const std::vector<int64_t> axes, NormalAxes(spec.axes, x.rank()));
-  Shape shape = x.shape();
-  View view = WholeView(shape);
+  *shape = x.shape();
+  View view = WholeView(*shape);
   for (size_t k = 0; k < axes.size(); ++k) {
     const int64_t dim = x.dim(axes[k]), step = spec.steps[k];
     if (step == 0) return ModelError(StrCat("step 0 along axis ", axes[k]));
@@ -71,10 +74,20 @@ Status Slice(OpContext& context) {
     // Any step beyond the dimension selects one element; the clamp avoids overflow of products.
     const int64_t stride = std::clamp(step, -(dim + 1), dim + 1);
     const int64_t size = forward ? stride : -stride;
-    shape[axes[k]] = distance <= 0 ? 0 : (distance + size - 1) / size;
-    view.offset += shape[axes[k]] == 0 ? 0 : first * view.strides[axes[k]];
+    int64_t& count = (*shape)[axes[k]];
+    count = distance <= 0 ? 0 : (distance + size - 1) / size;
+    view.offset += count == 0 ? 0 : first * view.strides[axes[k]];
     view.strides[axes[k]] *= stride;
   }
+  return view;
+}
+
+namespace {
+
+Status Slice(OpContext& context) {
+  Shape shape;
+  ASSIGN_OR_RETURN(const View view, ResolveSlice(context, &shape));
+  const Tensor& x = *context.input(0);
   ASSIGN_OR_RETURN(Tensor * y, NewOutput(context, 0, x.dtype(), shape));
   return CopyStrided(shape, x, view, y, WholeView(shape));
 }
