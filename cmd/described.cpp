@@ -122,7 +122,7 @@ io::EncodingsOrigin OriginOf(const Session& session, const recipe::Recipe& recip
     if (report.passes[i].outcome != "changed") continue;
     const passes::PassInfo& pass = *passes::FindPass(recipe.steps[i].pass);
     if (pass.float_equivalent) before.steps.push_back(recipe.steps[i]);
-    const bool later = pass.rounds_weights || pass.needs_input_means;
+    const bool later = pass.rounds_weights || pass.corrects_rounding;
     if (later &&
         std::find(origin.later.begin(), origin.later.end(), pass.name) == origin.later.end())
       origin.later.push_back(pass.name);

@@ -2,6 +2,7 @@
 
 #include "lib/base/text.h"
 #include "lib/engine/normal_form.h"
+#include "lib/grad/backward.h"
 #include "lib/report/report.h"
 
 namespace roundel::cmd {
@@ -26,7 +27,11 @@ std::string Summary(const std::vector<std::string>& names) {
 Result<BlockListing> ListBlocks(const graph::Model& model, int64_t max_layers) {
   BlockListing listing{.model = graph::Clone(model)};
   RETURN_IF_ERROR(engine::MakeNormalForm(&listing.model).status());
-  listing.blocks = structure::FindBlocks(listing.model, {.max_layers = max_layers});
+  const structure::BlockOptions options = {.max_layers = max_layers,
+                                           .why_no_gradient = [&](const graph::Node& node) {
+                                             return grad::WhyNoGradient(listing.model, node);
+                                           }};
+  listing.blocks = structure::FindBlocks(listing.model, options);
   for (const structure::Block& block : listing.blocks) listing.layers += block.layers.size();
   return listing;
 }

@@ -143,6 +143,7 @@ PassInfo bias_correct_pass() {
       .params = {},
       .needs_grids = true,
       .needs_input_means = true,
+      .corrects_rounding = true,
       .run = Run,
   };
 }

@@ -37,6 +37,7 @@
 #include <cmath>
 
 #include "lib/base/text.h"
+#include "lib/graph/batch_norm.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
 #include "lib/graph/weight_scaling.h"
@@ -76,25 +77,6 @@ Result<std::vector<double>> ReadFinite(const Graph& graph, const std::string& na
   if (!graph::AllFinite(values))
     return ModelError(StrCat("tensor '", name, "' holds NaN or infinity"));
   return values;
-}
-
-// The reason why the BN `node` is not one multiplication and addition per channel with constants,
-// or "".
-std::string WhyNotInference(const Context& context, const Node& node) {
-  for (size_t i = 1; i <= 4; ++i) {
-    const Tensor* parameter = context.graph.Constant(node.input(i));
-    if (!parameter || !IsFloating(parameter->dtype()))
-      return StrCat("its parameter '", node.input(i), "' is not a constant");
-    if (parameter->rank() != 1 || parameter->dim(0) == 0)
-      return StrCat("its parameter '", node.input(i), "' is not one value per channel");
-  }
-  if (context.opset >= 14 && node.Int("training_mode", 0) != 0) return "it is in training mode";
-  if (context.opset < 7 && node.Int("is_test", 0) == 0) return "it is in training mode";
-  if (context.opset < 9 && node.Int("spatial", 1) == 0)
-    return "it normalizes every position separately (spatial=0)";
-  for (size_t i = 1; i < node.outputs.size(); ++i)
-    if (!node.outputs[i].empty()) return "it has training outputs";
-  return "";
 }
 
 Result<Affine> ReadBatchNorm(const Graph& graph, const Node& node) {
@@ -415,7 +397,7 @@ Result<Attempt> FoldForward(const Context& context, Node* node) {
 // Both directions for BN, only backward for constants.
 Result<Attempt> Fold(const Context& context, Node* node) {
   if (!node->Is("BatchNormalization")) return FoldBackward(context, node);
-  const std::string unfit = WhyNotInference(context, *node);
+  const std::string unfit = graph::BatchNormObstacle(context.graph, context.opset, *node);
   if (!unfit.empty()) return Declined(unfit);
   ASSIGN_OR_RETURN(const Attempt backward, FoldBackward(context, node));
   if (backward.done) return backward;

@@ -22,7 +22,8 @@ struct PassInfo {
   std::vector<std::string> data_substitutes;  // parameters that, if given, make data unnecessary
   bool needs_grids = false;                   // requires an earlier pass that assigns grids
   bool needs_input_means = false;
-  bool rounds_weights = false;  // fixes codes and the corresponding biases
+  bool rounds_weights = false;     // fixes codes and the corresponding biases
+  bool corrects_rounding = false;  // changes biases or scales to suit the rounded weights
   // The model computes the same function after the pass; the runner checks that on data.
   bool float_equivalent = false;
   std::function<Result<Outcome>(Session&, const recipe::Params&)> run;

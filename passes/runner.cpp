@@ -156,12 +156,11 @@ Status CheckOrder(const std::vector<recipe::Step>& steps) {
     const PassInfo* pass = FindPass(step.pass);
     INVARIANT(pass != nullptr, "the recipe was validated against the list of passes");
     if (pass->rounds_weights && !corrected.empty())
-      return UsageError(
-          StrCat("pass ", step.pass, ": comes after ", corrected,
-                 ", whose biases belong to weights rounded to nearest: put it before, or "
-                 "leave ",
-                 corrected, " out"));
-    if (pass->needs_input_means) corrected = step.pass;
+      return UsageError(StrCat("pass ", step.pass, ": comes after ", corrected,
+                               ", which corrects weights as they are rounded before: put it "
+                               "before, or leave ",
+                               corrected, " out"));
+    if (pass->corrects_rounding) corrected = step.pass;
   }
   return OkStatus();
 }

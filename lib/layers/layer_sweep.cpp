@@ -3,7 +3,8 @@
 namespace roundel::layers {
 
 walk::WalkOptions WalkOptionsOf(const LayerSweep& s) {
-  return {.samples = s.options.samples,
+  return {.reference = s.session.float_model.get(),
+          .samples = s.options.samples,
           .memory_bytes = s.statistics.memory_bytes,
           .spill_folder = "",
           .label = s.options.pass,

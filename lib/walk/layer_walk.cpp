@@ -20,7 +20,7 @@ class Walker {
         options_(options),
         positions_(Positions(model, layers)),
         stretches_(*model.graph, positions_),
-        streams_(model, nullptr, encodings, options.memory_bytes, options.spill_folder) {}
+        streams_(model, options.reference, encodings, options.memory_bytes, options.spill_folder) {}
 
   Status Run(DataSource& data, const VisitLayer& visit) {
     const std::vector<bool>& wanted = options_.wanted;

@@ -18,6 +18,8 @@
 namespace roundel::walk {
 
 struct WalkOptions {
+  // Of the float stream, with the same nodes; nullptr: the walked model as it is on entry.
+  const graph::Model* reference = nullptr;
   int64_t samples = 0;  // 0: all, in whole batches
   // For stored values; the excess goes to a temporary file in `spill_folder` (value_store.h).
   int64_t memory_bytes = int64_t{1500} << 20;
@@ -49,9 +51,8 @@ class LayerInputs {
 // bias input, but no nodes. Returns the text of the layer in the progress display.
 using VisitLayer = std::function<Result<std::string>(size_t layer, const LayerInputs* inputs)>;
 
-// `layers`: nodes of `model`, whose nodes are in topological order; visited in that order. The
-// float stream is that of `model` as it is on entry. Errors: kData if there are no samples; those
-// of running the model; kInternal for a full disk; kInterrupted.
+// `layers`: nodes of `model`, whose nodes are in topological order; visited in that order. Errors:
+// kData if there are no samples; those of running the model; kInternal for a full disk; kInterrupted.
 Status WalkLayers(const graph::Model& model, const quant::EncodingTable& encodings,
                   const std::vector<const graph::Node*>& layers, DataSource& data,
                   const WalkOptions& options, const VisitLayer& visit);

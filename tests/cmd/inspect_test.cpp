@@ -41,10 +41,20 @@ TEST_CASE("inspect lists blocks") {
                                             {"outputs", {"s"}},
                                             {"targets", 1},
                                             {"boundary", ""}});
-  CHECK_FALSE(
-      nlohmann::json::parse(Cli({"inspect", model, "--json"}).out).contains("blocks"));
+  CHECK_FALSE(nlohmann::json::parse(Cli({"inspect", model, "--json"}).out).contains("blocks"));
   const std::string cut = Cli({"inspect", model, "--blocks", "--max-layers", "1"}).out;
   CHECK(cut.find("4 blocks, 4 layers\n  inner ends: a part of 2 layers") != std::string::npos);
+  // What gradients do not pass ends a block.
+  const std::string hard = WriteModel(folder, "hard.onnx", R"(opset 13
+graph main (float32[N,2] x) => (float32[N,2] y) {
+  float32[2,2] w = {1, 2, 3, 4}
+  l1 = MatMul(x, w)
+  h1 = Hardmax(l1)
+  y = MatMul(h1, w)
+}
+)");
+  const std::string parts = Cli({"inspect", hard, "--blocks", "--max-layers", "9"}).out;
+  CHECK(parts.find("2 blocks, 2 layers\n  l1 ends: Hardmax") != std::string::npos);
   CHECK(Cli({"inspect", model, "--max-layers", "1"}).code == 2);
   CHECK(Cli({"inspect", model, "--blocks", "--max-layers", "0"}).code == 2);
 }

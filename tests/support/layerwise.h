@@ -35,6 +35,7 @@ struct RoundedOptions {
   int64_t block_size = 0;
   std::map<std::string, std::string> params;  // of the pass
   uint64_t seed = 0;                          // of the recipe
+  std::vector<std::string> first = {};        // passes between calibrate and the pass
 };
 
 // `pass`: "" for calibration alone.
@@ -53,6 +54,8 @@ inline std::unique_ptr<Rounded> Round(const std::string& text, const std::string
   r->session.random = Random(options.seed);
   std::vector<recipe::Step> steps = {
       {"calibrate", recipe::Params(passes::FindPass("calibrate")->params), 0}};
+  for (const std::string& before : options.first)
+    steps.push_back({before, recipe::Params(passes::FindPass(before)->params), 0});
   if (!pass.empty()) {
     const passes::PassInfo* info = passes::FindPass(pass);
     recipe::Step step{pass, recipe::Params(info->params), 0};
