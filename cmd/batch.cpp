@@ -53,6 +53,8 @@ CommandRun SetupBatch(CLI::App& app) {
       "Finished models are skipped when the command is repeated, and "
       "several processes with the "
       "same DIR\nshare the work. A model's results are in DIR/ID.\n"
+      "The exit code is 0 if all jobs are ok, 5 if gates failed and nothing else, and otherwise "
+      "that\nof the worst error.\n"
       "Example: roundel batch zoo.yaml --out results --jobs 2");
   return [options](Console& console) { return RunBatch(*options, console); };
 }

@@ -62,7 +62,10 @@ std::string CountsText(const std::vector<BatchRow>& rows) {
 }
 
 Json ToJson(const std::vector<BatchRow>& rows, double seconds) {
-  Json json = {{"jobs", Json::array()}, {"counts", Counts(rows)}, {"seconds", seconds}};
+  Json json = {{"schema", "roundel.batch/1"},
+               {"jobs", Json::array()},
+               {"counts", Counts(rows)},
+               {"seconds", seconds}};
   for (const BatchRow& row : rows) {
     Json job = row.result == nullptr ? Json{{"id", row.id}, {"kind", "not run"}}
                                      : Json::parse(batch::StatusLine(*row.result));

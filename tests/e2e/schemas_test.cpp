@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/report/cases.h"
-#include "tests/cmd/cli.h"
+#include "tests/cmd/batch_zoo.h"
 #include "tests/e2e/validate_runner.h"
 
 namespace roundel::e2e {
@@ -65,6 +65,23 @@ struct Documents {
     all.emplace_back("lint", Out({"lint", quantized}));
     all.emplace_back("lint", Out({"lint", quantized, "--target", "tensorrt"}, 5));
   }
+
+  // A job that is done, one whose gate fails and one without a model; each line of the log.
+  void AddBatch() {
+    folder.Write("broken.onnx", "none");
+    folder.Write("zoo.yaml",
+                 "defaults: {data: images.npy, timeout: 1h, memory: 1G}\nmodels:\n"
+                 "  - model.onnx\n"
+                 "  - {id: gated, model: model.onnx, eval: images.npy, "
+                 "gates: {min_sqnr: 200}}\n"
+                 "  - broken.onnx\n");
+    const support::ProcessResult batch = support::RunProgram(
+        {support::kProgram, "batch", folder / "zoo.yaml", "--out", folder / "out", "--json"});
+    CHECK(batch.code == 3);
+    all.emplace_back("batch", batch.out);
+    std::ifstream log(folder / "out/status.jsonl");
+    for (std::string line; std::getline(log, line);) all.emplace_back("status", line);
+  }
 };
 
 // Every way to take one required key out of a document, or to give it another type, at any depth.
@@ -87,7 +104,8 @@ void Spoil(const Json& whole, const Json::json_pointer& at, std::vector<std::str
 
 TEST_CASE("what the commands write is valid by the published schemas") {
   if (SkippedWithoutPackage("ajv")) return;
-  const Documents documents;
+  Documents documents;
+  documents.AddBatch();
   std::vector<ValidateJob> jobs;
   for (const auto& [name, text] : documents.all) jobs.push_back({SchemaOf(name), text});
   const std::vector<std::string> results = Validate(jobs);
@@ -97,9 +115,28 @@ TEST_CASE("what the commands write is valid by the published schemas") {
   }
 }
 
+TEST_CASE("a job of batch --json is the line of the log, and whether it was run") {
+  Documents documents;
+  documents.AddBatch();
+  std::vector<Json> lines;
+  Json jobs;
+  for (const auto& [name, text] : documents.all) {
+    if (name == "status") lines.push_back(Json::parse(text));
+    if (name == "batch") jobs = Json::parse(text)["jobs"];
+  }
+  REQUIRE(jobs.size() == 3);
+  REQUIRE(lines.size() == 3);
+  for (Json& job : jobs) {
+    CHECK(job["ran"] == true);
+    job.erase("ran");
+    CHECK(std::count(lines.begin(), lines.end(), job) == 1);
+  }
+}
+
 TEST_CASE("the published schemas name every key that the commands write") {
   if (SkippedWithoutPackage("ajv")) return;
-  const Documents documents;
+  Documents documents;
+  documents.AddBatch();
   std::vector<ValidateJob> jobs;
   for (const auto& [name, text] : documents.all) jobs.push_back({SchemaOf(name), text, true});
   const std::vector<std::string> results = Validate(jobs);
@@ -111,7 +148,8 @@ TEST_CASE("the published schemas name every key that the commands write") {
 
 TEST_CASE("the schemas refuse documents with a missing key or a value of another type") {
   if (SkippedWithoutPackage("ajv")) return;
-  const Documents documents;
+  Documents documents;
+  documents.AddBatch();
   std::vector<ValidateJob> jobs;
   std::vector<std::string> what;
   for (const auto& [name, text] : documents.all) {
