@@ -45,6 +45,7 @@ table{border-collapse:collapse;width:100%;font-size:.8125rem;line-height:1.4}
 th,td{padding:.35rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
 td:first-child,.n1 td:nth-child(2){overflow-wrap:anywhere;min-width:11rem}
 .n1 td:first-child{min-width:0}
+td small{display:block;color:var(--soft);max-width:44rem}
 .sort td{white-space:nowrap}
 .sort td:first-child,.sort.n1 td:nth-child(2),.sort td:last-child{white-space:normal}
 .sort.n1 td:nth-child(2){min-width:19rem}

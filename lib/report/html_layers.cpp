@@ -61,7 +61,7 @@ std::vector<std::string> Cells(const Json& layer, size_t index, const Lookup& lo
   return {StrCat(index),
           Escape(Text(At(layer, "name"))),
           Escape(Text(At(layer, "op_type")), 40),
-          At(layer, "grid").is_string() ? Text(At(layer, "bits")) : Keyed(32, "float"),
+          At(layer, "grid").is_string() ? StrCat(Whole(At(layer, "bits"))) : Keyed(32, "float"),
           Escape(Text(At(layer, "grid")), 60),
           scales > 0 ? Keyed(static_cast<double>(scales),
                              StrCat(scales, " (", Escape(granularity, 20), ")"))
@@ -153,6 +153,12 @@ std::string Clipped(const Json& range) {
   return "clipped: " + Join(parts);
 }
 
+// A histogram that is not of all data says so.
+std::string OfSamples(const Json& range) {
+  const auto samples = Number(At(range, "histogram_samples"));
+  return samples ? StrFormat("; on %.0f samples", *samples) : "";
+}
+
 std::string Card(const Json& layer, const Json& range, size_t others) {
   const std::string weights = Optional(At(layer, "weight_sqnr_db"), Decibels);
   return StrCat("<div class=\"card\"><h3>", Escape(Text(At(layer, "name")), 120), "</h3>\n<p>",
@@ -160,7 +166,7 @@ std::string Card(const Json& layer, const Json& range, size_t others) {
                 Optional(At(range, "sqnr_db"), Decibels), " dB, weights ",
                 weights.empty() ? "exact" : weights + " dB", "</p>\n", Histogram(range), "<p>",
                 Escape(Text(At(range, "grid")), 40), " by ", Escape(Text(At(range, "method")), 40),
-                "; ", Clipped(range),
+                "; ", Clipped(range), OfSamples(range),
                 others > 0 ? StrCat("; ", others, " more layers read it") : "", "</p></div>\n");
 }
 

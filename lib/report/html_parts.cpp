@@ -156,13 +156,14 @@ std::string Document(const std::string& title, const std::string& header,
   for (const Link& link : links)
     if (contents.find(StrCat("<section id=\"", link.id, "\"")) != std::string::npos)
       navigation += StrCat("<a href=\"#", link.id, "\">", link.title, "</a>\n");
+  if (!navigation.empty()) navigation = "<nav>\n" + navigation + "</nav>\n";
   return StrCat("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n",
                 "<meta http-equiv=\"Content-Security-Policy\" content=\"", policy, "\">\n",
                 "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n",
                 "<meta name=\"color-scheme\" content=\"light dark\">\n<title>", title,
                 "</title>\n<style>", StyleSheet(), "</style>\n</head>\n<body>\n<header>\n", header,
-                "<nav>\n", navigation, "</nav>\n</header>\n<main>\n", contents, "</main>\n<script>",
-                Script(), "</script>\n</body>\n</html>\n");
+                navigation, "</header>\n<main>\n", contents, "</main>\n<script>", Script(),
+                "</script>\n</body>\n</html>\n");
 }
 
 }  // namespace roundel::report::html

@@ -72,6 +72,43 @@ TEST_CASE("names of any content change the text of a page, never its markup") {
   CHECK(hostile.find("&lt;img src=x onerror=alert(2)&gt;") != std::string::npos);
 }
 
+TEST_CASE("a field of any type may hold text, which stays text") {
+  using Json = nlohmann::ordered_json;
+  // Every field that pages show. A batch's line follows.
+  constexpr char kReport[] =
+      R"({"schema":"roundel.report/1","facts":{"tool":"roundel","model":"a.onnx",
+"model_bytes":900,"output_bytes":300,"check_samples":8,"check_sqnr_db y":31.5,"eval_samples":9},
+"gates":[{"name":"min_sqnr","metric":"sqnr_db","value":31.5,"limit":30,"low":29,"high":33,"verdict":"undecided",
+"accepted":true,"note":""}],"passes":[{"name":"calibrate","outcome":"changed","metrics":{"samples":8},
+"records":[{"subject":"n","action":"declined","reason":"r"}],"layers":[{"node":"c","error_before":0.1,"error_after":0.01,
+"bound":0.001,"columns":9,"inputs":3,"on_columns":false,"note":""}],"ranges":[{"values":["x"],"grid":"uint8",
+"method":"min_max","low":-1,"high":1,"seen_low":-2,"seen_high":2,"clipped_low":0.1,"clipped_high":0,"sqnr_db":20,
+"histogram":[0.5,0,0.5]}],"channel_ranges":[{"node":"c","channels":2,"before":[1,2,3,4,5],"after":[2,2,3,4,4]}]}],
+"float_nodes":[{"node":"s","op_type":"Softmax","reason":"r"}],"layers":[{"node":"c","name":"c","op_type":"Conv",
+"input":"x","output":"y","grid":"int8","granularity":"channel","bits":8,"scales":2,"weights":9,"bytes":17,
+"weight_sqnr_db":40}],"network":{"samples":8,"values":[{"value":"y","op_type":"Conv","position":0,"sqnr_db":30}]},
+"recipe":"passes: []","warnings":["w"],"timing":{"seconds":1,"peak_rss_bytes":9,"passes":[]}})";
+  constexpr char kLine[] =
+      R"({"schema":"roundel.status/1","id":"a","hash":"0","kind":"ok","exit_code":0,"message":"m",)"
+      R"("seconds":1,"peak_memory_bytes":5,"sizes":{"model_bytes":9,"output_bytes":3},)"
+      R"("metrics":{"check_sqnr_db":3},"gates":[{"verdict":"passed"}],"report":"a/a.report.json"})";
+  int pages = 0;
+  for (const char* text : {kReport, kLine}) {
+    const Json whole = Json::parse(text), leaves = whole.flatten();
+    for (const auto& [pointer, value] : leaves.items()) {
+      Json changed = whole;
+      changed[Json::json_pointer(pointer)] = kHostile;
+      const auto page = HtmlPage(changed.dump(), "x.json");
+      if (!page.ok()) continue;  // the schema
+      ++pages;
+      INFO(pointer);
+      CHECK(page->find("<img") == std::string::npos);
+      CHECK(Count(*page, "<script") == 1);
+    }
+  }
+  CHECK(pages > 70);
+}
+
 TEST_CASE("the policy of a page allows its own script and style only") {
   const std::string page = PageOf(Sample("a"));
   std::smatch match;
