@@ -188,12 +188,13 @@ Status ComputeJob(JobState& s, const std::string& store, JobInputs inputs) {
 namespace {
 
 // `store`: the folder in which solved layers are kept; "" for none.
-Status QuantizeModel(const Recipe& recipe, const std::string& store, const std::string& html,
+Status QuantizeModel(const Recipe& recipe, const std::string& store, const JobFlags& flags,
                      Console& console) {
-  JobState s{.recipe = recipe, .console = console};
-  s.wants_page = !html.empty();
+  RETURN_IF_ERROR(CheckMetricFlags(flags.metric, true));
+  JobState s{.recipe = recipe, .console = console, .metric = &flags.metric};
+  s.wants_page = !flags.html.empty();
   OutputNames names = NamesFor(recipe);
-  names.html = html;
+  names.html = flags.html;
   RETURN_IF_ERROR(CheckNames(recipe, store, names));
   ASSIGN_OR_RETURN(JobInputs inputs, LoadJobInputs(recipe, true));
   RETURN_IF_ERROR(CheckOutputs(names.All(), DataFilesOf(inputs.loaded)));
@@ -265,7 +266,7 @@ Status RunJob(Recipe recipe, const JobFlags& flags, Console& console) {
   if (part) return RunPart(recipe, StoreOf(flags, output), *part, console);
   if (output.empty())
     return UsageError("no output file: give -o OUT.onnx (or 'output' in the recipe)");
-  return QuantizeModel(recipe, StoreOf(flags, output), flags.html, console);
+  return QuantizeModel(recipe, StoreOf(flags, output), flags, console);
 }
 
 }  // namespace roundel::cmd

@@ -7,6 +7,7 @@
 
 #include "cmd/command.h"
 #include "cmd/loading.h"
+#include "cmd/metric_gates.h"
 #include "lib/base/status.h"
 #include "lib/recipe/recipe.h"
 #include "lib/report/report.h"
@@ -34,7 +35,8 @@ struct JobFlags {
   // Work on a part of the layers only, and leave the results in the store.
   std::string shard;  // "1/3"; "" with sums_only: the scheduler's part
   bool sums_only = false;
-  std::string html;  // the report as a page; "" for none
+  std::string html;    // the report as a page; "" for none
+  MetricFlags metric;  // measured on the written model; of the command line, never of a file
 };
 
 // What --set says ("weights.bits=4") overrides the recipe.

@@ -1,6 +1,10 @@
 #include "cmd/job_checks.h"
 
+#include <cstdlib>
+#include <filesystem>
+
 #include "cmd/gate_params.h"
+#include "cmd/job_names.h"
 #include "cmd/loading.h"
 #include "cmd/network_check.h"
 #include "cmd/recipes.h"
@@ -8,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/text.h"
 #include "lib/eval/evaluation.h"
+#include "lib/io/onnx.h"
 #include "lib/targets/narrow.h"
 
 namespace roundel::cmd {
@@ -58,6 +63,43 @@ Status MeasureOnData(JobState& s, const Params& params, const std::string& float
   return OkStatus();
 }
 
+// A folder next to the output, which holds the quantized model for a command that reads files: the
+// output itself appears when all is measured.
+class FolderBeside {
+ public:
+  explicit FolderBeside(const std::string& output) {
+    std::string name = output + ".metric-XXXXXX";
+    if (mkdtemp(name.data()) != nullptr) path_ = name;
+  }
+  ~FolderBeside() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  FolderBeside(const FolderBeside&) = delete;
+  FolderBeside& operator=(const FolderBeside&) = delete;
+  const std::string& path() const { return path_; }  // "" if it could not be made
+
+ private:
+  std::string path_;
+};
+
+Status MeasureCommand(JobState& s, const MetricFlags& flags, const std::string& float_path,
+                      eval::Undecided undecided) {
+  const OutputNames names = NamesFor(s.recipe);
+  const FolderBeside folder(names.model);
+  if (folder.path().empty())
+    return InternalError(StrCat("cannot make a folder next to '", names.model, "'"));
+  const std::string model =
+      folder.path() + "/" + std::filesystem::path(names.model).filename().string();
+  RETURN_IF_ERROR(io::WriteOnnx(s.quantized, model, {.external_data = names.external_data}));
+  ASSIGN_OR_RETURN(const MetricValues values, MeasureMetric(flags, float_path, model));
+  s.report.Fact("command_metric_float", *values.first);
+  s.report.Fact("command_metric_quantized", *values.second);
+  for (report::Gate& gate : JudgeMetric(flags, values, undecided))
+    s.report.gates.push_back(std::move(gate));
+  return OkStatus();
+}
+
 }  // namespace
 
 Status MeasureJob(JobState& s, const std::string& float_path) {
@@ -69,7 +111,8 @@ Status MeasureJob(JobState& s, const std::string& float_path) {
   else if (limits.measures())
     return UsageError("the recipe has a gate but no eval data: set eval.path");
   if (limits.max_size) s.report.gates.push_back(eval::JudgeSize(limits, s.output_bytes));
-  return OkStatus();
+  if (s.metric == nullptr || s.metric->command.empty()) return OkStatus();
+  return MeasureCommand(s, *s.metric, float_path, limits.undecided);
 }
 
 }  // namespace roundel::cmd

@@ -47,6 +47,8 @@ Result<std::optional<LayerPart>> PartOf(const JobFlags& flags) {
   if (!flags.html.empty() || !flags.stats_out.empty())
     return UsageError(
         "--shard and --sums-only write only the store: leave out --html, --stats-out");
+  if (!flags.metric.command.empty() || flags.metric.gates())
+    return UsageError("--shard and --sums-only write no model that a metric command could measure");
   ASSIGN_OR_RETURN(const batch::Shard shard, flags.shard.empty() ? batch::ShardOfScheduler()
                                                                  : batch::ParseShard(flags.shard));
   return std::optional(LayerPart{shard.index, shard.count, flags.sums_only});

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/command.h"
+#include "cmd/metric_gates.h"
 #include "lib/graph/graph.h"
 #include "lib/recipe/recipe.h"
 #include "lib/report/report.h"
@@ -27,6 +28,7 @@ struct JobState {
   int64_t output_bytes = 0;  // of `quantized`, with external data
   std::vector<std::string> encodings_versions = {};
   graph::Model original = {}, quantized = {};  // before the passes, and as it is written
+  const MetricFlags* metric = nullptr;         // no metric of the user's own
   bool wants_page = false;  // the report will become a page, so errors along the network pay
 
   // Logs the message and adds it to the report.

@@ -1,5 +1,5 @@
 #pragma once
-// --metric-command of eval: its flags, its measurement, and the gates on it.
+// --metric-command of eval and quantize: its flags, its measurement, and the gates on it.
 
 #include <optional>
 #include <string>

@@ -119,6 +119,7 @@ void AddJobFlags(CLI::App& app, JobFlags* flags) {
   app.add_option("--html", flags->html,
                  "Write the report as one HTML page, too ('roundel report' makes it later)")
       ->option_text("FILE");
+  AddMetricFlags(app, &flags->metric);
   app.add_flag("--keep-initializer-inputs", flags->keep_initializer_inputs,
                "Keep initializers that are also graph inputs as inputs, because callers feed them; "
                "they are not quantized");

@@ -58,6 +58,9 @@ std::string EvalLines(const report::Report& report) {
     lines += StrCat("top-1      ", Text(report, "eval_top1_float"), " % float, ",
                     Text(report, "eval_top1_quantized"), " % quantized, on ",
                     Whole(report, "eval_samples"), " samples\n");
+  if (Find(report.facts, "command_metric_float") != nullptr)
+    lines += StrCat("metric     ", Text(report, "command_metric_float"), " float, ",
+                    Text(report, "command_metric_quantized"), " quantized, by the command\n");
   for (const auto& [name, value] : report.facts)
     if (name.starts_with("eval_sqnr_db "))
       lines += StrCat("SQNR       ", std::visit([](const auto& v) { return StrCat(v); }, value),

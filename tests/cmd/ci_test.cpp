@@ -158,6 +158,41 @@ TEST_CASE("a metric of the user's own is measured on each model") {
       "give MODEL2"));
 }
 
+TEST_CASE("quantize measures the user's own metric on the model that it is about to write") {
+  const Bench bench;
+  const std::string seen = bench.folder / "seen.onnx", out = bench.folder / "q.onnx";
+  // The command keeps what it saw; bytes are a metric that the test can count, too.
+  const std::string command = "cp {model} '" + seen + "'; stat -c %s {model}";
+  const auto run = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"quantize", bench.model, "--calib",          bench.data,
+                                     "-o",       out,         "--metric-command", command};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  };
+  REQUIRE(Cli(run({"--metric-min", "1"})).code == 0);
+  CHECK((Contents(seen) == Contents(out)));
+  const Json report = Json::parse(Contents(bench.folder / "q.report.json"));
+  CHECK(report["facts"]["command_metric_float"] == std::filesystem::file_size(bench.model));
+  CHECK(report["facts"]["command_metric_quantized"] == std::filesystem::file_size(out));
+  CHECK(report["gates"][0]["name"] == "metric_min");
+  CHECK(report["gates"][0]["verdict"] == "passed");
+  const auto before = support::FilesIn(bench.folder);
+  // A gate that fails is told; the model is there all the same, and no temporary folder is.
+  std::filesystem::remove(out);
+  CHECK(Has(Error(run({"--metric-max", "10"}), 5), "more than 10"));
+  CHECK(support::FilesIn(bench.folder) == before);
+  // A command that fails leaves nothing.
+  std::filesystem::remove(out);
+  CHECK(Cli({"quantize", bench.model, "--calib", bench.data, "-o", out, "--metric-command",
+             "false {model}"})
+            .code == 4);
+  CHECK_FALSE(std::filesystem::exists(out));
+  CHECK(support::FilesIn(bench.folder).size() + 1 == before.size());
+  CHECK(Has(
+      Error({"quantize", bench.model, "--calib", bench.data, "-o", out, "--metric-min", "1"}, 2),
+      "needs --metric-command"));
+}
+
 TEST_CASE("what can be wrong with a metric command is one clear line") {
   const auto error = [](const std::string& command, double timeout = 0) {
     const Result<double> result = RunMetricCommand(command, "dir/it's.onnx", timeout);
