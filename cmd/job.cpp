@@ -111,8 +111,6 @@ Status RecordPlacement(JobState& s) {
   if (!s.session.placement)
     return UsageError("no pass of the recipe assigns grids: add '- calibrate' to its passes");
   s.report.layers = LayerFactsOf(s.session);
-  constexpr size_t kWorst = 10;
-  report::KeepWorstHistograms(&s.report, kWorst);
   for (const target::FloatNode& node : s.session.placement->float_nodes)
     s.report.float_nodes.push_back({node.node, node.op_type, node.reason});
   int64_t counts[3] = {};

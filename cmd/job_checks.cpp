@@ -8,6 +8,7 @@
 #include "cmd/loading.h"
 #include "cmd/network_check.h"
 #include "cmd/recipes.h"
+#include "cmd/sample_histograms.h"
 #include "cmd/self_check.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
@@ -26,9 +27,13 @@ Status CheckJob(JobState& s) {
   const CheckSubject subject = {s.original, s.session, quantized, format};
   const Params& check = s.recipe.Section("check");
   RETURN_IF_ERROR(SelfCheck(check, subject, &s.report));
-  if (s.session.float_model && OverriddenFlag(check, "network", s.wants_page))
-    RETURN_IF_ERROR(
-        MeasureNetwork(subject, *s.session.float_model, check.Int("samples"), &s.report));
+  if (s.session.float_model && OverriddenFlag(check, "network", s.wants_page)) {
+    const graph::Model& equivalent = *s.session.float_model;
+    RETURN_IF_ERROR(MeasureNetwork(subject, equivalent, check.Int("samples"), &s.report));
+    RETURN_IF_ERROR(AddSampleHistograms(subject, equivalent, check.Int("samples"), &s.report));
+  }
+  constexpr size_t kWorst = 10;
+  report::KeepWorstHistograms(&s.report, kWorst);
   for (size_t i = before; i < s.report.warnings.size(); ++i) LogWarning(s.report.warnings[i]);
   return OkStatus();
 }

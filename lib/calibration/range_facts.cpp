@@ -20,11 +20,13 @@ const quant::ValueStatistics* SeenOf(const GridMaking& s, const Group& group) {
   return nullptr;
 }
 
+}  // namespace
+
 void AddDistribution(const quant::ValueStatistics& seen, const quant::QParams& params,
                      const quant::Grid& grid, report::RangeFacts* facts) {
   const auto values = quant::Distribution::Of(seen);
   if (!(values.mass() > 0)) return;
-  const quant::Range range = seen.seen();
+  const quant::Range range = {facts->seen_low, facts->seen_high};
   std::vector<double> edges;
   for (int i = 0; i <= kParts; ++i)
     edges.push_back(range.min + (range.max - range.min) * i / kParts);
@@ -43,8 +45,6 @@ void AddDistribution(const quant::ValueStatistics& seen, const quant::QParams& p
   if (range.min < facts->low) facts->clipped_low = outside[0] / values.mass();
   if (range.max > facts->high) facts->clipped_high = 1 - outside[1] / values.mass();
 }
-
-}  // namespace
 
 report::RangeFacts RangeFactsOf(const GridMaking& s, const Group& group, const GroupRange& found,
                                 const quant::QParams& params) {

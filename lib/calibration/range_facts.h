@@ -10,4 +10,9 @@ namespace roundel::calibration {
 report::RangeFacts RangeFactsOf(const GridMaking& s, const Group& group, const GroupRange& found,
                                 const quant::QParams& params);
 
+// Adds histogram, SQNR and clipped shares of the values on the grid to `facts`, which has the ends
+// of the grid and the range of all data.
+void AddDistribution(const quant::ValueStatistics& seen, const quant::QParams& params,
+                     const quant::Grid& grid, report::RangeFacts* facts);
+
 }  // namespace roundel::calibration

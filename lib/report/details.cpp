@@ -70,7 +70,9 @@ Json ToJson(const RangeFacts& range) {
                {"clipped_low", Rounded(range.clipped_low)},
                {"clipped_high", Rounded(range.clipped_high)}};
   if (range.sqnr) json["sqnr_db"] = Rounded(*range.sqnr);
-  if (!range.histogram.empty()) json["histogram"] = Rounded(range.histogram);
+  if (range.histogram.empty()) return json;
+  json["histogram"] = Rounded(range.histogram);
+  if (range.histogram_samples > 0) json["histogram_samples"] = range.histogram_samples;
   return json;
 }
 

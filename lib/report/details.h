@@ -40,6 +40,7 @@ struct RangeFacts {
   double clipped_low = 0, clipped_high = 0;  // shares of the values outside of the grid
   std::optional<double> sqnr;     // of rounding and clipping, dB; absent without histogram
   std::vector<double> histogram;  // shares in equal parts of the seen range; may be empty
+  int64_t histogram_samples = 0;  // that histogram and sqnr are of; 0: all
 };
 
 // The largest magnitudes per channel of a layer's weights, before and after channels were scaled:

@@ -109,6 +109,38 @@ TEST_CASE("a range's clipped share and rounding error are those of the data") {
   CHECK(total == Approx(1).epsilon(1e-4));
 }
 
+TEST_CASE("for min_max the histograms are those of the first samples, if a page will show them") {
+  const Job job;
+  const auto range_of_x = [&](const std::string& network) {
+    const Json report = job.Run({"--set", "calibrate.method=min_max", "--set", "check.samples=3",
+                                 "--set", "check.network=" + network});
+    for (const Json& pass : report["passes"])
+      if (pass.contains("ranges"))
+        for (const Json& range : pass["ranges"])
+          if (range["values"][0] == "x") return range;
+    FAIL("no range of x");
+    return Json();
+  };
+  CHECK_FALSE(range_of_x("false").contains("histogram"));
+  const Json range = range_of_x("true");
+  CHECK(range["histogram_samples"] == 3);
+  const double low = range["seen_low"], high = range["seen_high"];
+  std::vector<double> shares(range["histogram"].size());
+  const int64_t count = job.images.size() / job.images.dim(0) * 3;
+  for (int64_t i = 0; i < count; ++i) {
+    const double place = (job.images.data<float>()[i] - low) / (high - low);
+    const auto part = static_cast<size_t>(place * static_cast<double>(shares.size()));
+    shares[std::min(part, shares.size() - 1)] += 1.0 / static_cast<double>(count);
+  }
+  double difference = 0, total = 0;
+  for (size_t i = 0; i < shares.size(); ++i) {
+    total += range["histogram"][i].get<double>();
+    difference += std::fabs(shares[i] - range["histogram"][i].get<double>());
+  }
+  CHECK(total == Approx(1).epsilon(1e-4));
+  CHECK(difference < 0.1);  // values near an edge: a bucket is 1/256 of its value wide
+}
+
 TEST_CASE("report makes the page of a batch, and those of its jobs beside their reports") {
   const Job job;
   job.Run();
