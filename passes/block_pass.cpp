@@ -99,7 +99,13 @@ PassInfo BlockPass(const std::string& name, const std::string& summary,
                 .needs_data = true,
                 .needs_grids = true,
                 .rounds_weights = true,
-                .run = run};
+                .run = [run](Session& session, const recipe::Params& values) -> Result<Outcome> {
+                  if (session.part)
+                    return UsageError(
+                        "blocks depend on the codes of earlier ones, so that --shard and "
+                        "--sums-only cannot divide them");
+                  return run(session, values);
+                }};
   info.params.insert(info.params.end(), params.begin(), params.end());
   return info;
 }

@@ -199,6 +199,12 @@ TEST_CASE("what cannot be divided is one clear error") {
                                "int8_per_channel", "--sums-only", "--store", store});
   CHECK(plain.code == 2);
   CHECK(plain.err.find("this recipe has none") != std::string::npos);
+  const std::string by_blocks =
+      bench.folder.Write("blocks.yaml", "passes: [calibrate, block_reconstruction]\n");
+  const CliResult blocks = Cli({"quantize", bench.model, "--calib", bench.data, "--recipe",
+                                by_blocks, "--shard", "0/2", "--store", store});
+  CHECK(blocks.code == 2);
+  CHECK(blocks.err.find("blocks depend on the codes") != std::string::npos);
   const std::string sampled = bench.folder.Write(
       "sampled.yaml", "passes: [calibrate, {adaround: {objective: sampled, sequential: false}}]\n");
   CHECK(Cli({"quantize", bench.model, "--calib", bench.data, "--recipe", sampled, "--sums-only",
