@@ -52,7 +52,7 @@ TEST_CASE("what is missing is skipped unless it is required") {
   }
 }
 
-// These two pass by failing.
+// These two are expected to fail.
 TEST_CASE("what is missing and required fails the test", "[!shouldfail]") {
   const Requiring requiring("conformance,e2e");
   SkippedWithout("e2e", false, "this is the test of failing");

@@ -1,5 +1,5 @@
-// The tree itself is under test: who may include whom, which room owns which third-party library,
-// the list of passes, sizes, and things that do not belong into library code.
+// Tests of the source tree: permitted includes, owners of third-party libraries, the list of passes,
+// sizes of files, and calls that library code must not make.
 
 #include <algorithm>
 #include <filesystem>

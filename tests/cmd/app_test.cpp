@@ -86,7 +86,7 @@ TEST_CASE("the version as JSON names compiler, libraries and processor") {
     CHECK(std::regex_match(dependency["version"].get<std::string>(), version));
   }
 #if defined(__x86_64__)
-  // What the kernel says of the processor.
+  // The processor's features as the kernel lists them.
   const std::string known = Contents("/proc/cpuinfo");
   for (const auto& feature : json["processor_features"]) {
     std::string name = feature;
@@ -191,7 +191,7 @@ TEST_CASE("schemas are listed and printed, and unknown names get the nearest") {
     const auto parsed = nlohmann::json::parse(text);
     CHECK(parsed["title"] == schema["schema"]);
     CHECK(parsed["properties"]["schema"]["const"] == schema["schema"]);
-    // The name with its version is fixed for ever.
+    // The schema's name with its version must not change.
     CHECK(Cli({"schema", name + "-1"}).out == text);
   }
   CHECK(ErrorOf({"schema", "reprot"}, 2) == "error: no schema 'reprot'; did you mean 'report'?\n");

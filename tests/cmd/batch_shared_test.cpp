@@ -20,7 +20,7 @@ using Json = nlohmann::json;
 
 namespace {
 
-// Several small models, with a rounding pass that keeps what it has solved.
+// Several small models, with a rounding pass that stores its solutions.
 struct LargeZoo : Zoo {
   static constexpr int kModels = 5;
 
@@ -43,7 +43,7 @@ struct LargeZoo : Zoo {
     return StartProgram(args, folder / (name + ".out"), folder / (name + ".err"));
   }
 
-  // What each job has written, without times.
+  // The outputs of each job, without times.
   std::map<std::string, std::string> Outputs() const {
     std::map<std::string, std::string> outputs;
     for (const auto& entry : fs::recursive_directory_iterator(out)) {
@@ -89,7 +89,7 @@ TEST_CASE("kill -9 at any moment loses no finished job and repeats none") {
     CHECK(lines == 1);
   }
   CHECK(zoo.LinesPerJob().size() == LargeZoo::kModels);
-  // Nothing is left of the killed ones: no store, no claim, no temporary file.
+  // Killed processes leave no store, no claim and no temporary file.
   for (const auto& entry : fs::recursive_directory_iterator(zoo.out)) {
     const std::string name = entry.path().filename().string();
     CHECK(name != "store");

@@ -93,7 +93,7 @@ TEST_CASE("a job runs again when model, data, recipe or settings change, and no 
   CHECK(ran());
   zoo.Manifest("  - {id: b, model: gemm.onnx}\n" + models.substr(0, models.find('\n') + 1));
   CHECK(ran());  // seed 4 again: what stands in the folder is that of seed 5
-  // Elsewhere with the same contents it is the same job.
+  // The same contents at another path are the same job.
   fs::rename(zoo.folder / "other.npy", zoo.folder / "moved.npy");
   zoo.Manifest(std::string(models).replace(models.find("other"), 5, "moved"));
   CHECK_FALSE(ran());
@@ -161,7 +161,7 @@ TEST_CASE("a batch writes nowhere but in its folder") {
             .find("did you mean 'int8_per_channel'?") != std::string::npos);
   CHECK(error("  - {id: a, model: gemm.onnx, gates: {max_drop: 1}}\n").find("give 'eval'") !=
         std::string::npos);
-  // A link in the place of a job's folder.
+  // A symbolic link in place of a job's folder.
   fs::create_directory(zoo.folder / "elsewhere");
   zoo.Manifest("  - {id: a, model: gemm.onnx}\n");
   fs::create_directories(zoo.out);

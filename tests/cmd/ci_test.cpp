@@ -62,7 +62,7 @@ TEST_CASE("eval writes its gates as JUnit, also if it fails") {
   CHECK(Error(bench.Eval({"--max-size", "10", "--junit", bench.junit}), 5).find("bytes") !=
         std::string::npos);
   CHECK(Has(Contents(bench.junit), "<failure message=\"the model has "));
-  // Work that could not be done is an error.
+  // A run that fails is reported as an error case.
   CHECK(Cli({"eval", bench.model, bench.model, "--data", bench.folder / "none", "--min-sqnr", "1",
              "--junit", bench.junit})
             .code == 4);

@@ -1,5 +1,5 @@
-// Completion in the real shells: a line is typed on a terminal with tabs in it, and a stand-in for
-// the program prints the arguments that the shell made of it.
+// Completion in the real shells: the test types a line with tabs on a terminal, and a substitute for
+// the program prints the arguments that the shell passes to it.
 
 #include <poll.h>
 #include <pty.h>
@@ -19,7 +19,7 @@ using namespace roundel::support;
 
 namespace {
 
-// A shell on a terminal of its own.
+// A shell on a separate terminal.
 class Terminal {
  public:
   Terminal(const std::vector<std::string>& args, const std::string& folder) {
@@ -47,7 +47,7 @@ class Terminal {
   }
   Terminal(const Terminal&) = delete;
 
-  // What comes until `end` is seen, at most 20 seconds long.
+  // The output up to `end`, for at most 20 seconds.
   std::string ReadUntil(const std::string& end) {
     std::string text;
     pollfd ready{.fd = fd_, .events = POLLIN, .revents = 0};

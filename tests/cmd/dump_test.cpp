@@ -11,7 +11,7 @@ using support::TempFolder;
 using support::WriteArray;
 using support::WriteModel;
 
-// Outputs whose first axis is no sample: a scalar, and a transposed one.
+// Outputs whose first axis is not the sample axis: a scalar and a transposed tensor.
 constexpr char kModel[] = R"(opset 13
 graph g (float32[N,3] x, int64[] factor) => (float32[3,N] t, int64[] doubled) {
   int64[] two = {2}

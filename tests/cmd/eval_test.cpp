@@ -12,7 +12,7 @@ using Json = nlohmann::json;
 
 namespace {
 
-// y = x + 0.5: an error whose sums can be told by hand.
+// y = x + 0.5: the sums of this error can be computed by hand.
 constexpr char kShifted[] = R"(opset 13
 graph main (float32[N,2] x) => (float32[N,2] y) {
   float32[] half = {0.5}
@@ -113,7 +113,7 @@ TEST_CASE("eval gates exit with 5 and say by how much") {
   CHECK(Cli({"eval", same, shifted, "--data", data, "--min-sqnr", "1"}).code == 0);
   CHECK(Cli({"eval", same, same, "--data", data, "--min-sqnr", "200"}).code == 0);
 
-  // The second model swaps the two scores: every label is missed.
+  // The second model swaps the two scores, so that every prediction is wrong.
   const std::string swapped = WriteModel(folder, "swapped.onnx", R"(opset 13
 graph main (float32[N,2] x) => (float32[N,2] y) {
   y = Neg(x)
@@ -371,7 +371,7 @@ TEST_CASE("a gate whose interval holds the limit exits as --undecided says") {
   const std::string data = WriteArray(folder, "points.npy", Points());
   const std::string labels =
       WriteArray(folder, "labels.npy", Tensor::FromVector<int64_t>({8}, {0, 0, 1, 1, 0, 1, 0, 1}));
-  // Eight samples cannot tell whether top-1 drops by 10 points, though none changes.
+  // Eight samples without a change do not exclude a drop of 10 points.
   const std::vector<std::string> args = {"eval",     same,   same,         "--data", data,
                                          "--labels", labels, "--max-drop", "10"};
   const auto with = [&](const char* choice) {

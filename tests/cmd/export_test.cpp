@@ -82,7 +82,7 @@ TEST_CASE("encodings work with the model that was given, though passes changed i
     })");
   const std::string data = WriteArray(folder, "images.npy", Bench::Images());
   const std::string quantized = folder / "q.onnx", encodings = folder / "q.encodings.json";
-  // Without bias_correct nothing of the data is in the model.
+  // Without bias_correct the model does not depend on the data.
   std::ofstream(folder / "recipe.yaml") << "passes:\n  - bn_fold\n  - calibrate\n";
   REQUIRE(
       Cli({"quantize", model, "--calib", data, "-o", quantized, "--recipe", folder / "recipe.yaml"})
@@ -104,13 +104,13 @@ TEST_CASE("encodings work with the model that was given, though passes changed i
   CHECK(eval.code == 0);
   CHECK(Cli({"compare", model, "--encodings", encodings, "--data", data}).code == 0);
 
-  // The float model that was written beside them is taken, also with what bias_correct did.
+  // The float model next to the encodings is used, including the biases that bias_correct changed.
   REQUIRE(
       Cli({"quantize", model, "--calib", data, "-o", quantized, "--set", "export.float_model=true"})
           .code == 0);
   REQUIRE(Cli({"export", model, "--encodings", encodings, "-o", again}).code == 0);
   CHECK(sqnr({again}) == HUGE_VAL);
-  // What cannot be had is told with the way out.
+  // An impossible request is an error that names an alternative.
   fs::remove(folder / "q.float.onnx");
   Json file = Json::parse(std::ifstream(encodings));
   file["roundel"]["passes"] = "passes:\n  - high_bias_absorb:\n      source: data\n";
@@ -183,7 +183,7 @@ TEST_CASE("encodings that a version cannot hold are found before any work") {
   std::ofstream(folder / "recipe.yaml") << "activations: float\npasses:\n  - calibrate\n";
   const std::vector<std::string> run = {"quantize", model,      "-o",
                                         out,        "--recipe", folder / "recipe.yaml"};
-  // The choice is open: a version that can.
+  // No version is requested: one that can hold the encodings is chosen.
   REQUIRE(Cli(run).code == 0);
   CHECK(Contents(folder / "q.report.json").find("encodings are written in version 2.0.0") !=
         std::string::npos);
@@ -233,7 +233,7 @@ TEST_CASE("export to float and back gives a model that computes the same") {
   }
 }
 
-// An encodings file without what it says of the model that it describes.
+// An encodings file without the key that identifies its model.
 Json Table(const std::string& path) {
   Json table = Json::parse(Contents(path));
   table.erase("roundel");

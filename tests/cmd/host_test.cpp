@@ -1,5 +1,5 @@
-// What the program does when its host fails it: no memory, no threads, signals, pipes. Runs the
-// binary, since all of that belongs to a process.
+// The program without memory or threads, under signals, and with closed pipes. These tests run the
+// binary, because they affect a whole process.
 
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -113,7 +113,7 @@ namespace {
 const std::vector<std::string> kOutputs = {"out.onnx", "out.encodings.json", "out.recipe.yaml",
                                            "out.report.json"};
 
-// Which file lies under each name; 0: none.
+// The inode of each file; 0 if it does not exist.
 std::vector<ino_t> Inodes(const TempFolder& folder) {
   std::vector<ino_t> inodes;
   for (const std::string& name : kOutputs) {
@@ -129,7 +129,7 @@ bool AnyTemporary(const TempFolder& folder) {
   return false;
 }
 
-// Starts `args`, sends the signal as soon as `now` says so, and gives the exit code.
+// Starts `args`, sends the signal as soon as `now` returns true, and returns the exit code.
 template <typename Now>
 int Interrupt(const std::vector<std::string>& args, int signal_number, const Now& now) {
   const TempFolder folder;
@@ -144,7 +144,7 @@ int Interrupt(const std::vector<std::string>& args, int signal_number, const Now
   return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-// All outputs are those from before, or all are new; nothing else lies there.
+// Either all outputs are the old ones or all are new, and there are no other files.
 void CheckAllOrNone(const TempFolder& folder, const std::vector<ino_t>& before, int code) {
   const std::vector<ino_t> after = Inodes(folder);
   size_t replaced = 0;
@@ -163,7 +163,7 @@ TEST_CASE("a signal while outputs are written leaves all of them old or all new"
   const std::vector<std::string> args = Quantize(folder / "out.onnx");
   for (const bool replace : {false, true}) {
     for (const int number : {SIGTERM, SIGHUP, SIGINT}) {
-      // As soon as a first temporary file is seen, and as soon as a first file has its name.
+      // At the first temporary file, and at the first file with its final name.
       for (const bool renamed : {false, true}) {
         if (!replace)
           for (const std::string& name : kOutputs) fs::remove(folder / name);
@@ -191,7 +191,7 @@ TEST_CASE("signals at any moment leave all outputs old or all new") {
   for (int i = 0; i < kTimes; ++i) {
     const std::vector<ino_t> before = Inodes(folder);
     const auto begin = std::chrono::steady_clock::now();
-    // A program that has not yet come to its handlers is simply ended.
+    // A signal before the handlers are installed ends the program.
     const int code = Interrupt(args, SIGTERM, [&] {
       return std::chrono::steady_clock::now() - begin > whole * (i + 3) / (kTimes + 2);
     });
@@ -201,7 +201,7 @@ TEST_CASE("signals at any moment leave all outputs old or all new") {
 
 namespace {
 
-// Runs a command into a pipe whose reader is gone.
+// Runs a command with its output in a pipe that has no reader.
 ProcessResult WithoutReader(const std::vector<std::string>& args) {
   return RunProgram(args, [] {
     int ends[2];

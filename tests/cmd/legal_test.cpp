@@ -1,8 +1,8 @@
-// What `quantize` finishes with, its target takes. Small nets of random blocks, every target,
-// recipes of every kind. Oracles: `lint` of the written file; and what the runtimes publish, read
-// off the file here: TensorRT's explicit quantization is symmetric in ONNX's own pairs; XNNPACK's
-// convolutions take one signedness; QNN has no layers of floats and codes; 4 and 16 bits are ONNX's
-// from opset 21 on.
+// Every model that `quantize` writes is accepted by its target. Small random networks, all targets,
+// recipes of all kinds. Oracles: `lint` of the written file, and published rules of the runtimes,
+// which this test checks in the file: TensorRT's explicit quantization is symmetric and uses standard
+// Q/DQ operators; XNNPACK's convolutions require equal signedness; QNN has no layers that mix floats
+// and codes; ONNX has 4 and 16 bits from opset 21 on.
 
 #include "lib/base/random.h"
 #include "lib/base/text.h"
@@ -20,7 +20,7 @@ using support::TempFolder;
 using support::WriteArray;
 using support::WriteModel;
 
-// Grows a net of four channels. Every block reads `last` and writes a new one.
+// Builds a network of four channels. Every block reads the value `last` and replaces it.
 class Net {
  public:
   explicit Net(uint64_t seed) : random_(seed) {}
@@ -50,7 +50,7 @@ class Net {
     return name;
   }
 
-  // A convolution, with a batch normalization behind it, a bias, or nothing.
+  // A convolution, alone, with a bias, or followed by batch normalization.
   void Layer(bool normalized) {
     const bool bias = !normalized && Pick(2) == 0;
     std::string call = "Conv(" + last_ + ", " + Random("[4,4,1,1]");
@@ -159,7 +159,7 @@ std::vector<std::string> Broken(const graph::Model& model, const std::string& ta
   return broken;
 }
 
-// Refused with what to do, or written so that the target takes it.
+// Either an error with a remedy, or a model that the target accepts.
 bool CheckLegal(const TempFolder& folder, std::vector<std::string> args,
                 const std::string& target) {
   const std::string out = folder / "out.onnx";
@@ -178,7 +178,7 @@ bool CheckLegal(const TempFolder& folder, std::vector<std::string> args,
   const auto written = io::ReadOnnx(out);
   REQUIRE(written.ok());
   CHECK(Join(Broken(*written, target)) == "");
-  // Nor did `quantize` say anything of rules.
+  // `quantize` did not report a violated rule either.
   CHECK(Contents(folder / "out.report.json").find("breaks") == std::string::npos);
   return true;
 }
@@ -208,7 +208,7 @@ TEST_CASE("what quantize finishes with, its target takes") {
     int finished = 0;
     for (const std::string& target : target::ProfileNames())
       for (size_t i = 0; i < recipes.size(); ++i) {
-        // Each net meets a third of the recipes.
+        // Each network is tested with a third of the recipes.
         if ((seed + i) % 3 != 0) continue;
         INFO(target << ", recipe " << i);
         std::vector<std::string> args = {"quantize", model,   "--calib",

@@ -50,7 +50,7 @@ TEST_CASE("lint says of a float model that nothing is quantized") {
   CHECK(text.out.find("nothing is quantized: this is a float model\n") != std::string::npos);
   CHECK(text.out.find("no violations") == std::string::npos);
   CHECK(Json::parse(Cli({"lint", model, "--json"}).out)["quantized"] == false);
-  // Layers that are quantized while they run, and operators on codes inside of a branch.
+  // Dynamically quantized layers, and operators on codes inside a branch.
   const std::string dynamic = WriteModel(folder, "dynamic.onnx", R"(opset 13
 graph g (float32[N,4] x) => (float32[N,3] y) {
   uint8[4,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}

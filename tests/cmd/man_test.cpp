@@ -1,4 +1,4 @@
-// Manual pages, judged by the programs that show them.
+// Manual pages, checked by man-page formatters.
 
 #include <filesystem>
 

@@ -1,5 +1,5 @@
-// What quantize makes of models that others exported: un-normal forms, operators that nothing runs
-// here, and models that are quantized already.
+// quantize on models from other exporters: models that are not in normal form, models with operators
+// that the engine does not support, and models that are already quantized.
 
 #include <nlohmann/json.hpp>
 
@@ -102,7 +102,7 @@ TEST_CASE("a quantized model is refused, with the way out") {
     CHECK_FALSE(std::filesystem::exists(again));
   }
   CHECK(Cli({"quantize", quantized, "--requantize", "--dry-run"}).code == 0);
-  // The way out leads somewhere.
+  // The remedy that the message names works.
   const std::string back = bench.folder / "back.onnx";
   REQUIRE(Cli({"export", quantized, "--to", "float", "-o", back}).code == 0);
   CHECK(Cli({"quantize", back, "--calib", bench.data, "-o", again}).code == 0);

@@ -108,7 +108,7 @@ TEST_CASE("with --resume what was solved is kept and used again") {
   const Json second = Json::parse(Contents(bench.folder / "out.report.json"));
   CHECK(second["timing"]["passes"].back()["resumed"] == 1);
   CHECK(second["passes"] == first["passes"]);
-  // Another place, and a place that is none.
+  // Another folder, and a path that is not a folder.
   REQUIRE(Cli(bench.Args({"--recipe", "w4_cnn", "--store", bench.folder / "kept"})).code == 0);
   CHECK_FALSE(fs::is_empty(bench.folder / "kept"));
   CHECK(Cli(bench.Args({"--recipe", "w4_cnn", "--store", bench.model})).code == 1);
@@ -318,7 +318,7 @@ TEST_CASE("wrong settings are usage errors that name the key") {
   CHECK(set("weights.granularity=block").find("needs a block_size") != std::string::npos);
   CHECK(set("weights.block_size=32").find("needs granularity block") != std::string::npos);
   CHECK(set("activations.bits=3").find("has no uint3 activations; it takes ") != std::string::npos);
-  // What the message says to give is taken.
+  // The flag that the message suggests works.
   const std::vector<std::string> middle = {"--target",       "qnn-htp", "--set",
                                            "weights.bits=4", "--set",   "weights.symmetric=false"};
   CHECK(Fails(bench.folder, bench.Args(middle), 2).find(": give --set weights.symmetric=true\n") !=
@@ -390,7 +390,7 @@ graph main (float32[N,32] x) => (float32[N,8] y) {
   std::vector<std::string> ops;
   for (const auto& node : quantized->graph->nodes()) ops.push_back(node->op_type);
   CHECK(ops == std::vector<std::string>{"Frobnicate", "MatMulNBits"});
-  // The target's own rule on domains is still said.
+  // The target's rule on domains is still reported.
   CHECK(Contents(folder / "q.report.json")
             .find("the model itself breaks rules of target 'llm-matmulnbits' in 1 place: operator "
                   "Frobnicate of my.ops (llm-matmulnbits does not know it): export the model "
@@ -481,7 +481,7 @@ TEST_CASE("an interrupted run exits with 130 and leaves nothing behind") {
   if (child == 0) {
     RequestInterrupt();
     std::ostringstream out, err;
-    // One thread: a child has none of its parent's.
+    // One thread, because a forked child has no threads of its parent.
     const int code = cmd::RunMain(bench.Args({"--threads", "1", "-q"}), out, err);
     _exit(err.str() == "error: interrupted\n" ? code : 99);
   }

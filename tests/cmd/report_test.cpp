@@ -55,7 +55,7 @@ TEST_CASE("the flag --html writes the page that report makes later") {
             .code == 2);
 }
 
-// The same figures by another way: each value of both models, over the same samples.
+// Independent computation: each value of both models on the same samples.
 TEST_CASE("errors along the network are those that compare finds in the written model") {
   const Job job;
   CHECK_FALSE(job.Run().contains("network"));  // which takes time
@@ -100,7 +100,7 @@ TEST_CASE("a range's clipped share and rounding error are those of the data") {
     noise += (x - rounded) * (x - rounded);
   }
   const auto count = static_cast<double>(job.images.size());
-  // The histogram knows a value to 1/256 of itself.
+  // The histogram resolves a value to 1/256 of its magnitude.
   CHECK((*range)["clipped_low"].get<double>() == Approx(below / count).margin(2 / count));
   CHECK((*range)["clipped_high"].get<double>() == Approx(above / count).margin(2 / count));
   CHECK((*range)["sqnr_db"].get<double>() == Approx(10 * std::log10(signal / noise)).margin(0.3));

@@ -1,5 +1,5 @@
-// roundel batch under the programs that distribute work: Slurm, MPI launchers, GNU parallel,
-// Snakemake. The Slurm is a real one, of one node, that the test starts (tests/tools/slurm.sh).
+// roundel batch under Slurm, MPI launchers, GNU parallel and Snakemake. The test starts a real Slurm
+// cluster with one node (tests/tools/slurm.sh).
 
 #include <unistd.h>
 

@@ -20,8 +20,8 @@ Tensor Gaussian(const Shape& shape, uint64_t seed) {
   return values;
 }
 
-// Two layers one after the other. The second has one weight that dwarfs all others, so that on one
-// scale of few bits nothing else is left of it.
+// Two consecutive layers. One weight of the second is much larger than the others, which one scale of
+// few bits rounds to zero.
 constexpr char kOutlierModel[] = R"(opset 13
 graph main (float32[N,16] x) => (float32[N,8] y) {
   float32[16,16] w1 = random(1)

@@ -77,7 +77,8 @@ struct Bench {
     }
     return layers;
   }
-  // The last run on what the parts have left. Returns the number of layers that were solved before.
+  // The last run, on the results of the parts. Returns the number of layers that were solved
+  // before.
   int Finish(const std::string& store) const {
     const CliResult last = Run({"--store", store, "-o", folder / "last.onnx"});
     INFO(last.err);

@@ -1,5 +1,5 @@
-// What a user says on the command line: later words win over the recipe, -q is quiet, and files
-// that are not there or would be written twice are told before any work.
+// Precedence on the command line: flags override the recipe, -q suppresses output, and missing or
+// duplicate files are reported before any work.
 
 #include <nlohmann/json.hpp>
 
@@ -57,7 +57,7 @@ TEST_CASE("a grid of the command line wins over all that the recipe says of one"
     for (const std::string grid : {"uint4", "int4 symmetric", "int4 symmetric signed", "uint8",
                                    "int8 symmetric", "int8 symmetric narrow", "uint3", "int2"})
       CHECK(bench.WeightGrid({"--recipe", recipe, "--set", "weights.grid=" + grid}) == grid);
-  // A single key changes the rest of what the recipe says.
+  // A flag for one key keeps the recipe's other keys.
   CHECK(bench.WeightGrid({"--recipe", keys, "--set", "weights.bits=3"}) == "uint3");
   CHECK(bench.WeightGrid({"--recipe", keys, "--set", "weights.signed=true"}) == "int4");
   CHECK(bench.WeightGrid({"--recipe", named, "--set", "weights.bits=3"}) == "int3 symmetric");
@@ -119,7 +119,7 @@ TEST_CASE("what one source says of a grid must agree") {
   CHECK(result.code == 2);
   CHECK(result.err.find("the command line: activations: grid 'uint8' and bits: 16") !=
         std::string::npos);
-  // What agrees may be said twice.
+  // Two flags may set the same key to the same value.
   const std::string twice =
       bench.Recipe("twice.yaml", "weights: {grid: int8 symmetric, bits: 8}\n");
   CHECK(bench.WeightGrid({"--recipe", twice}) == "int8 symmetric");
@@ -198,7 +198,7 @@ TEST_CASE("files that are not there exit by what they would hold") {
 
 TEST_CASE("two outputs of one name are refused before any work") {
   const Bench bench;
-  // Whatever is wrong with the data, the names are looked at first.
+  // Names of outputs are checked before the data is opened.
   const std::string none = bench.folder / "none.npy";
   const auto refused = [&](const std::string& statistics) {
     const CliResult result =

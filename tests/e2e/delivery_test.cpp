@@ -1,4 +1,4 @@
-// Dockerfile and action.yml cannot run here; what they name must exist.
+// Dockerfile and action.yml cannot run here; the test checks that everything that they name exists.
 
 #include <filesystem>
 #include <regex>
@@ -86,7 +86,7 @@ TEST_CASE("the Dockerfile names what exists, and its program runs as nobody spec
       CHECK(fs::exists(kSource + "/" + path));
     }
   }
-  // The same Debian for building and running, one that does not move by itself.
+  // Both stages use the same Debian image, pinned to one version.
   const std::vector<std::string> images = Matches(text, "FROM ([a-z0-9:.-]+)");
   CHECK(images == std::vector<std::string>{"debian:12-slim", "debian:12-slim"});
   const size_t user = text.find("\nUSER "), entry = text.find("\nENTRYPOINT [\"roundel\"]");
@@ -97,7 +97,7 @@ TEST_CASE("the Dockerfile names what exists, and its program runs as nobody spec
   const std::vector<std::string> args = Matches(text, R"re(CMD \["([^"]*)"\])re");
   REQUIRE(args.size() == 1);
   CHECK(RunProgram({kProgram, args[0]}).code == 0);
-  // What the second stage installs is what the first makes.
+  // The second stage installs the package that the first one builds.
   const std::string name = Matches(FileText(kSource + "/cmake/package.cmake"),
                                    "CPACK_DEBIAN_PROGRAM_PACKAGE_NAME ([a-z]+)")
                                .at(0);

@@ -1,5 +1,5 @@
-// What roundel exports, run by the real ONNX Runtime: every model loads, and its outputs equal the
-// simulation within one output step on all but 1 % of the values.
+// Exported models in ONNX Runtime: every model loads, and its outputs equal the simulation within one
+// output step on all but 1 % of the values.
 
 #include <algorithm>
 #include <cmath>

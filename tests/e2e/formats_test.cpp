@@ -80,7 +80,7 @@ TEST_CASE("a model of operators on codes runs in ONNX Runtime like its QDQ form"
     const std::string name = op;
     CHECK(CountOps(*codes, op) == (name == "QLinearConv" ? 3 : name == "QLinearMatMul" ? 2 : 1));
   }
-  // What is left: the graph's input and output.
+  // Only the graph's input and output remain.
   CHECK(CountOps(*codes, "QuantizeLinear") == 1);
   CHECK(CountOps(*codes, "DequantizeLinear") == 1);
 
@@ -149,7 +149,7 @@ TEST_CASE("layers that quantize their input at run time run in ONNX Runtime") {
   REQUIRE(run.ok());
   CHECK(Largest((*run)[0], (*ort)[0][0]) < 1e-4);
   CHECK(Largest((*run)[0], (*ort)[1][0]) < 1e-4);
-  // And it is the float model, up to what 8 bits cost.
+  // The result equals the float model up to the error of 8 bits.
   auto floats = engine::Executor::Create(session->model);
   const auto exact = (*floats)->Run({input});
   double largest = 0;

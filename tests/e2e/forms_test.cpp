@@ -1,5 +1,5 @@
-// Every form of a layer on every target: what is written loads in ONNX Runtime at all levels of its
-// optimizer, and computes there what the simulation of the encodings does.
+// Every form of a layer on every target: the written model loads in ONNX Runtime at all optimization
+// levels and computes the same as the simulation of the encodings.
 
 #include <algorithm>
 #include <cmath>
@@ -148,7 +148,7 @@ std::string Name(const Setting& s) {
                 s.per_tensor ? " per tensor" : "", s.weight_bits ? " 4 bits" : "");
 }
 
-// Channels of very different size, one of them nearly dead: what a scale for all would not survive.
+// Channels of very different magnitude, one of them nearly dead; one scale for all would lose it.
 void SpreadChannels(graph::Graph* graph) {
   for (const char* name : {"w0", "w", "w1"}) {
     const Tensor* old = graph->Constant(name);

@@ -65,7 +65,7 @@ TEST_CASE(
   }
 }
 
-// ONNX Runtime has neither Conv nor Erf in double: its float32 results tell as much as they can.
+// ONNX Runtime has neither Conv nor Erf in double: its float32 results are the reference.
 TEST_CASE("float64 models give ONNX Runtime's float32 results, in double") {
   if (e2e::SkippedWithoutOrt()) return;
   for (const Net& net : {kConvNet, kTransformer}) {

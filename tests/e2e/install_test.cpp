@@ -1,4 +1,4 @@
-// What `cmake --install` makes of the build folder, as users would find it.
+// The files that `cmake --install` installs.
 
 #include <filesystem>
 #include <map>
@@ -51,7 +51,7 @@ TEST_CASE("the installed tree holds program, pages, completion and bill of mater
   CHECK(Output(StrCat("cat ", prefix, "/share/zsh/*/_roundel")) ==
         Output(program + " completion zsh"));
   CHECK(FileText(prefix + "/share/doc/roundel/LICENSE") == FileText(kSource + "/LICENSE"));
-  // Nothing names the folders of the build.
+  // No installed file contains a path of the build.
   CHECK(Shell(StrCat("grep -rlIE '", kSource, "|", prefix, "' '", prefix, "'")).out.empty());
 
   const std::string path = prefix + "/share/doc/roundel/sbom.cdx.json";

@@ -1,5 +1,5 @@
-// The normal form against ONNX Runtime: it computes what the model computed, and what quantize
-// makes of it loads.
+// The normal form against ONNX Runtime: it computes the same as the original model, and the model that
+// quantize writes loads.
 
 #include "lib/engine/normal_form.h"
 

@@ -1,4 +1,4 @@
-// The documents that the program writes, against the schemas that it publishes, by a validator of others.
+// JSON documents against the published schemas, by an independent validator.
 
 #include <nlohmann/json.hpp>
 
@@ -30,7 +30,7 @@ std::string Out(std::vector<std::string> args, int code = 0) {
   return result.out;
 }
 
-// Each document of a kind that the commands give, by the name of its schema.
+// Documents of every kind that the commands write, by the name of their schema.
 struct Documents {
   TempFolder folder;
   std::string model = WriteModel(folder, "model.onnx", support::kConvModel);
@@ -84,7 +84,7 @@ struct Documents {
   }
 };
 
-// Every way to take one required key out of a document, or to give it another type, at any depth.
+// Adds copies of the document with one value of another type, at any depth.
 void Spoil(const Json& whole, const Json::json_pointer& at, std::vector<std::string>* out) {
   const Json& value = whole[at];
   const auto spoilt = [&](const Json::json_pointer& place) {
@@ -207,7 +207,7 @@ TEST_CASE("JUnit files are valid by the schema of Jenkins, whatever the names ho
     INFO(jobs[i].document);
     CHECK(results[i] == "ok");
   }
-  // The validator is one: it refuses what is none.
+  // The validator rejects an invalid document.
   CHECK(Validate({{.document = "<testsuites><other/></testsuites>", .kind = "junit"}})[0] != "ok");
 }
 

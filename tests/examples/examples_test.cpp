@@ -1,5 +1,5 @@
-// What CONTRIBUTING.md says that an addition costs, tried: the program with the examples of this
-// folder, each of which is one file and one line of a list.
+// Builds and runs the program with the examples of this folder. As CONTRIBUTING.md states, each is one
+// file and one line of a list.
 
 #include <cmath>
 #include <filesystem>

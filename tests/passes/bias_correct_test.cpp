@@ -1,5 +1,5 @@
-// Oracle: the mean over the data of what the layer puts out with rounded weights, minus what it
-// puts out without, both by the engine. It must be gone after the pass.
+// Oracle: the mean over the data of the layer's output with rounded weights minus that with float
+// weights, both by the engine. It must be zero after the pass.
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-// Passes and what stands inside of If, Loop and Scan.
+// Passes on nodes inside If, Loop and Scan.
 
 #include <cmath>
 

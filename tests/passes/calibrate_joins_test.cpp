@@ -1,4 +1,4 @@
-// What calibrate makes of ranges: which parts of a Concat share one, and what is never cut off.
+// Ranges by calibrate: which parts of a Concat share one, and which values are never clipped.
 
 #include <cmath>
 
@@ -219,10 +219,10 @@ graph g (float32[1,1,300,200] x) => (float32 y) {
     CHECK(direct->Width("b") == Approx(300).epsilon(0.01));
     CHECK(direct->Record("b").starts_with("kept whole"));
   }
-  // What a layer makes a score map of keeps it as well, up to what finer steps for all the others
-  // are worth.
+  // The input of a layer that computes a score map keeps it, too, unless finer steps for the other
+  // values are worth more.
   CHECK(scores("percentile", "  y = Sigmoid(p)\n", false)->Width("a") > 250);
-  // A mean over the image hardly feels it.
+  // A mean over the image hardly depends on it.
   const auto mean = scores("percentile", "  y = Flatten(p)\n", true);
   CHECK(mean->Width("b") < 10);
   CHECK(mean->Width("a") < 10);

@@ -155,7 +155,7 @@ TEST_CASE("without data, ranges are those of data that looks as the normalizatio
     CHECK(told->session.encodings.at("a").params[0].scale == Approx(expected).epsilon(0.03));
     const auto& x = told->session.encodings.at("x").params[0];
     CHECK(x.scale == Approx(6.0 / 255).epsilon(0.02));
-    // Of the second layer's output no normalization tells anything.
+    // No normalization gives the moments of the second layer's output.
     CHECK_FALSE(told->session.encodings.contains("y"));
     CHECK_FALSE(told->session.encodings.contains("d"));
     CHECK(told->session.encodings.contains("w2"));
@@ -321,7 +321,7 @@ TEST_CASE("operators that lack a range on one side are not quantized on the othe
       CHECK(activations == (told ? std::set<std::string>{"x", "r"} : std::set<std::string>{}));
       // Biases have codes where integer sums are.
       CHECK_FALSE(others.contains("b2"));
-      // OpenVINO knows no convolutions of floats with weights on codes.
+      // OpenVINO has no convolutions of floats with weights on codes.
       const bool weight_only = ran->session.target.weight_only_ops.contains("Conv");
       for (const char* weight : {"w2", "w3", "w4"}) CHECK(others.contains(weight) == weight_only);
       CHECK(others.contains("w1") == (weight_only || told));

@@ -1,5 +1,5 @@
-// What all passes that round layer by layer share: taking a run up again, and weights of several
-// layers.
+// The common part of passes that round layer by layer: resuming a run, and weights that several layers
+// share.
 
 #include <algorithm>
 
@@ -311,8 +311,8 @@ TEST_CASE(
     "sums that do not fit into the default memory are replaced or the layer is rounded to "
     "nearest") {
   VectorSource data = CorrelatedSource({16, 4, 6, 6}, 4, 3);
-  // Too little for anything: what was not asked for gives way, with a warning that names the
-  // parameter.
+  // Too little memory for any layer: without an explicit limit they are rounded to nearest, with a
+  // warning that names the parameter.
   const Run none(&data, nullptr, -1, {.memory_bytes = 1000});
   REQUIRE(none.status.ok());
   CHECK(none.solved == 0);

@@ -1,5 +1,5 @@
-// calibrate on attention masks in all forms: what the grids make of them is what a Softmax makes of
-// the scores that are not masked.
+// calibrate on attention masks in all forms: on the chosen grids Softmax gives the result of the
+// scores that are not masked.
 
 #include <cmath>
 #include <limits>

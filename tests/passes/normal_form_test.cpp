@@ -1,4 +1,4 @@
-// Every pass on a model in every form that exporters give to it: the normal form makes them one.
+// Every pass on one model in every form that exporters write: in normal form they are equal.
 
 #include <algorithm>
 

@@ -1,5 +1,5 @@
-// What is simulated is what is exported: the executor with the encodings applied, and the exported
-// QDQ graph run by plain kernels, give the same bits; so does what import makes of that graph.
+// Simulation equals export: the executor with the encodings applied, the exported QDQ graph run by
+// plain kernels, and the imported graph give the same bits.
 
 #include <algorithm>
 #include <cstring>

@@ -58,7 +58,7 @@ TEST_CASE("clamps that quantizers had taken in are back in the float model") {
     for (int64_t i = 0; i < expected.size(); ++i)
       CHECK(actual.data<float>()[i] ==
             Approx(std::min(expected.data<float>()[i], 25.5f)).margin(1e-4));
-    // Exported again it is what it was.
+    // Exporting again gives the same model.
     CHECK(ExportQdq(back.model, back.encodings, {.absorb_relu = true})
               .value()
               .graph->nodes()

@@ -66,7 +66,7 @@ TEST_CASE("a tolerance that arithmetic cannot meet makes the proof fail, naming 
   CHECK(status.message().find("pass bn_fold: the pass changed the model's outputs") == 0);
 }
 
-// A pass that claims to keep the function of the model, and does something else.
+// A pass that declares to keep the function of the model, but changes it.
 PassInfo WrongPass(Outcome outcome, float factor) {
   return {.name = "wrong",
           .float_equivalent = true,
@@ -95,7 +95,7 @@ TEST_CASE("the proof on data sees a pass that changes what the model computes") 
   CHECK(wrong.kind() == ErrorKind::kInternal);
   CHECK(wrong.message().find("changed the model's outputs by") != std::string::npos);
   CHECK(run(WrongPass(Outcome::kChanged, 1.0f), {}).ok());
-  // A pass that says so is measured, not refused.
+  // A pass that declares to be approximate is measured, not refused.
   CHECK(run(WrongPass(Outcome::kApproximate, 1.01f), {}).ok());
   CHECK(run(WrongPass(Outcome::kChanged, 1.01f), {.verify_samples = 0}).ok());
 }

@@ -107,7 +107,7 @@ graph g (float32[2,2048] x) => (float32[2,3] y) {
     const Tensor x = Noise({2, 2048});
     CHECK(Difference(RunPlain(*written, x)[0], RunPlain(model, x, &table)[0]) < 1e-5);
   }
-  // 24 divides into nothing that the operator has.
+  // The operator supports no block size that divides 24.
   const quant::EncodingTable odd = {
       {"w", WeightEncoding(model, "w", {.bits = 4}, Granularity::kBlock, 0, 24)}};
   const auto written = Export(model, odd, {.format = "matmulnbits"});
@@ -131,7 +131,7 @@ graph g (float32[3,64] x) => (float32[3,64] y, float32[3,64] z, float32[2,64] ro
   REQUIRE(written.ok());
   CHECK(NodesOf(*written, "MatMulInteger").size() == 3);
   CHECK(LargeInitializers(*written, 64 * 64) == 1);
-  // Inputs of 8 bits: what they cost, twice.
+  // The error of 8-bit inputs, twice.
   const Tensor x = Noise({3, 64});
   const auto own = RunPlain(*written, x), wanted = RunPlain(model, x, &table);
   for (size_t i = 0; i < 2; ++i) CHECK(Difference(own[i], wanted[i]) < 0.03);
@@ -176,7 +176,7 @@ graph g (float32[1,3,4,4] x) => (float32[1,2,4,4] y) {
   CHECK(NodesOf(floats->model, "Max").empty());
   CHECK(floats->encodings.size() == 2);
 
-  // Nothing stands there for other runtimes, nor beside a layer that is quantized itself.
+  // It is absent for other runtimes, and next to layers that are quantized.
   options.qdq.quantizes_between_pairs = false;
   CHECK(NodesOf(*Export(model, table, options), "Max").empty());
   options.qdq.quantizes_between_pairs = true;

@@ -1,5 +1,5 @@
 #pragma once
-// One rounding pass behind a calibration that gives only weights a grid, and what comes out of it.
+// One rounding pass after a calibration that gives grids to weights only, and its results.
 
 #include <algorithm>
 #include <cmath>

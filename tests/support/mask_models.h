@@ -1,6 +1,6 @@
 #pragma once
-// Attention masks in the forms that exporters write, with the Softmax behind them, and what comes
-// out by its definition.
+// Attention masks in the forms that exporters write, with the Softmax that follows, and its result by
+// definition.
 
 #include <cmath>
 #include <limits>

@@ -1,6 +1,6 @@
 #pragma once
-// What some tests need and not every machine has. Without it a test says that it is skipped; where
-// the environment variable ROUNDEL_REQUIRE names the need ("e2e,conformance"), it fails instead.
+// Requirements of tests that not every machine meets. Without them a test reports that it is skipped.
+// If the environment variable ROUNDEL_REQUIRE names the requirement ("e2e,conformance"), it fails.
 
 #include <string>
 

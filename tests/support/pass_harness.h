@@ -1,6 +1,6 @@
 #pragma once
-// Runs one pass on a model in text form, with everything a pass promises checked on the way: the
-// model stays valid, "changed" means changed, and a second run changes nothing.
+// Runs one pass on a model in text form and checks the contract of passes: the model stays valid,
+// "changed" means changed, and a second run changes nothing.
 
 #include <map>
 #include <string>

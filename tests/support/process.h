@@ -1,5 +1,5 @@
 #pragma once
-// Runs a program, or a piece of a test, in a process of its own, and says how it ended.
+// Runs a program, or a part of a test, in a separate process, and returns how it ended.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -22,8 +22,8 @@ struct ProcessResult {
   std::string out, err;
 };
 
-// A child that runs `body` and exits with its value. Ended by SIGALRM after `seconds`: what waits
-// for ever fails the test instead of hanging it.
+// A child that runs `body` and exits with its value. SIGALRM ends it after `seconds`, so that an
+// endless wait fails the test instead of blocking it.
 template <typename Body>
 pid_t StartChild(const Body& body, unsigned seconds = 120) {
   const pid_t child = fork();

@@ -1,4 +1,4 @@
-// Processes of jobs: their limits and how their end is told.
+// Processes of jobs: limits, and how the end of a process is reported.
 
 #include "lib/batch/child.h"
 
@@ -34,7 +34,7 @@ std::unique_ptr<Child> Shell(const TempFolder& folder, const std::string& script
 bool Gone(const std::string& pid) {
   for (int i = 0; i < 100; ++i) {
     if (kill(std::stoi(pid), 0) != 0) return true;
-    // A zombie that nobody has waited for yet is gone, too.
+    // A zombie counts as ended.
     const std::string stat = FileText("/proc/" + pid + "/stat");
     if (stat.find(") Z ") != std::string::npos) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));

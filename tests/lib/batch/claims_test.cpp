@@ -31,7 +31,7 @@ bool Takes(Claims* claims, const std::string& job) {
   return *taken;
 }
 
-// A claim of a process of another machine, which last gave a sign of life so long ago.
+// A claim of a process on another machine, whose last heartbeat has this age.
 void WriteForeign(const TempFolder& folder, const std::string& job, int seconds_ago) {
   const std::string path = folder.Write(job, "another-boot pid:[1] 1 1\n");
   timespec times[2];

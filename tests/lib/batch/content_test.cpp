@@ -71,7 +71,7 @@ TEST_CASE("the hash of a file or folder follows names and contents") {
   folder.Write("d2/x/1", "one");
   fs::rename(folder / "d2/x/1", folder / "d2/x/3");
   CHECK(Of(folder, "d1") != Of(folder, "d2"));
-  // A link to the folder above does not go round in circles.
+  // A link to the parent folder does not cause an endless loop.
   fs::create_directory_symlink(folder / "d1", folder / "d1/x/loop");
   CHECK(Of(folder, "d1").size() == 16);
 }
@@ -121,7 +121,7 @@ TEST_CASE("a cached hash is used only while the file system reports no change at
   CHECK(hash() == first);
   CHECK(FileText(cache) == line);  // nothing was read again
 
-  // The cache is believed: a line with another hash shows that it is used.
+  // The cache is used: a line with another hash is returned.
   std::string forged = line;
   forged.replace(forged.find("\",\"") + 3, 16, "ffffffffffffffff");
   folder.Write("cache", forged);

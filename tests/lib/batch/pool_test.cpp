@@ -94,7 +94,7 @@ TEST_CASE("a job waits for the memory that it asks for, while smaller ones pass"
   shell.memory = {{0, 600}, {1, 600}, {2, 300}};
   REQUIRE(RunPool({.jobs = 2, .all = {2, 1000}}, {0, 1, 2}, &shell).ok());
   CHECK(shell.started == Order{0, 2, 1});
-  // More than there is: alone, with all.
+  // A job that asks for more memory than there is runs alone, with all of it.
   Shell large;
   large.scripts = {{0, "sleep 0.05"}, {1, "sleep 0.05"}};
   large.memory = {{0, 5000}};

@@ -215,7 +215,7 @@ TEST_CASE("arrays: samples that a model may mix are fed one at a time, unless th
         Counts{4, 2});
   CHECK(facts.feeding.starts_with("stacked although node 'r'"));
   CHECK(facts.hash != alone.hash);
-  // Where nothing changes nothing is said.
+  // No message if nothing changes.
   CHECK(sizes({{"path", path}, {"batch", "1"}}, mixes, &facts).size() == 6);
   CHECK(facts.feeding.empty());
 }

@@ -155,7 +155,7 @@ TEST_CASE("taps see every element of a batch run in parts once") {
   for (float v : x.span<float>()) expected += v;
   CHECK(sum == Approx(expected).margin(1e-4));
   CHECK(calls == 9);
-  // Who wants the order gets the whole batch at once.
+  // A tap that needs the order of elements gets the whole batch at once.
   int64_t seen = 0;
   const Tap ordered{"c", false, [&](const TapView& view) {
                       seen = std::ssize(view.data);

@@ -23,7 +23,7 @@ Plan MustPlan(const graph::Model& model) {
   return std::move(*plan);
 }
 
-// What creating or running the model says.
+// The error of creating or running the model.
 Status Failure(const std::string& text, const std::vector<Datum>& inputs) {
   auto executor = Executor::Create(ParseModel(text));
   if (!executor.ok()) return executor.status();

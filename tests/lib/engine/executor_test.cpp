@@ -184,7 +184,7 @@ graph g (float32[2] x) => (float32 y) {
 }
 
 TEST_CASE("only what wanted outputs need is computed") {
-  // 'bad' would fail: it is neither run nor in the way.
+  // 'bad' would fail, but is not run.
   const std::string text = R"(opset 14
 graph g (float32[2,3] x) => (float32 y, float32 z) {
   y = Relu(x)
@@ -297,7 +297,7 @@ graph g (float32[2] x) => (float32 y, float32 z) {
   const Status status = CreateError(text);
   CHECK(status.kind() == ErrorKind::kModel);
   CHECK_THAT(status.message(), Catch::Contains("Strange (com.example, opset 1), node 'odd'"));
-  // Nothing that is wanted needs it.
+  // No requested output depends on it.
   CHECK_THAT(CreateError(text, {.outputs = {"z"}}).message(), Catch::Contains("Stranger"));
 }
 
@@ -339,7 +339,7 @@ TEST_CASE("inputs are checked against the model") {
   CHECK_THAT(message({RandomTensor({3, 8, 8}, 1)}), Catch::Contains("[3, 8, 8]"));
 }
 
-// The numbers are exact in all of the types, and so is what the operators make of them.
+// Inputs and results are exact in all of these types.
 TEST_CASE("outputs have the type that operators make, whatever is declared") {
   for (const char* half : {"float16", "bfloat16"})
     for (const char* declared : {"float16", "bfloat16", "float32", "int32", "?"}) {

@@ -34,7 +34,7 @@ std::string Ops(const graph::Graph& graph) {
   return Join(types, " ");
 }
 
-// What the second input of the node that makes y holds.
+// The value of the second input of the node that computes y.
 const Tensor& Operand(const graph::Model& model) {
   const Tensor* value = model.graph->Constant(model.graph->Producer("y")->input(1));
   REQUIRE(value != nullptr);

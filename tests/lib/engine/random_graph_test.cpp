@@ -34,7 +34,7 @@ class GraphWriter {
   const std::vector<std::string>& values() const { return order_; }
 
  private:
-  // Recent values are read more often, so that chains come about.
+  // Prefers recent values, so that nodes form chains.
   const std::string& Pick() {
     const uint64_t back = random_.Uniform() < 0.7 ? 1 : 1 + random_.Below(order_.size());
     return order_[order_.size() - back];

@@ -1,5 +1,5 @@
-// Models that compute every sample by itself: the judgment of known forms, and that a batch gives
-// what its samples give one at a time, wherever the judgment says so.
+// Models with independent samples: the analysis of known forms; and wherever it finds independence, a
+// batch gives the same results as its samples one at a time.
 
 #include "lib/engine/sample_axis.h"
 
@@ -250,7 +250,7 @@ class Graphs {
 
  private:
   int Below(int n) { return static_cast<int>(random_.Uniform() * n); }
-  // The youngest more often than the others, so that nodes form chains.
+  // Prefers recent values, so that nodes form chains.
   const std::string& Pick(const std::vector<std::string>& from) {
     const int n = static_cast<int>(from.size());
     return from[static_cast<size_t>(Below(2) ? n - 1 - Below(std::min(n, 3)) : Below(n))];

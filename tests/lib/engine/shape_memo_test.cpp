@@ -1,5 +1,5 @@
-// Executors that run again and again give what a new one gives, though they do not compute sizes
-// again that are the same as before.
+// Executors that run repeatedly give the same results as new ones, although they do not recompute
+// unchanged sizes.
 
 #include "tests/lib/engine/engine_test_support.h"
 

@@ -1,5 +1,5 @@
-// What an optimizer fused and this program takes apart again computes the same: the fused kernels,
-// which are compared with ONNX Runtime elsewhere, against those of the single operators.
+// Fused operators that this program splits into single ones: the fused kernels, which are compared
+// with ONNX Runtime elsewhere, against the kernels of the single operators.
 
 #include "lib/graph/unfuse.h"
 

@@ -114,7 +114,7 @@ TEST_CASE("SQNR has an interval with eight samples or more, upside down") {
   CHECK(plain.verdict == Verdict::kFailed);
   CHECK_FALSE(plain.low.has_value());
   CHECK(plain.note == "no interval: 1 samples are fewer than 8");
-  // Nothing finite came out.
+  // No finite output.
   Evaluation none;
   none.outputs.push_back({.name = "y"});
   CHECK(Only({.min_sqnr = 1.0}, none).verdict == Verdict::kFailed);

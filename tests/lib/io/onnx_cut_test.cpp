@@ -1,4 +1,4 @@
-// Weights that stay in the model's file: the same model as from memory, whatever the bytes are.
+// Models whose weights stay mapped in the file equal models read from memory, for any bytes.
 
 #include <cstring>
 #include <functional>
@@ -93,7 +93,7 @@ TEST_CASE("weights in the model's file are mapped, at any alignment") {
     CHECK(value->data<float>()[1] == static_cast<float>(i));
     CHECK(reinterpret_cast<uintptr_t>(weight->raw()) % 16 == 0);
   }
-  // Nothing is lost, and it is written as protobuf itself would.
+  // The bytes equal those that protobuf writes.
   CHECK(*SerializeOnnx(*model) == bytes);
   CHECK(*SerializeOnnx(graph::Clone(*model)) == bytes);
 }

@@ -8,7 +8,7 @@
 namespace roundel::quant {
 namespace {
 
-// What uniform densities hold, by very many points.
+// Mass of uniform densities, summed over many points.
 std::vector<double> Points(const Distribution& values, int per_bin) {
   std::vector<double> points;
   for (const Distribution::Bin& bin : values.bins())

@@ -1,4 +1,5 @@
-// Ranges from little data: what a wider range is for is values to come, so that these judge it.
+// Ranges from few values. Ranges are widened for unseen values, so that the tests measure errors on
+// those.
 
 #include "lib/quant/few_values.h"
 

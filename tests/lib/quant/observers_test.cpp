@@ -196,7 +196,7 @@ TEST_CASE("percentile gives up no rare values that count unless the error of all
   for (double high = 2; high <= 40; high += 0.5)
     CHECK(error <= 1.02 * RawError(values, {cut.min, high}, kAsymmetric));
   CHECK(kept.max > 2 * cut.max);
-  // A share that somebody gives is theirs.
+  // A given share is used unchanged.
   CHECK(Make("percentile", {.percentile = 99.995})->Compute(evidence, kAsymmetric).max == cut.max);
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 std::vector<Problem> TwoGroups() { return {RandomProblem(1, 6, 31), RandomProblem(2, 6, 31)}; }
 
-// No row got worse; one scale for all may trade rows for one another.
+// No row got worse; with one scale for all, only the sum must not.
 void CheckNotWorse(const GridSpec& spec, const Solution& before, const Solution& after) {
   if (spec.granularity == quant::Granularity::kTensor) {
     CHECK(after.error() <= before.error());

@@ -102,7 +102,7 @@ TEST_CASE("depthwise kernels: proven, and no scale nearby has better codes") {
 TEST_CASE("held-out data has the last word: no row worse than nearest there") {
   for (const GridSpec& spec : ManySpecs()) {
     INFO(NameOf(spec));
-    // So few columns that calibration says little.
+    // So few columns that the calibration data does not determine the weights.
     const Split a(5, 12, 60, 30), b(6, 12, 60, 30);
     const std::vector<Problem> layer = {a.problem, b.problem};
     const std::vector<Objective> held_out = {a.held_out, b.held_out};

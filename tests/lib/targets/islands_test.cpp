@@ -1,4 +1,4 @@
-// Which operators are integer ones: only those that join integer neighbors.
+// Operators that run on integers: only those between integer neighbors.
 
 #include <map>
 
@@ -75,8 +75,7 @@ TEST_CASE("a bias behind a product that gives floats is added in float") {
       start + "  h = MatMul(x, w)\n  a = Add(b, h)\n  r = Relu(a)\n  y = MatMul(r, w)\n}";
   CHECK(Quantized(PlacementOf(plain)) == "x r y");
   CHECK(Reason(PlacementOf(plain), "a").starts_with("adds a bias"));
-  // A sum of two results is none, nor one of what others read as well, nor where kernels give
-  // codes.
+  // No sum of two results, no sum of a value with other readers, and none if kernels give codes.
   const std::string two =
       start + "  h = MatMul(x, w)\n  k = MatMul(x, w)\n  a = Add(h, k)\n  y = MatMul(a, w)\n}";
   CHECK(Quantized(PlacementOf(two)) == "x h k a y");
@@ -106,7 +105,7 @@ graph g (float32[N,8] x) => (float32[N,8] y) {
   // Everywhere but on ONNX Runtime's CPU a layer has a pair behind it all the same.
   CHECK(Quantized(PlacementOf(text, "generic")) == "x re im t y");
   CHECK(Quantized(PlacementOf(text, "openvino")) == "x re im t y");
-  // A processor without floats takes them all.
+  // On a processor without floats all are integer operators.
   CHECK(Quantized(PlacementOf(text, "qnn-htp")) == "x re im p q r t y");
 }
 
@@ -225,7 +224,7 @@ graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   s = Add(x, a)
   y = Conv(s, w)
 })")) == "x a s y");
-  // Scaling the pixels by itself is none.
+  // A scaling of the pixels alone is not an island.
   CHECK(Quantized(PlacementOf(R"(opset 13
 graph g (float32[N,4,8,8] x) => (float32[N,4,8,8] y) {
   float32[4,4,1,1] w = ones

@@ -1,4 +1,4 @@
-// Lint: what a target's own export gives passes, and single faults are named.
+// Lint accepts exported models and names single faults.
 
 #include <algorithm>
 

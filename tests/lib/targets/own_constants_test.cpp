@@ -40,7 +40,7 @@ Separated Separate(const std::string& text, const std::string& target = "ort-cpu
   INFO(placement.status().message());
   REQUIRE(placement.ok());
   s.placement = std::move(placement).value();
-  // Whoever reads a copy reads the values that it read before.
+  // Every reader of a copy reads the same values as before.
   for (const ConstantCopy& c : s.copies) {
     const graph::Node* old = s.before.graph->Producer(c.reader);
     REQUIRE(old);
@@ -72,7 +72,7 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
   REQUIRE(s.Point("b_copy"));
   CHECK(s.Point("b")->bias_input == "x");
   CHECK(s.Point("b_copy")->bias_input == "v");
-  // One matrix in one form stays one.
+  // A matrix that all readers need in one form is not copied.
   CHECK(s.Writer("y").input(1) == "w");
 }
 

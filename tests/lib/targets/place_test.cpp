@@ -1,4 +1,4 @@
-// Placement goldens: what the rules say of small graphs, as text.
+// Placement goldens: the placement of small graphs, as text.
 
 #include "lib/base/text.h"
 #include "lib/graph/text.h"
@@ -355,7 +355,7 @@ graph g (float32[2,3,4] x) => (float32[2,3,5] y) {
   CHECK(placement->overruled[0].node == "w");
   setup.choice.mode = ActivationMode::kDynamic;
   CHECK(PlaceText(model, setup).find("weight w: int8 symmetric narrow\n") != std::string::npos);
-  // With float inputs nothing speaks against it.
+  // It is allowed with float inputs.
   setup.choice.mode = ActivationMode::kFloat;
   CHECK(PlaceText(model, setup).find("per channel of axis 2") != std::string::npos);
 }
@@ -549,7 +549,7 @@ float b: its layer computes in float
   CHECK(PlaceText(kConvRelu, setup).find("weight w: mxfp4, blocks of 32") != std::string::npos);
   setup.choice.weights = named("bfloat16");
   CHECK(PlaceText(kConvRelu, setup).find("weight w: bfloat16\n") != std::string::npos);
-  // What has two levels sums in integers like any other weight.
+  // A weight with two levels is summed in integers like any other.
   setup.choice.weights = named("binary");
   CHECK(PlaceText(kConvRelu, setup).find("bias b: int32") != std::string::npos);
 }

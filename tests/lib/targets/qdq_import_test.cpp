@@ -121,7 +121,7 @@ graph g (float32[1,2,4,4] x) => (float32[1,3] y, float32[1,3,4,4] s) {
     CHECK(graph::Print(*back->model.graph->nodes()[i]) ==
           graph::Print(*expected.graph->nodes()[i]));
   CHECK(back->model.metadata.empty());
-  // And export gives the same bytes once more.
+  // Exporting again gives the same bytes.
   const auto again = ExportQdq(back->model, back->encodings, {});
   REQUIRE(again.ok());
   CHECK(graph::Print(*again, 1000) == graph::Print(*exported, 1000));

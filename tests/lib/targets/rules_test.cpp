@@ -1,4 +1,4 @@
-// Rules of a recipe: matching, and what they make of a placement.
+// Rules of a recipe: matching, and their effect on a placement.
 
 #include "lib/targets/rules.h"
 #include "lib/graph/text.h"
@@ -89,7 +89,7 @@ weight w: int4 symmetric, blocks of 3 along axis 0
 }
 
 TEST_CASE("single nodes leave the mode of the recipe") {
-  // The Gemm alone takes integers; its input is quantized for its sake.
+  // Only the Gemm runs on integers; its input is quantized for it.
   CHECK(Text({{.op = "Gemm", .mode = ActivationMode::kStatic},
               {.op = "Gather", .float_weights = true}},
              ActivationMode::kFloat) ==

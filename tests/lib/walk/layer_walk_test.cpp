@@ -72,7 +72,7 @@ Walked Walk(const graph::Model& model, int64_t memory, int threads = 1) {
   return walked;
 }
 
-// What plain kernels say of the layers' inputs, with the weights of earlier layers on the grid.
+// The layers' inputs by plain kernels, with the weights of earlier layers on the grid.
 std::vector<Tensor> Expected(const graph::Model& model, bool quantized) {
   support::VectorSource data = support::RandomSource({3, 3, 6, 6}, 4, 5);
   const std::vector<std::string> values = {"x", "a", "b", "f"};
@@ -95,7 +95,7 @@ void CheckAgainstPlain(const Walked& walked, const std::vector<Tensor>& referenc
   REQUIRE(walked.reference.size() == 4);
   for (size_t layer = 0; layer < 4; ++layer)
     for (size_t batch = 0; batch < 4; ++batch) {
-      // Values are put aside with 11 bits.
+      // Values are stored with 11 bits.
       CHECK(RelativeError(walked.reference[layer][batch], reference[batch * 4 + layer]) < 2e-3);
       CHECK(RelativeError(walked.quantized[layer][batch], quantized[batch * 4 + layer]) < 2e-3);
     }
