@@ -38,6 +38,7 @@
 
 #include "lib/base/text.h"
 #include "lib/graph/batch_norm.h"
+#include "lib/graph/channel_affine.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
 #include "lib/graph/weight_scaling.h"
@@ -46,15 +47,10 @@
 namespace roundel::passes {
 namespace {
 
+using graph::ChannelAffine;
 using graph::Graph;
 using graph::Node;
 using graph::WeightedLayer;
-
-// y_c = scale_c x_c + shift_c, as BN or a per-channel constant computes it.
-struct Affine {
-  std::vector<double> scale, shift;
-  std::vector<double> mean, deviation;  // of y; known only for BN
-};
 
 struct Context {
   Graph& graph;
@@ -70,37 +66,6 @@ struct Attempt {
 };
 Attempt Declined(std::string why) { return {false, std::move(why)}; }
 
-// ---- reading y_c = a_c x_c + d_c
-
-Result<std::vector<double>> ReadFinite(const Graph& graph, const std::string& name) {
-  std::vector<double> values = graph::ToDoubles(*graph.Constant(name));
-  if (!graph::AllFinite(values))
-    return ModelError(StrCat("tensor '", name, "' holds NaN or infinity"));
-  return values;
-}
-
-Result<Affine> ReadBatchNorm(const Graph& graph, const Node& node) {
-  ASSIGN_OR_RETURN(const auto gamma, ReadFinite(graph, node.input(1)));
-  ASSIGN_OR_RETURN(const auto beta, ReadFinite(graph, node.input(2)));
-  ASSIGN_OR_RETURN(const auto mean, ReadFinite(graph, node.input(3)));
-  ASSIGN_OR_RETURN(const auto variance, ReadFinite(graph, node.input(4)));
-  const double epsilon = node.Float("epsilon", 1e-5f);
-  const size_t channels = gamma.size();
-  if (beta.size() != channels || mean.size() != channels || variance.size() != channels)
-    return ModelError("its parameters differ in size");
-  Affine affine;
-  for (size_t c = 0; c < channels; ++c) {
-    if (!(variance[c] + epsilon > 0))
-      return ModelError(StrCat("tensor '", node.input(4), "' holds the variance ", variance[c],
-                               ", which is not positive with epsilon ", epsilon));
-    affine.scale.push_back(gamma[c] / std::sqrt(variance[c] + epsilon));
-    affine.shift.push_back(beta[c] - mean[c] * affine.scale[c]);
-    affine.deviation.push_back(std::fabs(gamma[c]));
-  }
-  affine.mean = beta;
-  return affine;
-}
-
 Result<std::vector<double>> ReadFiniteBias(const Graph& graph, const WeightedLayer& layer) {
   std::vector<double> bias = graph::ReadBias(graph, layer);
   if (!graph::AllFinite(bias))
@@ -108,50 +73,8 @@ Result<std::vector<double>> ReadFiniteBias(const Graph& graph, const WeightedLay
   return bias;
 }
 
-// The constant operand of an element-wise node after `layer`, as one value per output channel;
-// nullopt if it varies along another axis or adds axes.
-std::optional<std::vector<double>> PerChannel(const Graph& graph, const Tensor& constant,
-                                              const WeightedLayer& layer) {
-  const int64_t channels = layer.out_channels(), size = constant.size();
-  if (!IsFloating(constant.dtype()) || (size != 1 && size != channels)) return std::nullopt;
-  const auto rank = graph::IsConvolution(layer) ? graph.Constant(layer.weight())->rank()
-                                                : graph::RankOf(graph, layer.output());
-  // Counted from the end, as broadcasting does: NC.. of a convolution, the last of a product.
-  const int64_t from_end = graph::IsConvolution(layer) ? *rank - 1 : 1;
-  if (constant.rank() > (rank ? *rank : 1)) return std::nullopt;
-  if (size != 1 && (constant.rank() < from_end || constant.dim(-from_end) != channels))
-    return std::nullopt;
-  std::vector<double> values = graph::ToDoubles(constant);
-  if (!graph::AllFinite(values)) return std::nullopt;
-  if (size == 1) values.assign(static_cast<size_t>(channels), values[0]);
-  return values;
-}
-
 bool IsElementwise(const Node& node) {
   return node.Is("Mul") || node.Is("Add") || node.Is("Sub") || node.Is("Div");
-}
-
-// Mul, Add, Sub or Div with a constant after `layer`.
-std::optional<Affine> ReadElementwise(const Graph& graph, const Node& node,
-                                      const WeightedLayer& layer) {
-  const auto operand = graph::FindConstantOperand(graph, node);
-  if (!operand) return std::nullopt;
-  const auto values = PerChannel(graph, *operand->constant, layer);
-  if (!values) return std::nullopt;
-  const bool constant_first = operand->constant_index == 0;
-  Affine affine;
-  affine.scale.assign(values->size(), 1);
-  affine.shift.assign(values->size(), 0);
-  for (size_t c = 0; c < values->size(); ++c) {
-    const double value = (*values)[c];
-    if (node.Is("Mul")) affine.scale[c] = value;
-    if (node.Is("Div")) affine.scale[c] = 1 / value;
-    if (node.Is("Add")) affine.shift[c] = value;
-    if (node.Is("Sub")) affine.shift[c] = constant_first ? value : -value;
-    if (node.Is("Sub") && constant_first) affine.scale[c] = -1;
-  }
-  if ((node.Is("Div") && constant_first) || !graph::AllFinite(affine.scale)) return std::nullopt;
-  return affine;
 }
 
 // ---- nodes between layer and BN
@@ -200,7 +123,7 @@ Attempt MovePadValue(const Context& context, Node* node, size_t channels, DType 
 
 // Mean and deviation of the layer's output, whose new name is `output`.
 void MoveStatistics(const Context& context, const std::string& old_output,
-                    const std::string& output, const Affine& affine) {
+                    const std::string& output, const ChannelAffine& affine) {
   const auto known = context.statistics.extract(old_output);
   if (!affine.mean.empty()) {
     context.statistics[output] = {affine.mean, affine.deviation};
@@ -246,10 +169,10 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
   if (batch_norm && layer->node->Is("MatMul") && graph::RankOf(graph, node->output(0)) != 2)
     return Declined("the result of the MatMul before it may not be a matrix");
 
-  Affine affine;
+  ChannelAffine affine;
   if (batch_norm) {
-    ASSIGN_OR_RETURN(affine, ReadBatchNorm(graph, *node));
-  } else if (auto read = ReadElementwise(graph, *node, *layer)) {
+    ASSIGN_OR_RETURN(affine, graph::ReadBatchNorm(graph, *node));
+  } else if (auto read = graph::ReadElementwise(graph, *node, *layer)) {
     affine = std::move(*read);
   } else {
     return Declined("its constant is not one value per channel");
@@ -259,7 +182,7 @@ Result<Attempt> FoldBackward(const Context& context, Node* node) {
     return ModelError(StrCat("it has ", affine.scale.size(), " channels, but ",
                              layer->node->DisplayName(), " before it gives ", channels));
   std::optional<Tensor> weight = graph::ScaledWeight(graph, *layer, affine.scale, {});
-  if (!weight) RETURN_IF_ERROR(ReadFinite(graph, layer->weight()).status());
+  if (!weight) RETURN_IF_ERROR(graph::ReadFinite(graph, layer->weight()).status());
   ASSIGN_OR_RETURN(std::vector<double> bias, ReadFiniteBias(graph, *layer));
   for (size_t c = 0; c < channels; ++c) bias[c] = affine.scale[c] * bias[c] + affine.shift[c];
   if (!weight || !graph::FitsWeightType(graph, *layer, bias))
@@ -338,7 +261,7 @@ std::optional<ForwardTarget> FindForwardTarget(const Context& context, const Nod
   return target;
 }
 
-void ScaleInputs(const WeightedLayer& layer, int64_t repeat, const Affine& affine,
+void ScaleInputs(const WeightedLayer& layer, int64_t repeat, const ChannelAffine& affine,
                  std::vector<double>* weight, std::vector<double>* bias) {
   for (int64_t g = 0; g < layer.groups; ++g)
     for (int64_t o = 0; o < layer.out_per_group; ++o) {
@@ -357,7 +280,7 @@ void ScaleInputs(const WeightedLayer& layer, int64_t repeat, const Affine& affin
 
 Result<Attempt> FoldForward(const Context& context, Node* node) {
   Graph& graph = context.graph;
-  ASSIGN_OR_RETURN(const Affine affine, ReadBatchNorm(graph, *node));
+  ASSIGN_OR_RETURN(const ChannelAffine affine, graph::ReadBatchNorm(graph, *node));
   const size_t channels = affine.scale.size();
   std::string why;
   auto target = FindForwardTarget(context, *node, static_cast<int64_t>(channels), &why);
@@ -368,7 +291,7 @@ Result<Attempt> FoldForward(const Context& context, Node* node) {
   if (shifts && !graph::InputShiftIsUniform(layer))
     return Declined(
         StrCat(layer.node->DisplayName(), " after it pads with zeros, which BN would shift"));
-  ASSIGN_OR_RETURN(std::vector<double> weight, ReadFinite(graph, layer.weight()));
+  ASSIGN_OR_RETURN(std::vector<double> weight, graph::ReadFinite(graph, layer.weight()));
   ASSIGN_OR_RETURN(std::vector<double> bias, ReadFiniteBias(graph, layer));
   ScaleInputs(layer, target->repeat, affine, &weight, &bias);
   if (!graph::FitsWeightType(graph, layer, weight) || !graph::FitsWeightType(graph, layer, bias))

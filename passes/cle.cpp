@@ -34,12 +34,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 
 #include "lib/base/text.h"
 #include "lib/engine/executor.h"
 #include "lib/graph/channel_groups.h"
+#include "lib/graph/equalizer.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
 #include "lib/graph/silent_channels.h"
@@ -51,185 +51,10 @@ namespace {
 
 using graph::ChannelConsumer;
 using graph::ChannelGroup;
+using graph::Equalizer;
 using graph::Graph;
 using graph::Node;
 using graph::WeightedLayer;
-
-// Steps in log s are lengthened by this factor (successive over-relaxation): along chains of layers
-// plain steps take a number of sweeps that grows with the square of the length.
-constexpr double kOverRelaxation = 1.3;
-
-// A layer with scales on its input or output channels.
-struct Layer {
-  WeightedLayer layer;
-  Tensor extremes;                          // graph::KernelExtremes
-  int input_group = -1, output_group = -1;  // -1: not scaled
-  int64_t repeat = 1;                       // inputs per channel of the input group
-};
-
-class Equalizer {
- public:
-  Equalizer(const Graph& graph, std::vector<ChannelGroup> groups)
-      : groups_(std::move(groups)), scales_(groups_.size()), members_(groups_.size()) {
-    for (size_t g = 0; g < groups_.size(); ++g) {
-      scales_[g].assign(static_cast<size_t>(groups_[g].channels), 1.0);
-      for (const WeightedLayer& producer : groups_[g].producers) {
-        const int layer = LayerIndex(graph, producer);
-        layers_[static_cast<size_t>(layer)].output_group = static_cast<int>(g);
-        members_[g].producers.push_back(layer);
-      }
-      for (const ChannelConsumer& consumer : groups_[g].consumers) {
-        const int layer = LayerIndex(graph, consumer.layer);
-        layers_[static_cast<size_t>(layer)].input_group = static_cast<int>(g);
-        layers_[static_cast<size_t>(layer)].repeat = consumer.repeat;
-        members_[g].consumers.push_back(layer);
-      }
-    }
-  }
-
-  // Sweeps until no scale changes by more than `tolerance` (in log s), or `max_sweeps` times;
-  // returns the number of sweeps. `*change` is the largest change of the last one.
-  int64_t Equalize(int64_t max_sweeps, double tolerance, double dead_share, double* change) {
-    *change = 0;
-    int64_t sweeps = 0;
-    for (size_t g = 0; g < groups_.size(); ++g) FindDead(g, dead_share);
-    // Dead channels depend on the largest range of the tensor, which equalization lowers: channels
-    // may be revived. Revived channels stay alive, so that this ends, and a second run finds the
-    // same dead ones.
-    for (bool revived = true; revived && sweeps < max_sweeps;) {
-      do {
-        *change = 0;
-        for (size_t g = 0; g < groups_.size(); ++g)
-          *change = std::max(*change, EqualizeGroup(g, kOverRelaxation));
-      } while (++sweeps < max_sweeps && *change >= tolerance);
-      for (size_t g = 0; g < groups_.size(); ++g) EqualizeGroup(g, 1);  // damps overshoots
-      if (sweeps >= max_sweeps) break;
-      revived = false;
-      for (size_t g = 0; g < groups_.size(); ++g) revived |= FindDead(g, dead_share);
-    }
-    return sweeps;
-  }
-
-  const std::vector<ChannelGroup>& groups() const { return groups_; }
-  std::vector<double>& scales(size_t group) { return scales_[group]; }
-  const std::vector<Layer>& layers() const { return layers_; }
-
-  // The largest magnitude of every output channel, with or without the scales.
-  std::vector<double> OutputRanges(const Layer& layer, bool scaled) const {
-    std::vector<double> ranges(static_cast<size_t>(layer.layer.out_channels()), 0.0);
-    MergeOutputRange(layer, scaled ? ScalesOf(layer.input_group) : nullptr,
-                     scaled ? ScalesOf(layer.output_group) : nullptr, &ranges);
-    return ranges;
-  }
-
- private:
-  struct Members {
-    std::vector<int> producers, consumers;  // indices into layers_
-    std::vector<bool> dead;                 // channels that keep their scale
-  };
-
-  int LayerIndex(const Graph& graph, const WeightedLayer& layer) {
-    const auto [it, added] = index_.try_emplace(layer.node, static_cast<int>(layers_.size()));
-    if (added) layers_.push_back({.layer = layer, .extremes = graph::KernelExtremes(graph, layer)});
-    return it->second;
-  }
-
-  const std::vector<double>* ScalesOf(int group) const {
-    return group < 0 ? nullptr : &scales_[static_cast<size_t>(group)];
-  }
-
-  // Merges the largest scaled magnitude of every output channel into `range`.
-  static void MergeOutputRange(const Layer& layer, const std::vector<double>* in,
-                               const std::vector<double>* out, std::vector<double>* range) {
-    const WeightedLayer& l = layer.layer;
-    std::vector<float> factors(static_cast<size_t>(l.in_channels()), 1.0f);
-    for (size_t i = 0; in && i < factors.size(); ++i)
-      factors[i] = static_cast<float>((*in)[i / static_cast<size_t>(layer.repeat)]);
-    for (int64_t o = 0; o < l.out_channels(); ++o) {
-      const float* row = layer.extremes.data<float>() + o * l.in_per_group;
-      const float* factor = factors.data() + o / l.out_per_group * l.in_per_group;
-      const float largest = graph::LargestProduct(row, factor, l.in_per_group);
-      const auto channel = static_cast<size_t>(o);
-      (*range)[channel] = std::max((*range)[channel], largest / (out ? (*out)[channel] : 1.0));
-    }
-  }
-
-  // The same for the channels of the input group.
-  void MergeInputRange(const Layer& layer, std::vector<double>* range) const {
-    const WeightedLayer& l = layer.layer;
-    const std::vector<double>*in = ScalesOf(layer.input_group), *out = ScalesOf(layer.output_group);
-    std::vector<float> largest(static_cast<size_t>(l.in_channels()), 0.0f);
-    for (int64_t o = 0; o < l.out_channels(); ++o) {
-      const float* row = layer.extremes.data<float>() + o * l.in_per_group;
-      float* to = largest.data() + o / l.out_per_group * l.in_per_group;
-      const auto factor = static_cast<float>(out ? 1.0 / (*out)[static_cast<size_t>(o)] : 1.0);
-      graph::MergeScaled(row, factor, l.in_per_group, to);
-    }
-    for (size_t i = 0; i < largest.size(); ++i) {
-      const size_t channel = i / static_cast<size_t>(layer.repeat);
-      (*range)[channel] = std::max((*range)[channel], largest[i] * (in ? (*in)[channel] : 1.0));
-    }
-  }
-
-  struct Ranges {
-    std::vector<double> produced, consumed;  // r1 and r2 per channel
-    bool feeds_itself = false;               // whether some layer is producer and consumer
-  };
-  Ranges RangesOf(size_t g) const {
-    const auto channels = static_cast<size_t>(groups_[g].channels);
-    Ranges ranges{std::vector<double>(channels, 0.0), std::vector<double>(channels, 0.0)};
-    for (const int index : members_[g].producers) {
-      const Layer& layer = layers_[static_cast<size_t>(index)];
-      MergeOutputRange(layer, ScalesOf(layer.input_group), ScalesOf(layer.output_group),
-                       &ranges.produced);
-      ranges.feeds_itself |= layer.input_group == static_cast<int>(g);
-    }
-    for (const int layer : members_[g].consumers)
-      MergeInputRange(layers_[static_cast<size_t>(layer)], &ranges.consumed);
-    return ranges;
-  }
-
-  // Updates which channels are dead; true if one has been revived.
-  bool FindDead(size_t g, double dead_share) {
-    const Ranges ranges = RangesOf(g);
-    std::vector<bool>& dead = members_[g].dead;
-    const bool first = dead.empty();
-    if (first) dead.assign(ranges.produced.size(), true);
-    const double produced = *std::max_element(ranges.produced.begin(), ranges.produced.end());
-    const double consumed = *std::max_element(ranges.consumed.begin(), ranges.consumed.end());
-    bool revived = false;
-    for (size_t c = 0; c < dead.size(); ++c) {
-      const bool alive = ranges.produced[c] > 0 && ranges.consumed[c] > 0 &&
-                         ranges.produced[c] >= dead_share * produced &&
-                         ranges.consumed[c] >= dead_share * consumed;
-      revived |= alive && dead[c];
-      dead[c] = dead[c] && !alive;
-    }
-    return revived && !first;
-  }
-
-  double EqualizeGroup(size_t g, double relaxation) {
-    const Ranges ranges = RangesOf(g);
-    std::vector<double>& scales = scales_[g];
-    // A layer from the group to itself answers every step of one channel by a step of another: half
-    // a step avoids oscillation.
-    const double exponent = ranges.feeds_itself ? 0.25 : 0.5 * relaxation;
-    double change = 0;
-    for (size_t c = 0; c < scales.size(); ++c) {
-      if (members_[g].dead[c]) continue;
-      const double step = std::pow(ranges.produced[c] / ranges.consumed[c], exponent);
-      change = std::max(change, std::fabs(std::log(step)));
-      scales[c] *= step;
-    }
-    return change;
-  }
-
-  std::vector<ChannelGroup> groups_;
-  std::vector<std::vector<double>> scales_;
-  std::vector<Members> members_;
-  std::vector<Layer> layers_;
-  std::map<const Node*, int> index_;
-};
 
 double LargestLog(const std::vector<double>& scales) {
   double largest = 0;
@@ -239,54 +64,13 @@ double LargestLog(const std::vector<double>& scales) {
 
 // ---- writing the scales
 
-// The factors of the weight per channel; empty: ones.
-struct Factors {
-  std::vector<double> out, in;
-};
-Factors FactorsOf(Equalizer& equalizer, const Layer& layer) {
-  Factors factors;
-  if (layer.output_group >= 0)
-    for (const double s : equalizer.scales(static_cast<size_t>(layer.output_group)))
-      factors.out.push_back(1 / s);
-  if (layer.input_group >= 0)
-    for (const double s : equalizer.scales(static_cast<size_t>(layer.input_group)))
-      factors.in.insert(factors.in.end(), static_cast<size_t>(layer.repeat), s);
-  return factors;
-}
-
-// Whether the scaled weight fits its type, from the largest magnitudes.
-bool WeightFits(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
-  const WeightedLayer& l = layer.layer;
-  const Factors factors = FactorsOf(equalizer, layer);
-  const std::vector<float> in = factors.in.empty()
-                                    ? std::vector<float>(static_cast<size_t>(l.in_channels()), 1.0f)
-                                    : std::vector<float>(factors.in.begin(), factors.in.end());
-  std::vector<double> largest;
-  for (int64_t o = 0; o < l.out_channels(); ++o)
-    largest.push_back(double{graph::LargestProduct(
-                          layer.extremes.data<float>() + o * l.in_per_group,
-                          in.data() + o / l.out_per_group * l.in_per_group, l.in_per_group)} *
-                      (factors.out.empty() ? 1 : factors.out[static_cast<size_t>(o)]));
-  return graph::FitsWeightType(graph, l, largest);
-}
-
-std::vector<double> ScaledBias(const Graph& graph, Equalizer& equalizer, const Layer& layer) {
-  std::vector<double> bias = graph::ReadBias(graph, layer.layer);
-  if (layer.output_group >= 0)
-    for (size_t c = 0; c < bias.size(); ++c)
-      bias[c] /= equalizer.scales(static_cast<size_t>(layer.output_group))[c];
-  return bias;
-}
-
 // Narrow types may not be able to represent a scaled weight; the groups of such a layer are not
 // scaled.
-void DropUnfit(const Graph& graph, Equalizer* equalizer, std::vector<std::string>* reasons) {
+void DropUnfit(Equalizer* equalizer, std::vector<std::string>* reasons) {
   for (bool changed = true; changed;) {
     changed = false;
-    for (const Layer& layer : equalizer->layers()) {
-      if (WeightFits(graph, *equalizer, layer) &&
-          graph::FitsWeightType(graph, layer.layer, ScaledBias(graph, *equalizer, layer)))
-        continue;
+    for (const Equalizer::Layer& layer : equalizer->layers()) {
+      if (equalizer->FitsType(layer)) continue;
       for (const int group : {layer.input_group, layer.output_group}) {
         if (group < 0) continue;
         std::vector<double>& scales = equalizer->scales(static_cast<size_t>(group));
@@ -420,9 +204,9 @@ std::vector<ChannelGroup> OpenGroups(Session* session, const recipe::Params& par
   return open;
 }
 
-Status WriteScaled(Graph* graph, Equalizer* equalizer, const Layer& layer) {
+Status WriteScaled(Graph* graph, const Equalizer& equalizer, const Equalizer::Layer& layer) {
   const WeightedLayer& l = layer.layer;
-  const Factors factors = FactorsOf(*equalizer, layer);
+  const Equalizer::Factors factors = equalizer.FactorsOf(layer);
   auto weight = graph::ScaledWeight(*graph, l, factors.out, factors.in);
   if (!weight)  // a group that was dropped at the end kept it small
     return ModelError(StrCat("node ", l.node->DisplayName(), ": the scaled tensor '", l.weight(),
@@ -454,12 +238,12 @@ Result<Applied> Apply(Session* session, const recipe::Params& params, Equalizer*
   if (!clip_outputs.empty()) {
     ASSIGN_OR_RETURN(applied.drops_bounds, DropsBounds(session, params, clip_outputs));
   }
-  for (const Layer& layer : equalizer->layers()) {
+  for (const Equalizer::Layer& layer : equalizer->layers()) {
     const auto moves = [&](int g) { return g >= 0 && scaled[static_cast<size_t>(g)]; };
     if (!moves(layer.input_group) && !moves(layer.output_group)) continue;
     WeightedLayer copy = layer.layer;
-    const std::vector<double> bias = ScaledBias(*graph, *equalizer, layer);
-    if (!session->dry) RETURN_IF_ERROR(WriteScaled(graph, equalizer, layer));
+    const std::vector<double> bias = equalizer->ScaledBias(layer);
+    if (!session->dry) RETURN_IF_ERROR(WriteScaled(graph, *equalizer, layer));
     if (moves(layer.output_group)) graph::WriteBias(graph, &copy, bias);
   }
   for (size_t g = 0; g < groups.size(); ++g) {
@@ -529,9 +313,9 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
     for (size_t g = 0; g < equalizer.groups().size(); ++g)
       for (double& s : equalizer.scales(g)) s = std::exp2(std::nearbyint(std::log2(s)));
   std::vector<std::string> reasons(equalizer.groups().size());
-  DropUnfit(*session.model.graph, &equalizer, &reasons);
+  DropUnfit(&equalizer, &reasons);
   ASSIGN_OR_RETURN(const Applied applied, Apply(&session, params, &equalizer, reasons));
-  for (const Layer& layer : equalizer.layers())
+  for (const Equalizer::Layer& layer : equalizer.layers())
     session.report->AddRanges(layer.layer.node->DisplayName(), equalizer.OutputRanges(layer, false),
                               equalizer.OutputRanges(layer, true));
   session.report->Metric("groups", static_cast<int64_t>(equalizer.groups().size()));

@@ -38,6 +38,7 @@
 #include "lib/graph/channel_groups.h"
 #include "lib/graph/layer.h"
 #include "lib/graph/match.h"
+#include "lib/graph/shift_chain.h"
 #include "lib/graph/weight_scaling.h"
 #include "lib/session/runnable_graph.h"
 #include "passes/pass.h"
@@ -48,115 +49,13 @@ namespace {
 using graph::ChannelConsumer;
 using graph::Graph;
 using graph::Node;
+using graph::ShiftChain;
 using graph::WeightedLayer;
 
 // c leaves this many deviations below the mean to the activation (section 4.1.3 of the paper).
 constexpr double kDeviations = 3;
 // Shifts below this share of the values they apply to are not worthwhile.
 constexpr double kWorthwhile = 1e-3;
-
-// A layer, the nodes after it, and the layers that read the result.
-struct Chain {
-  WeightedLayer first;
-  bool activated = false;
-  Node* bound = nullptr;  // Min(x, constant per channel)
-  bool spatial = false;   // a node requires the channels on axis 1
-  bool flattens = false;
-  std::vector<ChannelConsumer> consumers;
-};
-
-// ---- finding chains
-
-bool IsOneOf(const Node& node, const char* names) {
-  if (!node.domain.empty()) return false;
-  const std::vector<std::string> list = Split(names, ' ');
-  return std::find(list.begin(), list.end(), node.op_type) != list.end();
-}
-
-// f(x + c) = f(x) + c for a constant c per channel.
-bool PassesShiftOn(const Graph& graph, const Node& node, Chain* chain) {
-  if (IsOneOf(node, "Identity Dropout")) return true;
-  chain->spatial = true;
-  if (IsOneOf(node, "GlobalAveragePool GlobalMaxPool MaxPool")) return true;
-  if (IsOneOf(node, "ReduceMean ReduceMax ReduceMin Squeeze"))
-    return graph::HasOnlySpatialAxes(graph, node);
-  // with padding, the average of shifted values is not the shifted average
-  if (node.Is("AveragePool")) {
-    const std::vector<int64_t> pads = node.Ints("pads");
-    return node.Int("count_include_pad", 0) == 0 ||
-           (node.String("auto_pad", "NOTSET") == "NOTSET" &&
-            std::all_of(pads.begin(), pads.end(), [](int64_t p) { return p == 0; }));
-  }
-  chain->flattens = graph::FlattensToChannels(graph, node);
-  return chain->flattens;
-}
-
-// Adds `node` to the chain, or returns the reason why not.
-std::string Extend(const Graph& graph, Node* node, Chain* chain) {
-  if (IsOneOf(*node, "Relu LeakyRelu PRelu")) {
-    if (chain->activated || chain->spatial) return "a second activation follows";
-    chain->activated = true;
-    return "";
-  }
-  if (node->Is("Clip")) return StrCat(node->DisplayName(), " bounds it; cle replaces that by Min");
-  if (const auto operand = graph::FindChannelBound(graph, *node)) {
-    const int64_t size = operand->constant->size();
-    if (chain->bound || chain->spatial || (size != 1 && size != chain->first.out_channels()))
-      return StrCat(node->DisplayName(), " bounds it in another way");
-    chain->bound = node;
-    return "";
-  }
-  for (size_t i = 1; i < node->outputs.size(); ++i)
-    if (!graph.Uses(node->outputs[i]).empty() || graph.IsOutput(node->outputs[i]))
-      return StrCat(node->DisplayName(), " has a second result");
-  return PassesShiftOn(graph, *node, chain) ? "" : StrCat(node->DisplayName(), " reads it");
-}
-
-// The layers that read `value`, if there are no other readers.
-std::string CollectConsumers(const Graph& graph, const std::string& value, Chain* chain) {
-  for (const graph::Use& use : graph.Uses(value)) {
-    std::string why;
-    const auto layer = use.index == 0 ? graph::MatchLayer(graph, use.node, &why) : std::nullopt;
-    if (!layer) return StrCat(use.node->DisplayName(), " reads it too");
-    const int64_t repeat = layer->in_channels() / chain->first.out_channels();
-    if (repeat * chain->first.out_channels() != layer->in_channels() ||
-        (repeat != 1 && !chain->flattens))
-      return StrCat(layer->node->DisplayName(), " reads another number of channels");
-    chain->consumers.push_back({*layer, repeat});
-  }
-  return "";
-}
-
-bool ChannelsAreLast(const Graph& graph, const WeightedLayer& layer, const std::string& value) {
-  return layer.node->Is("MatMul") && graph::RankOf(graph, value) != 2;
-}
-
-// Follows the output of `chain->first` to the layers that read it; returns the reason if that
-// fails.
-std::string FollowChain(const Graph& graph, Chain* chain) {
-  std::string value = chain->first.output();
-  for (;;) {
-    if (graph.IsOutput(value)) return StrCat("'", value, "' is a graph output");
-    const std::vector<graph::Use>& uses = graph.Uses(value);
-    if (uses.empty()) return "nothing reads it";
-    if (graph::IsLayerOp(*uses[0].node)) break;
-    if (uses.size() > 1) return StrCat("'", value, "' has several readers");
-    if (uses[0].index != 0 && !graph::FindChannelBound(graph, *uses[0].node))
-      return StrCat(uses[0].node->DisplayName(), " reads it");
-    const std::string why = Extend(graph, uses[0].node, chain);
-    if (!why.empty()) return why;
-    value = uses[0].node->output(0);
-  }
-  const std::string why = CollectConsumers(graph, value, chain);
-  if (!why.empty()) return why;
-  // Channels last on one side and on axis 1 on the other are not the same channels.
-  const bool last = ChannelsAreLast(graph, chain->first, chain->first.output());
-  if (last && (chain->spatial || chain->bound)) return "its channels are on different axes";
-  for (const ChannelConsumer& consumer : chain->consumers)
-    if (last != ChannelsAreLast(graph, consumer.layer, value))
-      return "its channels are on different axes";
-  return "";
-}
 
 // ---- the shift
 
@@ -165,7 +64,7 @@ struct ChannelRange {
   double low = std::numeric_limits<double>::infinity(), mean = 0, size = 0;
 };
 
-std::vector<double> Shifts(const Chain& chain, const std::vector<ChannelRange>& ranges) {
+std::vector<double> Shifts(const ShiftChain& chain, const std::vector<ChannelRange>& ranges) {
   std::vector<double> shifts;
   for (const ChannelRange& range : ranges) {
     const double shift = chain.activated || chain.bound ? std::max(0.0, range.low) : range.mean;
@@ -198,7 +97,7 @@ Status Sweep(Session* session, const engine::ExecutorOptions& options,
 }
 
 // Ranges of the outputs of `chains` that have no entry yet, from one sweep over the data.
-Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
+Status MeasureRanges(Session* session, const std::vector<ShiftChain>& chains,
                      std::map<std::string, std::vector<ChannelRange>>* ranges) {
   struct Sums {
     std::vector<ChannelRange> channels;
@@ -209,7 +108,7 @@ Status MeasureRanges(Session* session, const std::vector<Chain>& chains,
   std::map<std::string, Sums> measured;
   engine::ExecutorOptions options;
   std::vector<engine::Tap> taps;
-  for (const Chain& chain : chains) {
+  for (const ShiftChain& chain : chains) {
     const std::string& value = chain.first.output();
     if (ranges->contains(value)) continue;
     Sums& sums = measured[value];
@@ -269,14 +168,14 @@ std::vector<double> AbsorbingBias(const Graph& graph, const ChannelConsumer& con
   return bias;
 }
 
-std::vector<double> Bounds(const Graph& graph, const Chain& chain) {
+std::vector<double> Bounds(const Graph& graph, const ShiftChain& chain) {
   std::vector<double> bounds =
       graph::ToDoubles(*graph::FindChannelBound(graph, *chain.bound)->constant);
   if (bounds.size() == 1) bounds.assign(static_cast<size_t>(chain.first.out_channels()), bounds[0]);
   return bounds;
 }
 
-void MoveBound(Graph* graph, const Chain& chain, std::vector<double> bounds,
+void MoveBound(Graph* graph, const ShiftChain& chain, std::vector<double> bounds,
                const std::vector<double>& shifts) {
   const auto operand = *graph::FindChannelBound(*graph, *chain.bound);
   for (size_t c = 0; c < bounds.size(); ++c) bounds[c] -= shifts[c];
@@ -291,7 +190,8 @@ struct Absorbed {
   bool approximate = false;
 };
 
-Absorbed Absorb(Session* session, Chain* chain, std::vector<double> shifts, bool allow_padding) {
+Absorbed Absorb(Session* session, ShiftChain* chain, std::vector<double> shifts,
+                bool allow_padding) {
   Graph& graph = *session->model.graph;
   std::vector<double> bounds;
   if (chain->bound) {
@@ -329,7 +229,7 @@ Absorbed Absorb(Session* session, Chain* chain, std::vector<double> shifts, bool
 }
 
 // A MatMul may have received its Add since the chain was found.
-void Refresh(const Graph& graph, Chain* chain) {
+void Refresh(const Graph& graph, ShiftChain* chain) {
   std::string why;
   chain->first = *graph::MatchLayer(graph, chain->first.node, &why);
   for (ChannelConsumer& consumer : chain->consumers)
@@ -339,15 +239,15 @@ void Refresh(const Graph& graph, Chain* chain) {
 // ---- the pass
 
 // All layers whose output is read only by layers; the others are recorded.
-std::vector<Chain> FindChains(const Session& session) {
+std::vector<ShiftChain> FindChains(const Session& session) {
   const Graph& graph = *session.model.graph;
-  std::vector<Chain> chains;
+  std::vector<ShiftChain> chains;
   for (const graph::NodePtr& node : graph.nodes()) {
     std::string why;
     const auto layer = graph::MatchLayer(graph, node.get(), &why);
     if (!layer) continue;
-    Chain chain{.first = *layer};
-    const std::string reason = FollowChain(graph, &chain);
+    ShiftChain chain{.first = *layer};
+    const std::string reason = graph::FollowChain(graph, &chain);
     if (reason.empty())
       chains.push_back(std::move(chain));
     else
@@ -357,9 +257,9 @@ std::vector<Chain> FindChains(const Session& session) {
 }
 
 Result<std::map<std::string, std::vector<ChannelRange>>> FindRanges(
-    Session* session, const std::string& source, const std::vector<Chain>& chains) {
+    Session* session, const std::string& source, const std::vector<ShiftChain>& chains) {
   std::map<std::string, std::vector<ChannelRange>> ranges;
-  for (const Chain& chain : chains) {
+  for (const ShiftChain& chain : chains) {
     const auto known = session->output_moments.find(chain.first.output());
     if (source == "data" || known == session->output_moments.end()) continue;
     if (static_cast<int64_t>(known->second.mean.size()) != chain.first.out_channels() ||
@@ -376,8 +276,8 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const std::string& source = params.String("source");
   if (source == "data" && session.data == nullptr)
     return UsageError("source: data needs calibration data: give --calib, or a data section");
-  std::vector<Chain> chains = FindChains(session);
-  for (const Chain& chain : chains)
+  std::vector<ShiftChain> chains = FindChains(session);
+  for (const ShiftChain& chain : chains)
     for (const ChannelConsumer& consumer : chain.consumers)
       if (!graph::AllFinite(*session.model.graph->Constant(consumer.layer.weight())))
         return ModelError(StrCat("node ", consumer.layer.node->DisplayName(), ": tensor '",
@@ -385,7 +285,7 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   ASSIGN_OR_RETURN(const auto ranges, FindRanges(&session, source, chains));
   int64_t count = 0, channels = 0;
   bool approximate = false;
-  for (Chain& chain : chains) {
+  for (ShiftChain& chain : chains) {
     Refresh(*session.model.graph, &chain);
     const std::string name = chain.first.node->DisplayName();
     const auto range = ranges.find(chain.first.output());

@@ -8,6 +8,7 @@
 
 #include "lib/base/vectorize.h"
 #include "lib/engine/fusion.h"
+#include "lib/graph/channel_affine.h"
 
 namespace roundel::engine {
 namespace {
@@ -71,28 +72,21 @@ bool LinearFold::Append(const Plan& plan, const PlanNode& node, size_t input) {
   return AppendConstant(plan, node, input);
 }
 
-// y = gamma * (x - mean) / sqrt(variance + epsilon) + beta
 bool LinearFold::AppendBatchNorm(const Plan& plan, const PlanNode& node) {
-  if (rank_ == 0 || node.node.Int("training_mode", 0) != 0 || node.node.Int("spatial", 1) != 1)
-    return false;
-  if (node.opset < 7 && node.node.Int("is_test", 0) == 0) return false;
+  if (rank_ == 0 || !graph::WhyTraining(node.node, node.opset).empty()) return false;
   for (size_t i = 1; i < node.outputs.size(); ++i)
     if (node.outputs[i] != kNoSlot) return false;
-  const float* parameters[4];
+  std::vector<double> parameters[4];
   for (size_t i = 0; i < 4; ++i) {
     const Tensor* t = FloatConstant(plan, node, i + 1);
     if (!t || t->rank() != 1 || t->size() != static_cast<int64_t>(scale_.size())) return false;
-    parameters[i] = t->data<float>();
+    parameters[i] = graph::ToDoubles(*t);
   }
-  const auto [gamma, beta, mean, variance] = parameters;
-  const double epsilon = node.node.Float("epsilon", 1e-5f);
-  for (size_t c = 0; c < scale_.size(); ++c)
-    if (!(variance[c] + epsilon > 0)) return false;
-  for (size_t c = 0; c < scale_.size(); ++c) {
-    const double factor = gamma[c] / std::sqrt(variance[c] + epsilon);
-    scale_[c] *= factor;
-    shift_[c] = (shift_[c] - mean[c]) * factor + beta[c];
-  }
+  const auto& [gamma, beta, mean, variance] = parameters;
+  const auto affine =
+      graph::NormAffine(gamma, beta, mean, variance, node.node.Float("epsilon", 1e-5f));
+  if (!affine) return false;
+  graph::Append(*affine, &scale_, &shift_);
   scaled_ = true;
   return true;
 }

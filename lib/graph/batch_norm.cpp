@@ -1,6 +1,7 @@
 #include "lib/graph/batch_norm.h"
 
 #include "lib/base/text.h"
+#include "lib/graph/channel_affine.h"
 
 namespace roundel::graph {
 
@@ -12,10 +13,7 @@ std::string BatchNormObstacle(const Graph& graph, int64_t opset, const Node& nod
     if (parameter->rank() != 1 || parameter->dim(0) == 0)
       return StrCat("its parameter '", node.input(i), "' is not one value per channel");
   }
-  if (opset >= 14 && node.Int("training_mode", 0) != 0) return "it is in training mode";
-  if (opset < 7 && node.Int("is_test", 0) == 0) return "it is in training mode";
-  if (opset < 9 && node.Int("spatial", 1) == 0)
-    return "it normalizes every position separately (spatial=0)";
+  if (std::string why = WhyTraining(node, opset); !why.empty()) return why;
   for (size_t i = 1; i < node.outputs.size(); ++i)
     if (!node.outputs[i].empty()) return "it has training outputs";
   return "";
