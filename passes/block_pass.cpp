@@ -33,6 +33,11 @@ recipe::ParamSpecs CommonParams(const BlockDefaults& defaults) {
        .help = "share of the samples that is kept apart to judge results; 0 = judge on all",
        .min = 0,
        .max = 0.5},
+      {
+          .name = "mirror",
+          .default_value = false,
+          .help = "use every image a second time, mirrored left to right",
+      },
       {.name = "scale_rate",
        .default_value = defaults.scale_rate,
        .help = "learning rate of the logarithms of the weights' scales; 0 = they stay",
@@ -116,6 +121,7 @@ tune::TuneOptions ReadBlockOptions(const Session& session, const std::string& pa
   for (const auto& [name, value] : params.values())
     if (name != "memory") options.settings += StrCat(" ", name, "=", recipe::ParamValueText(value));
   options.samples = params.Int("samples");
+  options.mirror = params.Bool("mirror");
   options.memory_bytes = params.Int("memory") * 1000000;
   options.minutes = params.Float("time");
   options.blocks.max_layers = params.Int("max_layers");

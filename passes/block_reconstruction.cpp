@@ -20,8 +20,8 @@
 // blocks share keep their codes.
 //
 // Sources: Li et al. 2021 (BRECQ), Nagel et al. 2020 (AdaRound), Cheng et al. 2023 (AutoRound), Wei
-// et al. 2022 (QDrop). BRECQ publishes 20,000 iterations from the nearest codes at rate 1e-3; from
-// the codes of optimal_rounding a twentieth of them at ten times the rate gives more.
+// et al. 2022 (QDrop). BRECQ publishes 20,000 iterations at rate 1e-3 from the nearest codes. What
+// this pass gives today, and what it lacks: docs/block_reconstruction.md.
 // Cost: about three passes of a mini-batch through the block per iteration.
 
 #include "passes/block_pass.h"
@@ -33,7 +33,8 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   tune::TuneOptions options = ReadBlockOptions(session, "block_reconstruction", params);
   options.train.penalty = params.Float("penalty");
   options.train.warm_up = params.Float("warm_up");
-  const bool soft = params.String("rounding") == "soft";
+  const bool soft = params.String("rounding") != "straight";
+  options.train.codes = params.String("rounding") != "none";
   // The way that roundings go in all is about the same for any number of iterations.
   const double way = soft ? 20 : 1;
   return LearnWeights(
@@ -53,8 +54,9 @@ PassInfo block_reconstruction_pass() {
       "learns codes, scales and biases by gradients through blocks of layers", {},
       {{.name = "rounding",
         .default_value = std::string("soft"),
-        .help = "soft: between two codes, with a penalty; straight: rounded in every step",
-        .choices = {"soft", "straight"}},
+        .help = "soft: between two codes, with a penalty; straight: rounded in every step; none: "
+                "codes stay, and only scales, biases and ranges are learned",
+        .choices = {"soft", "straight", "none"}},
        {.name = "optimizer",
         .default_value = std::string("adam"),
         .help = "of roundings; sign needs no memory for its state",

@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
+#include <utility>
 
 #include "lib/base/parallel.h"
 
 namespace roundel::tune {
 
 BlockSamples::BlockSamples(const walk::Streams& streams, const std::vector<std::string>& inputs,
-                           const std::vector<std::string>& targets, bool reference, bool apart)
-    : inputs_(inputs.size() * (reference ? 2 : 1)), apart_(apart), joinable_(apart) {
+                           const std::vector<std::string>& targets, bool reference, bool apart,
+                           bool mirrored)
+    : inputs_(inputs.size() * (reference ? 2 : 1)),
+      apart_(apart),
+      joinable_(apart),
+      mirrored_(mirrored) {
   for (const std::string& input : inputs) values_.push_back(&streams.quantized(input));
   if (reference)
     for (const std::string& input : inputs) values_.push_back(&streams.reference(input));
@@ -29,6 +35,16 @@ BlockSamples::BlockSamples(const walk::Streams& streams, const std::vector<std::
                                         (apart_ ? std::max<int64_t>(1, sizes[b]) : 1));
   for (size_t b = 0; b < sizes.size(); ++b)
     for (int64_t row = 0; row < (apart_ ? sizes[b] : 1); ++row) units_.push_back({b, row});
+}
+
+std::vector<std::vector<int64_t>> BlockSamples::samples() const {
+  std::map<std::pair<size_t, int64_t>, std::vector<int64_t>> by_sample;
+  for (size_t i = 0; i < units_.size(); ++i)
+    by_sample[{mirrored_ ? units_[i].batch / 2 : units_[i].batch, units_[i].row}].push_back(
+        static_cast<int64_t>(i));
+  std::vector<std::vector<int64_t>> samples;
+  for (auto& [sample, units] : by_sample) samples.push_back(std::move(units));
+  return samples;
 }
 
 Result<std::vector<Tensor>> BlockSamples::Load(std::span<const int64_t> units) const {

@@ -16,15 +16,15 @@ struct Split {
   std::vector<int64_t> train, held_out;
 };
 
-Split SplitUnits(int64_t units, double held_out, Random* random) {
-  std::vector<int64_t> order(static_cast<size_t>(units));
-  std::iota(order.begin(), order.end(), 0);
-  random->Shuffle(order);
-  const auto kept =
-      std::min<int64_t>(units - 1, std::llround(held_out * static_cast<double>(units)));
+// `samples`: units of each sample, which stay together.
+Split SplitUnits(const std::vector<std::vector<int64_t>>& samples, double held_out) {
+  const int64_t learned = LearnedSamples(std::ssize(samples), held_out);
   Split split;
-  split.held_out.assign(order.begin(), order.begin() + kept);
-  split.train.assign(order.begin() + kept, order.end());
+  for (int64_t i = 0; i < std::ssize(samples); ++i) {
+    std::vector<int64_t>& side = i < learned ? split.train : split.held_out;
+    const std::vector<int64_t>& units = samples[static_cast<size_t>(i)];
+    side.insert(side.end(), units.begin(), units.end());
+  }
   if (split.held_out.empty()) split.held_out = split.train;
   return split;
 }
@@ -55,9 +55,8 @@ class Trainer {
     return OkStatus();
   }
 
-  Status Run(Random random) {
+  Status Run(int64_t n, Random random) {
     Batches batches(split_.train, settings_.batch, random);
-    const int64_t n = settings_.iterations;
     for (int64_t i = 0; i < n && !stop_() && !best_.diverged; ++i) {
       const auto seed = settings_.drop > 0 ? std::optional(random.Next()) : std::nullopt;
       RETURN_IF_ERROR(
@@ -66,6 +65,21 @@ class Trainer {
         RETURN_IF_ERROR(Judge(optimizer_.values()));
     }
     return OkStatus();
+  }
+
+  // Learns scales, biases and ranges for the codes of the best point.
+  Status Refine(Random random) {
+    std::vector<Learned> learned = model_.learned();
+    const std::vector<Tensor> settled = model_.Settled(best_.learned);
+    bool any = false;
+    for (size_t i = 0; i < learned.size(); ++i) {
+      learned[i].start = settled[i];
+      if (learned[i].codes) learned[i].rate = 0;
+      any = any || learned[i].rate > 0;
+    }
+    if (!any) return OkStatus();
+    optimizer_ = Optimizer(std::move(learned));
+    return Run(settings_.codes ? settings_.iterations / kRefining : settings_.iterations, random);
   }
 
   Trained TakeBest() { return std::move(best_); }
@@ -109,13 +123,19 @@ class Trainer {
 
 }  // namespace
 
-Result<Trained> Train(BlockRunner& runner, const FormsModel& model, int64_t units,
+int64_t LearnedSamples(int64_t samples, double held_out) {
+  return std::max<int64_t>(1, samples - std::llround(held_out * static_cast<double>(samples)));
+}
+
+Result<Trained> Train(BlockRunner& runner, const FormsModel& model,
+                      const std::vector<std::vector<int64_t>>& samples,
                       const TrainSettings& settings, Random random,
                       const std::function<bool()>& stop) {
-  Split split = SplitUnits(units, settings.held_out, &random);
+  Split split = SplitUnits(samples, settings.held_out);
   Trainer trainer(runner, model, settings, stop, std::move(split));
   RETURN_IF_ERROR(trainer.Start());
-  RETURN_IF_ERROR(trainer.Run(random));
+  if (settings.codes) RETURN_IF_ERROR(trainer.Run(settings.iterations, random));
+  RETURN_IF_ERROR(trainer.Refine(random));
   return trainer.TakeBest();
 }
 

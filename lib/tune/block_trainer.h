@@ -17,10 +17,15 @@
 
 namespace roundel::tune {
 
+// At the end, scales, biases and ranges are refined for the codes of the best point, in one more
+// iteration for every kRefining.
+inline constexpr int64_t kRefining = 5;
+
 struct TrainSettings {
   int64_t iterations = 1000;
   int64_t batch = 32;                  // units of a mini-batch
   double held_out = 0.125;             // share of the units
+  bool codes = true;                   // false: only scales, biases and ranges are learned
   double penalty = 1;                  // of soft rounding, relative to the loss at the start
   double warm_up = 0.2;                // share of the iterations without penalty
   double sharpest = 20, bluntest = 2;  // exponents of the penalty, from the first to the last
@@ -60,6 +65,9 @@ class BlockRunner {
 // A large image has so many positions that fewer images give the same gradients.
 int64_t BatchSize(const BlockSamples& samples, int64_t batch);
 
+// How many samples are learned from; the others are held out.
+int64_t LearnedSamples(int64_t samples, double held_out);
+
 struct Trained {
   std::vector<Tensor> learned;             // of the best point
   double loss_before = 0, loss_after = 0;  // on held-out units, of the quantized values
@@ -67,8 +75,10 @@ struct Trained {
   bool diverged = false;                   // a loss that is not finite ended it
 };
 
-// `stop`: asked before every iteration; true ends learning early.
-Result<Trained> Train(BlockRunner& runner, const FormsModel& model, int64_t units,
+// `samples`: the units of each (BlockSamples::samples); those of one are all learned from, or all held
+// out. `stop`: asked before every iteration; true ends learning early.
+Result<Trained> Train(BlockRunner& runner, const FormsModel& model,
+                      const std::vector<std::vector<int64_t>>& samples,
                       const TrainSettings& settings, Random random,
                       const std::function<bool()>& stop);
 

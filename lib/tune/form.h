@@ -30,6 +30,10 @@ class Form {
   // Appends nodes that compute the value from inputs with the names of learned(). `sharpness`: a
   // scalar input, the exponent of penalties.
   virtual Emitted Emit(Nodes* nodes, const std::string& sharpness) const = 0;
+  // Equivalent learned tensors at which the value is the final one.
+  virtual std::vector<Tensor> Settled(std::span<const Tensor> learned) const {
+    return {learned.begin(), learned.end()};
+  }
   // The value that the quantized model has after learning. `learned`: in the order of learned().
   virtual Tensor Final(std::span<const Tensor> learned) const = 0;
   // Writes the result to the model or to its encodings. Returns "", or why it was not written.

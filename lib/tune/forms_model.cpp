@@ -104,6 +104,15 @@ std::vector<Tensor> FormsModel::Finals(const std::vector<Tensor>& learned) const
   return values;
 }
 
+std::vector<Tensor> FormsModel::Settled(const std::vector<Tensor>& learned) const {
+  std::vector<Tensor> settled;
+  for (const FormPtr& form : *forms_) {
+    const auto own = std::span(learned).subspan(settled.size(), form->learned().size());
+    for (Tensor& tensor : form->Settled(own)) settled.push_back(std::move(tensor));
+  }
+  return settled;
+}
+
 Result<FormsModel::Step> FormsModel::Gradients(const std::vector<Tensor>& learned,
                                                const std::vector<Tensor>& of_values,
                                                double sharpness, double penalty_rate) const {

@@ -22,6 +22,9 @@ class FormsModel {
   // The same as Form::Final of each.
   std::vector<Tensor> Finals(const std::vector<Tensor>& learned) const;
 
+  // The same as Form::Settled of each.
+  std::vector<Tensor> Settled(const std::vector<Tensor>& learned) const;
+
   struct Step {
     std::vector<Tensor> gradients;  // of the learned tensors
     double penalty = 0;             // mean over the penalized weights

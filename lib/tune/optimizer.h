@@ -20,6 +20,7 @@ struct Learned {
   Rule rule = Rule::kAdam;
   double rate = 1e-3;
   bool decays = true;  // the schedule multiplies the rate
+  bool codes = false;  // decides on codes; scales, biases and ranges do not
   // Bounds of each element after a step.
   float low = -std::numeric_limits<float>::infinity();
   float high = std::numeric_limits<float>::infinity();

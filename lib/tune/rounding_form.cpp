@@ -10,6 +10,8 @@ using quant::Encoding;
 
 // h(V) = clip(kStretch * sigmoid(V) - kOffset, 0, 1)
 constexpr double kStretch = 1.2, kOffset = 0.1;
+// |V| at which h is 0 or 1.
+constexpr float kSettled = 10;
 // How far the start may lie from its code, in steps: at a half, rounding would be a tie.
 constexpr double kFarthest = 0.49;
 
@@ -39,10 +41,20 @@ class RoundingForm : public Form {
     if (settings.scale_rate <= 0) return;
     AddLearned("/log_scale", Tensor::Zeros(DType::kFloat, ScaleShape(encoding, shape_)));
     learned_.back().rate = settings.scale_rate;
+    learned_.back().codes = false;
   }
 
   Emitted Emit(Nodes* nodes, const std::string& sharpness) const override {
     return soft() ? EmitSoft(nodes, sharpness) : EmitRounded(nodes);
+  }
+
+  std::vector<Tensor> Settled(std::span<const Tensor> learned) const override {
+    std::vector<Tensor> settled(learned.begin(), learned.end());
+    if (!soft()) return settled;
+    float* v = settled[0].mutable_data<float>();
+    for (size_t i = 0; i < places_.size(); ++i)
+      v[i] = Code(i, learned) > Base(i) ? kSettled : -kSettled;
+    return settled;
   }
 
   Tensor Final(std::span<const Tensor> learned) const override {

@@ -1,5 +1,6 @@
 #include "lib/tune/tune_blocks.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "lib/base/clock.h"
@@ -8,6 +9,7 @@
 #include "lib/base/text.h"
 #include "lib/grad/backward.h"
 #include "lib/tune/block_parts.h"
+#include "lib/tune/mirrored_source.h"
 #include "lib/tune/ranges.h"
 #include "lib/tune/tuning.h"
 
@@ -43,7 +45,7 @@ Result<Trained> Learn(Tuning& s, size_t index, const Stretches::Part& part,
   settings.batch = bench.batch;
   const double deadline = Deadline(s, index);
   ASSIGN_OR_RETURN(const Trained trained,
-                   Train(*bench.runner, *bench.model, bench.samples->units(), settings,
+                   Train(*bench.runner, *bench.model, bench.samples->samples(), settings,
                          Random(SeedOf(s.session) + index),
                          [deadline] { return deadline > 0 && SteadySeconds() > deadline; }));
   RETURN_IF_ERROR(s.store.Write(index, trained));
@@ -85,21 +87,37 @@ Result<std::string> Visit(Tuning& s, size_t index, const Stretches::Part& part,
                    trained->loss_after);
 }
 
-// Adds the errors of the model's outputs that block `index` computes, relative to their power.
+// Rows of a batch from sample `first` on that are held out: [result, rows). All, if nothing is.
+int64_t FirstJudged(const Tensor& value, int64_t size, int64_t first, int64_t learned) {
+  const bool rows = value.rank() > 0 && value.dim(0) == size;
+  if (rows) return std::clamp<int64_t>(learned - first, 0, size);
+  return first >= learned ? 0 : value.rank() > 0 ? value.dim(0) : 1;
+}
+
+// Adds the errors of the model's outputs that block `index` computes, relative to their power, on
+// held-out samples.
 Status AddOutputErrors(const Tuning& s, size_t index, const walk::Streams& streams, double* sum) {
   const structure::Block& block = s.blocks[index];
+  const double held_out = s.options.train.held_out;
+  const int64_t learned = held_out > 0 ? LearnedSamples(streams.samples(), held_out) : 0;
   for (size_t t = 0; t < block.targets; ++t) {
     const std::string& value = block.outputs[t];
     if (!s.session.model.graph->IsOutput(value)) continue;
     double error = 0, power = 0;
+    int64_t first = 0;
     for (size_t b = 0; b < streams.batch_sizes().size(); ++b) {
       ASSIGN_OR_RETURN(const Tensor reference, streams.reference(value)[b]->Load());
       ASSIGN_OR_RETURN(const Tensor quantized, streams.quantized(value)[b]->Load());
-      for (int64_t i = 0; i < reference.size(); ++i) {
+      const int64_t size = streams.batch_sizes()[b];
+      const int64_t rows = reference.rank() > 0 ? std::max<int64_t>(1, reference.dim(0)) : 1;
+      const int64_t begin =
+          FirstJudged(reference, size, first, learned) * (reference.size() / rows);
+      for (int64_t i = begin; i < reference.size(); ++i) {
         const double r = reference.data<float>()[i];
         error += std::pow(quantized.data<float>()[i] - r, 2);
         power += r * r;
       }
+      first += size;
     }
     *sum += power > 0 ? error / power : error;
   }
@@ -112,7 +130,9 @@ Result<double> Walk(Tuning& s, const std::function<Status(size_t index, const St
                                                           const walk::Streams& streams)>& visit) {
   walk::Streams streams(s.session.model, s.session.float_model.get(), s.stream,
                         s.options.memory_bytes, SpillFolder(s));
-  RETURN_IF_ERROR(streams.ReadData(*s.session.data, s.options.samples,
+  MirroredSource mirrored(*s.session.data);
+  DataSource& data = s.options.mirror ? static_cast<DataSource&>(mirrored) : *s.session.data;
+  RETURN_IF_ERROR(streams.ReadData(data, s.options.samples * (s.options.mirror ? 2 : 1),
                                    [](const std::string&) { return true; }));
   RETURN_IF_ERROR(streams.Run(Prelude(*s.session.model.graph, s.blocks), walk::Which::kBoth));
   double error = 0;
@@ -149,6 +169,7 @@ Status LearnAll(Tuning& s) {
       "the error of the model's outputs rose from %.3g to %.3g although blocks came closer "
       "to the float model, so that the start was restored: give more samples or iterations",
       before, after));
+  s.kept += s.learned;
   s.learned = 0;
   return OkStatus();
 }

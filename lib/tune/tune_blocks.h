@@ -19,6 +19,7 @@ struct TuneOptions {
   std::string pass;                            // the name in encodings and progress
   std::string settings;                        // the parameters, for the store
   int64_t samples = 0;                         // 0: all
+  bool mirror = false;                         // images count twice, also mirrored left to right
   int64_t memory_bytes = int64_t{2000} << 20;  // for stored values; the rest goes to a file
   structure::BlockOptions blocks;
   TrainSettings train;

@@ -195,5 +195,5 @@ TEST_CASE("schemas are listed and printed, and unknown names get the nearest") {
     CHECK(Cli({"schema", name + "-1"}).out == text);
   }
   CHECK(ErrorOf({"schema", "reprot"}, 2) == "error: no schema 'reprot'; did you mean 'report'?\n");
-  CHECK(ErrorOf({"schema", "zzzzzzzzzz"}, 2).find("; there are compare, ") != std::string::npos);
+  CHECK(ErrorOf({"schema", "zzzzzzzzzz"}, 2).find("; there are batch, ") != std::string::npos);
 }

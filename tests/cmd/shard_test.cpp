@@ -213,7 +213,7 @@ TEST_CASE("what cannot be divided is one clear error") {
             .err.find("use --shard alone") != std::string::npos);
 }
 
-TEST_CASE("--sums-only without --shard does the scheduler's part") {
+TEST_CASE("without --shard, --sums-only does the scheduler's part") {
   const Bench bench;
   const std::string store = bench.folder / "shared";
   setenv("SLURM_ARRAY_TASK_COUNT", "2", 1);

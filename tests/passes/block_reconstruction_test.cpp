@@ -2,7 +2,9 @@
 // to nearest on data that no pass has seen; the float model itself where rounding changes nothing.
 
 #include "lib/base/parallel.h"
+#include "lib/base/store.h"
 #include "tests/support/layerwise.h"
+#include "tests/support/temp_folder.h"
 
 namespace roundel::passes {
 namespace {
@@ -144,6 +146,27 @@ TEST_CASE("a start by optimal_rounding is only replaced by a better network") {
   REQUIRE(RunSteps({step}, {}, &session, &report).ok());
   CHECK(Metric(report, "loss_after") <= Metric(report, "loss_before"));
   CHECK(OutputError(*start, &data) <= before * 1.001);  // stored values are rounded
+}
+
+TEST_CASE("blocks that a store holds are read back, to the same bytes") {
+  VectorSource data = CorrelatedSource({16, 6, 8, 8}, 4, 3);
+  const support::TempFolder folder;
+  const Store store = Store::Open(folder.path(), "test").value();
+  const PassInfo* info = FindPass("block_reconstruction");
+  recipe::Step step{info->name, recipe::Params(info->params), 0};
+  REQUIRE(step.params.SetFromText(info->params, "iterations", "40").ok());
+  std::vector<std::unique_ptr<support::Rounded>> runs;
+  for (int run = 0; run < 2; ++run) {
+    runs.push_back(Round(kResidual, "", &data, Options(3, {})));
+    runs.back()->session.store = &store;
+    report::Report report;
+    REQUIRE(RunSteps({step}, {}, &runs.back()->session, &report).ok());
+    CHECK((report.passes.back().resumed > 0) == (run == 1));
+  }
+  for (const char* weight : {"w0", "w1", "w2", "w3", "w4", "w5"}) {
+    CHECK(*runs[0]->Weight(weight).codes == *runs[1]->Weight(weight).codes);
+    CHECK(runs[0]->Weight(weight).params == runs[1]->Weight(weight).params);
+  }
 }
 
 TEST_CASE("a time that is too short for one iteration is an error that says what to do") {
