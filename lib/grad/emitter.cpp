@@ -31,18 +31,19 @@ Node* Emitter::NewNode(const std::string& type, const std::string& domain,
 }
 
 std::string Emitter::Op(const std::string& type, std::vector<std::string> inputs,
-                        Attributes attributes, const std::string& domain) {
+                        const Attributes& attributes, const std::string& domain) {
   Node* made = NewNode(type, domain, std::move(inputs));
-  for (auto& [name, value] : attributes) made->SetAttribute(name, std::move(value));
+  for (const auto& [name, value] : attributes) made->SetAttribute(name, value);
   made->outputs = {Fresh(StrCat("grad/", node_ ? node_->output(0) : "", "/", type))};
   made->name = made->outputs[0];
   return made->outputs[0];
 }
 
 std::vector<std::string> Emitter::Own(const std::string& type, std::vector<std::string> inputs,
-                                      const std::vector<bool>& results, Attributes attributes) {
+                                      const std::vector<bool>& results,
+                                      const Attributes& attributes) {
   Node* made = NewNode(type, "roundel", std::move(inputs));
-  for (auto& [name, value] : attributes) made->SetAttribute(name, std::move(value));
+  for (const auto& [name, value] : attributes) made->SetAttribute(name, value);
   for (size_t i = 0; i < results.size(); ++i) {
     const std::string base = StrCat("grad/", node_->output(0), "/", type);
     made->outputs.push_back(results[i] ? Fresh(i > 0 ? StrCat(base, ".", i) : base) : "");
@@ -57,7 +58,7 @@ std::vector<std::string> Emitter::Own(const std::string& type, std::vector<std::
   for (const graph::Attribute& attribute : node_->attributes)
     attributes.emplace_back(attribute.name, attribute.value);
   if (node_->domain.empty()) attributes.emplace_back("forward_opset", opset());
-  return Own(type, std::move(inputs), results, std::move(attributes));
+  return Own(type, std::move(inputs), results, attributes);
 }
 
 std::string Emitter::Own(const std::string& type, std::vector<std::string> inputs) {

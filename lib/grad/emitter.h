@@ -36,7 +36,7 @@ class Emitter {
   // ---- emitting nodes
   // An operator of ONNX with one result, whose name is returned.
   std::string Op(const std::string& type, std::vector<std::string> inputs,
-                 Attributes attributes = {}, const std::string& domain = "");
+                 const Attributes& attributes = {}, const std::string& domain = "");
   // An operator of the domain "roundel" with the attributes of the current node and the version of its
   // operator set, `forward_opset`.
   std::string Own(const std::string& type, std::vector<std::string> inputs);
@@ -45,7 +45,7 @@ class Emitter {
                                const std::vector<bool>& results);
   // The same with other attributes.
   std::vector<std::string> Own(const std::string& type, std::vector<std::string> inputs,
-                               const std::vector<bool>& results, Attributes attributes);
+                               const std::vector<bool>& results, const Attributes& attributes);
   // A constant: one number of no axes, or a tensor.
   std::string Constant(float value);
   std::string Constant(const std::string& base, Tensor value);

@@ -23,8 +23,9 @@ inline constexpr int64_t kRefining = 5;
 
 struct TrainSettings {
   int64_t iterations = 1000;
-  int64_t batch = 32;                  // units of a mini-batch
-  double held_out = 0.125;             // share of the units
+  int64_t batch = 32;  // units of a mini-batch
+  // Share of the samples: the last ones, so that passes before can be kept from seeing them.
+  double held_out = 0.125;
   bool codes = true;                   // false: only scales, biases and ranges are learned
   double penalty = 1;                  // of soft rounding, relative to the loss at the start
   double warm_up = 0.2;                // share of the iterations without penalty

@@ -40,6 +40,7 @@ class RoundingForm : public Form {
     factors_ = learned_.size();
     if (settings.scale_rate <= 0) return;
     AddLearned("/log_scale", Tensor::Zeros(DType::kFloat, ScaleShape(encoding, shape_)));
+    learned_.back().rule = Rule::kAdam;
     learned_.back().rate = settings.scale_rate;
     learned_.back().codes = false;
   }
