@@ -9,7 +9,7 @@ install() { apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
 if [ "$variant" != arm64 ]; then
   apt-get update -qq
   install ccache
-  [ "$variant" = gcc ] || install clang
+  [ "$variant" = gcc ] || install clang libomp-dev
   [ "$variant" = gcc ] || export CXX=clang++ CC=clang
   exec scripts/test.sh "$@"
 fi

@@ -53,7 +53,8 @@ std::string Relative(double value) { return Significant(value); }
 std::vector<std::string> Cells(const Json& layer, size_t index, const Lookup& lookup) {
   const std::string node = Text(At(layer, "node"));
   const Json& outcome = Find(lookup.outcomes, node);
-  const Json& range = Find(lookup.ranges, Text(At(layer, "input")));
+  const std::string input = Text(At(layer, "input"));
+  const Json& range = Find(lookup.ranges, input);
   const auto seconds = lookup.seconds.find(node);
   const std::string granularity = Text(At(layer, "granularity"));
   const int64_t scales = Whole(At(layer, "scales"));
