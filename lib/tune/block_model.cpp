@@ -36,15 +36,6 @@ graph::Model PlainBlock(const BlockParts& parts) {
   return model;
 }
 
-void AddInput(graph::Graph* graph, const std::string& name, const Shape* shape) {
-  graph::ValueInfo info{.name = name, .dtype = DType::kFloat};
-  if (shape) {
-    info.shape.emplace();
-    for (const int64_t size : *shape) info.shape->push_back({.value = size});
-  }
-  graph->inputs.push_back(std::move(info));
-}
-
 std::string TargetOf(const std::string& value) { return value + "/target"; }
 std::string ReferenceOf(const std::string& value) { return value + "/reference"; }
 
@@ -141,9 +132,9 @@ Result<graph::Model> MakeBlockModel(const BlockParts& parts, bool gradients, Dro
       graph.inputs.push_back(
           {.name = ReferenceOf(parts.block.inputs[i]), .dtype = parts.input_types[i]});
   for (size_t i = 0; i < parts.block.targets; ++i)
-    AddInput(&graph, TargetOf(parts.block.outputs[i]), nullptr);
+    AddFloatInput(&graph, TargetOf(parts.block.outputs[i]));
   for (size_t i = 0; i < parts.learned.size(); ++i)
-    AddInput(&graph, parts.learned[i], &parts.learned_shapes[i]);
+    AddFloatInput(&graph, parts.learned[i], parts.learned_shapes[i]);
   if (drop.probability > 0) graph.inputs.push_back({.name = Drops::kSeed, .dtype = DType::kInt64});
   Nodes nodes(&graph, "tune");
   Drops drops(&nodes, drop);

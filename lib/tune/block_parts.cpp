@@ -4,47 +4,21 @@
 #include <set>
 
 namespace roundel::tune {
-namespace {
-
 using structure::Block;
 using walk::Stretches;
 
-std::vector<std::string> ReadsOf(const graph::Graph& graph, const graph::Node& node) {
-  std::vector<std::string> values = graph::OuterReads(node);
-  values.insert(values.end(), node.inputs.begin(), node.inputs.end());
-  std::erase_if(values, [&](const std::string& value) {
-    return value.empty() || graph.Constant(value) != nullptr;
-  });
-  return values;
-}
-
-// Positions of the nodes outside of blocks that `wanted` depends on, ascending.
-std::vector<size_t> NodesBefore(const graph::Graph& graph, const std::vector<Block>& blocks,
-                                std::set<std::string> wanted) {
-  std::set<size_t> inside;
-  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
-  std::vector<size_t> nodes;
-  for (size_t i = graph.nodes().size(); i-- > 0;) {
-    const graph::Node& node = *graph.nodes()[i];
-    if (inside.contains(i) ||
-        std::none_of(node.outputs.begin(), node.outputs.end(),
-                     [&](const std::string& value) { return wanted.contains(value); }))
-      continue;
-    nodes.push_back(i);
-    for (const std::string& value : ReadsOf(graph, node)) wanted.insert(value);
-  }
-  std::reverse(nodes.begin(), nodes.end());
-  return nodes;
-}
-
-}  // namespace
-
 Stretches::Part Prelude(const graph::Graph& graph, const std::vector<Block>& blocks) {
   std::set<std::string> wanted, made, inputs;
-  for (const Block& block : blocks) wanted.insert(block.inputs.begin(), block.inputs.end());
-  Stretches::Part part{.nodes = NodesBefore(graph, blocks, wanted), .inputs = {}, .outputs = {}};
+  std::vector<std::string> computed;  // by blocks
+  for (const Block& block : blocks) {
+    wanted.insert(block.inputs.begin(), block.inputs.end());
+    for (const size_t i : block.nodes)
+      for (const std::string& value : graph.nodes()[i]->outputs) computed.push_back(value);
+  }
+  Stretches::Part part;
+  part.nodes = walk::NodesBetween(graph, computed, {wanted.begin(), wanted.end()});
   for (const size_t i : part.nodes) {
-    for (const std::string& value : ReadsOf(graph, *graph.nodes()[i]))
+    for (const std::string& value : walk::ReadsOf(graph, *graph.nodes()[i]))
       if (!made.contains(value)) inputs.insert(value);
     for (const std::string& value : graph.nodes()[i]->outputs) made.insert(value);
   }

@@ -9,12 +9,6 @@ constexpr int64_t kOpset = 17;
 constexpr const char* kSharpness = "sharpness";
 constexpr const char* kPenaltyRate = "penalty_rate";
 
-void AddInput(graph::Graph* graph, const std::string& name, const Shape& shape) {
-  std::vector<graph::Dim> dims;
-  for (const int64_t size : shape) dims.push_back({.value = size});
-  graph->inputs.push_back({.name = name, .dtype = DType::kFloat, .shape = dims});
-}
-
 graph::Model NewModel() {
   graph::Model model;
   model.SetOpset("", kOpset);
@@ -29,8 +23,8 @@ struct EmittedForms {
 
 EmittedForms EmitAll(const std::vector<FormPtr>& forms, const std::vector<Learned>& learned,
                      Nodes* nodes) {
-  for (const Learned& one : learned) AddInput(&nodes->graph(), one.name, one.start.shape());
-  AddInput(&nodes->graph(), kSharpness, {});
+  for (const Learned& one : learned) AddFloatInput(&nodes->graph(), one.name, one.start.shape());
+  AddFloatInput(&nodes->graph(), kSharpness, Shape{});
   EmittedForms emitted;
   for (const FormPtr& form : forms) {
     const Form::Emitted one = form->Emit(nodes, kSharpness);
@@ -46,12 +40,12 @@ Result<graph::Model> BackwardModel(const std::vector<FormPtr>& forms,
   graph::Model model = NewModel();
   Nodes nodes(model.graph.get(), "forms");
   const EmittedForms emitted = EmitAll(forms, learned, &nodes);
-  AddInput(model.graph.get(), kPenaltyRate, {});
+  AddFloatInput(model.graph.get(), kPenaltyRate, Shape{});
   std::string loss = nodes.Scalar(0), penalty = nodes.Scalar(0);
   int64_t penalized = 0;
   for (size_t i = 0; i < forms.size(); ++i) {
     const std::string gradient = forms[i]->value() + "/gradient";
-    AddInput(model.graph.get(), gradient, forms[i]->start().shape());
+    AddFloatInput(model.graph.get(), gradient, forms[i]->start().shape());
     const std::string product = nodes.Add("Mul", {emitted.values[i], gradient});
     loss = nodes.Add("Add", {loss, nodes.Add("ReduceSum", {product}, {{"keepdims", int64_t{0}}})});
     penalized += forms[i]->penalized();
@@ -73,11 +67,17 @@ Tensor ScalarOf(double value) { return Tensor::Scalar(static_cast<float>(value))
 
 }  // namespace
 
+std::vector<Learned> LearnedOf(const std::vector<FormPtr>& forms) {
+  std::vector<Learned> learned;
+  for (const FormPtr& form : forms)
+    learned.insert(learned.end(), form->learned().begin(), form->learned().end());
+  return learned;
+}
+
 Result<FormsModel> FormsModel::Create(const std::vector<FormPtr>& forms) {
   FormsModel made;
   made.forms_ = &forms;
-  for (const FormPtr& form : forms)
-    made.learned_.insert(made.learned_.end(), form->learned().begin(), form->learned().end());
+  made.learned_ = LearnedOf(forms);
   graph::Model forward = NewModel();
   Nodes nodes(forward.graph.get(), "forms");
   for (const std::string& value : EmitAll(forms, made.learned_, &nodes).values)

@@ -10,12 +10,15 @@
 
 namespace roundel::tune {
 
+// The learned tensors of all forms, in the order of the forms.
+std::vector<Learned> LearnedOf(const std::vector<FormPtr>& forms);
+
 class FormsModel {
  public:
   // The forms must outlive this object.
   static Result<FormsModel> Create(const std::vector<FormPtr>& forms);
 
-  // The learned tensors of all forms, in the order of the forms.
+  // LearnedOf the forms.
   const std::vector<Learned>& learned() const { return learned_; }
   // One value per form.
   Result<std::vector<Tensor>> Values(const std::vector<Tensor>& learned) const;

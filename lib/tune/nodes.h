@@ -1,6 +1,7 @@
 #pragma once
 // Appends nodes to a graph, with names that are not used yet.
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,17 @@
 #include "lib/graph/graph.h"
 
 namespace roundel::tune {
+
+// Adds a graph input of floats; without `shape` of any shape.
+inline void AddFloatInput(graph::Graph* graph, const std::string& name,
+                          const std::optional<Shape>& shape = {}) {
+  graph::ValueInfo info{.name = name, .dtype = DType::kFloat};
+  if (shape) {
+    info.shape.emplace();
+    for (const int64_t size : *shape) info.shape->push_back({.value = size});
+  }
+  graph->inputs.push_back(std::move(info));
+}
 
 class Nodes {
  public:

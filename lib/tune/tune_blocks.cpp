@@ -33,13 +33,13 @@ double Deadline(const Tuning& s, size_t index) {
 
 Result<Trained> Learn(Tuning& s, size_t index, const Stretches::Part& part,
                       const walk::Streams& streams, const std::vector<FormPtr>& forms) {
-  Workbench bench;
-  RETURN_IF_ERROR(Prepare(s, index, part, streams, forms, &bench));
-  ASSIGN_OR_RETURN(std::optional<Trained> stored, s.store.Read(index, bench.model->learned()));
+  ASSIGN_OR_RETURN(std::optional<Trained> stored, s.store.Read(index, LearnedOf(forms)));
   if (stored) {
     ++s.session.report->resumed;
     return std::move(*stored);
   }
+  Workbench bench;
+  RETURN_IF_ERROR(Prepare(s, index, part, streams, forms, &bench));
   TrainSettings settings = s.options.train;
   settings.iterations = s.iterations;
   settings.batch = bench.batch;

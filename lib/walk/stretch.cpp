@@ -10,6 +10,14 @@ const std::string& DataInput(const graph::Graph& graph, const graph::Node& layer
   return layer.input(1 - graph::WeightIndex(graph, layer));
 }
 
+std::vector<std::string> ReadsOf(const graph::Graph& graph, const graph::Node& node) {
+  std::vector<std::string> values = graph::OuterReads(node);
+  values.insert(values.end(), node.inputs.begin(), node.inputs.end());
+  std::erase_if(values,
+                [&](const std::string& v) { return v.empty() || graph.Constant(v) != nullptr; });
+  return values;
+}
+
 Stretches::Stretches(const graph::Graph& graph, const std::vector<size_t>& targets)
     : graph_(graph), needed_(graph.nodes().size(), false) {
   std::set<std::string> wanted;
@@ -24,21 +32,12 @@ Stretches::Stretches(const graph::Graph& graph, const std::vector<size_t>& targe
     needed_[i] = std::any_of(node.outputs.begin(), node.outputs.end(),
                              [&](const std::string& value) { return wanted.contains(value); });
     if (needed_[i])
-      for (const std::string& value : Reads(i)) read(value, i);
+      for (const std::string& value : ReadsOf(graph_, *graph_.nodes()[i])) read(value, i);
     if (next > 0 && targets[next - 1] == i) {
       --next;
       if (!graph.Constant(DataInput(graph, node))) read(DataInput(graph, node), i);
     }
   }
-}
-
-std::vector<std::string> Stretches::Reads(size_t index) const {
-  const graph::Node& node = *graph_.nodes()[index];
-  std::vector<std::string> values = graph::OuterReads(node);
-  values.insert(values.end(), node.inputs.begin(), node.inputs.end());
-  std::erase_if(values,
-                [&](const std::string& v) { return v.empty() || graph_.Constant(v) != nullptr; });
-  return values;
 }
 
 bool Stretches::ReadFrom(const std::string& value, size_t position) const {
@@ -52,7 +51,7 @@ Stretches::Part Stretches::Between(size_t begin, size_t end) const {
   for (size_t i = begin; i < end; ++i) {
     if (!needed_[i]) continue;
     part.nodes.push_back(i);
-    for (const std::string& value : Reads(i))
+    for (const std::string& value : ReadsOf(graph_, *graph_.nodes()[i]))
       if (!made.contains(value)) inputs.insert(value);
     for (const std::string& value : graph_.nodes()[i]->outputs) made.insert(value);
   }
@@ -66,9 +65,6 @@ std::vector<size_t> NodesBetween(const graph::Graph& graph, const std::vector<st
                                  const std::vector<std::string>& outputs) {
   const std::set<std::string> given(inputs.begin(), inputs.end());
   std::set<std::string> wanted(outputs.begin(), outputs.end());
-  const auto want = [&](const std::string& value) {
-    if (!given.contains(value)) wanted.insert(value);
-  };
   std::vector<size_t> nodes;
   for (size_t i = graph.nodes().size(); i-- > 0;) {
     const graph::Node& node = *graph.nodes()[i];
@@ -77,8 +73,7 @@ std::vector<size_t> NodesBetween(const graph::Graph& graph, const std::vector<st
         }))
       continue;
     nodes.push_back(i);
-    for (const std::string& value : node.inputs) want(value);
-    for (const std::string& value : graph::OuterReads(node)) want(value);
+    for (const std::string& value : ReadsOf(graph, node)) wanted.insert(value);
   }
   std::reverse(nodes.begin(), nodes.end());
   return nodes;

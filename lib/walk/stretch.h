@@ -30,12 +30,13 @@ class Stretches {
   bool ReadFrom(const std::string& value, size_t position) const;
 
  private:
-  std::vector<std::string> Reads(size_t node) const;  // values that are not constant
-
   const graph::Graph& graph_;
   std::vector<bool> needed_;                           // by node
   std::unordered_map<std::string, size_t> last_read_;  // by value
 };
+
+// The values that a node and its bodies read; no constants.
+std::vector<std::string> ReadsOf(const graph::Graph& graph, const graph::Node& node);
 
 // Positions of the nodes that compute `outputs` from `inputs` and constants, ascending.
 std::vector<size_t> NodesBetween(const graph::Graph& graph, const std::vector<std::string>& inputs,

@@ -112,18 +112,21 @@ void WeightSums(const Relation& r, const float* coarse, const float* fine, float
   });
 }
 
+template <bool transposed>
+auto Resolve(const graph::Node& node, const Shape& x, const Shape& w) {
+  if constexpr (transposed)
+    return ResolveTransposedConvolution(node, x, w);
+  else
+    return ResolveConvolution(node, x, w);
+}
+
 // Inputs dY, W, X: only the shape of X is read.
 template <bool transposed>
 Status GradInput(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1}));
   const Tensor &dy = *context.input(0), &w = *context.input(1), &x = *context.input(2);
-  const auto conv = [&] {
-    if constexpr (transposed)
-      return ResolveTransposedConvolution(context.node(), x.shape(), w.shape());
-    else
-      return ResolveConvolution(context.node(), x.shape(), w.shape());
-  }();
+  const auto conv = Resolve<transposed>(context.node(), x.shape(), w.shape());
   if (!conv.ok()) return conv.status();
   RETURN_IF_ERROR(RequireShape(context, 0, conv->output_shape()));
   ASSIGN_OR_RETURN(Tensor * dx, NewOutput(context, 0, DType::kFloat, x.shape()));
@@ -138,12 +141,7 @@ Status GradWeight(OpContext& context) {
   RETURN_IF_ERROR(RequireInputs(context, 3));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1}));
   const Tensor &dy = *context.input(0), &x = *context.input(1), &w = *context.input(2);
-  const auto conv = [&] {
-    if constexpr (transposed)
-      return ResolveTransposedConvolution(context.node(), x.shape(), w.shape());
-    else
-      return ResolveConvolution(context.node(), x.shape(), w.shape());
-  }();
+  const auto conv = Resolve<transposed>(context.node(), x.shape(), w.shape());
   if (!conv.ok()) return conv.status();
   RETURN_IF_ERROR(RequireShape(context, 0, conv->output_shape()));
   ASSIGN_OR_RETURN(Tensor * dw, NewOutput(context, 0, DType::kFloat, w.shape()));

@@ -18,9 +18,9 @@
 namespace roundel::engine {
 namespace {
 
-// dX[i] = dY[i] * slope(V[i]); 0 where the slope is 0, also for infinite dY.
-template <typename Slope>
-Status MapSlope(OpContext& context, const Slope& slope) {
+// Calls rows(dY, V, n, dX) on chunks of the elements.
+template <typename Rows>
+Status MapRows(OpContext& context, const Rows& rows) {
   RETURN_IF_ERROR(RequireInputs(context, 2));
   RETURN_IF_ERROR(RequireFloat(context, {0, 1}));
   const Tensor &dy = *context.input(0), &v = *context.input(1);
@@ -29,13 +29,21 @@ Status MapSlope(OpContext& context, const Slope& slope) {
   const float *d = dy.data<float>(), *from = v.data<float>();
   float* to = dx->mutable_data<float>();
   ParallelFor(v.size(), kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
+    rows(d + begin, from + begin, end - begin, to + begin);
+  });
+  return OkStatus();
+}
+
+// dX[i] = dY[i] * slope(V[i]); 0 where the slope is 0, also for infinite dY.
+template <typename Slope>
+Status MapSlope(OpContext& context, const Slope& slope) {
+  return MapRows(context, [&](const float* d, const float* from, int64_t n, float* to) {
+    for (int64_t i = 0; i < n; ++i) {
       const float s = slope(from[i]);
       const float product = d[i] * s;
       to[i] = s == 0.0f ? 0.0f : product;
     }
   });
-  return OkStatus();
 }
 
 // dX[i] = dY[i] where low <= V[i] <= high, else 0.
@@ -49,17 +57,9 @@ void PassInside(const float* dy, const float* v, int64_t n, float low, float hig
 
 // The gradient of functions that are constant outside of the bounds, and have derivative 1 inside.
 Status Bounded(OpContext& context, float low, float high) {
-  RETURN_IF_ERROR(RequireInputs(context, 2));
-  RETURN_IF_ERROR(RequireFloat(context, {0, 1}));
-  const Tensor &dy = *context.input(0), &v = *context.input(1);
-  RETURN_IF_ERROR(RequireShape(context, 0, v.shape()));
-  ASSIGN_OR_RETURN(Tensor * dx, NewOutput(context, 0, DType::kFloat, v.shape()));
-  const float *d = dy.data<float>(), *from = v.data<float>();
-  float* to = dx->mutable_data<float>();
-  ParallelFor(v.size(), kGrain, [&](int64_t begin, int64_t end) {
-    PassInside(d + begin, from + begin, end - begin, low, high, to + begin);
+  return MapRows(context, [&](const float* d, const float* from, int64_t n, float* to) {
+    PassInside(d, from, n, low, high, to);
   });
-  return OkStatus();
 }
 
 // A kernel from a slope without parameters.
