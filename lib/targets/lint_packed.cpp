@@ -23,10 +23,9 @@ class PackedLinter {
     if (!matrix && !node_.Is("GatherBlockQuantized", kContribDomain)) return;
     bits_ = node_.Int("bits", 4);
     block_ = node_.Int("block_size", matrix ? 0 : 128);
-    const bool known_bits = bits_ == 4 || bits_ == 8 || (bits_ == 2 && matrix);
+    const bool known_bits = bits_ == 2 || bits_ == 4 || bits_ == 8;
     if (!known_bits)
-      Add(StrCat("codes of ", bits_, " bits"),
-          StrCat("the operator has ", matrix ? "2, 4 and 8 bits" : "4 and 8 bits"),
+      Add(StrCat("codes of ", bits_, " bits"), "the operator has 2, 4 and 8 bits",
           "quantize to one of these");
     else
       CheckGrid();
