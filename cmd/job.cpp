@@ -52,7 +52,7 @@ void AddInputFacts(JobState& s, const JobInputs& inputs) {
 
 Status OpenCalibrationData(JobState& s, const JobInputs& inputs) {
   const Params params = WithSeed(s.recipe, "data");
-  if (params.String("path").empty()) return OkStatus();
+  if (params.String("path").empty() && params.Int("synthesize") == 0) return OkStatus();
   const bool dynamic = inputs.grids.mode == target::ActivationMode::kDynamic;
   data::DatasetFacts facts;
   ASSIGN_OR_RETURN(s.data, OpenData(params, {&inputs.loaded.model}, "--calib PATH", &facts,

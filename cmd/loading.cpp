@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cmd/options.h"
+#include "cmd/synthesized_data.h"
 #include "lib/base/hash.h"
 #include "lib/base/input_file.h"
 #include "lib/base/limits.h"
@@ -143,8 +144,9 @@ Result<std::unique_ptr<DataSource>> OpenData(const recipe::Params& params,
                                              const std::vector<const graph::Model*>& models,
                                              const std::string& flag, data::DatasetFacts* facts,
                                              const std::string& mixing) {
-  if (params.String("path").empty()) return UsageError(StrCat("no data: give ", flag));
   const graph::Model& model = *models.front();
+  if (params.Int("synthesize") > 0) return SynthesizeData(params, model, facts);
+  if (params.String("path").empty()) return UsageError(StrCat("no data: give ", flag));
   std::vector<data::InputInfo> inputs;
   for (const std::string& name : RequiredInputs(*model.graph))
     for (const graph::ValueInfo& info : model.graph->inputs)

@@ -1,6 +1,7 @@
 #include "passes/block_pass.h"
 
 #include "lib/base/text.h"
+#include "passes/layerwise_pass.h"
 
 namespace roundel::passes {
 namespace {
@@ -29,15 +30,15 @@ recipe::ParamSpecs CommonParams(const BlockDefaults& defaults) {
        .min = 0,
        .unit = "minutes"},
       {.name = "held_out",
-       .default_value = 0.125,
+       .default_value = 0.2,
        .help = "share of the samples that is kept apart to judge results; 0 = judge on all",
        .min = 0,
        .max = 0.5},
-      {
-          .name = "mirror",
-          .default_value = false,
-          .help = "use every image a second time, mirrored left to right",
-      },
+      {.name = "start",
+       .default_value = std::string("optimal"),
+       .help = "codes at which weights without codes start: those of optimal_rounding, solved on "
+               "what the layer gets behind blocks that have learned, or the nearest ones",
+       .choices = {"optimal", "nearest"}},
       {.name = "scale_rate",
        .default_value = defaults.scale_rate,
        .help = "learning rate of the logarithms of the weights' scales; 0 = they stay",
@@ -71,16 +72,23 @@ recipe::ParamSpecs CommonParams(const BlockDefaults& defaults) {
   };
 }
 
-// A weight without codes starts at the nearest ones.
-void EnsureCodes(Session& session) {
-  for (auto& [value, encoding] : session.encodings) {
-    const Tensor* weight = session.model.graph->Constant(value);
-    if (encoding.role != quant::Role::kWeight || encoding.codes || !weight ||
-        weight->dtype() != DType::kFloat || !encoding.grid.is_uniform())
-      continue;
-    encoding.codes = quant::QuantizeTensor(*weight, encoding);
-    encoding.frozen = true;
-  }
+// The weight's encoding. A weight without codes starts at the nearest ones.
+quant::Encoding StartOf(const Session& session, const std::string& weight) {
+  quant::Encoding encoding = session.encodings.at(weight);
+  if (encoding.codes) return encoding;
+  encoding.codes = quant::QuantizeTensor(*session.model.graph->Constant(weight), encoding);
+  encoding.frozen = true;
+  return encoding;
+}
+
+// The settings of optimal_rounding, with which layers start.
+layers::LayerwiseOptions StartOptions(const tune::TuneOptions& options) {
+  layers::LayerwiseOptions start{.pass = options.pass, .settings = options.settings};
+  start.samples = options.samples;
+  start.memory_bytes = options.memory_bytes;
+  start.statistics.held_out = options.train.held_out;
+  start.uses_store = false;
+  return start;
 }
 
 // The axes of output and input channels of the layer's weight.
@@ -121,7 +129,6 @@ tune::TuneOptions ReadBlockOptions(const Session& session, const std::string& pa
   for (const auto& [name, value] : params.values())
     if (name != "memory") options.settings += StrCat(" ", name, "=", recipe::ParamValueText(value));
   options.samples = params.Int("samples");
-  options.mirror = params.Bool("mirror");
   options.memory_bytes = params.Int("memory") * 1000000;
   options.minutes = params.Float("time");
   options.blocks.max_layers = params.Int("max_layers");
@@ -137,12 +144,11 @@ tune::TuneOptions ReadBlockOptions(const Session& session, const std::string& pa
 }
 
 Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
-                             const tune::TuneOptions& options,
-                             const tune::RoundingSettings& settings, double way) {
-  EnsureCodes(session);
-  const graph::Graph& graph = *session.model.graph;
+                             tune::TuneOptions options, const tune::RoundingSettings& settings,
+                             double way) {
   const auto forms = [&](const structure::Block& block, const std::vector<size_t>& layers,
                          int64_t iterations) -> Result<std::vector<tune::FormPtr>> {
+    const graph::Graph& graph = *session.model.graph;
     std::vector<tune::FormPtr> made;
     for (const size_t k : layers) {
       const std::string& weight = block.weights[k];
@@ -151,14 +157,23 @@ Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
       tune::RoundingSettings own = settings;
       if (own.rate <= 0) own.rate = way / static_cast<double>(iterations);
       if (layer) SetAxes(*layer, graph.Constant(weight)->shape(), &own);
-      made.push_back(tune::MakeRoundingForm(weight, *graph.Constant(weight),
-                                            session.encodings.at(weight), own));
+      made.push_back(
+          tune::MakeRoundingForm(weight, *graph.Constant(weight), StartOf(session, weight), own));
       if (!layer || params.Float("bias_rate") <= 0) continue;
       if (tune::FormPtr bias = tune::MakeBiasForm(session, *layer, params.Float("bias_rate")))
         made.push_back(std::move(bias));
     }
     return made;
   };
+  if (params.String("start") == "optimal") {
+    options.start = StartOptions(options);
+    const layers::SolveLayer solve = OptimalSolver(2, &options.start);
+    // Codes that made up for one clipping of activations would not fit another.
+    if (options.activations)
+      RETURN_IF_ERROR(layers::SolveLayers(session, options.start, solve).status());
+    else
+      options.solve = solve;
+  }
   return tune::TuneBlocks(session, options, forms);
 }
 

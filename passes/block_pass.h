@@ -21,10 +21,10 @@ PassInfo BlockPass(const std::string& name, const std::string& summary,
 tune::TuneOptions ReadBlockOptions(const Session& session, const std::string& pass,
                                    const recipe::Params& params);
 
-// Learns roundings of all weights by `settings`, and biases. Weights without codes start at the
-// nearest ones. `way`: if settings.rate is 0, the rate is way / iterations.
+// Learns roundings of all weights by `settings`, and biases. Weights without codes start as
+// `start` says. `way`: if settings.rate is 0, the rate is way / iterations.
 Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
-                             const tune::TuneOptions& options,
-                             const tune::RoundingSettings& settings, double way = 0);
+                             tune::TuneOptions options, const tune::RoundingSettings& settings,
+                             double way = 0);
 
 }  // namespace roundel::passes

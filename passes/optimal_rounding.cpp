@@ -34,27 +34,31 @@
 namespace roundel::passes {
 namespace {
 
+constexpr int64_t kEffort = 2;
+
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   layers::LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
-  options.solve.ridges = {0.1, 0.3, 1, 3, 10};
-  const solver::OptimalOptions solver_options{.effort = static_cast<int>(params.Int("effort"))};
-  return layers::SolveLayers(
-      session, options, [&](layers::LayerTask& task) -> Result<solver::Solution> {
-        solver::OptimalResult result =
-            solver::Optimal(task.problems, task.layer.spec, solver_options, task.held_out);
-        if (result.kept_nearest > 0) task.note = StrCat(result.kept_nearest, " rows to nearest");
-        if (result.proven > 0) task.note = StrCat(result.proven, " rows proven optimal");
-        return std::move(result.solution);
-      });
+  return layers::SolveLayers(session, options, OptimalSolver(params.Int("effort"), &options));
 }
 
 }  // namespace
+
+layers::SolveLayer OptimalSolver(int64_t effort, layers::LayerwiseOptions* options) {
+  options->solve.ridges = {0.1, 0.3, 1, 3, 10};
+  return [effort](layers::LayerTask& task) -> Result<solver::Solution> {
+    solver::OptimalResult result = solver::Optimal(
+        task.problems, task.layer.spec, {.effort = static_cast<int>(effort)}, task.held_out);
+    if (result.kept_nearest > 0) task.note = StrCat(result.kept_nearest, " rows to nearest");
+    if (result.proven > 0) task.note = StrCat(result.proven, " rows proven optimal");
+    return std::move(result.solution);
+  };
+}
 
 PassInfo optimal_rounding_pass() {
   const recipe::ParamSpecs params = {
       SequentialParam(),
       {.name = "effort",
-       .default_value = int64_t{2},
+       .default_value = kEffort,
        .help = "search effort; 1: one start, moves of single codes; 2: more starts, moves of two "
                "codes; 3: all starts, on large layers too",
        .min = 1,

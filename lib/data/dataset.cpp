@@ -9,10 +9,12 @@
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/data/image_plan.h"
 #include "lib/data/loaders.h"
 #include "lib/data/sampling.h"
 #include "lib/data/settings.h"
 #include "lib/data/stream.h"
+#include "lib/data/views.h"
 
 namespace roundel::data {
 namespace {
@@ -143,6 +145,29 @@ void ChooseFeeding(const std::vector<InputInfo>& inputs, const SampleRule& rule,
   settings->batch = 1;
 }
 
+// Errors: kUsage if no input holds images.
+Result<std::unique_ptr<DataSource>> WithViews(const Settings& settings,
+                                              const std::vector<InputInfo>& inputs,
+                                              std::unique_ptr<DataSource> source) {
+  if (settings.views == 1) return source;
+  std::vector<std::optional<Layout>> layouts;
+  bool any = false;
+  for (const InputInfo& input : inputs) {
+    ASSIGN_OR_RETURN(const DType type, FedType(settings, input));
+    const Result<ImageInput> image = FindImageAxes(input, settings.layout);
+    const bool holds_images = image.ok() && type == DType::kFloat;
+    layouts.push_back(holds_images ? std::optional(image->layout) : std::nullopt);
+    any = any || holds_images;
+  }
+  if (!any)
+    return UsageError("'views' needs a model with a float32 input of images of 1 or 3 channels");
+  const ViewOptions options{.count = settings.views,
+                            .mirror = settings.mirror,
+                            .seed = static_cast<uint64_t>(settings.seed)};
+  return std::unique_ptr<DataSource>(
+      std::make_unique<Views>(std::move(source), std::move(layouts), options));
+}
+
 }  // namespace
 
 BatchSize ChooseBatchSize(const Settings& settings, const std::vector<InputInfo>& inputs) {
@@ -192,6 +217,17 @@ Result<DType> FedType(const Settings& settings, const InputInfo& input) {
   return input.dtype;
 }
 
+Result<ValueRange> PixelRange(const recipe::Params& params) {
+  ASSIGN_OR_RETURN(const Settings settings, ResolveSettings(params));
+  std::vector<double> ends;
+  for (size_t c = 0; c < std::max(settings.mean.size(), settings.std.size()); ++c)
+    for (const double pixel : {0.0, 255.0})
+      ends.push_back((pixel * settings.scale - settings.mean[c % settings.mean.size()]) /
+                     settings.std[c % settings.std.size()]);
+  const auto [low, high] = std::minmax_element(ends.begin(), ends.end());
+  return ValueRange{static_cast<float>(*low), static_cast<float>(*high)};
+}
+
 Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                 const std::vector<InputInfo>& inputs,
                                                 DatasetFacts* facts, const SampleRule& rule) {
@@ -217,8 +253,9 @@ Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
   Hasher preprocessing;
   preprocessing.Add(settings.preprocessing);
   facts->preprocessing_hash = preprocessing.Hex();
-  return std::unique_ptr<DataSource>(
-      std::make_unique<Stream>(std::move(loader), DefaultStreamOptions(fixed)));
+  if (settings.views > 1) facts->description += StrCat(", ", settings.views, " views each");
+  return WithViews(settings, inputs,
+                   std::make_unique<Stream>(std::move(loader), DefaultStreamOptions(fixed)));
 }
 
 }  // namespace roundel::data

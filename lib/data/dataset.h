@@ -47,4 +47,10 @@ Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                 const std::vector<InputInfo>& inputs,
                                                 DatasetFacts* facts, const SampleRule& rule = {});
 
+// The least and the greatest value that a pixel has after the preprocessing of `params`.
+struct ValueRange {
+  float low = 0, high = 0;
+};
+Result<ValueRange> PixelRange(const recipe::Params& params);
+
 }  // namespace roundel::data

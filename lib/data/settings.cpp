@@ -96,12 +96,9 @@ SampleUnit ParseSampleUnit(const std::string& text) {
                            : SampleUnit::kAuto;
 }
 
-}  // namespace
-
-const recipe::ParamSpecs& DataSpecs() {
-  using Strings = std::vector<std::string>;
-  using Floats = std::vector<double>;
-  static const recipe::ParamSpecs specs = {
+// Which samples there are.
+recipe::ParamSpecs SourceSpecs() {
+  return {
       {"path", std::string(),
        "folder of JPEG/PNG images, of .npy/.npz files or of ONNX test_data_set_* folders, or a "
        "single file"},
@@ -121,6 +118,25 @@ const recipe::ParamSpecs& DataSpecs() {
        {},
        "samples"},
       {"seed", int64_t{0}, "seed of the random choice of samples", 0},
+      {"views", int64_t{1},
+       "versions of each image: the image, its mirror image, then crops of random size and place, "
+       "enlarged again; more images for methods that learn from few",
+       1, 64},
+      {"synthesize",
+       int64_t{0},
+       "instead of a path: number of images to make from the model, whose BatchNormalization nodes "
+       "remember the means and variances of its training; 0 = none",
+       0,
+       4096,
+       {},
+       "samples"},
+      {"mirror", true, "whether views may be mirrored left to right; false for text"}};
+}
+
+// What becomes of pixels.
+recipe::ParamSpecs PixelSpecs() {
+  using Floats = std::vector<double>;
+  return {
       {"preset",
        std::string("none"),
        "default scale, mean, std, resize and crop: none (values 0..255), zero_one (x/255), tf "
@@ -149,7 +165,13 @@ const recipe::ParamSpecs& DataSpecs() {
        "mean to subtract after scaling: 1 value, or 3 (one per channel); empty = the preset's"},
       {"std", Floats{},
        "standard deviation to divide by after mean is subtracted: 1 value, or 3 (one per channel); "
-       "empty = the preset's"},
+       "empty = the preset's"}};
+}
+
+// How samples are fed to the model.
+recipe::ParamSpecs FeedSpecs() {
+  using Strings = std::vector<std::string>;
+  return {
       {"layout",
        std::string("auto"),
        "axis order of the model's image input; auto = found from the axis that has 1 or 3 channels",
@@ -198,6 +220,17 @@ const recipe::ParamSpecs& DataSpecs() {
       {"strict", false,
        "stop with an error at a file that cannot be decoded, instead of skipping it with a "
        "warning"}};
+}
+
+}  // namespace
+
+const recipe::ParamSpecs& DataSpecs() {
+  static const recipe::ParamSpecs specs = [] {
+    recipe::ParamSpecs all = SourceSpecs();
+    for (const recipe::ParamSpecs& more : {PixelSpecs(), FeedSpecs()})
+      all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }();
   return specs;
 }
 
@@ -214,6 +247,8 @@ Result<Settings> ResolveSettings(const recipe::Params& params) {
   s.count = params.Int("count");
   s.seed = params.Int("seed");
   s.batch = params.Int("batch");
+  s.views = params.Int("views");
+  s.mirror = params.Bool("mirror");
   s.sample = ParseSampleUnit(params.String("sample"));
   s.strict = params.Bool("strict");
   ASSIGN_OR_RETURN(s.resize,

@@ -32,6 +32,8 @@ struct Settings {
   int64_t count = 0;  // 0: all
   int64_t seed = 0;
   int64_t batch = 1;
+  int64_t views = 1;   // of each sample
+  bool mirror = true;  // views are mirrored, too
   SampleUnit sample = SampleUnit::kAuto;
   bool whole_files = false;  // resolved: arrays are fed whole
   bool strict = false;

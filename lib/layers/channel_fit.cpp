@@ -6,6 +6,7 @@
 
 #include "lib/base/lanes.h"
 #include "lib/base/parallel.h"
+#include "lib/tensor/held_out.h"
 
 namespace roundel::layers {
 
@@ -44,19 +45,8 @@ Affine WithBestOffset(const PairSums& sums, double gain) {
 
 namespace {
 
-// Which samples are held out.
-struct Split {
-  int64_t every = 0;  // each such one; 0: none
-
-  Split(int64_t samples, double share) {
-    if (share > 0) every = static_cast<int64_t>(std::lround(1 / share));
-    if (samples < 2 * every) every = 0;
-  }
-  bool HoldsOut(int64_t sample) const { return every > 0 && sample % every == every - 1; }
-};
-
 ChannelPairs SumsOf(const PairTensors& pairs, const walk::LayerBatch& batch, int64_t axis,
-                    const Split& split) {
+                    const HeldOut& held_out) {
   const Shape& shape = pairs.target.shape();
   const int64_t channels = pairs.target.dim(axis), rows = shape[0];
   int64_t inner = 1;
@@ -67,8 +57,8 @@ ChannelPairs SumsOf(const PairTensors& pairs, const walk::LayerBatch& batch, int
   const int64_t per_row = rows > 0 ? pairs.target.size() / rows : 0;
   const float *y = pairs.target.data<float>(), *z = pairs.value.data<float>();
   for (int64_t row = 0; row < rows; ++row) {
-    const int64_t sample = batch.first_sample + row * batch.samples / rows;
-    std::vector<PairSums>& side = split.HoldsOut(sample) ? sums.held_out : sums.fit;
+    const int64_t sample = batch.original + row * batch.samples / rows;
+    std::vector<PairSums>& side = held_out(sample) ? sums.held_out : sums.fit;
     for (int64_t at = row * per_row; at < (row + 1) * per_row; at += inner) {
       PairSums& channel = side[static_cast<size_t>(at / inner % channels)];
       for (int64_t i = at; i < at + inner; ++i) channel.Add(y[i], z[i]);
@@ -84,9 +74,9 @@ void AddTo(const std::vector<PairSums>& part, std::vector<PairSums>* whole) {
 
 }  // namespace
 
-Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double held_out, int64_t axis,
+Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double share, int64_t axis,
                                  const std::function<Result<ComputePairs>()>& make) {
-  const Split split(inputs.samples(), held_out);
+  const HeldOut held_out(share, inputs.originals());
   const int64_t batches = inputs.batches();
   std::vector<ChannelPairs> sums(static_cast<size_t>(batches));
   std::vector<Status> errors(static_cast<size_t>(batches));
@@ -94,7 +84,7 @@ Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double held_ou
   const auto one = [&](const ComputePairs& compute, int64_t b) -> Status {
     ASSIGN_OR_RETURN(const walk::LayerBatch batch, inputs.Load(b));
     ASSIGN_OR_RETURN(const PairTensors pairs, compute(batch));
-    sums[static_cast<size_t>(b)] = SumsOf(pairs, batch, axis, split);
+    sums[static_cast<size_t>(b)] = SumsOf(pairs, batch, axis, held_out);
     return OkStatus();
   };
   const auto lane = [&](int) {
@@ -110,7 +100,7 @@ Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double held_ou
     AddTo(sums[b].fit, &total.fit);
     AddTo(sums[b].held_out, &total.held_out);
   }
-  if (split.every == 0) total.held_out.clear();
+  if (!held_out.any()) total.held_out.clear();
   return total;
 }
 

@@ -45,7 +45,7 @@ using ComputePairs = std::function<Result<PairTensors>(const walk::LayerBatch& b
 
 // `make` is called once for each lane. `axis`: of the channels; -1 is the last. `held_out`: that
 // share of the samples, each kth one, is kept apart. The sums do not depend on the number of threads.
-Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double held_out, int64_t axis,
+Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double share, int64_t axis,
                                  const std::function<Result<ComputePairs>()>& make);
 
 // The report of a layer whose output was `before` and is `after`: errors relative to the variance of

@@ -7,6 +7,7 @@
 #include "lib/base/random.h"
 #include "lib/base/text.h"
 #include "lib/matmul/sgemm.h"
+#include "lib/tensor/held_out.h"
 #include "lib/walk/columns.h"
 
 namespace roundel::layers {
@@ -37,14 +38,17 @@ class Tiler {
  public:
   Tiler(const UnfoldedLayer& layer, const walk::LayerInputs& inputs,
         const StatisticsOptions& options, const std::function<void(const Tile&)>& f)
-      : layer_(layer), inputs_(inputs), options_(options), f_(f), samples_(inputs.samples()) {
+      : layer_(layer),
+        inputs_(inputs),
+        options_(options),
+        f_(f),
+        samples_(inputs.samples()),
+        held_out_(options.held_out, inputs.originals()) {
     taps_ = layer.transposed() ? layer.layer.kernel : 1;
     n_ = layer.n / taps_;
     m_ = layer.m * taps_;
     for (size_t g = 0; g < layer.weight.size(); ++g)
       weights_.push_back(GroupWeight(static_cast<int64_t>(g)));
-    if (options.held_out > 0) every_ = static_cast<int64_t>(std::lround(1 / options.held_out));
-    if (samples_ < 2 * every_) every_ = 0;
     tile_ = std::clamp(kTileValues / (layer.groups * n_), kMinTile, kTile);
   }
 
@@ -107,8 +111,6 @@ class Tiler {
     return (wanted + samples_ - 1) / samples_;
   }
 
-  bool HeldOut(int64_t sample) const { return every_ > 0 && sample % every_ == every_ - 1; }
-
   // Positions, one in each of equal parts of the sample, chosen by the sample's number.
   void Choose(int64_t sample, int64_t first, int64_t count, std::vector<int64_t>* chosen) const {
     const int64_t parts = std::min(count, PerSample());
@@ -136,7 +138,7 @@ class Tiler {
                   count = positions / std::max<int64_t>(1, pieces);
     for (int64_t s = 0; s < pieces && count > 0; ++s) {
       const int64_t sample = batch.first_sample + s;
-      Choose(sample, s * count, count, &source.chosen[HeldOut(sample)]);
+      Choose(sample, s * count, count, &source.chosen[held_out_(batch.original + s)]);
     }
     return source;
   }
@@ -253,7 +255,7 @@ class Tiler {
   const StatisticsOptions& options_;
   const std::function<void(const Tile&)>& f_;
   const int64_t samples_;
-  int64_t every_ = 0;  // one in this many samples is held out; 0: none
+  const HeldOut held_out_;
   int64_t taps_ = 1, n_ = 0, m_ = 0;
   int64_t tile_ = 0, columns_per_batch_ = 0;
   std::vector<std::vector<float>> weights_;

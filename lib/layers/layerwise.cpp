@@ -161,20 +161,25 @@ Result<Outcome> Finish(LayerSweep& s) {
   return Outcome::kChanged;
 }
 
+// Finds the layers, and what the store has of them.
+Status Start(LayerSweep& s) {
+  s.statistics.seed = SeedOf(s.session);
+  s.statistics.memory_bytes = Budget(s.options);
+  FindLayers(s);
+  RETURN_IF_ERROR(CheckMemory(s));
+  for (const auto& [value, encoding] : s.session.encodings)
+    if (encoding.role == quant::Role::kWeight) s.stream[value] = encoding;
+  return s.options.uses_store && !s.layers.empty() ? OpenStore(s) : OkStatus();
+}
+
 }  // namespace
 
 Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
                             const SolveLayer& solve) {
   LayerSweep s{
       .session = session, .options = options, .solve = solve, .statistics = options.statistics};
-  s.statistics.seed = SeedOf(session);
-  s.statistics.memory_bytes = Budget(options);
-  FindLayers(s);
+  RETURN_IF_ERROR(Start(s));
   if (s.layers.empty()) return Finish(s);
-  RETURN_IF_ERROR(CheckMemory(s));
-  for (const auto& [value, encoding] : s.session.encodings)
-    if (encoding.role == quant::Role::kWeight) s.stream[value] = encoding;
-  RETURN_IF_ERROR(OpenStore(s));
   RETURN_IF_ERROR(TakePart(s));
   if (!SumsOnly(s)) RETURN_IF_ERROR(GatherOfSharers(s));
   walk::WalkOptions walk = WalkOptionsOf(s);
@@ -189,5 +194,26 @@ Result<Outcome> SolveLayers(Session& session, const LayerwiseOptions& options,
   RETURN_IF_ERROR(RecordPart(s));
   return Finish(s);
 }
+
+LayerSolver::LayerSolver(std::unique_ptr<LayerSweep> sweep) : sweep_(std::move(sweep)) {}
+LayerSolver::~LayerSolver() = default;
+LayerSolver::LayerSolver(LayerSolver&&) noexcept = default;
+LayerSolver& LayerSolver::operator=(LayerSolver&&) noexcept = default;
+
+Result<LayerSolver> LayerSolver::Create(Session& session, const LayerwiseOptions& options,
+                                        const SolveLayer& solve) {
+  LayerSolver made(std::make_unique<LayerSweep>(LayerSweep{
+      .session = session, .options = options, .solve = solve, .statistics = options.statistics}));
+  RETURN_IF_ERROR(Start(*made.sweep_));
+  return made;
+}
+
+const std::vector<const graph::Node*>& LayerSolver::nodes() const { return sweep_->nodes; }
+
+Result<std::string> LayerSolver::Solve(size_t i, const walk::LayerInputs& inputs) {
+  return Visit(*sweep_, sweep_->layers[i], &inputs);
+}
+
+Result<Outcome> LayerSolver::Finish() { return layers::Finish(*sweep_); }
 
 }  // namespace roundel::layers

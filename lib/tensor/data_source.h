@@ -21,8 +21,11 @@ struct Batch {
 class DataSource {
  public:
   virtual ~DataSource() = default;
-  // Number of samples of a whole sweep, including corrupt ones that are skipped.
+  // Number of samples of a whole sweep, including corrupt ones that are skipped, and all views.
   virtual int64_t size() const = 0;
+  // How often each sample is shown: of every views() batches in a row, the first has the samples
+  // themselves, and the others have the same ones changed (mirrored, cropped).
+  virtual int64_t views() const { return 1; }
   // Starts a new sweep; every sweep yields the same samples in the same order.
   virtual Status Rewind() = 0;
   // The next batch; nullopt at the end of the sweep.

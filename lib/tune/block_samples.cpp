@@ -10,12 +10,11 @@
 namespace roundel::tune {
 
 BlockSamples::BlockSamples(const walk::Streams& streams, const std::vector<std::string>& inputs,
-                           const std::vector<std::string>& targets, bool reference, bool apart,
-                           bool mirrored)
+                           const std::vector<std::string>& targets, bool reference, bool apart)
     : inputs_(inputs.size() * (reference ? 2 : 1)),
       apart_(apart),
       joinable_(apart),
-      mirrored_(mirrored) {
+      views_(static_cast<size_t>(streams.views())) {
   for (const std::string& input : inputs) values_.push_back(&streams.quantized(input));
   if (reference)
     for (const std::string& input : inputs) values_.push_back(&streams.reference(input));
@@ -40,8 +39,7 @@ BlockSamples::BlockSamples(const walk::Streams& streams, const std::vector<std::
 std::vector<std::vector<int64_t>> BlockSamples::samples() const {
   std::map<std::pair<size_t, int64_t>, std::vector<int64_t>> by_sample;
   for (size_t i = 0; i < units_.size(); ++i)
-    by_sample[{mirrored_ ? units_[i].batch / 2 : units_[i].batch, units_[i].row}].push_back(
-        static_cast<int64_t>(i));
+    by_sample[{units_[i].batch / views_, units_[i].row}].push_back(static_cast<int64_t>(i));
   std::vector<std::vector<int64_t>> samples;
   for (auto& [sample, units] : by_sample) samples.push_back(std::move(units));
   return samples;

@@ -15,14 +15,13 @@ class BlockSamples {
   // `inputs`: from the stream of the quantized model, and with `reference` from that of the float
   // model, too; `targets`: from the latter.
   // `apart`: samples are independent along axis 0 of all these values; otherwise a unit is a whole
-  // batch. `mirrored`: each second batch is the one before, mirrored. Requires: the streams keep
-  // these values.
+  // batch. Requires: the streams keep these values.
   BlockSamples(const walk::Streams& streams, const std::vector<std::string>& inputs,
-               const std::vector<std::string>& targets, bool reference, bool apart, bool mirrored);
+               const std::vector<std::string>& targets, bool reference, bool apart);
 
   // The number of units, which are single samples or whole batches.
   int64_t units() const { return std::ssize(units_); }
-  // Units that show one sample, alone or with its mirror image, by sample.
+  // The units that show one sample in different views, by sample; whole batches count as samples.
   std::vector<std::vector<int64_t>> samples() const;
   // Whether several units can be joined: single samples of one shape.
   bool joinable() const { return joinable_; }
@@ -41,7 +40,8 @@ class BlockSamples {
   };
   std::vector<const std::vector<walk::StoredValuePtr>*> values_;  // inputs, then targets
   size_t inputs_;
-  bool apart_, joinable_, mirrored_;
+  bool apart_, joinable_;
+  const size_t views_;
   int64_t largest_ = 0;
   std::vector<Unit> units_;
 };

@@ -7,6 +7,7 @@
 
 #include "lib/base/log.h"
 #include "lib/base/text.h"
+#include "lib/tensor/held_out.h"
 #include "lib/tune/batches.h"
 
 namespace roundel::tune {
@@ -17,11 +18,11 @@ struct Split {
 };
 
 // `samples`: units of each sample, which stay together.
-Split SplitUnits(const std::vector<std::vector<int64_t>>& samples, double held_out) {
-  const int64_t learned = LearnedSamples(std::ssize(samples), held_out);
+Split SplitUnits(const std::vector<std::vector<int64_t>>& samples, double share) {
+  const HeldOut held_out(share, std::ssize(samples));
   Split split;
   for (int64_t i = 0; i < std::ssize(samples); ++i) {
-    std::vector<int64_t>& side = i < learned ? split.train : split.held_out;
+    std::vector<int64_t>& side = held_out(i) ? split.held_out : split.train;
     const std::vector<int64_t>& units = samples[static_cast<size_t>(i)];
     side.insert(side.end(), units.begin(), units.end());
   }
@@ -122,10 +123,6 @@ class Trainer {
 };
 
 }  // namespace
-
-int64_t LearnedSamples(int64_t samples, double held_out) {
-  return std::max<int64_t>(1, samples - std::llround(held_out * static_cast<double>(samples)));
-}
 
 Result<Trained> Train(BlockRunner& runner, const FormsModel& model,
                       const std::vector<std::vector<int64_t>>& samples,

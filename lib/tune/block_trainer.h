@@ -23,9 +23,8 @@ inline constexpr int64_t kRefining = 5;
 
 struct TrainSettings {
   int64_t iterations = 1000;
-  int64_t batch = 32;  // units of a mini-batch
-  // Share of the samples: the last ones, so that passes before can be kept from seeing them.
-  double held_out = 0.125;
+  int64_t batch = 32;                  // units of a mini-batch
+  double held_out = 0.2;               // share of the samples (HeldOut)
   bool codes = true;                   // false: only scales, biases and ranges are learned
   double penalty = 1;                  // of soft rounding, relative to the loss at the start
   double warm_up = 0.2;                // share of the iterations without penalty
@@ -65,9 +64,6 @@ class BlockRunner {
 // The units of a mini-batch: those of the settings, or fewer, but at least eight, if units are large.
 // A large image has so many positions that fewer images give the same gradients.
 int64_t BatchSize(const BlockSamples& samples, int64_t batch);
-
-// How many samples are learned from; the others are held out.
-int64_t LearnedSamples(int64_t samples, double held_out);
 
 struct Trained {
   std::vector<Tensor> learned;             // of the best point

@@ -78,7 +78,7 @@ struct RoundingSettings {
   int64_t out_axis = -1, in_axis = -1;
 };
 // `encoding` has codes, at which learning starts; the float `weight` decides to which side of a
-// code V may go. Requires: CanLearnRounding(encoding).
+// code V may go. Requires: WhyNoRounding(encoding) is empty.
 FormPtr MakeRoundingForm(const std::string& value, const Tensor& weight,
                          const quant::Encoding& encoding, const RoundingSettings& settings);
 // "" or the reason why the codes of such an encoding cannot be learned.

@@ -247,7 +247,6 @@ FormPtr MakeRoundingForm(const std::string& value, const Tensor& weight, const E
 
 std::string WhyNoRounding(const Encoding& encoding) {
   if (!encoding.grid.is_uniform()) return encoding.grid.Name() + " has no even steps";
-  if (!encoding.codes) return "its weights have no codes yet";
   return "";
 }
 

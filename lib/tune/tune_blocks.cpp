@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "lib/base/clock.h"
 #include "lib/base/parallel.h"
 #include "lib/base/progress.h"
 #include "lib/base/text.h"
 #include "lib/grad/backward.h"
+#include "lib/tensor/held_out.h"
 #include "lib/tune/block_parts.h"
-#include "lib/tune/mirrored_source.h"
 #include "lib/tune/ranges.h"
+#include "lib/tune/solve_block.h"
 #include "lib/tune/tuning.h"
 
 namespace roundel::tune {
@@ -87,39 +89,41 @@ Result<std::string> Visit(Tuning& s, size_t index, const Stretches::Part& part,
                    trained->loss_after);
 }
 
-// Rows of a batch from sample `first` on that are held out: [result, rows). All, if nothing is.
-int64_t FirstJudged(const Tensor& value, int64_t size, int64_t first, int64_t learned) {
-  const bool rows = value.rank() > 0 && value.dim(0) == size;
-  if (rows) return std::clamp<int64_t>(learned - first, 0, size);
-  return first >= learned ? 0 : value.rank() > 0 ? value.dim(0) : 1;
-}
+// Squared errors and squares of values.
+struct ErrorAndPower {
+  double error = 0, power = 0;
+
+  void Add(const float* reference, const float* quantized, int64_t size) {
+    for (int64_t i = 0; i < size; ++i) {
+      const double r = reference[i];
+      error += (quantized[i] - r) * (quantized[i] - r);
+      power += r * r;
+    }
+  }
+  double Relative() const { return power > 0 ? error / power : error; }
+};
 
 // Adds the errors of the model's outputs that block `index` computes, relative to their power, on
 // held-out samples.
 Status AddOutputErrors(const Tuning& s, size_t index, const walk::Streams& streams, double* sum) {
   const structure::Block& block = s.blocks[index];
-  const double held_out = s.options.train.held_out;
-  const int64_t learned = held_out > 0 ? LearnedSamples(streams.samples(), held_out) : 0;
+  const HeldOut held_out(s.options.train.held_out, streams.originals());
   for (size_t t = 0; t < block.targets; ++t) {
     const std::string& value = block.outputs[t];
     if (!s.session.model.graph->IsOutput(value)) continue;
-    double error = 0, power = 0;
-    int64_t first = 0;
+    ErrorAndPower total;
     for (size_t b = 0; b < streams.batch_sizes().size(); ++b) {
       ASSIGN_OR_RETURN(const Tensor reference, streams.reference(value)[b]->Load());
       ASSIGN_OR_RETURN(const Tensor quantized, streams.quantized(value)[b]->Load());
       const int64_t size = streams.batch_sizes()[b];
-      const int64_t rows = reference.rank() > 0 ? std::max<int64_t>(1, reference.dim(0)) : 1;
-      const int64_t begin =
-          FirstJudged(reference, size, first, learned) * (reference.size() / rows);
-      for (int64_t i = begin; i < reference.size(); ++i) {
-        const double r = reference.data<float>()[i];
-        error += std::pow(quantized.data<float>()[i] - r, 2);
-        power += r * r;
-      }
-      first += size;
+      const int64_t rows = reference.rank() > 0 && reference.dim(0) == size ? size : 1;
+      const int64_t per_row = reference.size() / std::max<int64_t>(1, rows);
+      for (int64_t r = 0; r < rows; ++r)
+        if (!held_out.any() || held_out(streams.Original(b) + r))
+          total.Add(reference.data<float>() + r * per_row, quantized.data<float>() + r * per_row,
+                    per_row);
     }
-    *sum += power > 0 ? error / power : error;
+    *sum += total.Relative();
   }
   return OkStatus();
 }
@@ -127,12 +131,10 @@ Status AddOutputErrors(const Tuning& s, size_t index, const walk::Streams& strea
 // Runs the blocks in order. `visit`: before a block's values in the quantized model are computed.
 // Returns the error of the model's outputs.
 Result<double> Walk(Tuning& s, const std::function<Status(size_t index, const Stretches::Part& part,
-                                                          const walk::Streams& streams)>& visit) {
+                                                          walk::Streams& streams)>& visit) {
   walk::Streams streams(s.session.model, s.session.float_model.get(), s.stream,
                         s.options.memory_bytes, SpillFolder(s));
-  MirroredSource mirrored(*s.session.data);
-  DataSource& data = s.options.mirror ? static_cast<DataSource&>(mirrored) : *s.session.data;
-  RETURN_IF_ERROR(streams.ReadData(data, s.options.samples * (s.options.mirror ? 2 : 1),
+  RETURN_IF_ERROR(streams.ReadData(*s.session.data, s.options.samples,
                                    [](const std::string&) { return true; }));
   RETURN_IF_ERROR(streams.Run(Prelude(*s.session.model.graph, s.blocks), walk::Which::kBoth));
   double error = 0;
@@ -147,24 +149,70 @@ Result<double> Walk(Tuning& s, const std::function<Status(size_t index, const St
   return error;
 }
 
+// The layers without codes, to be solved block by block.
+Result<std::optional<layers::LayerSolver>> Solver(Tuning& s) {
+  if (!s.options.solve) return std::optional<layers::LayerSolver>();
+  ASSIGN_OR_RETURN(layers::LayerSolver made,
+                   layers::LayerSolver::Create(s.session, s.options.start, s.options.solve));
+  return std::optional(std::move(made));
+}
+
+// The error of the model's outputs at the start: all layers solved, nothing learned.
+Result<double> Begin(Tuning& s) {
+  report::PassReport unsaid;  // the walk that learns solves the layers again
+  report::PassReport* said = std::exchange(s.session.report, &unsaid);
+  const auto solve_all = [&]() -> Result<double> {
+    ASSIGN_OR_RETURN(std::optional<layers::LayerSolver> solver, Solver(s));
+    Progress progress(s.options.pass + " start", std::ssize(s.blocks), "blocks");
+    return Walk(s, [&](size_t i, const Stretches::Part& part, walk::Streams& streams) -> Status {
+      if (solver)
+        RETURN_IF_ERROR(SolveBlock(*s.session.model.graph, s.blocks[i], part, streams, *solver,
+                                   [&] { UpdateStream(s); }));
+      progress.Advance(1, s.blocks[i].name);
+      return OkStatus();
+    });
+  };
+  const Result<double> error = solve_all();
+  s.session.report = said;
+  return error;
+}
+
+Result<double> LearnInOrder(Tuning& s) {
+  ASSIGN_OR_RETURN(std::optional<layers::LayerSolver> solver, Solver(s));
+  Progress progress(s.options.pass, std::ssize(s.blocks), "blocks");
+  const auto visit = [&](size_t i, const Stretches::Part& part, walk::Streams& streams) -> Status {
+    if (solver)
+      RETURN_IF_ERROR(SolveBlock(*s.session.model.graph, s.blocks[i], part, streams, *solver,
+                                 [&] { UpdateStream(s); }));
+    ASSIGN_OR_RETURN(const std::string said, Visit(s, i, part, streams));
+    progress.Advance(1, said);
+    return OkStatus();
+  };
+  ASSIGN_OR_RETURN(const double error, Walk(s, visit));
+  if (!solver) return error;
+  s.solved = std::ssize(solver->nodes());
+  RETURN_IF_ERROR(solver->Finish().status());
+  return error;
+}
+
+void Restore(Tuning& s, const ModelState& state) {
+  static_cast<ModelState&>(s.session) = state.Clone();
+  s.stream.clear();
+  UpdateStream(s);
+}
+
 // Learns all blocks. What each gains on its own targets need not help the network: if the outputs are
 // worse than at the start, that is restored.
 Status LearnAll(Tuning& s) {
-  ASSIGN_OR_RETURN(const double before, Walk(s, [](size_t, const Stretches::Part&,
-                                                   const walk::Streams&) { return OkStatus(); }));
+  const ModelState entry = s.session.ModelState::Clone();
+  ASSIGN_OR_RETURN(const double before, Begin(s));
   const ModelState start = s.session.ModelState::Clone();
-  Progress progress(s.options.pass, std::ssize(s.blocks), "blocks");
-  ASSIGN_OR_RETURN(
-      const double after,
-      Walk(s, [&](size_t i, const Stretches::Part& part, const walk::Streams& streams) -> Status {
-        ASSIGN_OR_RETURN(const std::string said, Visit(s, i, part, streams));
-        progress.Advance(1, said);
-        return OkStatus();
-      }));
+  Restore(s, entry);
+  ASSIGN_OR_RETURN(const double after, LearnInOrder(s));
   s.session.report->Metric("output_error_before", before);
   s.session.report->Metric("output_error_after", after);
   if (!(after > before)) return OkStatus();
-  static_cast<ModelState&>(s.session) = start.Clone();
+  Restore(s, start);
   s.session.report->warnings.push_back(StrFormat(
       "the error of the model's outputs rose from %.3g to %.3g although blocks came closer "
       "to the float model, so that the start was restored: give more samples or iterations",
@@ -194,7 +242,7 @@ Outcome Finish(Tuning& s) {
     report.warnings.push_back(StrCat("the loss of ", s.diverged,
                                      " blocks stopped being a number; they have the best point "
                                      "before that: lower the rates"));
-  return s.learned > 0 ? Outcome::kChanged : Outcome::kUnchanged;
+  return s.learned + s.solved > 0 ? Outcome::kChanged : Outcome::kUnchanged;
 }
 
 }  // namespace

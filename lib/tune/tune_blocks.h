@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "lib/layers/layerwise.h"
 #include "lib/session/session.h"
 #include "lib/structure/blocks.h"
 #include "lib/tune/block_trainer.h"
@@ -19,7 +20,6 @@ struct TuneOptions {
   std::string pass;                            // the name in encodings and progress
   std::string settings;                        // the parameters, for the store
   int64_t samples = 0;                         // 0: all
-  bool mirror = false;                         // images count twice, also mirrored left to right
   int64_t memory_bytes = int64_t{2000} << 20;  // for stored values; the rest goes to a file
   structure::BlockOptions blocks;
   TrainSettings train;
@@ -28,6 +28,10 @@ struct TuneOptions {
   bool activations = false;
   double range_rate = 0;
   double minutes = 0;  // 0: no limit
+  // How layers without codes are solved when their block comes, before it learns; without a solver
+  // they stay as they are.
+  layers::LayerwiseOptions start;
+  layers::SolveLayer solve;
 };
 
 // The forms of a block; none: the block stays as it is. `layers`: indices into block.layers, of those
@@ -35,7 +39,8 @@ struct TuneOptions {
 using MakeForms = std::function<Result<std::vector<FormPtr>>(
     const structure::Block& block, const std::vector<size_t>& layers, int64_t iterations)>;
 
-// Learns every block. Requires: weights have encodings. Errors: those of running the model; kUsage
+// Learns every block. Layers whose weights have a grid but no codes are solved first (`solve`).
+// Requires: weights have encodings. Errors: those of running the model; kUsage
 // if `minutes` is too short for one iteration of each block.
 Result<Outcome> TuneBlocks(Session& session, const TuneOptions& options, const MakeForms& forms);
 

@@ -24,6 +24,7 @@ struct Tuning {
   quant::EncodingTable stream = {};
   std::vector<double> seconds = {};  // of one iteration, by block; 0: nothing is learned
   int64_t iterations = 0;            // of each block
+  int64_t solved = 0;                // layers that had no codes
   int64_t learned = 0, kept = 0, declined = 0, diverged = 0;
   double before = 0, after = 0;  // sums of losses
 };

@@ -93,8 +93,7 @@ Status Prepare(Tuning& s, size_t index, const walk::Stretches::Part& part,
   BlockParts parts = PartsOf(s, block, types, forms);
   const std::vector<std::string> targets(
       block.outputs.begin(), block.outputs.begin() + static_cast<int64_t>(block.targets));
-  bench->samples.emplace(streams, block.inputs, targets, parts.has_reference, apart,
-                         s.options.mirror);
+  bench->samples.emplace(streams, block.inputs, targets, parts.has_reference, apart);
   ASSIGN_OR_RETURN(parts.powers, bench->samples->TargetPowers());
   ASSIGN_OR_RETURN(const graph::Model training,
                    MakeBlockModel(parts, true, {.probability = train.drop}));

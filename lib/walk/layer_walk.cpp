@@ -1,12 +1,11 @@
 #include "lib/walk/layer_walk.h"
 
-#include <optional>
+#include <memory>
 #include <unordered_map>
 #include <utility>
 
-#include "lib/base/interrupt.h"
 #include "lib/base/progress.h"
-#include "lib/walk/streams.h"
+#include "lib/walk/stream_inputs.h"
 
 namespace roundel::walk {
 namespace {
@@ -33,7 +32,7 @@ class Walker {
     Progress progress(options_.label, std::ssize(layers_), "layers");
     size_t at = 0;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      std::optional<Inputs> inputs;
+      std::unique_ptr<LayerInputs> inputs;
       if (i < run) {
         // Every layer is a stop even if it is not visited: stored values are rounded, and a resumed
         // run must see the same ones.
@@ -41,9 +40,9 @@ class Walker {
         at = positions_[i];
         DropUnread(at);
         if (wanted.empty() || wanted[i])
-          inputs.emplace(streams_, DataInput(*model_.graph, *layers_[i]));
+          inputs = InputsFrom(streams_, DataInput(*model_.graph, *layers_[i]));
       }
-      ASSIGN_OR_RETURN(const std::string said, visit(i, inputs ? &*inputs : nullptr));
+      ASSIGN_OR_RETURN(const std::string said, visit(i, inputs.get()));
       progress.Advance(1, said);
       if (i < run) DropUnread(at);
     }
@@ -51,38 +50,6 @@ class Walker {
   }
 
  private:
-  class Inputs : public LayerInputs {
-   public:
-    Inputs(const Streams& streams, const std::string& value)
-        : streams_(streams),
-          reference_(streams.reference(value)),
-          quantized_(streams.quantized(value)) {
-      int64_t first = 0;
-      for (const int64_t size : streams.batch_sizes()) {
-        first_samples_.push_back(first);
-        first += size;
-      }
-    }
-    int64_t samples() const override { return streams_.samples(); }
-    int64_t batches() const override { return std::ssize(reference_); }
-    Result<LayerBatch> Load(int64_t index) const override {
-      if (Interrupted()) return InterruptedError();
-      const auto i = static_cast<size_t>(index);
-      LayerBatch batch{.first_sample = first_samples_[i], .samples = streams_.batch_sizes()[i]};
-      ASSIGN_OR_RETURN(batch.reference, reference_[i]->Load());
-      batch.quantized = batch.reference;
-      if (quantized_[i] != reference_[i]) {
-        ASSIGN_OR_RETURN(batch.quantized, quantized_[i]->Load());
-      }
-      return batch;
-    }
-
-   private:
-    const Streams& streams_;
-    const std::vector<StoredValuePtr>&reference_, &quantized_;
-    std::vector<int64_t> first_samples_;  // by batch
-  };
-
   static std::vector<size_t> Positions(const graph::Model& model,
                                        const std::vector<const graph::Node*>& layers) {
     std::unordered_map<const graph::Node*, size_t> position;

@@ -13,7 +13,7 @@
 #include "lib/graph/graph.h"
 #include "lib/quant/encodings.h"
 #include "lib/tensor/data_source.h"
-#include "lib/tensor/tensor.h"
+#include "lib/walk/layer_inputs.h"
 
 namespace roundel::walk {
 
@@ -28,22 +28,6 @@ struct WalkOptions {
   // Per layer: whether it needs its inputs; empty: all do. Nodes that only other layers depend on
   // are not run. If no layer needs inputs, the data is not read.
   std::vector<bool> wanted;
-};
-
-// One batch of a layer's data input (input 0, or 1 if input 0 is the constant).
-struct LayerBatch {
-  Tensor reference;  // in the float model
-  Tensor quantized;  // in the model with the layers so far quantized; the same tensor if equal
-  int64_t first_sample = 0, samples = 0;
-};
-
-class LayerInputs {
- public:
-  virtual ~LayerInputs() = default;
-  virtual int64_t samples() const = 0;
-  virtual int64_t batches() const = 0;
-  // In the order of the data. May be called repeatedly and concurrently during the visit.
-  virtual Result<LayerBatch> Load(int64_t batch) const = 0;
 };
 
 // `layer`: index into `layers`; `inputs`: nullptr for layers that do not need them. The visitor may

@@ -25,20 +25,32 @@ Streams::Streams(const graph::Model& model, const graph::Model* reference,
 Status Streams::ReadData(DataSource& data, int64_t samples,
                          const std::function<bool(const std::string&)>& wanted) {
   RETURN_IF_ERROR(data.Rewind());
+  views_ = data.views();
   std::vector<std::string> names;
   for (const graph::ValueInfo& input : model_.graph->inputs)
     if (!model_.graph->FindInitializer(input.name)) names.push_back(input.name);
-  while (samples == 0 || samples_ < samples) {
+  const auto complete = [&] {
+    return samples > 0 && originals_ >= samples && std::ssize(batch_sizes_) % views_ == 0;
+  };
+  while (!complete()) {
     if (Interrupted()) return InterruptedError();
     ASSIGN_OR_RETURN(std::optional<Batch> batch, data.Next());
     if (!batch) break;
     INVARIANT(batch->inputs.size() == names.size(), "data for every input");
     for (size_t i = 0; i < names.size(); ++i)
       if (wanted(names[i])) RETURN_IF_ERROR(AddInput(names[i], batch->inputs[i]));
+    if (std::ssize(batch_sizes_) % views_ == 0) originals_ += batch->size;
     batch_sizes_.push_back(batch->size);
     samples_ += batch->size;
   }
   return samples_ > 0 ? OkStatus() : DataError("the calibration data has no samples");
+}
+
+int64_t Streams::Original(size_t batch) const {
+  int64_t first = 0;
+  const auto views = static_cast<size_t>(views_);
+  for (size_t b = 0; b < batch / views * views; b += views) first += batch_sizes_[b];
+  return first;
 }
 
 Status Streams::AddInput(const std::string& name, const Tensor& value) {

@@ -32,7 +32,8 @@ class Streams {
           const quant::EncodingTable& encodings, int64_t memory_bytes,
           const std::string& spill_folder);
 
-  // Stores the inputs that `wanted` accepts of `samples` samples (0: all), in whole batches.
+  // Stores the inputs that `wanted` accepts of `samples` samples (0: all) with all their views, in
+  // whole batches.
   // Errors: kData if there are none.
   Status ReadData(DataSource& data, int64_t samples,
                   const std::function<bool(const std::string& input)>& wanted);
@@ -49,7 +50,11 @@ class Streams {
     return quantized_.at(value);
   }
   const std::vector<int64_t>& batch_sizes() const { return batch_sizes_; }
-  int64_t samples() const { return samples_; }
+  int64_t samples() const { return samples_; }      // with their views
+  int64_t originals() const { return originals_; }  // without
+  int64_t views() const { return views_; }
+  // The number of the first sample of a batch, without counting views.
+  int64_t Original(size_t batch) const;
   // The types of a part's inputs. Errors: kModel if one has not been computed.
   Result<std::vector<DType>> TypesOf(const Stretches::Part& part) const;
 
@@ -81,7 +86,7 @@ class Streams {
   ValueStore store_;  // outlives the streams
   Stream reference_, quantized_;
   std::vector<int64_t> batch_sizes_;
-  int64_t samples_ = 0;
+  int64_t samples_ = 0, originals_ = 0, views_ = 1;
   Lanes lanes_;
 };
 

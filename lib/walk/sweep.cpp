@@ -93,7 +93,8 @@ class Sweeper {
   Result<std::optional<Batch>> Fetch(int64_t* number) {
     const std::scoped_lock lock(fetch_mutex_);
     if (Interrupted()) return InterruptedError();
-    if (options_.samples > 0 && fetched_samples_ >= options_.samples) return std::optional<Batch>();
+    if (options_.samples > 0 && fetched_samples_ >= options_.samples * data_.views())
+      return std::optional<Batch>();
     ASSIGN_OR_RETURN(std::optional<Batch> batch, data_.Next());
     if (!batch) return batch;
     fetched_samples_ += batch->size;

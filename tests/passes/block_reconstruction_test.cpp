@@ -71,8 +71,8 @@ TEST_CASE("blocks end closer to the float model than with rounding to nearest") 
     for (const int bits : {3, 4}) {
       const double nearest = OutputError(*Round(text, "", &data, Options(bits, {})), &others);
       for (const char* rounding : {"soft", "straight"}) {
-        const auto r =
-            Round(text, "block_reconstruction", &data, Options(bits, {{"rounding", rounding}}));
+        const auto r = Round(text, "block_reconstruction", &data,
+                             Options(bits, {{"rounding", rounding}, {"start", "nearest"}}));
         INFO(rounding << " " << bits);
         CHECK(Metric(r->report, "loss_after") <= Metric(r->report, "loss_before"));
         CHECK(Metric(r->report, "learned") > 0);
@@ -82,6 +82,29 @@ TEST_CASE("blocks end closer to the float model than with rounding to nearest") 
     }
   }
   CHECK(ran == 8);
+}
+
+TEST_CASE("a block starts at what optimal_rounding finds, and is never worse") {
+  const std::vector<std::pair<std::string, Shape>> nets = {{kResidual, {16, 6, 8, 8}},
+                                                           {kManyLayers, {16, 4, 6, 6}}};
+  for (const auto& [text, shape] : nets) {
+    VectorSource data = CorrelatedSource(shape, 8, 3);
+    VectorSource others = CorrelatedSource(shape, 4, 99);
+    const double optimal = OutputError(
+        *Round(text, "optimal_rounding", &data, {.grid = Options(3, {}).grid}), &others);
+    // Nothing is learned: the layers were solved on the same inputs, up to the half precision in
+    // which the other pass hands values from layer to layer.
+    const auto solved = Round(
+        text, "block_reconstruction", &data,
+        Options(
+            3,
+            {{"rounding", "none"}, {"iterations", "1"}, {"scale_rate", "0"}, {"bias_rate", "0"}}));
+    CHECK(OutputError(*solved, &others) == Approx(optimal).epsilon(0.05));
+    CHECK(Metric(solved->report, "learned") == 0);
+    const auto learned = Round(text, "block_reconstruction", &data, Options(3, {}));
+    CHECK(Metric(learned->report, "loss_after") <= Metric(learned->report, "loss_before"));
+    CHECK(OutputError(*learned, &others) < optimal * 1.05);
+  }
 }
 
 TEST_CASE("weights that lie on their grid do not move") {

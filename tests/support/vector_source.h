@@ -5,32 +5,11 @@
 #include <vector>
 
 #include "lib/base/random.h"
-#include "lib/tensor/data_source.h"
+#include "lib/tensor/stored_batches.h"
 
 namespace roundel::support {
 
-class VectorSource : public DataSource {
- public:
-  explicit VectorSource(std::vector<Batch> batches) : batches_(std::move(batches)) {}
-  int64_t size() const override {
-    int64_t samples = 0;
-    for (const Batch& batch : batches_) samples += batch.size;
-    return samples;
-  }
-  Status Rewind() override {
-    next_ = 0;
-    return OkStatus();
-  }
-  Result<std::optional<Batch>> Next() override {
-    if (next_ == batches_.size()) return std::optional<Batch>();
-    return std::optional<Batch>(batches_[next_++]);
-  }
-  int64_t skipped() const override { return 0; }
-
- private:
-  std::vector<Batch> batches_;
-  size_t next_ = 0;
-};
+using VectorSource = StoredBatches;
 
 // Normal values of mean 0 and the given deviation.
 inline Tensor RandomTensor(const Shape& shape, Random& random, double deviation = 1.0) {
