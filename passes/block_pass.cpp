@@ -1,5 +1,7 @@
 #include "passes/block_pass.h"
 
+#include <algorithm>
+
 #include "lib/base/text.h"
 #include "passes/layerwise_pass.h"
 
@@ -61,7 +63,7 @@ recipe::ParamSpecs CommonParams(const BlockDefaults& defaults) {
        .min = 0,
        .max = 1},
       {.name = "max_layers",
-       .default_value = int64_t{0},
+       .default_value = defaults.max_layers,
        .help = "layers of a block; 0 = those that one residual connection spans",
        .min = 0},
       {.name = "memory",
@@ -70,6 +72,17 @@ recipe::ParamSpecs CommonParams(const BlockDefaults& defaults) {
        .min = 1,
        .unit = "MB"},
   };
+}
+
+// Fewer samples than this hardly say what is common to all data.
+constexpr int64_t kFewSamples = 64;
+
+void WarnOfFewSamples(const Session& session, const tune::TuneOptions& options) {
+  int64_t samples = session.data->size();
+  if (options.samples > 0) samples = std::min(samples, options.samples);
+  if (samples > 0 && samples < kFewSamples)
+    session.report->warnings.push_back(
+        StrCat(samples, " samples are few to learn from: what is learned may fit these alone"));
 }
 
 // The weight's encoding. A weight without codes starts at the nearest ones.
@@ -138,31 +151,62 @@ tune::TuneOptions ReadBlockOptions(const Session& session, const std::string& pa
   for (const auto& [value, encoding] : session.encodings)
     options.activations |=
         session.placement.has_value() && encoding.role == quant::Role::kActivation;
-  options.range_rate = params.Float("range_rate");
+  options.range_rates.scale = params.Float("range_rate");
   if (options.activations) options.train.drop = params.Float("drop");
   return options;
 }
 
-Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
-                             tune::TuneOptions options, const tune::RoundingSettings& settings,
-                             double way) {
+recipe::ParamSpecs EndToEndParams() {
+  return {
+      {.name = "loss",
+       .default_value = std::string("auto"),
+       .help = "kl: divergence of the distributions of classes, at the ends of the network; mse: "
+               "squared error; auto: kl where outputs are scores of classes",
+       .choices = {"auto", "kl", "mse"}},
+      {.name = "hidden",
+       .default_value = 0.0,
+       .help = "weight of the squared errors of residual blocks inside of a block, while it learns",
+       .min = 0},
+      {.name = "offset_rate",
+       .default_value = 1e-2,
+       .help = "learning rate of zero points, in codes; 0 = they stay",
+       .min = 0,
+       .max = 100}};
+}
+
+tune::TuneOptions ReadEndToEndOptions(const Session& session, const std::string& pass,
+                                      const recipe::Params& params) {
+  tune::TuneOptions options = ReadBlockOptions(session, pass, params);
+  const std::string& loss = params.String("loss");
+  options.loss = loss == "auto"  ? tune::LossChoice::kAuto
+                 : loss == "mse" ? tune::LossChoice::kSquared
+                                 : tune::LossChoice::kDivergence;
+  options.hidden = params.Float("hidden");
+  options.range_rates.zero_point = params.Float("offset_rate");
+  return options;
+}
+
+Result<Outcome> LearnForms(Session& session, const recipe::Params& params,
+                           tune::TuneOptions options, const MakeWeightForm& weight_form,
+                           const MakeOtherForms& others) {
+  WarnOfFewSamples(session, options);
+  const double bias_rate = params.Float("bias_rate");
   const auto forms = [&](const structure::Block& block, const std::vector<size_t>& layers,
                          int64_t iterations) -> Result<std::vector<tune::FormPtr>> {
     const graph::Graph& graph = *session.model.graph;
     std::vector<tune::FormPtr> made;
     for (const size_t k : layers) {
-      const std::string& weight = block.weights[k];
       std::string why;
       const auto layer = graph::MatchLayer(graph, graph.nodes()[block.layers[k]].get(), &why);
-      tune::RoundingSettings own = settings;
-      if (own.rate <= 0) own.rate = way / static_cast<double>(iterations);
-      if (layer) SetAxes(*layer, graph.Constant(weight)->shape(), &own);
+      const std::string& weight = block.weights[k];
       made.push_back(
-          tune::MakeRoundingForm(weight, *graph.Constant(weight), StartOf(session, weight), own));
-      if (!layer || params.Float("bias_rate") <= 0) continue;
-      if (tune::FormPtr bias = tune::MakeBiasForm(session, *layer, params.Float("bias_rate")))
+          weight_form(weight, StartOf(session, weight), layer ? &*layer : nullptr, iterations));
+      if (!layer || bias_rate <= 0) continue;
+      if (tune::FormPtr bias = tune::MakeBiasForm(session, *layer, bias_rate))
         made.push_back(std::move(bias));
     }
+    if (!others) return made;
+    for (tune::FormPtr& form : others(block)) made.push_back(std::move(form));
     return made;
   };
   if (params.String("start") == "optimal") {
@@ -175,6 +219,20 @@ Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
       options.solve = solve;
   }
   return tune::TuneBlocks(session, options, forms);
+}
+
+Result<Outcome> LearnWeights(Session& session, const recipe::Params& params,
+                             const tune::TuneOptions& options,
+                             const tune::RoundingSettings& settings, double way) {
+  return LearnForms(session, params, options,
+                    [&](const std::string& weight, const quant::Encoding& start,
+                        const graph::WeightedLayer* layer, int64_t iterations) {
+                      const graph::Graph& graph = *session.model.graph;
+                      tune::RoundingSettings own = settings;
+                      if (own.rate <= 0) own.rate = way / static_cast<double>(iterations);
+                      if (layer) SetAxes(*layer, graph.Constant(weight)->shape(), &own);
+                      return tune::MakeRoundingForm(weight, *graph.Constant(weight), start, own);
+                    });
 }
 
 }  // namespace roundel::passes

@@ -120,4 +120,9 @@ std::string WhyNoGradient(const Model& model, const Node& node) {
   return Reason(model, node, FindRule(node));
 }
 
+bool HasGradient(const Node& node, size_t index) {
+  const RuleRow* rule = FindRule(node);
+  return rule && rule->rule && IsBit(rule->inputs, index);
+}
+
 }  // namespace roundel::grad

@@ -26,4 +26,8 @@ Result<std::vector<std::string>> Backward(graph::Model* model, const std::string
 // conditions (Shape, Equal), which gradients do not need to pass. Used to bound blocks.
 std::string WhyNoGradient(const graph::Model& model, const graph::Node& node);
 
+// Whether the node's operator has a gradient for its input `index`: not for sizes, indices and frozen
+// statistics.
+bool HasGradient(const graph::Node& node, size_t index);
+
 }  // namespace roundel::grad

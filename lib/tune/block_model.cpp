@@ -64,11 +64,12 @@ std::string Quantizer(const BlockParts& parts, const std::string& value, const s
                       Nodes* nodes) {
   const quant::Encoding& encoding = parts.encodings.at(value);
   const quant::QParams& params = encoding.params[0];
-  const auto learned = parts.scales.find(value);
+  const auto scale = parts.scales.find(value), zero_point = parts.zero_points.find(value);
   return nodes->Add(
       "FakeQuant",
-      {source, learned == parts.scales.end() ? nodes->Scalar(params.scale) : learned->second,
-       nodes->Scalar(static_cast<float>(params.zero_point))},
+      {source, scale == parts.scales.end() ? nodes->Scalar(params.scale) : scale->second,
+       zero_point == parts.zero_points.end() ? nodes->Scalar(static_cast<float>(params.zero_point))
+                                             : zero_point->second},
       {{"qmin", int64_t{encoding.grid.qmin()}}, {"qmax", int64_t{encoding.grid.qmax()}}},
       "roundel");
 }
@@ -97,19 +98,14 @@ void AddQuantizers(const BlockParts& parts, Nodes* nodes, Drops* drops,
 }
 
 std::string Loss(const BlockParts& parts, const std::map<std::string, std::string>& now,
-                 Nodes* nodes) {
+                 bool judging, Nodes* nodes) {
   std::string loss;
   for (size_t i = 0; i < parts.block.targets; ++i) {
+    if (judging && !parts.losses[i].judged) continue;
     const std::string& value = parts.block.outputs[i];
     const auto it = now.find(value);
-    const std::string error =
-        nodes->Add("Sub", {it == now.end() ? value : it->second, TargetOf(value)});
-    const std::string mean =
-        nodes->Add("ReduceMean", {nodes->Add("Mul", {error, error})}, {{"keepdims", int64_t{0}}});
-    const double power = std::max(parts.powers[i], 1e-30);
     const std::string share =
-        nodes->Add("Mul", {mean, nodes->Scalar(static_cast<float>(
-                                     1 / (power * static_cast<double>(parts.block.targets))))});
+        EmitLoss(nodes, it == now.end() ? value : it->second, TargetOf(value), parts.losses[i]);
     loss = loss.empty() ? share : nodes->Add("Add", {loss, share});
   }
   return loss;
@@ -140,7 +136,7 @@ Result<graph::Model> MakeBlockModel(const BlockParts& parts, bool gradients, Dro
   Drops drops(&nodes, drop);
   std::map<std::string, std::string> now;
   AddQuantizers(parts, &nodes, &drops, &now);
-  const std::string loss = Loss(parts, now, &nodes);
+  const std::string loss = Loss(parts, now, !gradients, &nodes);
   graph.outputs.push_back({.name = loss, .dtype = DType::kFloat});
   if (!gradients) return model;
   ASSIGN_OR_RETURN(const std::vector<std::string> names,

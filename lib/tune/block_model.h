@@ -11,6 +11,7 @@
 #include "lib/quant/encodings.h"
 #include "lib/structure/blocks.h"
 #include "lib/tensor/dtype.h"
+#include "lib/tune/block_loss.h"
 
 namespace roundel::tune {
 
@@ -23,8 +24,9 @@ struct BlockParts {
   const quant::EncodingTable& encodings;
   std::vector<std::string> learned;  // values that are inputs: weights, biases, scales
   std::vector<Shape> learned_shapes;
-  std::map<std::string, std::string> scales;  // activation -> the learned value that is its scale
-  std::vector<double> powers;                 // mean squares of the targets: what 1 is in the loss
+  // activation -> the learned value that is its scale, or its zero point
+  std::map<std::string, std::string> scales, zero_points;
+  std::vector<TargetLoss> losses;  // of the targets
   // Inputs are also given as they are in the float model, for DropOptions.
   bool has_reference = false;
 };
@@ -39,7 +41,7 @@ struct DropOptions {
 // the targets; the learned values; the seed of the step (int64) if anything is dropped. Outputs: the
 // loss, then the gradients of the learned values if asked for.
 //
-//   loss = mean over targets of  mean (y - target)^2 / power
+//   loss = sum over targets of  share * (their loss)      without gradients: over those that judge
 //
 // Errors: kModel, naming the node, if an operator has no gradient.
 Result<graph::Model> MakeBlockModel(const BlockParts& parts, bool gradients, DropOptions drop);

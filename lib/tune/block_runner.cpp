@@ -24,7 +24,7 @@ constexpr int64_t kBatchElements = int64_t{1} << 22;
 
 int64_t BatchSize(const BlockSamples& samples, int64_t batch) {
   const int64_t fit = kBatchElements / std::max<int64_t>(1, samples.largest());
-  return std::min({batch, samples.units(), std::max<int64_t>(fit, 8)});
+  return std::min(batch, std::max<int64_t>(fit, 8));
 }
 
 Result<BlockRunner> BlockRunner::Create(const graph::Model& training, const graph::Model& judging,

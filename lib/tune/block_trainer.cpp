@@ -132,7 +132,7 @@ Result<Trained> Train(BlockRunner& runner, const FormsModel& model,
   Trainer trainer(runner, model, settings, stop, std::move(split));
   RETURN_IF_ERROR(trainer.Start());
   if (settings.codes) RETURN_IF_ERROR(trainer.Run(settings.iterations, random));
-  RETURN_IF_ERROR(trainer.Refine(random));
+  if (settings.refine || !settings.codes) RETURN_IF_ERROR(trainer.Refine(random));
   return trainer.TakeBest();
 }
 

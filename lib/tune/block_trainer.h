@@ -17,8 +17,8 @@
 
 namespace roundel::tune {
 
-// At the end, scales, biases and ranges are refined for the codes of the best point, in one more
-// iteration for every kRefining.
+// If codes are decided one by one, scales, biases and ranges are refined for those of the best point
+// at the end, in one more iteration for every kRefining.
 inline constexpr int64_t kRefining = 5;
 
 struct TrainSettings {
@@ -26,6 +26,7 @@ struct TrainSettings {
   int64_t batch = 32;                  // units of a mini-batch
   double held_out = 0.2;               // share of the samples (HeldOut)
   bool codes = true;                   // false: only scales, biases and ranges are learned
+  bool refine = true;                  // false: scales decide on codes, too, and are not refined
   double penalty = 1;                  // of soft rounding, relative to the loss at the start
   double warm_up = 0.2;                // share of the iterations without penalty
   double sharpest = 20, bluntest = 2;  // exponents of the penalty, from the first to the last
@@ -61,7 +62,8 @@ class BlockRunner {
   Runs training_, judging_;
 };
 
-// The units of a mini-batch: those of the settings, or fewer, but at least eight, if units are large.
+// The units of a mini-batch if there are enough: those of the settings, or fewer, but at least eight,
+// if units are large.
 // A large image has so many positions that fewer images give the same gradients.
 int64_t BatchSize(const BlockSamples& samples, int64_t batch);
 

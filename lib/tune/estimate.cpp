@@ -54,7 +54,7 @@ Status EstimateTime(Tuning& s) {
     Result<double> seconds = s.store.Has(i) ? 0.0 : SecondsOf(s, i, part, streams);
     if (!seconds.ok()) return Status(seconds.status()).At("block " + s.blocks[i].name);
     s.seconds.push_back(*seconds);
-    total += *seconds * (1 + 1.0 / kRefining);
+    total += *seconds * (1 + (s.options.train.refine ? 1.0 / kRefining : 0));
     learned += *seconds > 0;
     streams.Keep([&](const std::string& value) { return ReadAfter(s.blocks, i, value); });
   }

@@ -40,8 +40,9 @@ class Form {
   virtual std::string Keep(std::span<const Tensor> learned, const std::string& pass,
                            Session* session) const = 0;
   virtual int64_t penalized() const { return 0; }  // number of weights in the penalty
-  // The activations whose quantizers have the value as their scale.
+  // The activations whose quantizers have the value as their scale, or as their zero point.
   virtual std::vector<std::string> activations() const { return {}; }
+  virtual std::vector<std::string> zero_points() const { return {}; }
 
  protected:
   Form(std::string value, Tensor start) : value_(std::move(value)), start_(std::move(start)) {}

@@ -20,8 +20,9 @@ Optimizer::Optimizer(std::vector<Learned> learned) : learned_(std::move(learned)
   for (const Learned& one : learned_) {
     values_.push_back(one.start);
     moments_.emplace_back();
-    if (one.rule != Rule::kAdam) continue;
+    if (one.rule == Rule::kSign) continue;
     moments_.back().first.resize(static_cast<size_t>(one.start.size()));
+    if (one.rule == Rule::kMomentum) continue;
     moments_.back().second.resize(static_cast<size_t>(one.start.size()));
   }
 }
@@ -49,6 +50,11 @@ void Optimizer::Step(const std::vector<Tensor>& gradients, double schedule) {
           v = static_cast<float>(kSecondDecay) * v +
               static_cast<float>(1 - kSecondDecay) * g[k] * g[k];
           step = m * first_share / (std::sqrt(v * second_share) + kEpsilon);
+        }
+        if (one.rule == Rule::kMomentum) {
+          float& m = moments.first[static_cast<size_t>(k)];
+          m = static_cast<float>(kFirstDecay) * m + g[k];
+          step = m;
         }
         p[k] = std::clamp(p[k] - rate * step, one.low, one.high);
       }

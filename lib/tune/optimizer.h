@@ -1,8 +1,9 @@
 #pragma once
 // Optimizers of learned tensors. Each tensor has its rule and rate.
 //
-//   Adam   Kingma and Ba 2015, algorithm 1: b1 0.9, b2 0.999, epsilon 1e-8, bias-corrected
-//   sign   p -= rate * sign(g): no state (SignSGD; AutoRound, Cheng et al. 2023)
+//   Adam      Kingma and Ba 2015, algorithm 1: b1 0.9, b2 0.999, epsilon 1e-8, bias-corrected
+//   momentum  m = 0.9 m + g, p -= rate * m (as LSQ is published)
+//   sign      p -= rate * sign(g): no state (SignSGD; AutoRound, Cheng et al. 2023)
 
 #include <limits>
 #include <string>
@@ -12,7 +13,7 @@
 
 namespace roundel::tune {
 
-enum class Rule { kAdam, kSign };
+enum class Rule { kAdam, kSign, kMomentum };
 
 struct Learned {
   std::string name;  // of the graph input
@@ -42,7 +43,7 @@ class Optimizer {
   };
   std::vector<Learned> learned_;
   std::vector<Tensor> values_;
-  std::vector<Moments> moments_;  // of Adam's tensors
+  std::vector<Moments> moments_;  // first: of Adam and momentum; second: of Adam
   int64_t steps_ = 0;
 };
 

@@ -6,6 +6,7 @@
 
 #include "lib/layers/layer_bias.h"
 #include "lib/tune/block_model.h"
+#include "lib/tune/step_form.h"
 
 namespace roundel::tune {
 
@@ -24,7 +25,7 @@ std::map<std::string, size_t> Computing(const graph::Graph& graph,
 }  // namespace
 
 std::vector<FormPtr> RangeForms(const Session& session, const std::vector<structure::Block>& blocks,
-                                size_t index, double rate) {
+                                size_t index, const RangeRates& rates) {
   const std::map<std::string, size_t> computing = Computing(*session.model.graph, blocks);
   struct Group {
     std::vector<std::string> members;  // in execution order
@@ -42,9 +43,13 @@ std::vector<FormPtr> RangeForms(const Session& session, const std::vector<struct
     group.here = group.here || (block != computing.end() && block->second == index);
   }
   std::vector<FormPtr> forms;
-  for (auto& [number, group] : groups)
-    if (group.free && group.here)
-      forms.push_back(MakeRangeForm(group.members, session.encodings.at(group.members[0]), rate));
+  for (auto& [number, group] : groups) {
+    if (!group.free || !group.here) continue;
+    const quant::Encoding& encoding = session.encodings.at(group.members[0]);
+    if (rates.scale > 0) forms.push_back(MakeRangeForm(group.members, encoding, rates.scale));
+    if (rates.zero_point > 0 && HasOffset(encoding))
+      forms.push_back(MakeOffsetForm(group.members, encoding, rates.zero_point));
+  }
   return forms;
 }
 

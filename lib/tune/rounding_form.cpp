@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "lib/tune/form.h"
+#include "lib/tune/weight_grid.h"
 
 namespace roundel::tune {
 namespace {
@@ -12,18 +13,16 @@ using quant::Encoding;
 constexpr double kStretch = 1.2, kOffset = 0.1;
 // |V| at which h is 0 or 1.
 constexpr float kSettled = 10;
-// How far the start may lie from its code, in steps: at a half, rounding would be a tie.
-constexpr double kFarthest = 0.49;
 
 class RoundingForm : public Form {
  public:
   RoundingForm(const std::string& value, const Tensor& weight, const Encoding& encoding,
                const RoundingSettings& settings)
       : Form(value, quant::DequantizeTensor(*encoding.codes, encoding)),
-        encoding_(encoding),
+        grid_(encoding, weight.shape()),
         settings_(settings),
-        shape_(weight.shape()) {
-    SetStart(weight);
+        shape_(weight.shape()),
+        places_(grid_.Places(weight)) {
     AddLearned("/rounding", StartOffsets());
     // The penalty must have moved every weight to a code at the end.
     learned_[0].decays = !soft();
@@ -77,35 +76,17 @@ class RoundingForm : public Form {
   bool soft() const { return settings_.kind == Rounding::kSoft; }
 
   void AddLearned(const std::string& what, const Tensor& start) {
-    learned_.push_back(
-        {.name = value_ + what, .start = start, .rule = settings_.rule, .rate = settings_.rate});
-  }
-
-  int64_t Lowest(int64_t flat) const { return encoding_.grid.qmin() - Params(flat).zero_point; }
-  int64_t Highest(int64_t flat) const { return encoding_.grid.qmax() - Params(flat).zero_point; }
-  const quant::QParams& Params(int64_t flat) const {
-    return encoding_.params[static_cast<size_t>(encoding_.ParamIndex(shape_, flat))];
-  }
-
-  // places_: the weights in steps, moved into the cells of their codes.
-  void SetStart(const Tensor& weight) {
-    const std::vector<int64_t> codes = encoding_.codes->ToInt64s();
-    places_.resize(codes.size());
-    for (size_t i = 0; i < codes.size(); ++i) {
-      const auto flat = static_cast<int64_t>(i);
-      const auto code = static_cast<double>(codes[i] - Params(flat).zero_point);
-      const double place = weight.data<float>()[i] / static_cast<double>(Params(flat).scale);
-      const double moved = std::isfinite(place) ? place : code;
-      places_[i] =
-          std::clamp(std::clamp(moved, code - kFarthest, code + kFarthest),
-                     static_cast<double>(Lowest(flat)), static_cast<double>(Highest(flat)));
-    }
+    learned_.push_back({.name = value_ + what,
+                        .start = start,
+                        .rule = settings_.rule,
+                        .rate = settings_.rate,
+                        .codes = true});
   }
 
   // Soft rounding: the lower of the two codes between which a weight chooses.
   double Base(size_t i) const {
     const auto flat = static_cast<int64_t>(i);
-    return std::min(std::floor(places_[i]), static_cast<double>(Highest(flat) - 1));
+    return std::min(std::floor(places_[i]), static_cast<double>(grid_.Highest(flat) - 1));
   }
 
   // The start of V.
@@ -120,31 +101,9 @@ class RoundingForm : public Form {
 
   // The scales, of the encoding's shape.
   std::string EmitScales(Nodes* nodes) const {
-    std::vector<float> scales;
-    for (const quant::QParams& p : encoding_.params) scales.push_back(p.scale);
-    const std::string start =
-        nodes->Constant(Tensor::FromVector(ScaleShape(encoding_, shape_), scales));
+    const std::string start = nodes->Constant(grid_.Scales());
     if (settings_.scale_rate <= 0) return start;
     return nodes->Add("Mul", {start, nodes->Add("Exp", {value_ + "/log_scale"})});
-  }
-
-  // The scale of every weight, broadcast along the axes that share it.
-  std::string Spread(Nodes* nodes, const std::string& scales) const {
-    if (encoding_.granularity == quant::Granularity::kTensor) return scales;
-    if (encoding_.granularity == quant::Granularity::kChannel) {
-      std::vector<int64_t> shape(shape_.size(), 1);
-      shape[static_cast<size_t>(encoding_.axis)] = -1;
-      const auto rank = static_cast<int64_t>(shape.size());
-      return nodes->Add("Reshape",
-                        {scales, nodes->Constant(Tensor::FromVector<int64_t>({rank}, shape))});
-    }
-    std::vector<int64_t> block(static_cast<size_t>(shape_[static_cast<size_t>(encoding_.axis)]));
-    for (size_t i = 0; i < block.size(); ++i)
-      block[i] = static_cast<int64_t>(i) / encoding_.block_size;
-    const auto size = static_cast<int64_t>(block.size());
-    return nodes->Add("Gather",
-                      {scales, nodes->Constant(Tensor::FromVector<int64_t>({size}, block))},
-                      {{"axis", encoding_.axis}});
   }
 
   Emitted EmitSoft(Nodes* nodes, const std::string& sharpness) const {
@@ -163,13 +122,11 @@ class RoundingForm : public Form {
     const std::string penalty =
         nodes->Add("ReduceSum", {nodes->Add("Sub", {one, nodes->Add("Pow", {sides, sharpness})})},
                    {{"keepdims", int64_t{0}}});
-    return {nodes->Add("Mul", {codes, Spread(nodes, EmitScales(nodes))}), penalty};
+    return {nodes->Add("Mul", {codes, grid_.Spread(nodes, EmitScales(nodes))}), penalty};
   }
 
   Emitted EmitRounded(Nodes* nodes) const {
-    std::vector<float> places(places_.begin(), places_.end()), zeros;
-    for (const quant::QParams& p : encoding_.params)
-      zeros.push_back(static_cast<float>(p.zero_point));
+    const std::vector<float> places(places_.begin(), places_.end());
     const std::string scales = EmitScales(nodes);
     std::string moved = nodes->Constant(Tensor::FromVector(shape_, places));
     if (settings_.kind == Rounding::kStraight)
@@ -178,16 +135,8 @@ class RoundingForm : public Form {
       for (size_t i = 0; i < factors_; ++i)
         moved =
             nodes->Add("Mul", {moved, nodes->Add("Exp", {nodes->Add("Neg", {learned_[i].name})})});
-    Nodes::Attributes attributes = {{"qmin", int64_t{encoding_.grid.qmin()}},
-                                    {"qmax", int64_t{encoding_.grid.qmax()}}};
-    if (encoding_.granularity != quant::Granularity::kTensor)
-      attributes.emplace_back("axis", encoding_.axis);
-    if (encoding_.granularity == quant::Granularity::kBlock)
-      attributes.emplace_back("block_size", encoding_.block_size);
-    return {nodes->Add("FakeQuant",
-                       {nodes->Add("Mul", {moved, Spread(nodes, scales)}), scales,
-                        nodes->Constant(Tensor::FromVector(ScaleShape(encoding_, shape_), zeros))},
-                       attributes, "roundel"),
+    return {grid_.Round(nodes, nodes->Add("Mul", {moved, grid_.Spread(nodes, scales)}), scales,
+                        nodes->Constant(grid_.ZeroPoints())),
             ""};
   }
 
@@ -210,26 +159,26 @@ class RoundingForm : public Form {
 
   // The encoding for learned tensors.
   Encoding Result(std::span<const Tensor> learned) const {
-    Encoding result = encoding_;
+    Encoding result = grid_.encoding();
     std::vector<int64_t> codes(places_.size());
     for (size_t i = 0; i < codes.size(); ++i) {
       const auto flat = static_cast<int64_t>(i);
-      const double low = static_cast<double>(Lowest(flat)),
-                   high = static_cast<double>(Highest(flat));
-      codes[i] =
-          static_cast<int64_t>(std::clamp(Code(i, learned), low, high)) + Params(flat).zero_point;
+      const double low = static_cast<double>(grid_.Lowest(flat)),
+                   high = static_cast<double>(grid_.Highest(flat));
+      codes[i] = static_cast<int64_t>(std::clamp(Code(i, learned), low, high)) +
+                 grid_.Params(flat).zero_point;
     }
-    result.codes = quant::CodesTensor(codes, encoding_.grid, shape_);
+    result.codes = quant::CodesTensor(codes, result.grid, shape_);
     if (learned.size() > factors_)
       for (size_t i = 0; i < result.params.size(); ++i)
         result.params[i].scale *= std::exp(learned[factors_].data<float>()[i]);
     return result;
   }
 
-  const Encoding encoding_;
+  const WeightGrid grid_;
   const RoundingSettings settings_;
   const Shape shape_;
-  std::vector<double> places_;
+  const std::vector<double> places_;
   size_t factors_ = 0;  // learned tensors that decide on codes; the scales follow
 };
 
@@ -239,9 +188,7 @@ FormPtr MakeRoundingForm(const std::string& value, const Tensor& weight, const E
                          const RoundingSettings& settings) {
   RoundingSettings used = settings;
   // Scales that are themselves on a grid stay.
-  if (encoding.grid.scales != quant::ScaleKind::kFloat &&
-      encoding.grid.scales != quant::ScaleKind::kSigned)
-    used.scale_rate = 0;
+  if (!WeightGrid(encoding, weight.shape()).free_scales()) used.scale_rate = 0;
   return std::make_unique<RoundingForm>(value, weight, encoding, used);
 }
 

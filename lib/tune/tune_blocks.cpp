@@ -11,6 +11,7 @@
 #include "lib/grad/backward.h"
 #include "lib/tensor/held_out.h"
 #include "lib/tune/block_parts.h"
+#include "lib/tune/losses.h"
 #include "lib/tune/ranges.h"
 #include "lib/tune/solve_block.h"
 #include "lib/tune/tuning.h"
@@ -89,41 +90,29 @@ Result<std::string> Visit(Tuning& s, size_t index, const Stretches::Part& part,
                    trained->loss_after);
 }
 
-// Squared errors and squares of values.
-struct ErrorAndPower {
-  double error = 0, power = 0;
-
-  void Add(const float* reference, const float* quantized, int64_t size) {
-    for (int64_t i = 0; i < size; ++i) {
-      const double r = reference[i];
-      error += (quantized[i] - r) * (quantized[i] - r);
-      power += r * r;
-    }
-  }
-  double Relative() const { return power > 0 ? error / power : error; }
-};
-
-// Adds the errors of the model's outputs that block `index` computes, relative to their power, on
-// held-out samples.
+// Adds the losses of the model's outputs that block `index` computes, on held-out samples.
 Status AddOutputErrors(const Tuning& s, size_t index, const walk::Streams& streams, double* sum) {
   const structure::Block& block = s.blocks[index];
   const HeldOut held_out(s.options.train.held_out, streams.originals());
   for (size_t t = 0; t < block.targets; ++t) {
     const std::string& value = block.outputs[t];
     if (!s.session.model.graph->IsOutput(value)) continue;
-    ErrorAndPower total;
+    const Shape& shape = streams.reference(value)[0]->shape();
+    LossSum loss(KindOf(s, index, value, shape), shape.empty() ? 1 : shape.back());
     for (size_t b = 0; b < streams.batch_sizes().size(); ++b) {
       ASSIGN_OR_RETURN(const Tensor reference, streams.reference(value)[b]->Load());
       ASSIGN_OR_RETURN(const Tensor quantized, streams.quantized(value)[b]->Load());
       const int64_t size = streams.batch_sizes()[b];
       const int64_t rows = reference.rank() > 0 && reference.dim(0) == size ? size : 1;
-      const int64_t per_row = reference.size() / std::max<int64_t>(1, rows);
-      for (int64_t r = 0; r < rows; ++r)
-        if (!held_out.any() || held_out(streams.Original(b) + r))
-          total.Add(reference.data<float>() + r * per_row, quantized.data<float>() + r * per_row,
-                    per_row);
+      const auto per_row = static_cast<size_t>(reference.size() / std::max<int64_t>(1, rows));
+      for (int64_t r = 0; r < rows; ++r) {
+        if (held_out.any() && !held_out(streams.Original(b) + r)) continue;
+        const size_t first = static_cast<size_t>(r) * per_row;
+        loss.Add(reference.span<float>().subspan(first, per_row),
+                 quantized.span<float>().subspan(first, per_row));
+      }
     }
-    *sum += total.Relative();
+    *sum += loss.value();
   }
   return OkStatus();
 }
@@ -254,6 +243,7 @@ Result<Outcome> TuneBlocks(Session& session, const TuneOptions& options, const M
     return grad::WhyNoGradient(session.model, node);
   };
   s.blocks = structure::FindBlocks(session.model, blocks);
+  if (options.hidden > 0) s.hidden = AddHiddenTargets(session.model, blocks, &s.blocks);
   UpdateStream(s);
   ASSIGN_OR_RETURN(s.store, BlockStore::Create(session, options.samples, options.settings));
   RETURN_IF_ERROR(EstimateTime(s));

@@ -13,6 +13,7 @@
 #include "lib/session/session.h"
 #include "lib/structure/blocks.h"
 #include "lib/tune/block_trainer.h"
+#include "lib/tune/ranges.h"
 
 namespace roundel::tune {
 
@@ -23,10 +24,14 @@ struct TuneOptions {
   int64_t memory_bytes = int64_t{2000} << 20;  // for stored values; the rest goes to a file
   structure::BlockOptions blocks;
   TrainSettings train;
-  // Blocks compute with quantized activations, whose scales are learned at this rate (of their
-  // logarithms; 0: they stay). Requires: session.placement.
+  LossChoice loss = LossChoice::kSquared;
+  // Beyond 0: the results of the residual blocks inside of a block are targets, too, with this weight
+  // in all. Results are judged by the ends alone.
+  double hidden = 0;
+  // Blocks compute with quantized activations, whose ranges are learned at these rates. Requires:
+  // session.placement.
   bool activations = false;
-  double range_rate = 0;
+  RangeRates range_rates;
   double minutes = 0;  // 0: no limit
   // How layers without codes are solved when their block comes, before it learns; without a solver
   // they stay as they are.

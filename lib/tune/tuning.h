@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct Tuning {
   const MakeForms& make_forms;
   Lanes lanes;
   std::vector<structure::Block> blocks = {};
+  std::set<std::string> hidden = {};  // targets inside of blocks
   BlockStore store = {};
   // Encodings that the walk applies: of weights, and of activations if blocks compute with them.
   quant::EncodingTable stream = {};

@@ -2,6 +2,7 @@
 #include <set>
 
 #include "lib/engine/sample_axis.h"
+#include "lib/tune/losses.h"
 #include "lib/tune/ranges.h"
 #include "lib/tune/tuning.h"
 
@@ -57,13 +58,16 @@ BlockParts PartsOf(const Tuning& s, const Block& block, const std::vector<DType>
                    .learned = {},
                    .learned_shapes = {},
                    .scales = {},
-                   .powers = {},
+                   .zero_points = {},
+                   .losses = {},
                    .has_reference = s.options.train.drop > 0};
   for (const FormPtr& form : forms) {
     parts.learned.push_back(form->value());
     parts.learned_shapes.push_back(form->start().shape());
     for (const std::string& activation : form->activations())
       parts.scales[activation] = form->value();
+    for (const std::string& activation : form->zero_points())
+      parts.zero_points[activation] = form->value();
   }
   return parts;
 }
@@ -78,8 +82,8 @@ Result<std::vector<FormPtr>> FormsOf(Tuning& s, size_t index, report::PassReport
   const std::vector<size_t> layers = LearnedLayers(s, s.blocks[index], report);
   if (layers.empty()) return std::vector<FormPtr>();
   ASSIGN_OR_RETURN(std::vector<FormPtr> forms, s.make_forms(s.blocks[index], layers, s.iterations));
-  if (!s.options.activations || s.options.range_rate <= 0) return forms;
-  for (FormPtr& range : RangeForms(s.session, s.blocks, index, s.options.range_rate))
+  if (!s.options.activations) return forms;
+  for (FormPtr& range : RangeForms(s.session, s.blocks, index, s.options.range_rates))
     forms.push_back(std::move(range));
   return forms;
 }
@@ -94,7 +98,7 @@ Status Prepare(Tuning& s, size_t index, const walk::Stretches::Part& part,
   const std::vector<std::string> targets(
       block.outputs.begin(), block.outputs.begin() + static_cast<int64_t>(block.targets));
   bench->samples.emplace(streams, block.inputs, targets, parts.has_reference, apart);
-  ASSIGN_OR_RETURN(parts.powers, bench->samples->TargetPowers());
+  ASSIGN_OR_RETURN(parts.losses, LossesOf(s, index, streams, *bench->samples));
   ASSIGN_OR_RETURN(const graph::Model training,
                    MakeBlockModel(parts, true, {.probability = train.drop}));
   ASSIGN_OR_RETURN(const graph::Model judging, MakeBlockModel(parts, false, {}));

@@ -3,7 +3,7 @@
 
 #include "lib/base/parallel.h"
 #include "lib/base/store.h"
-#include "tests/support/layerwise.h"
+#include "tests/support/residual_net.h"
 #include "tests/support/temp_folder.h"
 
 namespace roundel::passes {
@@ -11,38 +11,12 @@ namespace {
 
 using support::CorrelatedSource;
 using support::kManyLayers;
+using support::kResidual;
+using support::Metric;
 using support::OutputError;
 using support::Round;
 using support::RoundedOptions;
 using support::VectorSource;
-
-// Residual blocks, a depthwise layer and a head.
-constexpr char kResidual[] = R"(opset 13
-  graph g (float32[N,6,8,8] x) => (float32[N,4] y) {
-    float32[8,6,3,3] w0 = random(1)
-    float32[8] b0 = random(2)
-    float32[16,8,1,1] w1 = random(3)
-    float32[16,1,3,3] w2 = random(4)
-    float32[8,16,1,1] w3 = random(5)
-    float32[8] b3 = random(6)
-    float32[8,8,3,3] w4 = random(7)
-    float32[8,4] w5 = random(8)
-    float32[4] b5 = random(9)
-    c0 = Conv<pads=[1,1,1,1]>(x, w0, b0)
-    r0 = Relu(c0)
-    c1 = Conv(r0, w1)
-    r1 = Relu(c1)
-    c2 = Conv<group=16, pads=[1,1,1,1]>(r1, w2)
-    r2 = Relu(c2)
-    c3 = Conv(r2, w3, b3)
-    a3 = Add(c3, r0)
-    c4 = Conv<pads=[1,1,1,1]>(a3, w4)
-    r4 = Relu(c4)
-    a4 = Add(r4, a3)
-    m = GlobalAveragePool(a4)
-    f = Flatten(m)
-    y = Gemm(f, w5, b5)
-  })";
 
 RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
   RoundedOptions options{.params = std::move(params)};
@@ -50,15 +24,6 @@ RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
   options.params.emplace("batch", "16");
   options.grid.bits = bits;
   return options;
-}
-
-double Metric(const report::Report& report, const std::string& name) {
-  for (const auto& [key, value] : report.passes.back().metrics)
-    if (key == name)
-      return std::holds_alternative<double>(value) ? std::get<double>(value)
-                                                   : static_cast<double>(std::get<int64_t>(value));
-  FAIL("no metric " << name);
-  return 0;
 }
 
 TEST_CASE("blocks end closer to the float model than with rounding to nearest") {

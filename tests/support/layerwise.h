@@ -36,6 +36,7 @@ struct RoundedOptions {
   std::map<std::string, std::string> params;  // of the pass
   uint64_t seed = 0;                          // of the recipe
   std::vector<std::string> first = {};        // passes between calibrate and the pass
+  int activation_bits = 0;                    // 0: activations stay float
 };
 
 // `pass`: "" for calibration alone.
@@ -46,7 +47,10 @@ inline std::unique_ptr<Rounded> Round(const std::string& text, const std::string
   r->before = graph::Clone(r->session.model);
   r->session.target = target::LoadProfile("generic").value();
   r->session.grids = target::DefaultChoice(r->session.target);
-  r->session.grids.mode = target::ActivationMode::kFloat;
+  if (options.activation_bits > 0)
+    r->session.grids.activations.bits = options.activation_bits;
+  else
+    r->session.grids.mode = target::ActivationMode::kFloat;
   r->session.grids.weights = options.grid;
   r->session.grids.weight_granularity = options.granularity;
   r->session.grids.block_size = options.block_size;

@@ -37,6 +37,25 @@ std::string WhyNot(const std::string& node, int opset = 13) {
 
 }  // namespace
 
+TEST_CASE("inputs that are sizes, indices or frozen statistics have no gradient") {
+  const graph::Model model = support::ParseModel(R"(opset 13
+    graph g (float32[2,3,4] x) => (float32[?] y, float32[?] z, float32[?] s) {
+      float32[3] c = {1, 2, 3}
+      float32[3] sizes = {1, 1, 2}
+      int64[2] shape = {6, 4}
+      y = BatchNormalization(x, c, c, c, c)
+      z = Resize(x, "", sizes)
+      s = Reshape(x, shape)
+    })");
+  const auto has = [&](size_t node, size_t input) {
+    return HasGradient(*model.graph->nodes()[node], input);
+  };
+  CHECK((has(0, 0) && has(0, 1) && has(0, 2)));
+  CHECK_FALSE((has(0, 3) || has(0, 4) || has(1, 2) || has(2, 1)));
+  CHECK((has(1, 0) && has(2, 0)));
+  CHECK_FALSE(has(0, 100));
+}
+
 TEST_CASE("uses of one value sum, and values that the loss does not need get zeros") {
   const graph::Model model = support::ParseModel(R"(opset 13
     graph g (float32[3] x, float32[2,2] unused, float32[3] ignored) => (float32 l) {

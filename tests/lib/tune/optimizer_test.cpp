@@ -43,6 +43,26 @@ TEST_CASE("Adam takes the steps of algorithm 1 of Kingma and Ba") {
   CHECK(worst < 2e-6);
 }
 
+TEST_CASE("momentum sums gradients that decay by a tenth in each step") {
+  const size_t n = 50;
+  const std::vector<float> start = Draw(n, 2);
+  Optimizer optimizer({{.name = "p",
+                        .start = Tensor::FromVector<float>({50}, start),
+                        .rule = Rule::kMomentum,
+                        .rate = 0.05}});
+  std::vector<double> p(start.begin(), start.end()), m(n);
+  for (int t = 1; t <= 20; ++t) {
+    const std::vector<float> g = Draw(n, static_cast<uint64_t>(200 + t));
+    optimizer.Step({Tensor::FromVector<float>({50}, g)}, 0.5);
+    for (size_t i = 0; i < n; ++i) {
+      m[i] = 0.9 * m[i] + static_cast<double>(g[i]);
+      p[i] -= 0.05 * 0.5 * m[i];
+    }
+  }
+  for (size_t i = 0; i < n; ++i)
+    CHECK(std::fabs(optimizer.values()[0].data<float>()[i] - p[i]) < 2e-6);
+}
+
 TEST_CASE("sign descent moves by its rate, not where the gradient is zero, and not beyond bounds") {
   Optimizer optimizer({{.name = "p",
                         .start = Tensor::FromVector<float>({4}, {0, 0, 0, 0.45f}),
