@@ -40,6 +40,7 @@ class RankFinder {
   std::optional<int64_t> OfFirstOutput(const Node& node, int steps) {
     if (node.Is("Flatten") || node.Is("Gemm")) return 2;
     if (node.Is("Shape") || node.Is("Range")) return 1;
+    if (node.Is("Transpose") && !node.Ints("perm").empty()) return std::ssize(node.Ints("perm"));
     if (node.Is("Reshape")) return Elements(node.input(1), steps);
     if (node.Is("ConstantOfShape")) return Elements(node.input(0), steps);
     if (node.Is("Conv") || node.Is("ConvTranspose"))

@@ -18,6 +18,8 @@ graph::Model PlainBlock(const BlockParts& parts) {
   part.inputs = parts.block.inputs;
   for (size_t i = 0; i < parts.block.targets; ++i) part.outputs.push_back(parts.block.outputs[i]);
   graph::Model model = walk::PartModel(parts.model, part, parts.input_types);
+  for (size_t i = 0; i < parts.input_ranks.size(); ++i)
+    model.graph->inputs[i].shape.emplace(static_cast<size_t>(parts.input_ranks[i]));
   std::vector<std::string> constants;
   for (const graph::Initializer& one : model.graph->initializers()) constants.push_back(one.name);
   for (const std::string& name : constants) {

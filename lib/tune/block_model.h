@@ -19,7 +19,8 @@ namespace roundel::tune {
 struct BlockParts {
   const graph::Model& model;
   const structure::Block& block;
-  std::vector<DType> input_types;  // of block.inputs
+  std::vector<DType> input_types;    // of block.inputs
+  std::vector<int64_t> input_ranks;  // the same; gradients of products are faster if they are known
   // Of constants and activations. Constants without form are replaced by their quantized values.
   const quant::EncodingTable& encodings;
   std::vector<std::string> learned;  // values that are inputs: weights, biases, scales

@@ -49,11 +49,20 @@ Result<bool> SamplesApart(const Tuning& s, const walk::Stretches::Part& part,
   return judgment.independent;
 }
 
+// Of the block's inputs.
+std::vector<int64_t> RanksOf(const walk::Streams& streams, const Block& block) {
+  std::vector<int64_t> ranks;
+  for (const std::string& input : block.inputs)
+    ranks.push_back(std::ssize(streams.quantized(input)[0]->shape()));
+  return ranks;
+}
+
 BlockParts PartsOf(const Tuning& s, const Block& block, const std::vector<DType>& types,
                    const std::vector<FormPtr>& forms) {
   BlockParts parts{.model = s.session.model,
                    .block = block,
                    .input_types = types,
+                   .input_ranks = {},
                    .encodings = s.stream,
                    .learned = {},
                    .learned_shapes = {},
@@ -95,6 +104,7 @@ Status Prepare(Tuning& s, size_t index, const walk::Stretches::Part& part,
   ASSIGN_OR_RETURN(const std::vector<DType> types, streams.TypesOf(part));
   ASSIGN_OR_RETURN(const bool apart, SamplesApart(s, part, types));
   BlockParts parts = PartsOf(s, block, types, forms);
+  parts.input_ranks = RanksOf(streams, block);
   const std::vector<std::string> targets(
       block.outputs.begin(), block.outputs.begin() + static_cast<int64_t>(block.targets));
   bench->samples.emplace(streams, block.inputs, targets, parts.has_reference, apart);

@@ -66,6 +66,8 @@ TEST_CASE("ranks follow from declarations and from the nodes that produce a valu
       y3 = Expand(rows, z2)
       y4 = Expand(unknown, z2)
       y5 = ConstantOfShape(z)
+      t1 = Transpose<perm=[0,2,1]>(unknown)
+      t2 = Transpose(unknown)
   )");
   const auto rank = [&](const char* value) { return RankOf(*model.graph, value).value_or(-1); };
   CHECK(rank("x") == 4);
@@ -99,6 +101,8 @@ TEST_CASE("ranks follow from declarations and from the nodes that produce a valu
   CHECK(rank("y3") == 5);
   CHECK(rank("y4") == -1);
   CHECK(rank("y5") == 4);
+  CHECK(rank("t1") == 3);
+  CHECK(rank("t2") == -1);
   CHECK(rank("nowhere") == -1);
 }
 
