@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/base/parallel.h"
+#include "lib/tune/sample_rows.h"
 
 namespace roundel::tune {
 
@@ -20,12 +21,15 @@ BlockSamples::BlockSamples(const walk::Streams& streams, const std::vector<std::
     for (const std::string& input : inputs) values_.push_back(&streams.reference(input));
   for (const std::string& target : targets) values_.push_back(&streams.reference(target));
   const std::vector<int64_t>& sizes = streams.batch_sizes();
-  // Every value must have one row per sample.
-  for (const auto* value : values_)
-    for (size_t b = 0; b < sizes.size(); ++b) {
-      const Shape &shape = (*value)[b]->shape(), &first = (*value)[0]->shape();
-      apart_ = apart_ && !shape.empty() && shape[0] == sizes[b];
-      joinable_ = apart_ && joinable_ && shape.size() == first.size() &&
+  for (size_t v = 0; v < values_.size(); ++v) {
+    rows_.push_back(HasRows(*values_[v], sizes));
+    apart_ = apart_ && (rows_[v] || v < inputs_);
+  }
+  joinable_ = apart_;
+  for (size_t v = 0; v < values_.size(); ++v)
+    for (size_t b = 0; rows_[v] && b < sizes.size(); ++b) {
+      const Shape &shape = (*values_[v])[b]->shape(), &first = (*values_[v])[0]->shape();
+      joinable_ = joinable_ && shape.size() == first.size() &&
                   std::equal(shape.begin() + 1, shape.end(), first.begin() + 1);
     }
   for (const auto* value : values_)
@@ -48,8 +52,9 @@ std::vector<std::vector<int64_t>> BlockSamples::samples() const {
 Result<std::vector<Tensor>> BlockSamples::Load(std::span<const int64_t> units) const {
   INVARIANT(joinable_ || units.size() == 1, "units that can be joined");
   std::vector<Tensor> loaded;
-  for (const auto* value : values_) {
-    if (!apart_) {
+  for (size_t v = 0; v < values_.size(); ++v) {
+    const auto* value = values_[v];
+    if (!apart_ || !rows_[v]) {
       ASSIGN_OR_RETURN(Tensor whole, (*value)[units_[static_cast<size_t>(units[0])].batch]->Load());
       loaded.push_back(std::move(whole));
       continue;

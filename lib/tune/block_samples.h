@@ -14,8 +14,8 @@ class BlockSamples {
  public:
   // `inputs`: from the stream of the quantized model, and with `reference` from that of the float
   // model, too; `targets`: from the latter.
-  // `apart`: samples are independent along axis 0 of all these values; otherwise a unit is a whole
-  // batch. Requires: the streams keep these values.
+  // `apart`: samples are independent (SamplesApart); otherwise a unit is a whole batch. Requires: the
+  // streams keep these values.
   BlockSamples(const walk::Streams& streams, const std::vector<std::string>& inputs,
                const std::vector<std::string>& targets, bool reference, bool apart);
 
@@ -39,6 +39,7 @@ class BlockSamples {
     int64_t row;
   };
   std::vector<const std::vector<walk::StoredValuePtr>*> values_;  // inputs, then targets
+  std::vector<bool> rows_;  // by value: whether each sample has a row
   size_t inputs_;
   bool apart_, joinable_;
   const size_t views_;

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <set>
 
-#include "lib/engine/sample_axis.h"
 #include "lib/tune/losses.h"
 #include "lib/tune/ranges.h"
+#include "lib/tune/sample_rows.h"
 #include "lib/tune/tuning.h"
 
 namespace roundel::tune {
@@ -39,14 +39,6 @@ std::vector<size_t> LearnedLayers(Tuning& s, const Block& block, report::PassRep
     ++s.declined;
   }
   return learned;
-}
-
-// Whether the block computes each sample by itself.
-Result<bool> SamplesApart(const Tuning& s, const walk::Stretches::Part& part,
-                          const std::vector<DType>& types) {
-  ASSIGN_OR_RETURN(const engine::SampleJudgment judgment,
-                   engine::JudgeSamples(walk::PartModel(s.session.model, part, types)));
-  return judgment.independent;
 }
 
 // Of the block's inputs.
@@ -102,7 +94,7 @@ Status Prepare(Tuning& s, size_t index, const walk::Stretches::Part& part,
   const Block& block = s.blocks[index];
   const TrainSettings& train = s.options.train;
   ASSIGN_OR_RETURN(const std::vector<DType> types, streams.TypesOf(part));
-  ASSIGN_OR_RETURN(const bool apart, SamplesApart(s, part, types));
+  ASSIGN_OR_RETURN(const bool apart, SamplesApart(s.session.model, part, streams));
   BlockParts parts = PartsOf(s, block, types, forms);
   parts.input_ranks = RanksOf(streams, block);
   const std::vector<std::string> targets(
