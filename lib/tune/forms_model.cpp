@@ -1,5 +1,8 @@
 #include "lib/tune/forms_model.h"
 
+#include <set>
+#include <string>
+
 #include "lib/grad/backward.h"
 
 namespace roundel::tune {
@@ -63,15 +66,31 @@ Result<graph::Model> BackwardModel(const std::vector<FormPtr>& forms,
   return model;
 }
 
+size_t PlaceOf(const std::vector<Learned>& all, const std::string& name) {
+  size_t place = 0;
+  while (place < all.size() && all[place].name != name) ++place;
+  INVARIANT(place < all.size(), "a learned tensor of the forms");
+  return place;
+}
+
 Tensor ScalarOf(double value) { return Tensor::Scalar(static_cast<float>(value)); }
 
 }  // namespace
 
 std::vector<Learned> LearnedOf(const std::vector<FormPtr>& forms) {
   std::vector<Learned> learned;
+  std::set<std::string> names;
   for (const FormPtr& form : forms)
-    learned.insert(learned.end(), form->learned().begin(), form->learned().end());
+    for (const Learned& one : form->learned())
+      if (names.insert(one.name).second) learned.push_back(one);
   return learned;
+}
+
+std::vector<Tensor> OwnOf(const Form& form, const std::vector<Learned>& all,
+                          const std::vector<Tensor>& values) {
+  std::vector<Tensor> own;
+  for (const Learned& one : form.learned()) own.push_back(values[PlaceOf(all, one.name)]);
+  return own;
 }
 
 Result<FormsModel> FormsModel::Create(const std::vector<FormPtr>& forms) {
@@ -96,19 +115,17 @@ Result<std::vector<Tensor>> FormsModel::Values(const std::vector<Tensor>& learne
 
 std::vector<Tensor> FormsModel::Finals(const std::vector<Tensor>& learned) const {
   std::vector<Tensor> values;
-  size_t first = 0;
-  for (const FormPtr& form : *forms_) {
-    values.push_back(form->Final(std::span(learned).subspan(first, form->learned().size())));
-    first += form->learned().size();
-  }
+  for (const FormPtr& form : *forms_)
+    values.push_back(form->Final(OwnOf(*form, learned_, learned)));
   return values;
 }
 
 std::vector<Tensor> FormsModel::Settled(const std::vector<Tensor>& learned) const {
-  std::vector<Tensor> settled;
+  std::vector<Tensor> settled = learned;
   for (const FormPtr& form : *forms_) {
-    const auto own = std::span(learned).subspan(settled.size(), form->learned().size());
-    for (Tensor& tensor : form->Settled(own)) settled.push_back(std::move(tensor));
+    const std::vector<Tensor> own = form->Settled(OwnOf(*form, learned_, learned));
+    for (size_t i = 0; i < own.size(); ++i)
+      settled[PlaceOf(learned_, form->learned()[i].name)] = own[i];
   }
   return settled;
 }

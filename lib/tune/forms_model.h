@@ -10,8 +10,12 @@
 
 namespace roundel::tune {
 
-// The learned tensors of all forms, in the order of the forms.
+// The learned tensors of all forms, in the order of the forms. Those of the same name are one, which
+// these forms share.
 std::vector<Learned> LearnedOf(const std::vector<FormPtr>& forms);
+// The values of the form's learned tensors, in its order, from those of all forms.
+std::vector<Tensor> OwnOf(const Form& form, const std::vector<Learned>& all,
+                          const std::vector<Tensor>& values);
 
 class FormsModel {
  public:

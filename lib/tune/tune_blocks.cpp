@@ -56,13 +56,11 @@ Result<Trained> Learn(Tuning& s, size_t index, const Stretches::Part& part,
 }
 
 void Apply(Tuning& s, size_t index, const std::vector<FormPtr>& forms, const Trained& trained) {
-  size_t first = 0;
+  const std::vector<Learned> all = LearnedOf(forms);
   for (const FormPtr& form : forms) {
-    const size_t count = form->learned().size();
     const std::string why =
-        form->Keep(std::span(trained.learned).subspan(first, count), s.options.pass, &s.session);
+        form->Keep(OwnOf(*form, all, trained.learned), s.options.pass, &s.session);
     if (!why.empty()) s.session.report->Add(form->value(), "kept", why);
-    first += count;
   }
   UpdateStream(s);
   const bool better = trained.best > 0;
