@@ -19,6 +19,9 @@
 // the clipping of all weights that it changes, whose ranges follow; only groups within one block take
 // part. With activations that stay float it is off unless asked for, as published for Llama.
 //
+// `scales_out` writes what the weights were multiplied with, for adapters that were trained on the float
+// model.
+//
 // Blocks, targets and acceptance as in block_reconstruction: the targets are those of the float model,
 // the inputs come from the model with all blocks before quantized.
 //
@@ -26,8 +29,12 @@
 // (40 for 2 bits), rates 1e-2 and 5e-3, constant; scales start from the ranges of activations. Here
 // rates fall to 0, and scales start at 1 as in AIMET. No shifts, and no scales between q and k.
 
+#include <algorithm>
+#include <map>
 #include <set>
 
+#include "lib/base/file.h"
+#include "lib/tensor/safetensors.h"
 #include "lib/tune/group_forms.h"
 #include "passes/block_pass.h"
 
@@ -62,6 +69,27 @@ void AddBiases(const Session& session, const structure::Block& block,
   }
 }
 
+// What the columns of a reader's weight were multiplied by, and what the rows of a maker's were divided
+// by: the factors with which the two matrices of a low-rank adapter have to follow.
+std::map<std::string, Tensor> AdapterScales(const std::vector<tune::ScaleGroup>& groups,
+                                            const tune::KeptScales& kept) {
+  std::map<std::string, Tensor> scales;
+  for (const tune::ScaleGroup& group : groups) {
+    const auto logarithms = kept.find(tune::LearnedName(group));
+    if (logarithms == kept.end()) continue;
+    for (const auto* members : {&group.makers, &group.readers})
+      for (const tune::GroupMember& member : *members) {
+        const bool makes = members == &group.makers;
+        Tensor ones = Tensor::Empty(DType::kFloat, member.channel.shape());
+        std::fill_n(ones.mutable_data<float>(), ones.size(), 1.0f);
+        const tune::ChannelScale scale{.logarithms = {}, .channel = member.channel};
+        scales[member.value + (makes ? ".divided_by" : ".multiplied_by")] =
+            tune::Scaled(ones, {scale}, {&logarithms->second, 1});
+      }
+  }
+  return scales;
+}
+
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   const tune::TuneOptions options = ReadBlockOptions(session, "omniquant", params);
   ASSIGN_OR_RETURN(const std::vector<tune::ScaleGroup> groups,
@@ -78,7 +106,12 @@ Result<Outcome> Run(Session& session, const recipe::Params& params) {
   };
   ASSIGN_OR_RETURN(const Outcome outcome, tune::TuneBlocks(session, options, forms));
   session.report->Metric("groups", std::ssize(groups));
+  // A restored start has no scales.
+  if (outcome == Outcome::kUnchanged) kept.clear();
   session.report->Metric("transformed", std::ssize(kept));
+  const std::string& file = params.String("scales_out");
+  if (!file.empty() && !session.dry)
+    RETURN_IF_ERROR(WriteFileAtomically(file, SafetensorsText(AdapterScales(groups, kept))));
   return outcome;
 }
 
@@ -102,7 +135,11 @@ PassInfo omniquant_pass() {
         .default_value = 5e-3,
         .help = "learning rate of the logarithms of these scales",
         .min = 0,
-        .max = 1}},
+        .max = 1},
+       {.name = "scales_out",
+        .default_value = std::string(),
+        .help = "safetensors file for these scales, with which adapters of the weights "
+                "have to follow"}},
       Run);
   // Scales follow from ranges, and codes from both.
   std::erase_if(info.params, [](const recipe::ParamSpec& one) {

@@ -14,6 +14,7 @@
 #include "lib/tune/losses.h"
 #include "lib/tune/ranges.h"
 #include "lib/tune/solve_block.h"
+#include "lib/tune/tables.h"
 #include "lib/tune/tuning.h"
 
 namespace roundel::tune {
@@ -241,6 +242,7 @@ Result<Outcome> TuneBlocks(Session& session, const TuneOptions& options, const M
     return grad::WhyNoGradient(session.model, node);
   };
   s.blocks = structure::FindBlocks(session.model, blocks);
+  JoinTables(*session.model.graph, session.encodings, &s.blocks);
   if (options.hidden > 0) s.hidden = AddHiddenTargets(session.model, blocks, &s.blocks);
   UpdateStream(s);
   ASSIGN_OR_RETURN(s.store, BlockStore::Create(session, options.samples, options.settings));

@@ -80,7 +80,7 @@ TEST_CASE("weights in blocks are learned") {
 TEST_CASE("ranges and zero points of activations are learned with the weights") {
   VectorSource data = CorrelatedSource({16, 6, 8, 8}, 8, 3);
   VectorSource others = CorrelatedSource({16, 6, 8, 8}, 4, 99);
-  RoundedOptions options = Options(3, {{"loss", "mse"}, {"offset_rate", "0.05"}});
+  RoundedOptions options = Options(3, {{"loss", "mse"}, {"offset_rate", "0.2"}});
   options.activation_bits = 3;
   const auto start = Round(kResidual, "", &data, options);
   const auto r = Round(kResidual, "lsq", &data, options);
