@@ -60,6 +60,11 @@ ParamSpecs RuleParams() {
       {.name = "node",
        .default_value = std::string(),
        .help = "name of the node that the rule applies to, or re:regex"},
+      {.name = "layer",
+       .default_value = std::string("any"),
+       .help = "limits the rule to layers at the ends of the network: first (no layer before it), "
+               "last (none behind it), ends (both)",
+       .choices = {"any", "first", "last", "ends"}},
       {.name = "tensor",
        .default_value = std::string(),
        .help = "tensor of the node that the rule is limited to: weight, activation, or re:regex on "

@@ -155,6 +155,9 @@ std::optional<target::ActivationMode> ModeOf(const std::string& name) {
 Result<target::GridRule> RuleOf(const Params& params) {
   target::GridRule rule{
       .op = params.String("op"), .node = params.String("node"), .tensor = params.String("tensor")};
+  for (size_t i = 0; i < std::size(target::kLayerPositions); ++i)
+    if (params.String("layer") == target::kLayerPositions[i])
+      rule.layer = static_cast<target::LayerPosition>(i);
   const std::string &weights = params.String("weights"),
                     &activations = params.String("activations");
   rule.float_weights = weights == "float";

@@ -288,6 +288,22 @@ TEST_CASE("library code neither exits, throws, nor prints") {
   }
 }
 
+TEST_CASE("names of tests begin with a word and hold no semicolon, at which ctest cuts them") {
+  const std::regex name(R"rx(TEST_CASE\(\s*"([^"]*)")rx");
+  int64_t seen = 0;
+  for (const Source& source : Sources({"tests"})) {
+    std::string text;
+    for (const std::string& line : source.lines) text += line + "\n";
+    for (std::sregex_iterator it(text.begin(), text.end(), name), end; it != end; ++it, ++seen) {
+      const std::string found = (*it)[1];
+      INFO(source.path << ": " << found);
+      CHECK((!found.empty() && std::isalnum(static_cast<unsigned char>(found[0]))));
+      CHECK(found.find(';') == std::string::npos);
+    }
+  }
+  CHECK(seen > 1000);
+}
+
 TEST_CASE("headers guard themselves and open no namespace for others") {
   for (const Source& source : Sources({"lib", "passes", "cmd", "api"})) {
     if (!source.path.ends_with(".h")) continue;

@@ -19,8 +19,13 @@ inline constexpr const char* kActivationModes[] = {"static", "dynamic", "float"}
 
 // An exception for some nodes or tensors. A name matches exactly, or as a whole by "re:regex"; all
 // given patterns must match. A rule with a tensor applies to that tensor only.
+// `layer` limits a rule to nodes at the ends of the network (graph::FindEndLayers).
+enum class LayerPosition { kAny, kFirst, kLast, kEnds };
+inline constexpr const char* kLayerPositions[] = {"any", "first", "last", "ends"};
+
 struct GridRule {
   std::string op, node, tensor;  // "" = any
+  LayerPosition layer = LayerPosition::kAny;
   // For constants. Absent settings are those of the recipe's sections.
   std::optional<quant::Grid> weights;
   bool float_weights = false;

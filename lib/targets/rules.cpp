@@ -15,8 +15,9 @@ Result<std::optional<Pattern>> CompileField(const std::string& text) {
 }
 
 Status CheckRule(const GridRule& rule) {
-  if (rule.op.empty() && rule.node.empty() && rule.tensor.empty())
-    return UsageError("applies to nothing: give op, node or tensor");
+  if (rule.op.empty() && rule.node.empty() && rule.tensor.empty() &&
+      rule.layer == LayerPosition::kAny)
+    return UsageError("applies to nothing: give op, node, tensor or layer");
   const bool says =
       rule.weights || rule.float_weights || rule.granularity || rule.activations || rule.mode;
   if (!says) return UsageError("changes nothing: give weights, granularity or activations");
@@ -50,8 +51,9 @@ bool Pattern::Matches(const std::string& name) const {
   return name.size() <= kMaxNameLength && std::regex_match(name, *regex_);
 }
 
-Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules) {
+Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules, graph::EndLayers ends) {
   RuleSet set;
+  set.ends_ = std::move(ends);
   for (const GridRule& rule : rules) {
     Entry entry{.rule = rule, .op = {}, .node = {}, .tensor = {}};
     const auto fill = [&]() -> Status {
@@ -67,12 +69,18 @@ Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules) {
   return set;
 }
 
+bool RuleSet::Matches(const Entry& entry, const graph::Node& node) const {
+  const LayerPosition at = entry.rule.layer;
+  const bool first = at != LayerPosition::kLast && ends_.first.contains(&node),
+             last = at != LayerPosition::kFirst && ends_.last.contains(&node);
+  return (at == LayerPosition::kAny || first || last) &&
+         (!entry.op || entry.op->Matches(node.op_type)) &&
+         (!entry.node || entry.node->Matches(node.NameOrOutput()));
+}
+
 const GridRule* RuleSet::OfNode(const graph::Node& node) {
-  const std::string& name = node.NameOrOutput();
   for (Entry& entry : entries_) {
-    if (entry.tensor || (entry.op && !entry.op->Matches(node.op_type)) ||
-        (entry.node && !entry.node->Matches(name)))
-      continue;
+    if (entry.tensor || !Matches(entry, node)) continue;
     entry.matched = true;
     return &entry.rule;
   }
@@ -81,10 +89,9 @@ const GridRule* RuleSet::OfNode(const graph::Node& node) {
 
 const GridRule* RuleSet::OfTensor(const graph::Node* node, const std::string& tensor) {
   for (Entry& entry : entries_) {
-    if (!node && (entry.op || entry.node)) continue;
+    if (!node && (entry.op || entry.node || entry.rule.layer != LayerPosition::kAny)) continue;
     if (entry.tensor && !entry.tensor->Matches(tensor)) continue;
-    if (node && entry.op && !entry.op->Matches(node->op_type)) continue;
-    if (node && entry.node && !entry.node->Matches(node->NameOrOutput())) continue;
+    if (node && !Matches(entry, *node)) continue;
     entry.matched = true;
     return &entry.rule;
   }
@@ -103,6 +110,8 @@ std::string RuleSet::Name(const Entry& entry, size_t index) {
   if (entry.op) parts.push_back(StrCat("op '", entry.op->text(), "'"));
   if (entry.node) parts.push_back(StrCat("node '", entry.node->text(), "'"));
   if (entry.tensor) parts.push_back(StrCat("tensor '", entry.tensor->text(), "'"));
+  if (entry.rule.layer != LayerPosition::kAny)
+    parts.push_back(StrCat("layer ", kLayerPositions[static_cast<size_t>(entry.rule.layer)]));
   return StrCat("rule ", index + 1, " (", Join(parts), ")");
 }
 

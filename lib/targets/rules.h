@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/graph/end_layers.h"
 #include "lib/graph/graph.h"
 #include "lib/targets/choice.h"
 
@@ -27,8 +28,9 @@ class Pattern {
 // The rules of a choice, and which of them matched.
 class RuleSet {
  public:
-  // Errors: kUsage for invalid patterns and for rules without pattern or setting ("rule 3: ...").
-  static Result<RuleSet> Compile(const std::vector<GridRule>& rules);
+  // `ends`: of the graph whose nodes will be asked for. Errors: kUsage for invalid patterns and for
+  // rules without pattern or setting ("rule 3: ...").
+  static Result<RuleSet> Compile(const std::vector<GridRule>& rules, graph::EndLayers ends = {});
 
   // The first rule for the node itself; nullptr if there is none.
   const GridRule* OfNode(const graph::Node& node);
@@ -46,7 +48,10 @@ class RuleSet {
     bool matched = false;
   };
   static std::string Name(const Entry& entry, size_t index);
+  // Whether the node has the rule's position, type and name.
+  bool Matches(const Entry& entry, const graph::Node& node) const;
   std::vector<Entry> entries_;
+  graph::EndLayers ends_;
 };
 
 }  // namespace roundel::target

@@ -45,7 +45,7 @@ TEST_CASE("a run from statistics gives the same bytes as the run from the data")
   CHECK(Cli({"run", bench.folder / "b.recipe.yaml"}).code == 0);
 }
 
-TEST_CASE("files of parts are merged; the flags need a pass that reads them") {
+TEST_CASE("files of parts are merged, the flags need a pass that reads them") {
   const Bench bench;
   const std::string one = bench.folder / "one.json", two = bench.folder / "two.json";
   REQUIRE(

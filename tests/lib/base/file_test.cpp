@@ -230,7 +230,7 @@ TEST_CASE("two writers of one file do not disturb each other") {
   CHECK(FilesIn(folder.path()) == 1);
 }
 
-TEST_CASE("a link is replaced; what it points to stays as it is") {
+TEST_CASE("a link is replaced, what it points to stays as it is") {
   const TempFolder folder;
   const std::string aim = folder.Write("aim", "untouched"), link = folder / "link";
   fs::create_symlink(aim, link);

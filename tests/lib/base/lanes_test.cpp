@@ -36,7 +36,7 @@ TEST_CASE("a lane uses one thread, the others keep theirs") {
   CHECK(Threads() == before);
 }
 
-TEST_CASE("two sides share the caller's threads; with one thread they follow each other") {
+TEST_CASE("two sides share the caller's threads, with one thread they follow each other") {
   const int before = Threads();
   for (const int threads : {1, 2, 5, 8}) {
     SetThreads(threads);

@@ -74,7 +74,7 @@ TEST_CASE("jobs start in their order, as many at a time as asked for") {
   CHECK(shell.most == 2);
 }
 
-TEST_CASE("threads and memory are shared out; the last job gets what is left") {
+TEST_CASE("threads and memory are shared out, the last job gets what is left") {
   Shell shell;
   for (size_t i = 0; i < 2; ++i) shell.scripts[i] = "sleep 0.1";
   REQUIRE(RunPool({.jobs = 2, .all = {4, 1000}}, {0, 1}, &shell).ok());

@@ -231,7 +231,7 @@ TEST_CASE("images: a fixed batch size of the model is kept, what is left over is
              "fewer samples than the model's batch size");
 }
 
-TEST_CASE("images: corrupt files are skipped and counted, in every sweep; strict stops at them") {
+TEST_CASE("images: corrupt files are skipped and counted, in every sweep, strict stops at them") {
   const TempFolder folder;
   WriteNumbered(folder, 6);
   const std::string jpeg = EncodeJpeg(4, 6, SmoothPixels(4, 6, 2));

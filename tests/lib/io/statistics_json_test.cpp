@@ -93,7 +93,7 @@ TEST_CASE("statistics read back to the same bits") {
   CHECK(StatisticsJson(*read) == json);
 }
 
-TEST_CASE("statistics written by hand are read; what is wrong in them is named") {
+TEST_CASE("statistics written by hand are read, what is wrong in them is named") {
   REQUIRE(ParseStatistics(Edited("\"m\"", "\"m\""), "s.json").ok());
   CHECK(ErrorOf("{") == "'s.json' is not JSON");
   CHECK(ErrorOf("[1]") == "'s.json' is not an object");

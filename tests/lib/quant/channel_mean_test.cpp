@@ -57,7 +57,7 @@ TEST_CASE("means do not depend on the number of threads") {
   CHECK(means[0] == means[2]);
 }
 
-TEST_CASE("nothing seen has no channels; empty batches count nothing") {
+TEST_CASE("nothing seen has no channels, empty batches count nothing") {
   ChannelMean mean;
   CHECK(mean.mean().empty());
   mean.Observe({}, 0, 5, 3);

@@ -170,7 +170,7 @@ TEST_CASE("kl moves both ends, and keeps zero inside") {
   CHECK(RangeFor("kl", values, {.bits = 6}).min >= 0);
 }
 
-TEST_CASE("kl_ort with 128 bins is min_max; with more it is the double loop") {
+TEST_CASE("kl_ort with 128 bins is min_max, with more it is the double loop") {
   const std::vector<float> values = LaplaceValues(20000, 11, 1);
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const Range whole = RangeFor("kl_ort", values, kSymmetric);

@@ -180,7 +180,7 @@ TEST_CASE("tensors on every named grid: codes and simulation agree") {
   }
 }
 
-TEST_CASE("ranges meet the largest number; microscaling follows the OCP formula") {
+TEST_CASE("ranges meet the largest number, microscaling follows the OCP formula") {
   CHECK(ParamsFromRange(-3, 896, Named("float8e4m3fn")).scale == 2.0f);
   CHECK(ParamsFromRange(-12, 3, Named("float4e2m1")).scale == 2.0f);
   for (const char* name : {"float8e5m2", "mxfp4", "nvfp4"})

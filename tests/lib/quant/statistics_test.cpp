@@ -183,7 +183,7 @@ TEST_CASE("any order, split, merge and number of threads give the same bits") {
   SetThreads(threads);
 }
 
-TEST_CASE("parts leave their own extremes; tensors that share a range unite theirs") {
+TEST_CASE("parts leave their own extremes, tensors that share a range unite theirs") {
   ValueStatistics statistics({.samples = true});
   REQUIRE(statistics.Observe(std::vector<float>{1, 5, -2, 0, 3, 3}, 3).ok());
   REQUIRE(statistics.Observe(std::vector<float>{7, 8}, 1).ok());

@@ -91,7 +91,7 @@ TEST_CASE("params refuse what does not fit, and say what would") {
   CHECK(FailsWith("zzzzzzzz", "3") == "unknown key 'zzzzzzzz'");
 }
 
-TEST_CASE("params take typed values; whole numbers serve as numbers") {
+TEST_CASE("params take typed values, whole numbers serve as numbers") {
   const ParamSpecs specs = Specs();
   Params params(specs);
   REQUIRE(params.SetValue(specs, "percentile", int64_t{75}).ok());

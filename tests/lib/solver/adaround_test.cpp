@@ -32,7 +32,7 @@ TEST_CASE("every code is the floor or one more, and the layer is better than wit
   }
 }
 
-TEST_CASE("weights on the grid stay there; without iterations rounding is to nearest") {
+TEST_CASE("weights on the grid stay there, without iterations rounding is to nearest") {
   const GridSpec spec = Symmetric(4);
   Random random(3);
   std::vector<float> w;

@@ -80,7 +80,7 @@ TEST_CASE("a search that is cut short keeps its start or better, and proves noth
   for (int row = 0; row < 2; ++row) CHECK(s.errors[row] <= start.errors[row]);
 }
 
-TEST_CASE("too many columns are left alone; singular statistics, zeros and nothing are safe") {
+TEST_CASE("too many columns are left alone, singular statistics, zeros and nothing are safe") {
   const GridSpec spec = Symmetric(4);
   const Problem wide = RandomProblem(4, 2, kClosestVectorColumns + 1);
   Solution s = RoundNearest({&wide, 1}, spec, MinMaxScales({&wide, 1}, spec));

@@ -327,7 +327,7 @@ float c: alpha / beta is not positive
 )");
 }
 
-TEST_CASE("a weight used along two axes gets one scale; a bias between two scales stays float") {
+TEST_CASE("a weight used along two axes gets one scale, a bias between two scales stays float") {
   CHECK(PlaceText(R"(opset 13
 graph g (float32[1,4] x) => (float32[1,4] y) {
   float32[4,4] w = ones
@@ -406,7 +406,7 @@ graph g (float32[1,4] x) => (float32[1,4] y) {
 })") == "float Gemm producing 'y': weight has shape [4]\n");
 }
 
-TEST_CASE("constant operands take the activation grid; Softmax and Sigmoid have known ranges") {
+TEST_CASE("constant operands take the activation grid, Softmax and Sigmoid have known ranges") {
   Setup setup;
   setup.profile.anchors.clear();
   CHECK(PlaceText(R"(opset 13
@@ -447,7 +447,8 @@ float If producing 'y': op If is not in the profile
 )");
 }
 
-TEST_CASE("excluded nodes: by name, op type, expression; patterns that match nothing are told") {
+TEST_CASE(
+    "excluded nodes: by name, op type, expression, and patterns that match nothing are told") {
   Setup setup;
   setup.choice.exclude = {"conv"};
   CHECK(PlaceText(kConvRelu, setup) == R"(float 'conv' (Conv): excluded by 'conv'
@@ -467,7 +468,7 @@ exclude 're:lin.*' matches no node
   CHECK(PlaceError(kConvRelu, setup).kind() == ErrorKind::kUsage);
   CHECK(PlaceError(kConvRelu, setup)
             .message()
-            .starts_with("exclude: 're:c(' is no regular expression"));
+            .starts_with("exclude: 're:c(' is not a regular expression"));
 }
 
 TEST_CASE("expressions that could take exponential time do not") {
@@ -534,7 +535,7 @@ TEST_CASE("a rule cannot ask for layers that the target does not run") {
         std::string::npos);
 }
 
-TEST_CASE("float grids: no integer bias, no absorbed Relu; formats bring their blocks") {
+TEST_CASE("float grids: no integer bias, no absorbed Relu, formats bring their blocks") {
   const auto named = [](const char* name) { return ParseGridName(name).value(); };
   Setup setup{LoadProfile("generic").value(), DefaultChoice(LoadProfile("generic").value())};
   setup.profile.absorb_relu = true;

@@ -176,7 +176,7 @@ graph g (float32[1,2] x) => (float32[1,2] y) { t = Add(x, x)  y = Relu(t) })",
                    "Relu") == 1);
 }
 
-TEST_CASE("one pair serves all readers; sub-graphs read it too; Constant nodes become integers") {
+TEST_CASE("one pair serves all readers, sub-graphs read it too, Constant nodes become integers") {
   const graph::Model out =
       Export(R"(opset 13
 graph g (float32[2] x, bool c) => (float32[2] y, float32[2] v) {

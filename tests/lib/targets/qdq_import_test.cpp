@@ -157,7 +157,7 @@ graph g (float32[1,2] x) => (float32[1,2] y) {
   CHECK(in["w"].decided_by == "import");
 }
 
-TEST_CASE("the name that codes carry comes back; one set of codes is one weight") {
+TEST_CASE("the name that codes carry comes back, one set of codes is one weight") {
   const Imported in = Import(R"(opset 13
 graph g (float32[2] x) => (float32[2] y) {
   float32[] s = {0.5}

@@ -43,6 +43,45 @@ std::string Text(const std::vector<GridRule>& rules, ActivationMode mode) {
 
 }  // namespace
 
+TEST_CASE("rules for the ends of a network match the first and the last layers alone") {
+  const graph::Model model = graph::Parse(R"(opset 13
+graph g (float32[N,4] x, float32[N,4] z) => (float32[N,4] y, float32[N,4] v) {
+  float32[4,4] a = random(1)
+  float32[4,4] b = random(2)
+  float32[4,4] c = random(3)
+  float32[4,4] d = random(4)
+  float32[4,4] e = random(5)
+  p = Relu(x)
+  [one] q = MatMul(p, a)
+  [two] r = MatMul(q, b)
+  [other] s = MatMul(z, c)
+  t = Add(r, s)
+  [three] y = MatMul(t, d)
+  u = Relu(t)
+  [four] w = MatMul(u, e)
+  v = Softmax(w)
+})")
+                                 .value();
+  const graph::Graph& graph = *model.graph;
+  const auto names = [&](LayerPosition position) {
+    RuleSet rules =
+        RuleSet::Compile({{.layer = position, .weights = kInt4}}, graph::FindEndLayers(graph))
+            .value();
+    std::vector<std::string> matched;
+    for (const graph::NodePtr& node : graph.nodes())
+      if (rules.OfNode(*node)) {
+        matched.push_back(node->name);
+        CHECK(rules.OfTensor(node.get(), node->input(1)) != nullptr);
+      }
+    CHECK(rules.OfTensor(nullptr, "x") == nullptr);
+    return matched;
+  };
+  using Names = std::vector<std::string>;
+  CHECK(names(LayerPosition::kFirst) == Names{"one", "other"});
+  CHECK(names(LayerPosition::kLast) == Names{"three", "four"});
+  CHECK(names(LayerPosition::kEnds) == Names{"one", "other", "three", "four"});
+}
+
 TEST_CASE("the first rule that matches wins, and rules behind it are told") {
   RuleSet rules = RuleSet::Compile({{.op = "Gemm", .weights = kInt4},
                                     {.node = "re:.*nd", .float_weights = true},
@@ -62,7 +101,8 @@ TEST_CASE("the first rule that matches wins, and rules behind it are told") {
 
 TEST_CASE("rules that cannot be meant are refused") {
   const auto error = [](const GridRule& rule) { return RuleSet::Compile({rule}).status(); };
-  CHECK(error({.weights = kInt4}).message().find("give op, node or tensor") != std::string::npos);
+  CHECK(error({.weights = kInt4}).message().find("give op, node, tensor or layer") !=
+        std::string::npos);
   CHECK(error({.op = "Conv"}).message().find("changes nothing") != std::string::npos);
   CHECK(error({.op = "re:(", .weights = kInt4}).message().find("not a regular expression") !=
         std::string::npos);
