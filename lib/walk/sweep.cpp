@@ -25,12 +25,12 @@ class Sweeper {
  public:
   Sweeper(const graph::Model& model, const SweepOptions& options, DataSource& data,
           const SweepHooks& hooks)
-      : model_(model), options_(options), data_(data), hooks_(hooks) {}
+      : model_(model), options_(options), data_(data), hooks_(hooks), views_(data.views()) {}
 
   Result<int64_t> Run() {
     const int64_t available = data_.size();
-    Progress progress(options_.label,
-                      options_.samples > 0 ? std::min(options_.samples, available) : available);
+    const int64_t limit = options_.samples * views_;
+    Progress progress(options_.label, limit > 0 ? std::min(limit, available) : available);
     progress_ = &progress;
     RETURN_IF_ERROR(data_.Rewind());
     const int64_t wanted = LanesThatFit(0);
@@ -93,11 +93,12 @@ class Sweeper {
   Result<std::optional<Batch>> Fetch(int64_t* number) {
     const std::scoped_lock lock(fetch_mutex_);
     if (Interrupted()) return InterruptedError();
-    if (options_.samples > 0 && fetched_samples_ >= options_.samples * data_.views())
+    const bool first_view = fetched_ % views_ == 0;
+    if (options_.samples > 0 && first_view && fetched_samples_ >= options_.samples)
       return std::optional<Batch>();
     ASSIGN_OR_RETURN(std::optional<Batch> batch, data_.Next());
     if (!batch) return batch;
-    fetched_samples_ += batch->size;
+    if (first_view) fetched_samples_ += batch->size;
     *number = fetched_++;
     return batch;
   }
@@ -139,6 +140,7 @@ class Sweeper {
   const SweepOptions& options_;
   DataSource& data_;
   const SweepHooks& hooks_;
+  const int64_t views_;
   std::vector<Lane> lanes_;
   Progress* progress_ = nullptr;
 

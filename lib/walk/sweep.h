@@ -13,7 +13,7 @@ namespace roundel::walk {
 
 struct SweepOptions {
   engine::ExecutorOptions executor;
-  int64_t samples = 0;  // number of samples to run, in whole batches; 0: all
+  int64_t samples = 0;  // to run, in whole batches, with all their views; 0: all
   std::string label;    // of the progress display
   // Memory limit of the executors after the first one.
   int64_t spare_bytes = int64_t{400} << 20;
