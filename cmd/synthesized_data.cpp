@@ -19,11 +19,13 @@ Result<std::unique_ptr<DataSource>> SynthesizeData(const recipe::Params& params,
                                "' cannot be given with it"));
   if (params.Int("views") > 1)
     return UsageError("data: views are made of real images; ask synthesize for more images");
-  ASSIGN_OR_RETURN(const data::ValueRange range, data::PixelRange(params));
+  ASSIGN_OR_RETURN(const data::ImageFacts images, data::FactsOfImages(params));
   const tune::SynthesisOptions options{.samples = params.Int("synthesize"),
                                        .seed = static_cast<uint64_t>(params.Int("seed")),
-                                       .low = range.low,
-                                       .high = range.high};
+                                       .low = images.low,
+                                       .high = images.high,
+                                       .height = images.height,
+                                       .width = images.width};
   ASSIGN_OR_RETURN(tune::Synthesized made, tune::Synthesize(model, options));
   facts->description =
       StrFormat("%lld images made from batch-norm statistics (distance %.3g, of noise %.3g)",

@@ -217,7 +217,7 @@ Result<DType> FedType(const Settings& settings, const InputInfo& input) {
   return input.dtype;
 }
 
-Result<ValueRange> PixelRange(const recipe::Params& params) {
+Result<ImageFacts> FactsOfImages(const recipe::Params& params) {
   ASSIGN_OR_RETURN(const Settings settings, ResolveSettings(params));
   std::vector<double> ends;
   for (size_t c = 0; c < std::max(settings.mean.size(), settings.std.size()); ++c)
@@ -225,7 +225,13 @@ Result<ValueRange> PixelRange(const recipe::Params& params) {
       ends.push_back((pixel * settings.scale - settings.mean[c % settings.mean.size()]) /
                      settings.std[c % settings.std.size()]);
   const auto [low, high] = std::minmax_element(ends.begin(), ends.end());
-  return ValueRange{static_cast<float>(*low), static_cast<float>(*high)};
+  ImageFacts facts{.low = static_cast<float>(*low), .high = static_cast<float>(*high)};
+  using Kind = SizeRule::Kind;
+  if (settings.crop.kind == Kind::kSide || settings.crop.kind == Kind::kExact) {
+    facts.height = settings.crop.height;
+    facts.width = settings.crop.width;
+  }
+  return facts;
 }
 
 Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,

@@ -47,10 +47,11 @@ Result<std::unique_ptr<DataSource>> OpenDataset(const recipe::Params& params,
                                                 const std::vector<InputInfo>& inputs,
                                                 DatasetFacts* facts, const SampleRule& rule = {});
 
-// The least and the greatest value that a pixel has after the preprocessing of `params`.
-struct ValueRange {
-  float low = 0, high = 0;
+// What the preprocessing of `params` makes of images.
+struct ImageFacts {
+  float low = 0, high = 0;          // the least and the greatest value of a pixel
+  int64_t height = -1, width = -1;  // -1: not given by `crop`
 };
-Result<ValueRange> PixelRange(const recipe::Params& params);
+Result<ImageFacts> FactsOfImages(const recipe::Params& params);
 
 }  // namespace roundel::data

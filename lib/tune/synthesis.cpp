@@ -130,16 +130,26 @@ Tensor RandomImages(const Shape& shape, const SynthesisOptions& options, Random*
   return images;
 }
 
+// [batch, channels, height, width], -1 where neither the model nor the options say.
+Shape ShapeOf(const graph::ValueInfo& input, const SynthesisOptions& options) {
+  Shape shape;
+  for (const graph::Dim& dim : *input.shape) shape.push_back(dim.value.value_or(-1));
+  if (shape[2] < 1) shape[2] = options.height;
+  if (shape[3] < 1) shape[3] = options.width;
+  return shape;
+}
+
 }  // namespace
 
-std::string WhyNoSynthesis(const graph::Model& model) {
+std::string WhyNoSynthesis(const graph::Model& model, const SynthesisOptions& options) {
   const graph::ValueInfo* input = ImageInput(model);
   if (!input) return "it does not have one input";
   if (input->dtype != DType::kFloat) return "its input is not float32";
   if (!input->shape || input->shape->size() != 4) return "its input does not have four axes";
-  for (size_t i = 1; i < 4; ++i)
-    if ((*input->shape)[i].value.value_or(-1) < 1) return "the size of its input is not fixed";
-  if ((*input->shape)[0].value.value_or(-1) > 1) return "its batch size is fixed";
+  const Shape shape = ShapeOf(*input, options);
+  if (*std::min_element(shape.begin() + 1, shape.end()) < 1)
+    return "it leaves the size of its input open: give crop, such as 224 or 48x192";
+  if (shape[0] > 1) return "its batch size is fixed";
   if (NormNodes(model).empty())
     return "it has no BatchNormalization node with constants, whose statistics images could match; "
            "exporters fold them into layers unless they are told not to";
@@ -147,13 +157,12 @@ std::string WhyNoSynthesis(const graph::Model& model) {
 }
 
 Result<Synthesized> Synthesize(const graph::Model& model, const SynthesisOptions& options) {
-  if (const std::string why = WhyNoSynthesis(model); !why.empty())
+  if (const std::string why = WhyNoSynthesis(model, options); !why.empty())
     return ModelError(StrCat("no images can be made for the model: ", why));
   ASSIGN_OR_RETURN(const graph::Model matching, MatchingModel(model));
   ASSIGN_OR_RETURN(const auto executor, engine::Executor::Create(matching));
   const graph::ValueInfo& input = *ImageInput(model);
-  Shape shape;
-  for (const graph::Dim& dim : *input.shape) shape.push_back(dim.value.value_or(-1));
+  Shape shape = ShapeOf(input, options);
   // A model whose batch size is 1 matches the statistics of single images.
   const int64_t batch = shape[0] == 1 ? 1 : options.batch;
   const int64_t batches = (options.samples + batch - 1) / batch;

@@ -14,12 +14,14 @@ struct SynthesisOptions {
   int64_t batch = 32;        // images whose statistics together match
   int64_t iterations = 200;  // of Adam, for each batch
   uint64_t seed = 0;
-  float low = 0, high = 1;  // limits of the model's inputs
+  float low = 0, high = 1;          // limits of the model's inputs
+  int64_t height = -1, width = -1;  // of images, where the model leaves them open
 };
 
 // "", or why no images can be made for the model: it needs one float32 input [N, channels, height,
-// width] of a known size, with N free or 1, and nodes of BatchNormalization behind it.
-std::string WhyNoSynthesis(const graph::Model& model);
+// width] of a size that the model or the options fix, with N free or 1, and nodes of
+// BatchNormalization behind it.
+std::string WhyNoSynthesis(const graph::Model& model, const SynthesisOptions& options);
 
 struct Synthesized {
   std::vector<Tensor> batches;  // [batch, channels, height, width]

@@ -68,8 +68,8 @@ double DistanceOf(const graph::Model& model, const Synthesized& made) {
 
 TEST_CASE("made images have the statistics that normalizations remember") {
   const graph::Model model = ParseModel(kNet);
-  REQUIRE(WhyNoSynthesis(model).empty());
   SynthesisOptions options{.samples = 20, .batch = 8, .seed = 3, .low = -2, .high = 3};
+  REQUIRE(WhyNoSynthesis(model, options).empty());
   const auto made = Synthesize(model, options);
   INFO(made.status().message());
   REQUIRE(made.ok());
@@ -91,11 +91,19 @@ TEST_CASE("made images have the statistics that normalizations remember") {
 }
 
 TEST_CASE("models without statistics or without an image input are refused with the reason") {
-  const auto why = [](const char* text) { return WhyNoSynthesis(ParseModel(text)); };
+  const auto why = [](const char* text) { return WhyNoSynthesis(ParseModel(text), {}); };
   CHECK(why("opset 13\ngraph g (float32[N,3,8,8] x) => (float32[N,3,8,8] y) { y = Relu(x) }")
             .find("BatchNormalization") != std::string::npos);
   CHECK(why("opset 13\ngraph g (float32[N,3,H,W] x) => (float32[N,3,H,W] y) { y = Relu(x) }")
-            .find("size") != std::string::npos);
+            .find("give crop") != std::string::npos);
+  const auto open = ParseModel(
+      "opset 13\ngraph g (float32[N,2,H,W] x) => (float32[N,2,H,W] y) {\n"
+      "float32[2] s = {1, 1}\nfloat32[2] b = {0, 0}\nfloat32[2] m = {0.2, 0.7}\nfloat32[2] v = "
+      "{0.02, 0.01}\n"
+      "y = BatchNormalization(x, s, b, m, v) }");
+  const auto made = Synthesize(open, {.samples = 2, .height = 5, .width = 7});
+  REQUIRE(made.ok());
+  CHECK(made->batches[0].shape() == Shape{2, 2, 5, 7});
   CHECK(why("opset 13\ngraph g (float32[N,8] x) => (float32[N,8] y) { y = Relu(x) }")
             .find("four axes") != std::string::npos);
   CHECK(why("opset 13\ngraph g (int64[N,3,8,8] x) => (int64[N,3,8,8] y) { y = Neg(x) }")
