@@ -60,9 +60,8 @@ Status OpenCalibrationData(JobState& s, const JobInputs& inputs) {
   if (params.Int("synthesize") > 0 && inputs.grids.mode == target::ActivationMode::kStatic)
     s.Warn(
         "data: ranges of activations come from made images, on which the last layers of a "
-        "classifier "
-        "have smaller values than on real ones: compare the result on real data, or keep "
-        "activations float");
+        "classifier have smaller values than on real ones: compare the result on real data, or "
+        "keep activations float");
   s.report.Fact("data", facts.description);
   s.report.Fact("data_hash", facts.hash);
   s.report.Fact("samples", s.data->size());

@@ -33,14 +33,14 @@ Result<std::unique_ptr<DataSource>> SynthesizeData(const recipe::Params& params,
   LogInfo(StrCat("data: ", facts->description));
   Hasher hash;
   std::vector<Batch> batches;
-  for (Tensor& images : made.batches) {
-    hash.Add(images.raw(), static_cast<size_t>(images.byte_size()));
-    Batch batch{.size = images.dim(0)};
+  for (Tensor& pixels : made.batches) {
+    hash.Add(pixels.raw(), static_cast<size_t>(pixels.byte_size()));
+    Batch batch{.size = pixels.dim(0)};
     for (int64_t i = 0; i < batch.size; ++i)
       batch.sample_names.push_back(StrCat("synthesized[", facts->samples.size() + i, "]"));
     facts->samples.insert(facts->samples.end(), batch.sample_names.begin(),
                           batch.sample_names.end());
-    batch.inputs = {std::move(images)};
+    batch.inputs = {std::move(pixels)};
     batches.push_back(std::move(batch));
   }
   facts->hash = facts->preprocessing_hash = hash.Hex();

@@ -211,7 +211,7 @@ Result<Outcome> LearnForms(Session& session, const recipe::Params& params,
   };
   if (params.String("start") == "optimal") {
     options.start = StartOptions(options);
-    const layers::SolveLayer solve = OptimalSolver(2, &options.start);
+    const layers::SolveLayer solve = OptimalSolver(kOptimalEffort, &options.start);
     // Codes that made up for one clipping of activations would not fit another.
     if (options.activations)
       RETURN_IF_ERROR(layers::SolveLayers(session, options.start, solve).status());

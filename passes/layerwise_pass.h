@@ -21,6 +21,7 @@ PassInfo LayerwisePass(const std::string& name, const std::string& summary, bool
 // Reads the common parameters.
 layers::LayerwiseOptions ReadLayerwise(const std::string& pass, const recipe::Params& params);
 
+inline constexpr int64_t kOptimalEffort = 2;  // the default
 // The solver of optimal_rounding, with its settings in `options`. `effort`: 1 to 3.
 layers::SolveLayer OptimalSolver(int64_t effort, layers::LayerwiseOptions* options);
 

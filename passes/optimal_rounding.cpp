@@ -34,8 +34,6 @@
 namespace roundel::passes {
 namespace {
 
-constexpr int64_t kEffort = 2;
-
 Result<Outcome> Run(Session& session, const recipe::Params& params) {
   layers::LayerwiseOptions options = ReadLayerwise("optimal_rounding", params);
   return layers::SolveLayers(session, options, OptimalSolver(params.Int("effort"), &options));
@@ -58,7 +56,7 @@ PassInfo optimal_rounding_pass() {
   const recipe::ParamSpecs params = {
       SequentialParam(),
       {.name = "effort",
-       .default_value = kEffort,
+       .default_value = kOptimalEffort,
        .help = "search effort; 1: one start, moves of single codes; 2: more starts, moves of two "
                "codes; 3: all starts, on large layers too",
        .min = 1,

@@ -15,14 +15,15 @@ EndLayers FindEndLayers(const Graph& graph) {
                        [&](const std::string& value) { return of.contains(value); });
   };
   const auto& nodes = graph.nodes();
+  std::set<const Node*> layers;
   for (const NodePtr& node : nodes) {
     const bool layer = !FindWeightSlots(graph, *node, 2).empty(), later = any(node->inputs, behind);
+    if (layer) layers.insert(node.get());
     if (layer && !later) ends.first.insert(node.get());
     if (layer || later) behind.insert(node->outputs.begin(), node->outputs.end());
   }
   for (auto node = nodes.rbegin(); node != nodes.rend(); ++node) {
-    const bool layer = !FindWeightSlots(graph, **node, 2).empty(),
-               earlier = any((*node)->outputs, before);
+    const bool layer = layers.contains(node->get()), earlier = any((*node)->outputs, before);
     if (layer && !earlier) ends.last.insert(node->get());
     if (layer || earlier) before.insert((*node)->inputs.begin(), (*node)->inputs.end());
   }

@@ -43,8 +43,8 @@ struct PairTensors {
 };
 using ComputePairs = std::function<Result<PairTensors>(const walk::LayerBatch& batch)>;
 
-// `make` is called once for each lane. `axis`: of the channels; -1 is the last. `held_out`: that
-// share of the samples, each kth one, is kept apart. The sums do not depend on the number of threads.
+// `make` is called once for each lane. `axis`: of the channels; -1 is the last. `share`: of
+// the samples that are kept apart (HeldOut). The sums do not depend on the number of threads.
 Result<ChannelPairs> GatherPairs(const walk::LayerInputs& inputs, double share, int64_t axis,
                                  const std::function<Result<ComputePairs>()>& make);
 

@@ -46,7 +46,7 @@ class Placer {
 
   Result<Placement> Run() {
     RETURN_IF_ERROR(CheckChoice(p_.profile, p_.choice));
-    ASSIGN_OR_RETURN(p_.rules, RuleSet::Compile(p_.choice.rules, graph::FindEndLayers(p_.g)));
+    ASSIGN_OR_RETURN(p_.rules, RuleSet::Compile(p_.choice.rules, &p_.g));
     RETURN_IF_ERROR(p_.sorter.Prepare());
     for (const auto& node : p_.g.nodes())
       p_.plans[node.get()] = p_.sorter.Sort(*node, p_.rules.OfNode(*node));

@@ -1,5 +1,7 @@
 #include "lib/targets/rules.h"
 
+#include <algorithm>
+
 #include "lib/base/text.h"
 
 namespace roundel::target {
@@ -51,9 +53,12 @@ bool Pattern::Matches(const std::string& name) const {
   return name.size() <= kMaxNameLength && std::regex_match(name, *regex_);
 }
 
-Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules, graph::EndLayers ends) {
+Result<RuleSet> RuleSet::Compile(const std::vector<GridRule>& rules, const graph::Graph* graph) {
   RuleSet set;
-  set.ends_ = std::move(ends);
+  const bool by_layer = std::any_of(rules.begin(), rules.end(), [](const GridRule& rule) {
+    return rule.layer != LayerPosition::kAny;
+  });
+  if (graph && by_layer) set.ends_ = graph::FindEndLayers(*graph);
   for (const GridRule& rule : rules) {
     Entry entry{.rule = rule, .op = {}, .node = {}, .tensor = {}};
     const auto fill = [&]() -> Status {

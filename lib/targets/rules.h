@@ -28,9 +28,10 @@ class Pattern {
 // The rules of a choice, and which of them matched.
 class RuleSet {
  public:
-  // `ends`: of the graph whose nodes will be asked for. Errors: kUsage for invalid patterns and for
-  // rules without pattern or setting ("rule 3: ...").
-  static Result<RuleSet> Compile(const std::vector<GridRule>& rules, graph::EndLayers ends = {});
+  // `graph`: whose nodes will be asked for; nullptr only checks the rules. Errors: kUsage for invalid
+  // patterns and for rules without pattern or setting ("rule 3: ...").
+  static Result<RuleSet> Compile(const std::vector<GridRule>& rules,
+                                 const graph::Graph* graph = nullptr);
 
   // The first rule for the node itself; nullptr if there is none.
   const GridRule* OfNode(const graph::Node& node);

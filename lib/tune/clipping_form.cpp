@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "lib/layers/layer_bias.h"
+#include "lib/tune/weight_grid.h"
 
 namespace roundel::tune {
 namespace {
@@ -41,14 +42,8 @@ class ClippingForm : public Form {
     const std::string weight = EmitScaled(nodes, nodes->Constant(weight_), scales_);
     const Range range = EmitRange(nodes, weight);
     const Step step = EmitStep(nodes, range);
-    Nodes::Attributes attributes = {{"qmin", int64_t{encoding_.grid.qmin()}},
-                                    {"qmax", int64_t{encoding_.grid.qmax()}}};
-    if (encoding_.granularity != Granularity::kTensor)
-      attributes.emplace_back("axis", encoding_.axis);
-    if (encoding_.granularity == Granularity::kBlock)
-      attributes.emplace_back("block_size", encoding_.block_size);
-    return {nodes->Add("FakeQuant", {weight, step.scale, step.zero_point}, attributes, "roundel"),
-            ""};
+    const WeightGrid grid(encoding_, weight_.shape());
+    return {grid.Round(nodes, weight, step.scale, step.zero_point), ""};
   }
 
   Tensor Final(std::span<const Tensor> learned) const override {
@@ -226,8 +221,7 @@ FormPtr MakeClippingForm(const std::string& value, const Tensor& weight, const E
 std::string WhyNoClipping(const Encoding& encoding) {
   const quant::Grid& grid = encoding.grid;
   if (!grid.is_uniform()) return grid.Name() + " has no even steps";
-  if (grid.scales != quant::ScaleKind::kFloat && grid.scales != quant::ScaleKind::kSigned)
-    return "the scales of " + grid.Name() + " are on a grid themselves";
+  if (!HasFreeScales(grid)) return "the scales of " + grid.Name() + " are on a grid themselves";
   return "";
 }
 

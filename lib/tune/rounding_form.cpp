@@ -188,7 +188,7 @@ FormPtr MakeRoundingForm(const std::string& value, const Tensor& weight, const E
                          const RoundingSettings& settings) {
   RoundingSettings used = settings;
   // Scales that are themselves on a grid stay.
-  if (!WeightGrid(encoding, weight.shape()).free_scales()) used.scale_rate = 0;
+  if (!HasFreeScales(encoding.grid)) used.scale_rate = 0;
   return std::make_unique<RoundingForm>(value, weight, encoding, used);
 }
 

@@ -31,7 +31,7 @@ class StepForm : public Form {
                         .rule = settings.rule,
                         .rate = settings.rate,
                         .codes = true});
-    if (settings.scale_rate > 0 && grid_.free_scales()) AddScales(settings);
+    if (settings.scale_rate > 0 && HasFreeScales(encoding.grid)) AddScales(settings);
     if (settings.offset_rate > 0 && !encoding.grid.symmetric) AddZeroPoints(settings);
   }
 

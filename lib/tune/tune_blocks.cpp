@@ -137,50 +137,52 @@ Result<double> Walk(Tuning& s, const std::function<Status(size_t index, const St
   return error;
 }
 
-// The layers without codes, to be solved block by block.
-Result<std::optional<layers::LayerSolver>> Solver(Tuning& s) {
-  if (!s.options.solve) return std::optional<layers::LayerSolver>();
-  ASSIGN_OR_RETURN(layers::LayerSolver made,
-                   layers::LayerSolver::Create(s.session, s.options.start, s.options.solve));
-  return std::optional(std::move(made));
+// What becomes of a block once its layers are solved. Returns the text for the progress display.
+using VisitSolved = std::function<Result<std::string>(size_t index, const Stretches::Part& part,
+                                                      const walk::Streams& streams)>;
+
+// Walks through the blocks and solves the layers of each that have no codes. Returns the error of
+// the model's outputs.
+Result<double> WalkSolving(Tuning& s, const std::string& label, const VisitSolved& visit) {
+  std::optional<layers::LayerSolver> solver;
+  if (s.options.solve) {
+    ASSIGN_OR_RETURN(solver,
+                     layers::LayerSolver::Create(s.session, s.options.start, s.options.solve));
+  }
+  Progress progress(label, std::ssize(s.blocks), "blocks");
+  const auto solve_and_visit = [&](size_t i, const Stretches::Part& part,
+                                   walk::Streams& streams) -> Status {
+    if (solver)
+      RETURN_IF_ERROR(SolveBlock(*s.session.model.graph, s.blocks[i], part, streams, *solver,
+                                 [&] { UpdateStream(s); }));
+    ASSIGN_OR_RETURN(const std::string said, visit(i, part, streams));
+    progress.Advance(1, said);
+    return OkStatus();
+  };
+  ASSIGN_OR_RETURN(const double error, Walk(s, solve_and_visit));
+  if (!solver) return error;
+  s.solved = std::ssize(solver->nodes());
+  RETURN_IF_ERROR(solver->Finish().status());
+  return error;
 }
 
 // The error of the model's outputs at the start: all layers solved, nothing learned.
 Result<double> Begin(Tuning& s) {
   report::PassReport unsaid;  // the walk that learns solves the layers again
   report::PassReport* said = std::exchange(s.session.report, &unsaid);
-  const auto solve_all = [&]() -> Result<double> {
-    ASSIGN_OR_RETURN(std::optional<layers::LayerSolver> solver, Solver(s));
-    Progress progress(s.options.pass + " start", std::ssize(s.blocks), "blocks");
-    return Walk(s, [&](size_t i, const Stretches::Part& part, walk::Streams& streams) -> Status {
-      if (solver)
-        RETURN_IF_ERROR(SolveBlock(*s.session.model.graph, s.blocks[i], part, streams, *solver,
-                                   [&] { UpdateStream(s); }));
-      progress.Advance(1, s.blocks[i].name);
-      return OkStatus();
-    });
-  };
-  const Result<double> error = solve_all();
+  const Result<double> error =
+      WalkSolving(s, s.options.pass + " start",
+                  [&](size_t i, const Stretches::Part&,
+                      const walk::Streams&) -> Result<std::string> { return s.blocks[i].name; });
   s.session.report = said;
   return error;
 }
 
 Result<double> LearnInOrder(Tuning& s) {
-  ASSIGN_OR_RETURN(std::optional<layers::LayerSolver> solver, Solver(s));
-  Progress progress(s.options.pass, std::ssize(s.blocks), "blocks");
-  const auto visit = [&](size_t i, const Stretches::Part& part, walk::Streams& streams) -> Status {
-    if (solver)
-      RETURN_IF_ERROR(SolveBlock(*s.session.model.graph, s.blocks[i], part, streams, *solver,
-                                 [&] { UpdateStream(s); }));
-    ASSIGN_OR_RETURN(const std::string said, Visit(s, i, part, streams));
-    progress.Advance(1, said);
-    return OkStatus();
-  };
-  ASSIGN_OR_RETURN(const double error, Walk(s, visit));
-  if (!solver) return error;
-  s.solved = std::ssize(solver->nodes());
-  RETURN_IF_ERROR(solver->Finish().status());
-  return error;
+  return WalkSolving(s, s.options.pass,
+                     [&](size_t i, const Stretches::Part& part, const walk::Streams& streams) {
+                       return Visit(s, i, part, streams);
+                     });
 }
 
 void Restore(Tuning& s, const ModelState& state) {

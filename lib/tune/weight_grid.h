@@ -10,6 +10,11 @@
 
 namespace roundel::tune {
 
+// Whether scales may have any value; others are themselves on a grid.
+inline bool HasFreeScales(const quant::Grid& grid) {
+  return grid.scales == quant::ScaleKind::kFloat || grid.scales == quant::ScaleKind::kSigned;
+}
+
 class WeightGrid {
  public:
   // Requires: encoding.grid.is_uniform().
@@ -34,12 +39,6 @@ class WeightGrid {
   // Of the encoding, of the shape of its scales.
   Tensor Scales() const;
   Tensor ZeroPoints() const;
-  // Whether scales may have any value; others are themselves on a grid.
-  bool free_scales() const {
-    return encoding_.grid.scales == quant::ScaleKind::kFloat ||
-           encoding_.grid.scales == quant::ScaleKind::kSigned;
-  }
-
   // A value of the shape of the scales, for every element of the weight (as far as it varies).
   std::string Spread(Nodes* nodes, const std::string& scales) const;
   // The weight rounded with these scales and zero points.

@@ -40,17 +40,11 @@ Status Streams::ReadData(DataSource& data, int64_t samples,
     for (size_t i = 0; i < names.size(); ++i)
       if (wanted(names[i])) RETURN_IF_ERROR(AddInput(names[i], batch->inputs[i]));
     if (std::ssize(batch_sizes_) % views_ == 0) originals_ += batch->size;
+    first_originals_.push_back(originals_ - batch->size);
     batch_sizes_.push_back(batch->size);
     samples_ += batch->size;
   }
   return samples_ > 0 ? OkStatus() : DataError("the calibration data has no samples");
-}
-
-int64_t Streams::Original(size_t batch) const {
-  int64_t first = 0;
-  const auto views = static_cast<size_t>(views_);
-  for (size_t b = 0; b < batch / views * views; b += views) first += batch_sizes_[b];
-  return first;
 }
 
 Status Streams::AddInput(const std::string& name, const Tensor& value) {

@@ -54,7 +54,7 @@ class Streams {
   int64_t originals() const { return originals_; }  // without
   int64_t views() const { return views_; }
   // The number of the first sample of a batch, without counting views.
-  int64_t Original(size_t batch) const;
+  int64_t Original(size_t batch) const { return first_originals_[batch]; }
   // The types of a part's inputs. Errors: kModel if one has not been computed.
   Result<std::vector<DType>> TypesOf(const Stretches::Part& part) const;
 
@@ -85,7 +85,7 @@ class Streams {
   const quant::EncodingTable& encodings_;
   ValueStore store_;  // outlives the streams
   Stream reference_, quantized_;
-  std::vector<int64_t> batch_sizes_;
+  std::vector<int64_t> batch_sizes_, first_originals_;  // by batch
   int64_t samples_ = 0, originals_ = 0, views_ = 1;
   Lanes lanes_;
 };

@@ -18,13 +18,7 @@ using support::Round;
 using support::RoundedOptions;
 using support::VectorSource;
 
-RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
-  RoundedOptions options{.params = std::move(params)};
-  options.params.emplace("iterations", "60");
-  options.params.emplace("batch", "16");
-  options.grid.bits = bits;
-  return options;
-}
+constexpr auto Options = support::ShortLearning;
 
 TEST_CASE("blocks end closer to the float model than with rounding to nearest") {
   int ran = 0;
@@ -73,28 +67,10 @@ TEST_CASE("a block starts at what optimal_rounding finds, and is never worse") {
 }
 
 TEST_CASE("weights that lie on their grid do not move") {
-  constexpr char kExact[] = R"(opset 13
-    graph g (float32[N,3] x) => (float32[N,2] y) {
-      float32[3,4] w1 = {7, 1, -3, 2, 0, 7, 1, -7, -2, 3, 7, 1}
-      float32[4,2] w2 = {7, -1, 2, 7, -3, 0, 1, 4}
-      h = MatMul(x, w1)
-      r = Relu(h)
-      y = MatMul(r, w2)
-    })";
-  // Small integers, which half precision holds, and so do all sums.
-  std::vector<Batch> batches(4);
-  Random random(5);
-  for (Batch& batch : batches) {
-    batch.inputs = {Tensor::Zeros(DType::kFloat, {16, 3})};
-    for (int64_t i = 0; i < 48; ++i)
-      batch.inputs[0].mutable_data<float>()[i] = static_cast<float>(random.Below(7)) - 3;
-    batch.size = 16;
-    batch.sample_names.assign(16, "sample");
-  }
-  VectorSource data(std::move(batches));
+  VectorSource data = support::OnGridSource();
   for (const char* rounding : {"soft", "straight"}) {
-    const auto r =
-        Round(kExact, "block_reconstruction", &data, Options(4, {{"rounding", rounding}}));
+    const auto r = Round(support::kOnGrid, "block_reconstruction", &data,
+                         Options(4, {{"rounding", rounding}}));
     CHECK(Metric(r->report, "loss_before") == 0);
     CHECK(Metric(r->report, "loss_after") == 0);
     CHECK(Metric(r->report, "learned") == 0);

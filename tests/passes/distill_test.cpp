@@ -16,12 +16,8 @@ using support::SmallScores;
 using support::VectorSource;
 
 RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
-  RoundedOptions options{.params = std::move(params)};
-  options.params.emplace("iterations", "60");
-  options.params.emplace("batch", "16");
-  options.params.emplace("start", "nearest");
-  options.grid.bits = bits;
-  return options;
+  params.emplace("start", "nearest");
+  return support::ShortLearning(bits, std::move(params));
 }
 
 TEST_CASE("scales, ranges and biases are learned end to end, and codes stay") {

@@ -19,11 +19,8 @@ using support::SmallScores;
 using support::VectorSource;
 
 RoundedOptions Options(int bits, std::map<std::string, std::string> params) {
-  RoundedOptions options{.params = std::move(params)};
-  options.params.emplace("iterations", "60");
-  options.params.emplace("batch", "16");
-  options.params.emplace("start", "nearest");
-  options.grid.bits = bits;
+  params.emplace("start", "nearest");
+  RoundedOptions options = support::ShortLearning(bits, std::move(params));
   options.grid.narrow_range = false;
   return options;
 }
@@ -106,28 +103,11 @@ TEST_CASE("ranges and zero points of activations are learned with the weights") 
 }
 
 TEST_CASE("lsq leaves weights that lie on their grid where they are") {
-  constexpr char kExact[] = R"(opset 13
-    graph g (float32[N,3] x) => (float32[N,2] y) {
-      float32[3,4] w1 = {7, 1, -3, 2, 0, 7, 1, -7, -2, 3, 7, 1}
-      float32[4,2] w2 = {7, -1, 2, 7, -3, 0, 1, 4}
-      h = MatMul(x, w1)
-      r = Relu(h)
-      y = MatMul(r, w2)
-    })";
-  std::vector<Batch> batches(4);
-  Random random(5);
-  for (Batch& batch : batches) {
-    batch.inputs = {Tensor::Zeros(DType::kFloat, {16, 3})};
-    for (int64_t i = 0; i < 48; ++i)
-      batch.inputs[0].mutable_data<float>()[i] = static_cast<float>(random.Below(7)) - 3;
-    batch.size = 16;
-    batch.sample_names.assign(16, "sample");
-  }
-  VectorSource data(std::move(batches));
+  VectorSource data = support::OnGridSource();
   for (const char* loss : {"kl", "mse"}) {
     RoundedOptions options = Options(4, {{"loss", loss}});
     options.grid.narrow_range = true;
-    const auto r = Round(kExact, "lsq", &data, options);
+    const auto r = Round(support::kOnGrid, "lsq", &data, options);
     CHECK(std::fabs(Metric(r->report, "loss_before")) < 1e-6);
     CHECK(OutputError(*r, &data) < 1e-9);
   }

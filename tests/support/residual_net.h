@@ -43,6 +43,39 @@ inline std::string SmallScores() {
                       "z = Gemm(f, w5, b5)\nfloat32[] small = {0.01}\ny = Mul(z, small)");
 }
 
+// Weights that lie on grids of 4 bits, and inputs that are small integers: half precision holds them,
+// and so do all sums.
+inline constexpr char kOnGrid[] = R"(opset 13
+  graph g (float32[N,3] x) => (float32[N,2] y) {
+    float32[3,4] w1 = {7, 1, -3, 2, 0, 7, 1, -7, -2, 3, 7, 1}
+    float32[4,2] w2 = {7, -1, 2, 7, -3, 0, 1, 4}
+    h = MatMul(x, w1)
+    r = Relu(h)
+    y = MatMul(r, w2)
+  })";
+
+inline VectorSource OnGridSource() {
+  std::vector<Batch> batches(4);
+  Random random(5);
+  for (Batch& batch : batches) {
+    batch.inputs = {Tensor::Zeros(DType::kFloat, {16, 3})};
+    for (int64_t i = 0; i < 48; ++i)
+      batch.inputs[0].mutable_data<float>()[i] = static_cast<float>(random.Below(7)) - 3;
+    batch.size = 16;
+    batch.sample_names.assign(16, "sample");
+  }
+  return VectorSource(std::move(batches));
+}
+
+// Few steps of small batches, unless `params` say otherwise.
+inline RoundedOptions ShortLearning(int bits, std::map<std::string, std::string> params) {
+  RoundedOptions options{.params = std::move(params)};
+  options.params.emplace("iterations", "60");
+  options.params.emplace("batch", "16");
+  options.grid.bits = bits;
+  return options;
+}
+
 // A metric of the last pass.
 inline double Metric(const report::Report& report, const std::string& name) {
   for (const auto& [key, value] : report.passes.back().metrics)

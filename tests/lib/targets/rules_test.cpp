@@ -64,9 +64,7 @@ graph g (float32[N,4] x, float32[N,4] z) => (float32[N,4] y, float32[N,4] v) {
                                  .value();
   const graph::Graph& graph = *model.graph;
   const auto names = [&](LayerPosition position) {
-    RuleSet rules =
-        RuleSet::Compile({{.layer = position, .weights = kInt4}}, graph::FindEndLayers(graph))
-            .value();
+    RuleSet rules = RuleSet::Compile({{.layer = position, .weights = kInt4}}, &graph).value();
     std::vector<std::string> matched;
     for (const graph::NodePtr& node : graph.nodes())
       if (rules.OfNode(*node)) {
